@@ -1,0 +1,32 @@
+"""The one record that every model reads, and the alphabet of its axes.
+
+B batch, K lane, V view, F frame, J joint, P mesh point, T token, H head, C channel, Y X image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .config import Sizes
+
+__all__ = ["Batch", "Sizes"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """B samples on one device; a field that the model does not read is None.
+
+    pose2d [B, V, F, J, 2] screen units, x in [-1, 1]; pose3d [B, F', J, 3] metres in the frame of the first view's
+    camera, root at zero; root3d [B, F', 1, 3] metres, the root's own path; camera [B, V, 9] focal 2, centre 2,
+    radial 3, tangential 2, normalised; action [B] int64 index into `DataModule.actions`.
+    F' counts the target frames of a window: the chunk in its middle, one frame unless a reader says otherwise.
+    """
+
+    size: int
+    pose2d: Tensor | None = None
+    pose3d: Tensor | None = None
+    root3d: Tensor | None = None
+    camera: Tensor | None = None
+    action: Tensor | None = None

@@ -1,0 +1,56 @@
+"""What a run reads and how it is cut into samples. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spaces.schema import knob
+
+from .skeleton import H36M_16, H36M_17, Skeleton
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sizes:
+    """What a network must know of its data: views V, frames F, and the skeleton with its J joints."""
+
+    views: int
+    frames: int
+    skeleton: Skeleton
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataConfig:
+    """The data knobs. Subjects left empty come from the named split."""
+
+    name: str = knob(
+        "synthetic", help="named split (synthetic, h36m, h36m_authors, cmu, cmu_yardstick) or a set of files")
+    root: str = knob("data/store", help="folder of the data files")
+    keypoints: str = knob("gt", help="source of the 2D: gt, or the detector in the name of the 2D file")
+    joints: int = knob(17, choices=(16, 17), help="joints of the Human3.6M skeleton; 16 drops Neck/Nose")
+    views: int = knob(1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own")
+    frames: int = knob(1, least=1, help="frames of the input window, odd; the target is the middle one")
+    flip: bool = knob(False, help="train on every sample a second time, mirrored")
+    order: str = knob("seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)")
+    actions: tuple[str, ...] = knob((), help="actions to use, by exact name without the take number; empty: all")
+    downsample: int = knob(1, least=1, help="training keeps every n-th frame; val and test keep all")
+    subset: float = knob(1.0, above=0, most=1, help="share of each training track to keep, from a drawn start")
+    workers: int = knob(0, least=0, help="processes that decode images; pose files live on the device and use none")
+    train_subjects: tuple[str, ...] = knob((), help="subjects to train on; empty: those of the split")
+    val_subjects: tuple[str, ...] = knob((), help="subjects that select; empty: those of the split")
+    test_subjects: tuple[str, ...] = knob((), help="subjects for `evaluate`; empty: those of the split")
+
+    @property
+    def sizes(self) -> Sizes:
+        """Known without reading a file."""
+        skeleton = H36M_16 if self.joints == H36M_16.num_joints else H36M_17
+        return Sizes(views=self.views, frames=self.frames, skeleton=skeleton)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Windows have a middle frame, and training never sees what selects."""
+        if self.frames % 2 == 0:
+            yield "frames", f"must be odd; legal near it: {self.frames - 1}, {self.frames + 1}"
+        for field in ("val_subjects", "test_subjects"):
+            shared = sorted(set(self.train_subjects) & set(getattr(self, field)))
+            if shared:
+                yield field, f"shares {', '.join(shared)} with train_subjects; a subject is trained on or scored, not both"

@@ -1,0 +1,123 @@
+"""Rotations, cameras, projection and alignment: pure functions that keep their input's dtype and device.
+
+Conventions of the Human3.6M files: quaternions are unit (w, x, y, z) and turn camera axes into world axes.
+The camera looks along +z with x right and y down. Screen units divide both axes by the image width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def rotate(quaternion: Tensor, vector: Tensor) -> Tensor:
+    """vector [..., 3] turned by the unit quaternion [..., 4] (w, x, y, z); leading axes broadcast."""
+    scalar, axis = quaternion[..., :1], quaternion[..., 1:]
+    across: Tensor = torch.linalg.cross(axis, vector)
+    turned: Tensor = vector + 2 * (scalar * across + torch.linalg.cross(axis, across))
+    return turned
+
+
+def conjugate(quaternion: Tensor) -> Tensor:
+    """The inverse rotation of a unit quaternion [..., 4]; the norm is not divided out."""
+    return torch.cat((quaternion[..., :1], -quaternion[..., 1:]), dim=-1)
+
+
+def world_to_camera(points_world: Tensor, orientation: Tensor, translation: Tensor) -> Tensor:
+    """points [..., 3] seen by the camera at translation [..., 3], orientation [..., 4] camera -> world."""
+    return rotate(conjugate(orientation), points_world - translation)
+
+
+def camera_to_world(points_camera: Tensor, orientation: Tensor, translation: Tensor) -> Tensor:
+    """The inverse of `world_to_camera`, same shapes."""
+    return rotate(orientation, points_camera) + translation
+
+
+def project(points_camera: Tensor, intrinsics: Tensor) -> Tensor:
+    """Screen position [..., 2] of points [..., 3] in camera axes through the full lens model.
+
+    intrinsics [..., 9] = focal x y, centre x y, radial k1 k2 k3, tangential p1 p2, in screen units; its
+    leading axes broadcast against those of the points. Slopes x/z and y/z are clamped to +-1 before the lens
+    bends them.
+    """
+    slope = _clamped_slope(points_camera)
+    focal, centre, tangential = intrinsics[..., 0:2], intrinsics[..., 2:4], intrinsics[..., 7:9]
+    k1, k2, k3 = intrinsics[..., 4:5], intrinsics[..., 5:6], intrinsics[..., 6:7]
+    square = slope.square().sum(-1, keepdim=True)
+    radial = 1 + square * (k1 + square * (k2 + square * k3))
+    # p1 goes with x and p2 with y, not crosswise as in textbooks: the published 2D poses were made this way.
+    tilt = (tangential * slope).sum(-1, keepdim=True)
+    return focal * (slope * (radial + tilt) + tangential * square) + centre
+
+
+def project_linear(points_camera: Tensor, intrinsics: Tensor) -> Tensor:
+    """`project` without the lens: focal * slope + centre, slopes clamped alike."""
+    return intrinsics[..., 0:2] * _clamped_slope(points_camera) + intrinsics[..., 2:4]
+
+
+def _clamped_slope(points_camera: Tensor) -> Tensor:
+    return (points_camera[..., :2] / points_camera[..., 2:3]).clamp(-1, 1)
+
+
+def to_screen(pixels: Tensor, width: int, height: int) -> Tensor:
+    """Pixels [..., 2] to screen units: the left edge is -1, the right edge 1, y keeps the aspect around 0."""
+    return pixels * 2 / width - pixels.new_tensor((1.0, height / width))
+
+
+def to_pixels(screen: Tensor, width: int, height: int) -> Tensor:
+    """The inverse of `to_screen`."""
+    return (screen + screen.new_tensor((1.0, height / width))) * width / 2
+
+
+def normalize_intrinsics(
+    focal_px: Sequence[float],
+    center_px: Sequence[float],
+    radial: Sequence[float],
+    tangential: Sequence[float],
+    width: int,
+    height: int,
+) -> Tensor:
+    """The nine intrinsics of `project`, float64, from a calibration in pixels; lens terms have no unit."""
+    focal = torch.tensor(focal_px, dtype=torch.float64) * 2 / width
+    centre = to_screen(torch.tensor(center_px, dtype=torch.float64), width, height)
+    lens = torch.tensor((*radial, *tangential), dtype=torch.float64)
+    assert lens.shape == (5,), (radial, tangential)
+    return torch.cat((focal, centre, lens))
+
+
+def procrustes(pred: Tensor, true: Tensor) -> Tensor:
+    """pred [..., J, 3] after the scale, rotation and translation that bring it nearest to true [..., J, 3].
+
+    Least squares per pose, without reflections. A pred whose joints coincide becomes true's centroid; a pose
+    with a value that is not finite becomes nan and leaves the others alone.
+    """
+    pred_centre, true_centre = pred.mean(-2, keepdim=True), true.mean(-2, keepdim=True)
+    pred_0, true_0 = pred - pred_centre, true - true_centre
+    # One pose that is not finite would make the decomposition of the whole batch raise.
+    correlation = torch.nan_to_num(pred_0.mT @ true_0, nan=0.0, posinf=0.0, neginf=0.0)
+    left, strength, right = torch.linalg.svd(correlation)
+    # Where the best orthogonal map is a reflection, the weakest axis turns and counts against the scale.
+    handed = torch.ones_like(strength)
+    handed[..., 2] = torch.linalg.det(left @ right).sign()
+    rotation: Tensor = (left * handed.unsqueeze(-2)) @ right
+    extent = pred_0.square().sum((-2, -1)).clamp_min(torch.finfo(pred.dtype).tiny)
+    scale: Tensor = (strength * handed).sum(-1) / extent
+    return scale[..., None, None] * (pred_0 @ rotation) + true_centre
+
+
+def mirror_points(points: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:
+    """points [..., J, C] seen in a mirror: coordinate 0 negated, joints permuted by `Skeleton.mirror` [J]."""
+    order = torch.as_tensor(mirror, device=points.device)
+    swapped = points.index_select(-2, order)
+    swapped[..., 0].neg_()
+    return swapped
+
+
+def mirror_intrinsics(intrinsics: Tensor) -> Tensor:
+    """intrinsics [..., 9] of the mirrored image: centre x and p1 change sign."""
+    mirrored = intrinsics.clone()
+    mirrored[..., 2].neg_()
+    mirrored[..., 7].neg_()
+    return mirrored

@@ -1,0 +1,251 @@
+"""A data set on the training device: who is in which split, in what order samples come, and how they become batches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spaces.schema import ConfigError, did_you_mean
+
+from .batch import Batch, Sizes
+from .config import DataConfig
+from .formats import h36m
+from .geometry import mirror_intrinsics, to_screen, world_to_camera
+from .poseset import Camera, DataError, PoseSet
+from .poseset import Sequence as Clip
+from .skeleton import Skeleton
+from .splits import SPLITS, Split, split_named
+from .windows import Windows, mirror_where, reference_order, thinned, windows
+
+FIELDS = ("pose2d", "pose3d", "root3d", "camera", "action")
+
+
+def split_of(config: DataConfig) -> Split:
+    """The split that the config names, with its subject knobs put in; a bare set name gives a split without subjects."""
+    named = split_named(config.name) or Split(name=config.name, set=config.name, train=(), val=(), test=())
+    return dataclasses.replace(
+        named,
+        train=config.train_subjects or named.train,
+        val=config.val_subjects or named.val,
+        test=config.test_subjects or named.test,
+    )
+
+
+def read_poses(config: DataConfig, parts: Sequence[str]) -> tuple[PoseSet, Split]:
+    """The pose set behind a config, only the subjects of `parts`, and its split. A set without named splits is whole in
+    `test` when no subject knob says otherwise. DataError or ConfigError name what is missing and the remedy."""
+    split = split_of(config)
+    root = Path(config.root)
+    sets = h36m.available_sets(root)
+    if split.set not in sets and split_named(config.name) is None:
+        names = [*SPLITS, *sets]
+        raise ConfigError(
+            f"data.name = {config.name}",
+            [f"no such split, and no set of that name in {root}{did_you_mean(config.name, names)}; "
+             f"splits: {', '.join(SPLITS)}; sets found: {', '.join(sets) or 'none'}"],
+        )  # fmt: skip
+    wanted = {part: getattr(split, part) for part in parts}
+    empty = [part for part in parts if not wanted[part]]
+    if empty and (empty != ["test"] or split.train or split.val):
+        raise ConfigError(
+            f"data.name = {config.name}",
+            [f"has no named split, so its {part} subjects must be given: data.{part}_subjects" for part in empty],
+        )
+    subjects = None if empty else {subject for part in parts for subject in wanted[part]}
+    poses = h36m.read(root, split.set, config.keypoints, joints=config.joints, subjects=subjects)
+    if empty:
+        split = dataclasses.replace(split, test=poses.subjects)
+    _check_actions(poses, config)
+    return poses, split
+
+
+def _check_actions(poses: PoseSet, config: DataConfig) -> None:
+    groups = sorted({clip.group for clip in poses.sequences})
+    unknown = [
+        f"data.actions: no action '{name}'{did_you_mean(name, groups)}; here: {', '.join(groups)}"
+        for name in config.actions
+        if name not in groups
+    ]
+    if unknown:
+        raise DataError(f"data.name = {config.name}", unknown)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tracks:
+    """One split as flat arrays of N frames in T tracks; a track is one clip, seen by V cameras.
+
+    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], camera [T, V, 9], action [T], lengths [T]; units as in Batch.
+    """
+
+    pose2d: Tensor
+    pose3d: Tensor
+    root3d: Tensor
+    camera: Tensor
+    action: Tensor
+    lengths: Tensor
+
+
+class DataModule:
+    """The splits of one data set, resident on `device`, answering `order` and `gather` by index arithmetic.
+
+    `shard` = (rank, world): the global order depends on (seed, epoch) only; a rank takes its slice of every batch.
+    """
+
+    def __init__(
+        self,
+        poses: PoseSet,
+        split: Split,
+        config: DataConfig,
+        *,
+        parts: Sequence[str] = ("train", "val"),
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.config = config
+        self.sizes: Sizes = config.sizes
+        self.shard = shard
+        self.device = torch.device(device)
+        self.fingerprint = poses.fingerprint()
+        clips = [clip for clip in poses.sequences if not config.actions or clip.group in config.actions]
+        self.actions: tuple[str, ...] = tuple(dict.fromkeys(clip.group for clip in clips))
+        self._mirror = torch.tensor(self.sizes.skeleton.mirror, device=self.device)
+        self._tracks: dict[str, Tracks] = {}
+        self._windows: dict[str, Windows] = {}
+        for part in parts:
+            chosen = [clip for clip in clips if clip.subject in getattr(split, part)]
+            if not chosen:
+                raise DataError(f"data.name = {config.name}", [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"])
+            is_train = part == "train"
+            tracks = _tracks(chosen, config, self.actions, is_thinned=is_train)
+            tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
+            self._tracks[part] = tracks
+            self._windows[part] = windows(tracks.lengths, frames=config.frames, mirrored=config.flip and is_train)
+
+    def count(self, part: str) -> int:
+        """Samples of a split; with `data.flip` a training sample and its mirror image count as two."""
+        return len(self._windows[part])
+
+    def order(self, part: str, epoch: int, seed: int) -> Tensor:
+        """Sample indices [N] in the order of this epoch (counted from 1): shuffled for train, as stored otherwise."""
+        count = self.count(part)
+        if part != "train":
+            return torch.arange(count, device=self.device)
+        if self.config.order == "reference":
+            return torch.as_tensor(reference_order(count, epoch - 1), device=self.device)
+        source = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
+        return torch.randperm(count, generator=source).to(self.device)
+
+    def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[Tensor]:
+        """This rank's slice of every batch of `size` samples; the short last batch is kept."""
+        rank, world = self.shard
+        for batch in self.order(part, epoch, seed).split(size):
+            low, high = len(batch) * rank // world, len(batch) * (rank + 1) // world
+            yield batch[low:high]
+
+    def num_batches(self, part: str, size: int) -> int:
+        """Steps of one epoch."""
+        return -(-self.count(part) // size)
+
+    def gather(self, part: str, index: Tensor, fields: Sequence[str] = FIELDS) -> Batch:
+        """The samples of `index` [B] as a Batch of the named fields."""
+        tracks, cut = self._tracks[part], self._windows[part]
+        sizes, mirror = self.sizes, self._mirror
+        count, joints = len(index), sizes.skeleton.num_joints
+        found: dict[str, Tensor] = {}
+        is_mirrored = cut.is_mirrored.index_select(0, index) if cut.is_mirrored is not None else None
+        if "pose2d" in fields:
+            rows = cut.rows(index)
+            shape = (count, sizes.frames, sizes.views, joints, 2)
+            found["pose2d"] = tracks.pose2d.index_select(0, rows.reshape(-1)).view(shape).transpose(1, 2)
+        if "pose3d" in fields or "root3d" in fields:
+            targets = cut.target_rows(index)
+            flat = targets.reshape(-1)
+            if "pose3d" in fields:
+                found["pose3d"] = tracks.pose3d.index_select(0, flat).view(*targets.shape, joints, 3)
+            if "root3d" in fields:
+                found["root3d"] = tracks.root3d.index_select(0, flat).view(*targets.shape, 1, 3)
+        track = cut.track.index_select(0, index) if "camera" in fields or "action" in fields else None
+        if track is not None and "camera" in fields:
+            found["camera"] = tracks.camera.index_select(0, track)
+        if is_mirrored is not None:
+            found |= _mirrored(found, is_mirrored, mirror)
+        if track is not None and "action" in fields:
+            found["action"] = tracks.action.index_select(0, track)
+        return Batch(size=count, **found)
+
+    def truth(self, part: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Every target of a split in stored order: pose3d [N, J, 3] metres, track [N], action [N]."""
+        tracks = self._tracks[part]
+        track = torch.repeat_interleave(torch.arange(len(tracks.lengths), device=self.device), tracks.lengths)
+        return tracks.pose3d.view(len(track), -1, 3), track, tracks.action.index_select(0, track)
+
+
+def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:
+    """The batch seen in a mirror: x negated, left and right swapped, cameras with it."""
+    mirror = torch.tensor(skeleton.mirror, device=batch.pose2d.device if batch.pose2d is not None else None)
+    everyone = torch.ones(batch.size, dtype=torch.bool, device=mirror.device)
+    fields = {name: value for name in FIELDS[:4] if (value := getattr(batch, name)) is not None}
+    return dataclasses.replace(batch, **_mirrored(fields, everyone, mirror))
+
+
+def _mirrored(fields: dict[str, Tensor], is_mirrored: Tensor, mirror: Tensor) -> dict[str, Tensor]:
+    turned: dict[str, Tensor] = {}
+    for name, value in fields.items():
+        if name == "camera":
+            turned[name] = torch.where(is_mirrored[:, None, None], mirror_intrinsics(value), value)
+        else:
+            swap = mirror if name != "root3d" else mirror.new_zeros(1)
+            turned[name] = mirror_where(value, is_mirrored, swap)
+    return turned
+
+
+def _place(array: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return array.to(device, dtype) if array.is_floating_point() else array.to(device)
+
+
+def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], *, is_thinned: bool) -> Tracks:
+    """Flat arrays of the clips: one track per clip and camera with one view, per clip with several."""
+    pose2d, pose3d, root3d, camera, action, lengths = [], [], [], [], [], []
+    for clip in clips:
+        world = torch.from_numpy(clip.pose3d)
+        if is_thinned:
+            rows = thinned(len(world), config.downsample, config.subset)
+            world = world[rows]
+        lenses = [torch.from_numpy(lens.intrinsics) for lens in clip.cameras]
+        screens = [
+            to_screen(torch.from_numpy(pixels), lens.width, lens.height).float()
+            for pixels, lens in zip(clip.pose2d, clip.cameras, strict=True)
+        ]
+        if is_thinned:
+            screens = [screen[rows] for screen in screens]
+        for views in _view_groups(len(clip.cameras), config.views, clip):
+            poses = _to_camera(world, clip.cameras[views[0]])
+            pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))
+            root3d.append(poses[:, 0])
+            pose3d.append((poses - poses[:, :1]).flatten(1))
+            camera.append(torch.stack([lenses[view] for view in views]).float())
+            action.append(actions.index(clip.group))
+            lengths.append(len(world))
+    return Tracks(
+        torch.cat(pose2d), torch.cat(pose3d), torch.cat(root3d), torch.stack(camera), torch.tensor(action), torch.tensor(lengths)
+    )  # fmt: skip
+
+
+def _to_camera(world: Tensor, camera: Camera) -> Tensor:
+    orientation, translation = (torch.from_numpy(part).to(world) for part in (camera.orientation, camera.translation))
+    return world_to_camera(world, orientation, translation)
+
+
+def _view_groups(num_cameras: int, views: int, clip: Clip) -> list[list[int]]:
+    if views == 1:
+        return [[view] for view in range(num_cameras)]
+    if num_cameras < views:
+        found = f"has {num_cameras} views, but data.views = {views}"
+        raise DataError(f"subject {clip.subject}, action {clip.action}", [f"{found}; lower data.views"])
+    return [list(range(views))]

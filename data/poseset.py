@@ -1,0 +1,90 @@
+"""PoseSet: what every reader returns. Named clips of 3D and 2D poses on numpy, with their cameras."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.schema import InputError
+
+from .skeleton import Skeleton
+
+Array = NDArray[np.float32]
+
+
+class DataError(InputError):
+    """Data that cannot be used as it lies: files, arrays, or what a run asks of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Camera:
+    """A calibrated camera; camera axes are x right, y down, z forward.
+
+    orientation [4] quaternion w, x, y, z, camera to world; translation [3] camera centre in world metres;
+    intrinsics [9] in normalised screen units: focal 2, centre 2, radial 3, tangential 2; all float32.
+    width, height in pixels.
+    """
+
+    name: str
+    orientation: Array
+    translation: Array
+    intrinsics: Array
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sequence:
+    """One clip of n frames, seen by V synchronised cameras.
+
+    pose3d [n, J, 3] float32 world metres, z up; pose2d: V arrays [n, J, 2] float32 pixels, ordered as `cameras`.
+    """
+
+    subject: str
+    action: str
+    pose3d: Array
+    pose2d: tuple[Array, ...]
+    cameras: tuple[Camera, ...]
+
+    @property
+    def group(self) -> str:
+        """The action without its take number: 'Walking' of 'Walking 1'."""
+        return self.action.partition(" ")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoseSet:
+    """The clips of a set, in file order. `keypoints` names the source of the 2D: gt, or a detector."""
+
+    name: str
+    keypoints: str
+    skeleton: Skeleton
+    fps: float
+    sequences: tuple[Sequence, ...]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """In file order, each once."""
+        return tuple(dict.fromkeys(clip.subject for clip in self.sequences))
+
+    def fingerprint(self) -> str:
+        """12 hex digits that change with any name, shape, type or byte of the set; reads every array once."""
+        digest = hashlib.blake2b(digest_size=6)
+        digest.update(repr((self.name, self.keypoints, self.skeleton, self.fps)).encode())
+        for clip in self.sequences:
+            digest.update(repr((clip.subject, clip.action)).encode())
+            for array in (clip.pose3d, *clip.pose2d):
+                _add(digest, array)
+            for camera in clip.cameras:
+                digest.update(repr((camera.name, camera.width, camera.height)).encode())
+                for array in (camera.orientation, camera.translation, camera.intrinsics):
+                    _add(digest, array)
+        return digest.hexdigest()
+
+
+def _add(digest: hashlib.blake2b, array: Array) -> None:
+    digest.update(repr((array.dtype.str, array.shape)).encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

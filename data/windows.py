@@ -1,0 +1,140 @@
+"""Frame windows over tracks, as index arithmetic: which rows a sample reads, and in what order samples come.
+
+The T tracks lie one after the other in arrays of R rows, one row a frame. Sampling follows VideoPose3D: padding
+by repeated edge frames, chunks of target frames centred on their track, every chunk plain and mirrored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .geometry import mirror_points
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Windows:
+    """N samples, each a chunk of target frames and the input window around it; made by `windows`.
+
+    row [N] of the first target frame, not clamped: it lies before the track where the chunk overhangs;
+    track [N]; is_mirrored [N]; first and last [T] rows of the tracks; offsets of a window's frames from `row`.
+    """
+
+    chunk: int
+    row: Tensor
+    track: Tensor
+    is_mirrored: Tensor
+    first: Tensor
+    last: Tensor
+    input_offsets: Tensor
+    target_offsets: Tensor
+
+    def __len__(self) -> int:
+        return self.row.shape[0]
+
+    @property
+    def start(self) -> Tensor:
+        """First target frame [N] counted within its track; negative where the chunk overhangs."""
+        return self.row - self.first[self.track]
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Rows [B, frames - 1 + chunk] that samples index [B] read; edge frames repeat beyond the track."""
+        return self._around(index, self.input_offsets)
+
+    def target_rows(self, index: Tensor) -> Tensor:
+        """Rows [B, chunk] of the target frames of samples index [B]; edge frames repeat."""
+        return self._around(index, self.target_offsets)
+
+    def _around(self, index: Tensor, offsets: Tensor) -> Tensor:
+        row = self.row.index_select(0, index).unsqueeze(1)
+        if len(offsets) == 1:  # a frame at its own place cannot leave its track, so the clamp would be wasted
+            return row
+        track = self.track.index_select(0, index)
+        first, last = self.first.index_select(0, track), self.last.index_select(0, track)
+        return (row + offsets).clamp(first.unsqueeze(1), last.unsqueeze(1))
+
+
+def windows(
+    lengths: Tensor, *, frames: int, chunk: int = 1, shift: int = 0, mirrored: bool = False
+) -> Windows:
+    """The samples of tracks with the given lengths [T] (int64, frames), on their device, track by track.
+
+    frames is the odd receptive field. A track of n frames yields ceil(n / chunk) chunks that overhang it alike at
+    both ends. shift moves the input window back in time; (frames - 1) / 2 makes it causal. With mirrored, every
+    track lists its chunks a second time, marked.
+    """
+    assert frames % 2 == 1, frames
+    assert chunk >= 1, chunk
+    pad, device = (frames - 1) // 2, lengths.device
+    assert 0 <= shift <= pad, (shift, pad)
+    end = lengths.cumsum(0)
+    first = end - lengths
+    num_chunks = (lengths + chunk - 1) // chunk
+    counts = num_chunks * 2 if mirrored else num_chunks
+    track = torch.arange(len(lengths), device=device).repeat_interleave(counts)
+    number = torch.arange(len(track), device=device) - (counts.cumsum(0) - counts)[track]
+    is_mirrored = number >= num_chunks[track]
+    overhang = (num_chunks * chunk - lengths) // 2
+    return Windows(
+        chunk=chunk,
+        row=(number - num_chunks[track] * is_mirrored) * chunk + (first - overhang)[track],
+        track=track,
+        is_mirrored=is_mirrored,
+        first=first,
+        last=end - 1,
+        input_offsets=torch.arange(-pad - shift, chunk + pad - shift, device=device),
+        target_offsets=torch.arange(chunk, device=device),
+    )
+
+
+def gather(values: Tensor, rows: Tensor) -> Tensor:
+    """values [R, ...] at rows [B, F]: [B, F, ...]."""
+    return values.index_select(0, rows.view(-1)).view(*rows.shape, *values.shape[1:])
+
+
+def mirror_where(points: Tensor, is_mirrored: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:
+    """points [B, ..., J, C]: the samples marked in is_mirrored [B] seen in a mirror, the others unchanged."""
+    marked = is_mirrored.view(-1, *(1,) * (points.ndim - 1))
+    return torch.where(marked, mirror_points(points, mirror), points)
+
+
+def thinned(lengths: Sequence[int], *, downsample: int = 1, subset: float = 1.0) -> tuple[Tensor, Tensor]:
+    """(rows kept, lengths [T] left): every downsample-th frame of a stretch that holds a share of each track.
+
+    VideoPose3D's rule: the stretch has a multiple of downsample frames and a start that only the track's length
+    decides; a short track can lose all frames. subset 1 takes whole tracks, whatever their length.
+    """
+    assert downsample >= 1, downsample
+    assert 0 < subset <= 1, subset
+    kept: list[Tensor] = []
+    first = 0
+    for length in lengths:
+        start, stretch = 0, length
+        if subset < 1:
+            stretch = round(length // downsample * subset) * downsample
+            start = deterministic_random(0, length - stretch + 1, str(length))
+        kept.append(torch.arange(first + start, first + start + stretch, downsample))
+        first += length
+    return torch.cat(kept), torch.tensor([len(rows) for rows in kept])
+
+
+def deterministic_random(low: int, high: int, text: str) -> int:
+    """An integer in [low, high) that only text decides: the first four bytes of its SHA-256 as a fraction."""
+    fraction = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") / (2**32 - 1)
+    return low + int(fraction * (high - low))
+
+
+def reference_order(count: int, epoch: int, seed: int = 1234) -> Tensor:
+    """The order [count] in which the lifting models' published code visits its samples in an epoch, from 0.
+
+    One generator is carried through all epochs, so this repeats the permutations of the epochs before.
+    """
+    generator = np.random.RandomState(seed)
+    for _ in range(epoch):
+        generator.permutation(count)
+    return torch.from_numpy(generator.permutation(count))

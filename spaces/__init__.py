@@ -1,0 +1,1 @@
+"""Floor 0: the language of configuration. Standard library and PyYAML only."""

@@ -1,0 +1,57 @@
+"""The command line of every `python -m PACKAGE VERB`: light parsing first, the verb's own module only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .schema import InputError
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verb:
+    """One verb. `check` turns the parsed options into a checked request without heavy imports; `run` names the
+    "module:function" that carries it out and returns the exit code, imported only then so that help is instant."""
+
+    summary: str
+    example: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: str
+    check: Callable[[argparse.Namespace], object] = lambda options: options
+
+
+def main(package: str, about: str, verbs: Mapping[str, Verb], argv: Sequence[str] | None = None) -> int:
+    """Parses, checks and runs; wrong input is printed bare and answered with 2, an interrupt with 130."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about, allow_abbrev=False)
+    lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, verb in verbs.items():
+        line = lines.add_parser(
+            name,
+            help=verb.summary,
+            description=verb.summary[0].upper() + verb.summary[1:] + ".",
+            epilog=f"example: {verb.example}",
+            allow_abbrev=False,
+        )
+        verb.add_options(line)
+    options = parser.parse_args(argv)
+    verb = verbs[options.verb]
+    try:
+        request = verb.check(options)
+        module, _, function = verb.run.partition(":")
+        return int(getattr(importlib.import_module(module), function)(request))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); stdout must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK

@@ -1,0 +1,329 @@
+"""Typed configuration: one line per knob, every problem reported at once, one spelling (the dotted path) everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import hashlib
+import math
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import yaml
+
+Config = TypeVar("Config")
+Scalar = bool | int | float | str | None
+Value = Scalar | tuple[Scalar, ...]
+
+
+class InputError(ValueError):
+    """Wrong input from outside: printed bare, exit code 2. `where` names the file or command, `problems` all faults."""
+
+    def __init__(self, where: str, problems: Sequence[str]) -> None:
+        self.where = where
+        self.problems = tuple(problems)
+        super().__init__(where, self.problems)
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return f"{self.where}: {self.problems[0]}"
+        return "\n  ".join([f"{self.where}: {len(self.problems)} problems", *self.problems])
+
+
+class ConfigError(InputError):
+    """A configuration, space or option that cannot be used as it stands."""
+
+
+class HasLaws(Protocol):
+    """A section whose fields depend on each other yields (field, message) for each broken law."""
+
+    def problems(self) -> Iterator[tuple[str, str]]: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Knob:
+    """What one configuration field allows; `type` is the declared Python type."""
+
+    path: str
+    type: Any
+    default: Any
+    help: str
+    unit: str = ""
+    above: float | None = None
+    least: float | None = None
+    below: float | None = None
+    most: float | None = None
+    choices: tuple[Scalar, ...] = ()
+    lane: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """The legal values in words, for messages and tables."""
+        if self.choices:
+            return "one of " + ", ".join(str(choice) for choice in self.choices)
+        bounds = [
+            f"{sign} {bound:g}"
+            for sign, bound in ((">", self.above), (">=", self.least), ("<", self.below), ("<=", self.most))
+            if bound is not None
+        ]
+        return " and ".join([type_name(self.type), *bounds])
+
+    def read(self, value: object) -> Value:
+        """The value in the declared type; ValueError with the reason when it cannot be."""
+        result = _coerce(self.type, value)
+        numbers = [n for n in (result if isinstance(result, tuple) else (result,)) if _is_number(n)]
+        inside = all(
+            (self.above is None or n > self.above)
+            and (self.least is None or n >= self.least)
+            and (self.below is None or n < self.below)
+            and (self.most is None or n <= self.most)
+            for n in numbers
+        )
+        if not inside:
+            raise ValueError(f"out of bounds; allowed: {self.allowed}")
+        if self.choices and result not in self.choices:
+            raise ValueError(f"not allowed{did_you_mean(str(result), map(str, self.choices))}; {self.allowed}")
+        return result
+
+
+def knob(default: Any, *, help: str, **rules: Any) -> Any:
+    """A dataclass field that is a knob. Rules are those of `Knob`: above, least, below, most, choices, lane, unit."""
+    return dataclasses.field(default=default, metadata={"help": help, **rules})
+
+
+def type_name(kind: Any) -> str:
+    """'float', 'list of str', 'int or none'."""
+    if typing.get_origin(kind) is tuple:
+        return f"list of {type_name(typing.get_args(kind)[0])}"
+    if isinstance(kind, types.UnionType):
+        return " or ".join("none" if part is type(None) else type_name(part) for part in kind.__args__)
+    return str(kind.__name__)
+
+
+def _is_number(value: object) -> typing.TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _coerce(kind: Any, value: object) -> Any:
+    """Only the declared type decides: YAML loaders read 1e-4 as text, and a command line gives nothing but text."""
+    if typing.get_origin(kind) is tuple:
+        part = typing.get_args(kind)[0]
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise ValueError(f"expected {type_name(kind)}, got {type(value).__name__}")
+        return tuple(_coerce(part, item.strip() if isinstance(item, str) else item) for item in items if item != "")
+    if isinstance(kind, types.UnionType):
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
+            return None
+        kind = next(part for part in kind.__args__ if part is not type(None))
+    if kind is bool and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if kind is not bool and isinstance(value, bool):
+        raise ValueError(f"expected {type_name(kind)}, got bool")
+    if kind in (int, float) and isinstance(value, str):
+        try:
+            value = kind(value)
+        except ValueError:
+            raise ValueError(f"expected {type_name(kind)}, got text '{value}'") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be finite")
+    if not isinstance(value, kind):
+        raise ValueError(f"expected {type_name(kind)}, got {type(value).__name__}")
+    return value
+
+
+def did_you_mean(name: str, names: typing.Iterable[str]) -> str:
+    """'; did you mean X?' for the nearest of names, or nothing when none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
+    hints = typing.get_type_hints(cls)
+    return tuple((field, hints[field.name]) for field in dataclasses.fields(cls))
+
+
+def _section(field: dataclasses.Field[Any], hint: Any, sections: Mapping[str, type]) -> type | None:
+    """The dataclass behind a field that is a section, None for a knob. `sections` names the types that a model chooses."""
+    if "help" in field.metadata:
+        return None
+    return sections.get(field.name, hint)
+
+
+def knobs(cls: type, sections: Mapping[str, type] | None = None, prefix: str = "") -> dict[str, Knob]:
+    """Every knob of a config class by dotted path, in order."""
+    found: dict[str, Knob] = {}
+    for field, hint in _fields(cls):
+        path = prefix + field.name
+        section = _section(field, hint, sections or {})
+        if section is None:
+            found[path] = Knob(path=path, type=hint, default=field.default, **field.metadata)
+        else:
+            found |= knobs(section, None, path + ".")
+    return found
+
+
+def load(cls: type[Config], tree: object, where: str, sections: Mapping[str, type] | None = None) -> Config:
+    """A config from a nested mapping. Missing fields take their default; ConfigError lists every problem."""
+    problems: list[str] = []
+    config = _build(cls, tree, "", sections or {}, problems)
+    if problems or config is None:
+        raise ConfigError(where, problems)
+    return config
+
+
+def _build(
+    cls: type[Config], tree: object, prefix: str, sections: Mapping[str, type], problems: list[str]
+) -> Config | None:
+    if not isinstance(tree, Mapping):
+        problems.append(f"{prefix.rstrip('.') or 'the file'} must be a mapping of names to values")
+        return None
+    before = len(problems)
+    values: dict[str, Any] = {}
+    for field, hint in _fields(cls):
+        section = _section(field, hint, sections)
+        if section is not None:
+            values[field.name] = _build(section, tree.get(field.name, {}), f"{prefix}{field.name}.", {}, problems)
+        elif field.name in tree:
+            spec = Knob(path=prefix + field.name, type=hint, default=field.default, **field.metadata)
+            try:
+                values[field.name] = spec.read(tree[field.name])
+            except ValueError as error:
+                problems.append(f"{spec.path} = {tree[field.name]}: {error}")
+        elif field.default is dataclasses.MISSING:
+            problems.append(f"{prefix}{field.name} is missing")
+    names = [field.name for field, _ in _fields(cls)]
+    for key in tree:
+        if key not in names:
+            near = did_you_mean(str(key), names).replace("mean ", f"mean {prefix}")
+            problems.append(f"{prefix}{key}: no such field{near or '; fields here: ' + ', '.join(names)}")
+    if len(problems) > before:
+        return None
+    config = cls(**values)
+    problems += [_law(config, prefix, path, text) for path, text in broken_laws(config)]
+    return config
+
+
+def _law(config: object, prefix: str, path: str, text: str) -> str:
+    value = functools.reduce(getattr, path.split("."), config)
+    return f"{prefix}{path} = {value} {text}"
+
+
+def broken_laws(config: object) -> list[tuple[str, str]]:
+    """(field, message) of every law of this section that its values break; sections below are not asked."""
+    laws = getattr(config, "problems", None)
+    return list(laws()) if laws is not None else []
+
+
+def override(
+    config: Config, values: Mapping[str, object], where: str, sections: Mapping[str, type] | None = None
+) -> Config:
+    """The config with some knobs (dotted path -> value or text) changed; ConfigError lists every problem."""
+    known = knobs(type(config), sections)
+    unknown = [
+        f"{path}: no such knob{did_you_mean(path, known) or '; see the table of knobs in README.md'}"
+        for path in values
+        if path not in known
+    ]
+    changed = nest(flatten(config) | {path: value for path, value in values.items() if path in known})
+    try:
+        result = load(type(config), changed, where, sections)
+    except ConfigError as error:
+        raise ConfigError(where, [*unknown, *error.problems]) from None
+    if unknown:
+        raise ConfigError(where, unknown)
+    return result
+
+
+def tree_of(config: object) -> dict[str, Any]:
+    """The nested mapping that `load` reads back, every field included."""
+    assert dataclasses.is_dataclass(config), type(config)
+    tree: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        tree[field.name] = tree_of(value) if dataclasses.is_dataclass(value) else value
+    return tree
+
+
+def flatten(config: object, prefix: str = "") -> dict[str, Value]:
+    """Every knob's value by dotted path, in order."""
+    return flat(tree_of(config), prefix)
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
+    """A nested mapping by dotted path."""
+    found: dict[str, Value] = {}
+    for name, value in tree.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
+
+
+def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested mapping of dotted paths; the inverse of `flat`."""
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        *parents, leaf = path.split(".")
+        branch = functools.reduce(lambda at, name: at.setdefault(name, {}), parents, tree)
+        branch[leaf] = value
+    return tree
+
+
+def diff(one: object, other: object) -> dict[str, tuple[Value, Value]]:
+    """Dotted path -> (value in one, value in other) where two configs differ."""
+    left, right = flatten(one), flatten(other)
+    return {path: (left.get(path), right.get(path)) for path in left | right if left.get(path) != right.get(path)}
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(
+    tuple, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
+
+
+def dump(config: object) -> str:
+    """Canonical YAML text with every field: equal configs give equal text, and floats survive exactly."""
+    return yaml.dump(tree_of(config), Dumper=_Dumper, sort_keys=False, width=100)
+
+
+def config_id(config: object) -> str:
+    """Ten hex digits that name this configuration."""
+    return hashlib.sha256(dump(config).encode()).hexdigest()[:10]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a repeated key is an error instead of a silent last word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path | str) -> Any:
+    """The content of a YAML file; ConfigError when it is missing, unreadable, or not YAML."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(str(path), [f"cannot be read: {reason}"]) from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The content of YAML text; ConfigError with the place of the first fault."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None

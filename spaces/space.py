@@ -1,0 +1,209 @@
+"""A search space: one YAML file that names a model's published recipes and what to search around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .schema import ConfigError, Knob, Value, did_you_mean, read_yaml
+
+FOLDER = Path(__file__).parent
+_SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow")
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real number in [low, high], drawn evenly in value, or in logarithm if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole number in [low, high] in steps of `step`, or drawn evenly in logarithm if `log`."""
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the values, without order."""
+
+    values: tuple[Value, ...]
+
+
+Domain = Float | Int | Choice
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Space:
+    """What `launch` searches. `recipes`, `base`: dotted path -> fixed value; the first recipe is the default.
+
+    `narrow` holds, by recipe, domains that replace those of `search` (None: not searched), so that a small recipe
+    searches small networks.
+    """
+
+    model: str
+    objective: str
+    recipes: Mapping[str, Mapping[str, Any]]
+    base: Mapping[str, Any]
+    search: Mapping[str, Domain]
+    narrow: Mapping[str, Mapping[str, Domain | None]]
+    where: str
+
+    def fixed(self, recipe: str) -> dict[str, Any]:
+        """The recipe's overrides: what trial 0 runs before the command line has its say."""
+        return dict(self.base) | dict(self.recipes[recipe])
+
+    def domains(self, recipe: str) -> dict[str, Domain]:
+        """What a sweep from this recipe searches."""
+        joined = dict(self.search) | dict(self.narrow.get(recipe, {}))
+        return {path: domain for path, domain in joined.items() if domain is not None}
+
+    def check(self, knobs: Mapping[str, Knob]) -> list[str]:
+        """Every path that is no knob and every value or bound that its knob refuses."""
+        return list(self._faults(knobs))
+
+    def _faults(self, knobs: Mapping[str, Knob]) -> Iterator[str]:
+        tables = {"base": self.base} | {f"recipes.{name}": recipe for name, recipe in self.recipes.items()}
+        for table, values in tables.items():
+            for path, value in values.items():
+                yield from _refusals(f"{table}.{path}", path, [value], knobs)
+        searched = {"search": self.search} | {f"narrow.{name}": part for name, part in self.narrow.items()}
+        for table, domains in searched.items():
+            for path, domain in domains.items():
+                ends = () if domain is None else domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+                yield from _refusals(f"{table}.{path}", path, ends, knobs)
+        for path in self.base.keys() & self.search.keys():
+            yield f"{path} stands in base and in search; keep one"
+        for name in self.narrow.keys() - self.recipes.keys():
+            yield f"narrow.{name}: no such recipe{did_you_mean(name, self.recipes)}"
+
+
+def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> Iterator[str]:
+    if path not in knobs:
+        yield f"{place}: no such knob{did_you_mean(path, knobs)}"
+        return
+    for value in values:
+        try:
+            knobs[path].read(value)
+        except ValueError as error:
+            yield f"{place} = {value}: {error}"
+
+
+def find_space(name: str) -> Path:
+    """The file of a space given by model name or by path; ConfigError offers the nearest name."""
+    known = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise ConfigError(name, ["there is no such space file; give a path to a YAML space or one of: " + ", ".join(known)])
+    raise ConfigError(f"model '{name}'", [f"is not here{did_you_mean(name, known)} Models: {', '.join(known)}"])
+
+
+def read_space(path: Path) -> Space:
+    """The space in a YAML file, checked for shape; `Space.check` checks it against its model's knobs."""
+    return parse_space(read_yaml(path), str(path))
+
+
+def parse_space(tree: object, where: str) -> Space:
+    """The space in a parsed YAML tree; ConfigError lists every fault of its shape."""
+    if not isinstance(tree, Mapping):
+        raise ConfigError(where, [f"a space is a mapping with the keys {', '.join(_SECTIONS)}"])
+    problems = [
+        f"{key}: no such section{did_you_mean(str(key), _SECTIONS)}; sections: {', '.join(_SECTIONS)}"
+        for key in tree
+        if key not in _SECTIONS
+    ]
+    problems += [f"{key} is missing" for key in ("model", "recipes", "search") if key not in tree]
+    sections: dict[str, Mapping[str, Any]] = {}
+    for key in ("recipes", "base", "search", "narrow"):
+        value = tree.get(key) or {}
+        if not isinstance(value, Mapping):
+            problems.append(f"{key} must be a mapping, not {type(value).__name__}")
+            value = {}
+        sections[key] = value
+    for key in ("recipes", "narrow"):
+        bad = [name for name, part in sections[key].items() if not isinstance(part, Mapping)]
+        problems += [f"{key}.{name} must be a mapping of dotted paths to values" for name in bad]
+        sections[key] = {str(name): part for name, part in sections[key].items() if name not in bad}
+    if "recipes" in tree and not sections["recipes"]:
+        problems.append("recipes needs at least one entry: trial 0 of a sweep is a recipe")
+    search = _domains("search", sections["search"], problems)
+    narrow = {name: _domains(f"narrow.{name}", part, problems) for name, part in sections["narrow"].items()}
+    for name in ("model", "objective"):
+        if not isinstance(tree.get(name, ""), str):
+            problems.append(f"{name} must be text, not {tree[name]!r}")
+    if problems:
+        raise ConfigError(where, problems)
+    return Space(
+        model=tree["model"],
+        objective=tree.get("objective", "val/mpjpe_mm"),
+        recipes=sections["recipes"],
+        base=sections["base"],
+        search={path: domain for path, domain in search.items() if domain is not None},
+        narrow=narrow,
+        where=where,
+    )
+
+
+def _domains(table: str, entries: Mapping[str, Any], problems: list[str]) -> dict[str, Domain | None]:
+    found: dict[str, Domain | None] = {}
+    for path, entry in entries.items():
+        try:
+            found[path] = None if entry is None and table != "search" else _domain(entry)
+        except ValueError as error:
+            problems.append(f"{table}.{path}: {error}")
+    return found
+
+
+def _domain(entry: object) -> Domain:
+    """{choice: [..]}, {range: [low, high]}, {log: [low, high]}; whole ends make whole numbers, `step` spaces them."""
+    forms = "{choice: [a, b]}, {range: [low, high]}, {range: [low, high], step: n}, {log: [low, high]}"
+    if not isinstance(entry, Mapping) or len(entry.keys() & {"choice", "range", "log"}) != 1:
+        raise ValueError(f"expected one of {forms}, found {entry!r}")
+    kind = next(iter(entry.keys() & {"choice", "range", "log"}))
+    if entry.keys() - {kind, "step"} or ("step" in entry and kind != "range"):
+        raise ValueError(f"expected one of {forms}, found {dict(entry)!r}")
+    values = entry[kind]
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{kind} needs a list, found {values!r}")
+    if kind == "choice":
+        if len(set(map(repr, values))) < len(values):
+            raise ValueError(f"choice repeats a value: {values!r}")
+        return Choice(tuple(tuple(value) if isinstance(value, list) else value for value in values))
+    low, high = _ends(kind, values)
+    if "step" in entry and not (isinstance(low, int) and isinstance(high, int)):
+        raise ValueError("step is for whole numbers")
+    if isinstance(low, int) and isinstance(high, int):
+        step = entry.get("step", 1)
+        if not isinstance(step, int) or isinstance(step, bool) or step < 1 or (high - low) % step:
+            raise ValueError(f"step = {step!r} must be a whole number that divides {high} - {low}")
+        return Int(low, high, step, kind == "log")
+    return Float(float(low), float(high), kind == "log")
+
+
+def _ends(kind: str, values: list[Any]) -> tuple[int | float, int | float]:
+    try:
+        # Common YAML loaders read 1e-4 as text.
+        ends = [float(value) if isinstance(value, str) else value for value in values]
+    except ValueError:
+        ends = []
+    if len(ends) != 2 or any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends):
+        raise ValueError(f"{kind} needs two numbers [low, high], found {values!r}")
+    low, high = ends
+    if not low < high:
+        raise ValueError(f"{kind} needs low < high, found {values!r}")
+    if kind == "log" and low <= 0:
+        raise ValueError(f"log needs low > 0, found {values!r}")
+    return low, high

@@ -1,0 +1,29 @@
+"""python -m trainables train|evaluate CONFIG: one run on this machine, without Ray, Optuna or MLflow."""
+
+from __future__ import annotations
+
+import sys
+
+from spaces.cli import Verb, main
+
+from .options import add_evaluate_options, add_train_options, check_evaluate, check_train
+
+VERBS = {
+    "train": Verb(
+        summary="train one config in this process",
+        example="python -m trainables train best.yaml --out runs/best",
+        add_options=add_train_options,
+        check=check_train,
+        run="trainables.verbs:train",
+    ),
+    "evaluate": Verb(
+        summary="score weights and print the paper's table",
+        example="python -m trainables evaluate best.yaml --weights best.safetensors --flip",
+        add_options=add_evaluate_options,
+        check=check_evaluate,
+        run="trainables.verbs:evaluate",
+    ),
+}
+
+if __name__ == "__main__":
+    sys.exit(main("trainables", "Train and evaluate 3D pose models on this machine.", VERBS))

@@ -1,0 +1,110 @@
+"""Checkpoints on disk: weights as safetensors, training state as plain types; every write atomic."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from data.poseset import DataError
+from spaces.schema import ConfigError, dump, flatten, parse_yaml
+
+from .config import TrainConfig, config_from
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls `write` with a temporary name beside `path`, then renames: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        # mkstemp makes files private; results are meant to be read by colleagues.
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """A training state of `Engine.state`."""
+    write_atomically(path, lambda temporary: torch.save(dict(state), temporary))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """A state that `save_state` wrote; nothing but tensors and plain types is unpickled."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(str(path), ["there is no checkpoint here"]) from None
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError and more for broken files
+        raise DataError(str(path), [f"is no readable checkpoint ({error.__class__.__name__}); use another one"]) from None
+    assert isinstance(state, dict), type(state)
+    return state
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig, facts: Mapping[str, object]) -> None:
+    """Weights with the config that made them: head counts and dropout rates leave no trace in the tensors."""
+    metadata = {"config": dump(config), "facts": json.dumps(dict(facts))}
+    plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, Any]]:
+    """Tensors, the config that made them, and the facts saved beside (epoch, score)."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except FileNotFoundError:
+        raise DataError(str(path), ["there is no such weights file"]) from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(str(path), [f"is no readable safetensors file: {error}"]) from None
+    if "config" not in metadata:
+        raise DataError(str(path), ["holds no config beside its weights; convert authors' files before use"])
+    config = config_from(parse_yaml(metadata["config"], str(path)), str(path))
+    return tensors, config, json.loads(metadata.get("facts", "{}"))
+
+
+def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, Any]:
+    """Puts the weights of `path` into the network of `config`, strictly; returns their facts.
+
+    ConfigError when the weights were made by another network or for other data sizes, or when names or shapes differ.
+    """
+    tensors, made_by, facts = load_weights(path)
+    check_kinship(config, made_by, path)
+    own = network.state_dict()
+    problems = [f"missing: {name}" for name in own if name not in tensors]
+    problems += [f"unexpected: {name}" for name in tensors if name not in own]
+    problems += [
+        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own.keys() & tensors.keys()
+        if tensors[name].shape != own[name].shape
+    ]
+    if problems:
+        raise ConfigError(str(path), problems)
+    network.load_state_dict(tensors)
+    return facts
+
+
+def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None:
+    """ConfigError listing every knob of network and data sizes in which the weights' maker differs from `config`."""
+    ours, theirs = flatten(config), flatten(made_by)
+    decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames"))]
+    decisive += [knob for knob in ours | theirs if knob.startswith("network.")]
+    problems = [
+        f"{knob} = {theirs.get(knob)} in the weights, {ours.get(knob)} in the config"
+        for knob in decisive
+        if ours.get(knob) != theirs.get(knob)
+    ]
+    if problems:
+        raise ConfigError(str(path), [*problems, "evaluate these weights with the config they were trained with"])

@@ -1,0 +1,89 @@
+"""The whole of one run as a value: model, data, optimiser and loop. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.config import DataConfig
+from spaces.schema import ConfigError, Knob, knob, knobs, load, override, read_yaml
+
+from . import registry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimConfig:
+    """Adam with decoupled decay (weight_decay 0 is plain Adam), clipped, on a staircase of learning rates."""
+
+    lr: float = knob(1e-3, above=0, lane=True, help="peak learning rate")
+    lr_decay: float = knob(0.9, above=0, most=1, lane=True, help="factor on the rate at every stair; 1: constant rate")
+    lr_decay_steps: int = knob(50_000, least=1, lane=True, unit="steps", help="optimiser steps from stair to stair")
+    weight_decay: float = knob(0.0, least=0, lane=True, help="decoupled decay, multiplied by the rate")
+    clip: float = knob(1.0, least=0, lane=True, help="limit of the global gradient norm; 0: no clipping")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoopConfig:
+    """How long, in what batches, from which seed, and what is kept."""
+
+    epochs: int = knob(10, least=1, help="passes over the training split")
+    batch: int = knob(64, least=1, help="samples in one optimiser step, over all workers")
+    seed: int = knob(0, least=0, help="seed of initialisation, sample order and dropout")
+    select: str = knob(
+        "val/mpjpe_mm",
+        choices=("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+        help="metric whose lowest epoch is the best one",
+    )
+    snapshot_epochs: int = knob(5, least=0, unit="epochs", help="a kept checkpoint every so often; 0: none")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One run. The types of `network` and `objective` are those of the model in the registry."""
+
+    model: str = knob(MISSING, help="name of the model")
+    network: Any
+    objective: Any
+    data: DataConfig
+    optim: OptimConfig
+    loop: LoopConfig
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Laws that join the network with its data belong to the model."""
+        yield from registry.config(self.model).laws(self.network, self.data.sizes)
+
+
+def sections_of(model: str) -> dict[str, type]:
+    """The section types that a model chooses; ConfigError for an unknown model."""
+    found = registry.config(model)
+    return {"network": found.network, "objective": found.objective}
+
+
+def knobs_of(model: str) -> dict[str, Knob]:
+    """Every knob of a model's runs by dotted path."""
+    return knobs(TrainConfig, sections_of(model))
+
+
+def config_from(tree: object, where: str) -> TrainConfig:
+    """A run from a nested mapping; a `provenance` section, as `export` writes it, is set aside."""
+    if not isinstance(tree, Mapping) or not isinstance(tree.get("model"), str):
+        raise ConfigError(where, ["is no training config: it needs `model: NAME` and the sections of `export`"])
+    plain = {key: value for key, value in tree.items() if key != "provenance"}
+    return load(TrainConfig, plain, where, sections_of(tree["model"]))
+
+
+def read_config(path: Path | str) -> TrainConfig:
+    """The run in a YAML file."""
+    return config_from(read_yaml(path), str(path))
+
+
+def changed(config: TrainConfig, values: Mapping[str, object], where: str) -> TrainConfig:
+    """The run with some knobs changed, by dotted path."""
+    return override(config, values, where, sections_of(config.model))
+
+
+def default_config(model: str, values: Mapping[str, object], where: str) -> TrainConfig:
+    """A model's run from knob defaults and overrides by dotted path."""
+    return changed(load(TrainConfig, {"model": model}, where, sections_of(model)), values, where)

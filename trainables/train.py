@@ -1,0 +1,77 @@
+"""The training loop, the same bare, under Ray Train, and over many fused trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from torch import Tensor
+
+from data.module import DataModule
+
+from .config import TrainConfig
+from .engine import Engine, Losses, Report, SingleEngine, State, Verdict
+from .folder import RunFolder
+
+Offer = Callable[[Report], None]
+Collect = Callable[[], Iterable[Verdict]]
+
+
+def fit(engine: Engine, data: DataModule, offer: Offer, collect: Collect) -> None:
+    """Trains until every lane has left. After each epoch `offer` gets a Report per lane; `collect` gives the verdicts
+    that have arrived, each naming its lane and the epoch it judges."""
+    while engine.lanes:
+        losses = engine.train_epoch(data)
+        metrics = engine.evaluate(data) if any(_is_sound(loss) for loss in losses.values()) else {}
+        for lane in tuple(engine.lanes):
+            engine_report = engine.report(lane, losses[lane], metrics.get(lane, {}) if _is_sound(losses[lane]) else {})
+            offer(engine_report)
+        for verdict in collect():
+            engine.apply(verdict)
+
+
+def _is_sound(losses: Losses) -> bool:
+    return not losses.diverged
+
+
+class Judge:
+    """The verdict of a run that nobody else judges: go on to the last epoch, stop at a divergence."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Verdict] = []
+
+    def hear(self, report: Report) -> None:
+        """Takes a report; its verdict is given at the next `verdicts`."""
+        stop = report.is_last or bool(report.losses.diverged)
+        self._waiting.append(Verdict(report.lane, report.epoch, stop))
+
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts on what was heard since the last call."""
+        given, self._waiting = self._waiting, []
+        return given
+
+
+def train_alone(
+    config: TrainConfig,
+    data: DataModule,
+    folder: RunFolder,
+    engine: SingleEngine,
+    state: State | None,
+    tell: Offer,
+    weights: dict[str, Tensor] | None = None,
+) -> None:
+    """One run in this process, kept in `folder`; `tell` hears every epoch after it is on disk. `weights` start a fresh
+    run instead of its seed's."""
+    engine.join(0, config, state)
+    if weights is not None:
+        engine.start_from(weights)
+    if state is not None and state["epoch"] >= config.loop.epochs:
+        return
+    judge = Judge()
+
+    def offer(report: Report) -> None:
+        if not report.losses.diverged:
+            folder.record(report)
+        tell(report)
+        judge.hear(report)
+
+    fit(engine, data, offer, judge.verdicts)

@@ -1,0 +1,127 @@
+"""What `train` and `evaluate` do once their options are checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from data.module import DataModule, read_poses
+from spaces.cli import FAILED, OK
+from spaces.schema import config_id
+from spaces.table import text_table
+
+from . import registry
+from .checkpoint import check_kinship, load_into, load_state, load_weights
+from .config import TrainConfig
+from .device import pick_device
+from .engine import Report, SingleEngine, State
+from .evaluation import score, table
+from .folder import STATE, RunFolder
+from .options import EvaluateRequest, TrainRequest
+from .train import train_alone
+
+
+def open_data(config: TrainConfig, parts: tuple[str, ...], device: Any) -> DataModule:
+    """The data of a run on its device; DataError or ConfigError say what is wrong with it."""
+    poses, split = read_poses(config.data, parts)
+    return DataModule(poses, split, config.data, parts=parts, device=device)
+
+
+def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
+    """The state that the request continues, None for a fresh start."""
+    own = folder.resume_state()
+    if request.resume is None:
+        return own
+    path = request.resume
+    return load_state(next((file for file in (path / "latest" / STATE, path / STATE) if file.exists()), path))
+
+
+def train(request: TrainRequest) -> int:
+    """Trains one run in this process."""
+    config, device = request.config, pick_device()
+    folder = RunFolder(request.out, config)
+    state = state_to_resume(request, folder)
+    data = open_data(config, ("train", "val"), device)
+    engine = SingleEngine(device=device)
+    weights = None
+    if request.init is not None and state is None:
+        weights, made_by, _ = load_weights(request.init)
+        check_kinship(config, made_by, request.init)
+    folder.begin()
+    print(f"config {config_id(config)}: {config.model} on {config.data.name}, {data.count('train')} training samples, "
+          f"device {device}, output {request.out}")  # fmt: skip
+    is_sound = True
+
+    def tell(report: Report) -> None:
+        nonlocal is_sound
+        is_sound = not report.losses.diverged
+        print(epoch_line(config, report), flush=True)
+
+    train_alone(config, data, folder, engine, state, tell, weights)
+    if not is_sound:
+        return FAILED
+    print(f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / 'config.yaml'} "
+          f"--weights {folder.best}")  # fmt: skip
+    return OK
+
+
+def epoch_line(config: TrainConfig, report: Report) -> str:
+    """One epoch in one line."""
+    if report.losses.diverged:
+        return f"epoch {report.epoch}/{config.loop.epochs}: diverged, {report.losses.diverged}"
+    score_now = report.metrics[config.loop.select]
+    star = " *best" if report.is_best else ""
+    return (
+        f"epoch {report.epoch}/{config.loop.epochs}: loss {report.losses.mean:.6f}, {config.loop.select} "
+        f"{score_now:.2f}, lr {report.losses.lr:.2e}, {report.seconds:.1f} s{star}"
+    )
+
+
+def evaluate(request: EvaluateRequest) -> int:
+    """Prints the paper's table."""
+    result = evaluate_weights(request.config, request.weights, flip=request.flip)
+    print(json.dumps(result, indent=1) if request.as_json else evaluation_text(result))
+    return OK
+
+
+def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[str, Any]:
+    """The table of contract JSON form for weights on the test subjects of the config's split."""
+    device = pick_device()
+    model = registry.get(config.model)
+    network = model.build(config.network, config.data.sizes)
+    facts = load_into(network, weights, config)
+    poses, split = read_poses(config.data, ("test",))
+    data = DataModule(poses, split, config.data, parts=("test",), device=device)
+    protocol = {
+        "model": config.model,
+        "config_id": config_id(config),
+        "weights": str(weights),
+        "weights_epoch": facts.get("epoch"),
+        "data": config.data.name,
+        "subjects": list(split.test),
+        "keypoints": config.data.keypoints,
+        "joints": config.data.joints,
+        "frames": config.data.frames,
+        "views": config.data.views,
+        "actions": list(data.actions),
+        "flip": flip,
+        "selection": f"lowest {config.loop.select} of a validation split",
+        "scored_poses": data.count("test"),
+    }
+    return table(score(network.to(device), model, data, "test", flip=flip), data, protocol)
+
+
+def evaluation_text(result: dict[str, Any]) -> str:
+    """The table for people: a row per action, then both means."""
+    names = list(result["metrics"]["frame_mean"])
+    rows = [[action, *(values.get(name) for name in names)] for action, values in result["per_action"].items()]
+    for title in ("action_mean", "frame_mean"):
+        rows.append([title.replace("_", " "), *(result["metrics"][title].get(name) for name in names)])
+    protocol = result["protocol"]
+    told = (
+        f"{protocol['model']} on {protocol['data']}, subjects {', '.join(protocol['subjects'])}; 2D: {protocol['keypoints']}, "
+        f"{protocol['joints']} joints, {protocol['frames']} frame(s), {protocol['views']} view(s), flip "
+        f"{'averaged' if protocol['flip'] else 'off'}; {protocol['scored_poses']} poses; chosen by {protocol['selection']}"
+    )
+    return f"{told}\n{text_table(['action', *names], rows)}"
