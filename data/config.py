@@ -24,14 +24,19 @@ class DataConfig:
     """The data knobs. Subjects left empty come from the named split."""
 
     name: str = knob(
-        "synthetic", help="named split (synthetic, h36m, h36m_authors, cmu, cmu_yardstick) or a set of files")
+        "synthetic", help="named split (synthetic, h36m, h36m_authors, cmu, cmu_yardstick) or a set of files"
+    )
     root: str = knob("data/store", help="folder of the data files")
     keypoints: str = knob("gt", help="source of the 2D: gt, or the detector in the name of the 2D file")
     joints: int = knob(17, choices=(16, 17), help="joints of the Human3.6M skeleton; 16 drops Neck/Nose")
-    views: int = knob(1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own")
+    views: int = knob(
+        1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own"
+    )
     frames: int = knob(1, least=1, help="frames of the input window, odd; the target is the middle one")
     flip: bool = knob(False, help="train on every sample a second time, mirrored")
-    order: str = knob("seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)")
+    order: str = knob(
+        "seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)"
+    )
     actions: tuple[str, ...] = knob((), help="actions to use, by exact name without the take number; empty: all")
     downsample: int = knob(1, least=1, help="training keeps every n-th frame; val and test keep all")
     subset: float = knob(1.0, above=0, most=1, help="share of each training track to keep, from a drawn start")
@@ -53,4 +58,7 @@ class DataConfig:
         for field in ("val_subjects", "test_subjects"):
             shared = sorted(set(self.train_subjects) & set(getattr(self, field)))
             if shared:
-                yield field, f"shares {', '.join(shared)} with train_subjects; a subject is trained on or scored, not both"
+                yield (
+                    field,
+                    f"shares {', '.join(shared)} with train_subjects; a subject is trained on or scored, not both",
+                )

@@ -26,7 +26,7 @@ FIELDS = ("pose2d", "pose3d", "root3d", "camera", "action")
 
 
 def split_of(config: DataConfig) -> Split:
-    """The split that the config names, with its subject knobs put in; a bare set name gives a split without subjects."""
+    """The split that the config names, its subject knobs put in; a bare set name gives a split without subjects."""
     named = split_named(config.name) or Split(name=config.name, set=config.name, train=(), val=(), test=())
     return dataclasses.replace(
         named,
@@ -46,9 +46,11 @@ def read_poses(config: DataConfig, parts: Sequence[str]) -> tuple[PoseSet, Split
         names = [*SPLITS, *sets]
         raise ConfigError(
             f"data.name = {config.name}",
-            [f"no such split, and no set of that name in {root}{did_you_mean(config.name, names)}; "
-             f"splits: {', '.join(SPLITS)}; sets found: {', '.join(sets) or 'none'}"],
-        )  # fmt: skip
+            [
+                f"no such split, and no set of that name in {root}{did_you_mean(config.name, names)}; "
+                f"splits: {', '.join(SPLITS)}; sets found: {', '.join(sets) or 'none'}"
+            ],
+        )
     wanted = {part: getattr(split, part) for part in parts}
     empty = [part for part in parts if not wanted[part]]
     if empty and (empty != ["test"] or split.train or split.val):
@@ -120,7 +122,10 @@ class DataModule:
         for part in parts:
             chosen = [clip for clip in clips if clip.subject in getattr(split, part)]
             if not chosen:
-                raise DataError(f"data.name = {config.name}", [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"])
+                raise DataError(
+                    f"data.name = {config.name}",
+                    [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"],
+                )
             is_train = part == "train"
             tracks = _tracks(chosen, config, self.actions, is_thinned=is_train)
             tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
@@ -200,8 +205,7 @@ def _mirrored(fields: dict[str, Tensor], is_mirrored: Tensor, mirror: Tensor) ->
         if name == "camera":
             turned[name] = torch.where(is_mirrored[:, None, None], mirror_intrinsics(value), value)
         else:
-            swap = mirror if name != "root3d" else mirror.new_zeros(1)
-            turned[name] = mirror_where(value, is_mirrored, swap)
+            turned[name] = mirror_where(value, is_mirrored, mirror if name != "root3d" else mirror.new_zeros(1))
     return turned
 
 
@@ -233,8 +237,13 @@ def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...],
             action.append(actions.index(clip.group))
             lengths.append(len(world))
     return Tracks(
-        torch.cat(pose2d), torch.cat(pose3d), torch.cat(root3d), torch.stack(camera), torch.tensor(action), torch.tensor(lengths)
-    )  # fmt: skip
+        pose2d=torch.cat(pose2d),
+        pose3d=torch.cat(pose3d),
+        root3d=torch.cat(root3d),
+        camera=torch.stack(camera),
+        action=torch.tensor(action),
+        lengths=torch.tensor(lengths),
+    )
 
 
 def _to_camera(world: Tensor, camera: Camera) -> Tensor:

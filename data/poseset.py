@@ -15,8 +15,21 @@ from .skeleton import Skeleton
 Array = NDArray[np.float32]
 
 
+PROBLEMS_SHOWN = 12  # lines; a file with one systematic fault has it in every clip
+
+
 class DataError(InputError):
-    """Data that cannot be used as it lies: files, arrays, or what a run asks of them."""
+    """Data that cannot be used as it lies: files, arrays, or what a run asks of them.
+
+    `problems` holds every fault; the text shows the first twelve and counts the rest.
+    """
+
+    def __str__(self) -> str:
+        rest = len(self.problems) - PROBLEMS_SHOWN
+        if rest <= 0:
+            return super().__str__()
+        head = f"{self.where}: {len(self.problems)} problems"
+        return "\n  ".join([head, *self.problems[:PROBLEMS_SHOWN], f"and {rest} more"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +53,7 @@ class Camera:
 class Sequence:
     """One clip of n frames, seen by V synchronised cameras.
 
-    pose3d [n, J, 3] float32 world metres, z up; pose2d: V arrays [n, J, 2] float32 pixels, ordered as `cameras`.
+    pose3d [n, J, 3] float32 world metres, z up; pose2d: V arrays [n, J, 2] float32 pixels, one a camera.
     """
 
     subject: str

@@ -1,7 +1,7 @@
 """Frame windows over tracks, as index arithmetic: which rows a sample reads, and in what order samples come.
 
-The T tracks lie one after the other in arrays of R rows, one row a frame. Sampling follows VideoPose3D: padding
-by repeated edge frames, chunks of target frames centred on their track, every chunk plain and mirrored.
+The T tracks lie one after the other in arrays of R rows, one row a frame. Sampling follows VideoPose3D:
+repeated edge frames as padding, chunks of target frames centred on their track, each plain and mirrored.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Windows:
     """N samples, each a chunk of target frames and the input window around it; made by `windows`.
 
     row [N] of the first target frame, not clamped: it lies before the track where the chunk overhangs;
-    track [N]; is_mirrored [N]; first and last [T] rows of the tracks; offsets of a window's frames from `row`.
+    track [N]; is_mirrored [N], None where no sample is; first and last [T] rows of the tracks; offsets of a
+    window's frames from row.
     """
 
-    chunk: int
     row: Tensor
     track: Tensor
-    is_mirrored: Tensor
+    is_mirrored: Tensor | None
     first: Tensor
     last: Tensor
     input_offsets: Tensor
@@ -64,8 +64,8 @@ def windows(
 ) -> Windows:
     """The samples of tracks with the given lengths [T] (int64, frames), on their device, track by track.
 
-    frames is the odd receptive field. A track of n frames yields ceil(n / chunk) chunks that overhang it alike at
-    both ends. shift moves the input window back in time; (frames - 1) / 2 makes it causal. With mirrored, every
+    frames is the odd receptive field. A track of n frames has ceil(n / chunk) chunks, overhanging both ends
+    alike. shift moves the input window back in time; (frames - 1) / 2 makes it causal. With mirrored, every
     track lists its chunks a second time, marked.
     """
     assert frames % 2 == 1, frames
@@ -80,21 +80,16 @@ def windows(
     number = torch.arange(len(track), device=device) - (counts.cumsum(0) - counts)[track]
     is_mirrored = number >= num_chunks[track]
     overhang = (num_chunks * chunk - lengths) // 2
+    number -= num_chunks[track] * is_mirrored
     return Windows(
-        chunk=chunk,
-        row=(number - num_chunks[track] * is_mirrored) * chunk + (first - overhang)[track],
+        row=number * chunk + (first - overhang)[track],
         track=track,
-        is_mirrored=is_mirrored,
+        is_mirrored=is_mirrored if mirrored else None,
         first=first,
         last=end - 1,
         input_offsets=torch.arange(-pad - shift, chunk + pad - shift, device=device),
         target_offsets=torch.arange(chunk, device=device),
     )
-
-
-def gather(values: Tensor, rows: Tensor) -> Tensor:
-    """values [R, ...] at rows [B, F]: [B, F, ...]."""
-    return values.index_select(0, rows.view(-1)).view(*rows.shape, *values.shape[1:])
 
 
 def mirror_where(points: Tensor, is_mirrored: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:
@@ -103,24 +98,19 @@ def mirror_where(points: Tensor, is_mirrored: Tensor, mirror: Sequence[int] | Te
     return torch.where(marked, mirror_points(points, mirror), points)
 
 
-def thinned(lengths: Sequence[int], *, downsample: int = 1, subset: float = 1.0) -> tuple[Tensor, Tensor]:
-    """(rows kept, lengths [T] left): every downsample-th frame of a stretch that holds a share of each track.
+def thinned(length: int, downsample: int, subset: float) -> slice:
+    """The frames that stay of a track: every downsample-th of a stretch that holds the share subset of it.
 
-    VideoPose3D's rule: the stretch has a multiple of downsample frames and a start that only the track's length
-    decides; a short track can lose all frames. subset 1 takes whole tracks, whatever their length.
+    VideoPose3D's rule: the stretch has a multiple of downsample frames and a start that only the track's
+    length decides; a short track can lose all frames. subset 1 takes the whole track, whatever its length.
     """
     assert downsample >= 1, downsample
     assert 0 < subset <= 1, subset
-    kept: list[Tensor] = []
-    first = 0
-    for length in lengths:
-        start, stretch = 0, length
-        if subset < 1:
-            stretch = round(length // downsample * subset) * downsample
-            start = deterministic_random(0, length - stretch + 1, str(length))
-        kept.append(torch.arange(first + start, first + start + stretch, downsample))
-        first += length
-    return torch.cat(kept), torch.tensor([len(rows) for rows in kept])
+    if subset == 1:
+        return slice(0, length, downsample)
+    stretch = round(length // downsample * subset) * downsample
+    start = deterministic_random(0, length - stretch + 1, str(length))
+    return slice(start, start + stretch, downsample)
 
 
 def deterministic_random(low: int, high: int, text: str) -> int:

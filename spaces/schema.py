@@ -38,6 +38,7 @@ class ConfigError(InputError):
     """A configuration, space or option that cannot be used as it stands."""
 
 
+@typing.runtime_checkable
 class HasLaws(Protocol):
     """A section whose fields depend on each other yields (field, message) for each broken law."""
 
@@ -74,7 +75,7 @@ class Knob:
 
     def read(self, value: object) -> Value:
         """The value in the declared type; ValueError with the reason when it cannot be."""
-        result = _coerce(self.type, value)
+        result: Value = _coerce(self.type, value)
         numbers = [n for n in (result if isinstance(result, tuple) else (result,)) if _is_number(n)]
         inside = all(
             (self.above is None or n > self.above)
@@ -130,7 +131,10 @@ def _coerce(kind: Any, value: object) -> Any:
         except ValueError:
             raise ValueError(f"expected {type_name(kind)}, got text '{value}'") from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise ValueError("must be finite") from None
     if kind is float and isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be finite")
     if not isinstance(value, kind):
@@ -145,16 +149,17 @@ def did_you_mean(name: str, names: typing.Iterable[str]) -> str:
 
 
 @functools.cache
-def _fields(cls: type) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
+def _fields(cls: Any) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
     hints = typing.get_type_hints(cls)
     return tuple((field, hints[field.name]) for field in dataclasses.fields(cls))
 
 
 def _section(field: dataclasses.Field[Any], hint: Any, sections: Mapping[str, type]) -> type | None:
-    """The dataclass behind a field that is a section, None for a knob. `sections` names the types that a model chooses."""
+    """The dataclass behind a section, None for a knob. `sections` names the types that a model chooses."""
     if "help" in field.metadata:
         return None
-    return sections.get(field.name, hint)
+    section: type = sections.get(field.name, hint)
+    return section
 
 
 def knobs(cls: type, sections: Mapping[str, type] | None = None, prefix: str = "") -> dict[str, Knob]:
@@ -185,12 +190,13 @@ def _build(
     if not isinstance(tree, Mapping):
         problems.append(f"{prefix.rstrip('.') or 'the file'} must be a mapping of names to values")
         return None
-    before = len(problems)
+    fields = _fields(typing.cast(Any, cls))
     values: dict[str, Any] = {}
-    for field, hint in _fields(cls):
+    for field, hint in fields:
         section = _section(field, hint, sections)
         if section is not None:
-            values[field.name] = _build(section, tree.get(field.name, {}), f"{prefix}{field.name}.", {}, problems)
+            part = _build(section, tree.get(field.name, {}), f"{prefix}{field.name}.", {}, problems)
+            values[field.name] = _Unread() if part is None else part
         elif field.name in tree:
             spec = Knob(path=prefix + field.name, type=hint, default=field.default, **field.metadata)
             try:
@@ -199,27 +205,39 @@ def _build(
                 problems.append(f"{spec.path} = {tree[field.name]}: {error}")
         elif field.default is dataclasses.MISSING:
             problems.append(f"{prefix}{field.name} is missing")
-    names = [field.name for field, _ in _fields(cls)]
+        else:
+            values[field.name] = field.default
+    names = [field.name for field, _ in fields]
     for key in tree:
         if key not in names:
             near = did_you_mean(str(key), names).replace("mean ", f"mean {prefix}")
             problems.append(f"{prefix}{key}: no such field{near or '; fields here: ' + ', '.join(names)}")
-    if len(problems) > before:
+    if len(values) < len(fields):
         return None
     config = cls(**values)
-    problems += [_law(config, prefix, path, text) for path, text in broken_laws(config)]
+    problems += _broken_laws(config, prefix)
     return config
 
 
-def _law(config: object, prefix: str, path: str, text: str) -> str:
-    value = functools.reduce(getattr, path.split("."), config)
-    return f"{prefix}{path} = {value} {text}"
+class _UnreadError(Exception):
+    """A law asks for a section that could not be read."""
 
 
-def broken_laws(config: object) -> list[tuple[str, str]]:
-    """(field, message) of every law of this section that its values break; sections below are not asked."""
-    laws = getattr(config, "problems", None)
-    return list(laws()) if laws is not None else []
+class _Unread:
+    """Stands in for such a section, so that the laws of all others can still be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise _UnreadError(name)
+
+
+def _broken_laws(config: object, prefix: str) -> Iterator[str]:
+    """'path = value message' of every law of this section that its values break; sections below are not asked."""
+    try:
+        for path, text in config.problems() if isinstance(config, HasLaws) else ():
+            value = functools.reduce(getattr, path.split("."), config)
+            yield f"{prefix}{path} = {value} {text}"
+    except _UnreadError:
+        return
 
 
 def override(
@@ -325,5 +343,6 @@ def parse_yaml(text: str, where: str) -> Any:
     """The content of YAML text; ConfigError with the place of the first fault."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # PyYAML lets a month of 13, digits that are no number, and brackets without end through as plain errors.
         raise ConfigError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None

@@ -79,23 +79,35 @@ class Space:
         searched = {"search": self.search} | {f"narrow.{name}": part for name, part in self.narrow.items()}
         for table, domains in searched.items():
             for path, domain in domains.items():
-                ends = () if domain is None else domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+                ends = (
+                    () if domain is None else domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
+                )
                 yield from _refusals(f"{table}.{path}", path, ends, knobs)
         for path in self.base.keys() & self.search.keys():
             yield f"{path} stands in base and in search; keep one"
         for name in self.narrow.keys() - self.recipes.keys():
-            yield f"narrow.{name}: no such recipe{did_you_mean(name, self.recipes)}"
+            yield f"narrow.{name}: no such recipe{did_you_mean(name, self.recipes)}; recipes: {', '.join(self.recipes)}"
 
 
 def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> Iterator[str]:
     if path not in knobs:
-        yield f"{place}: no such knob{did_you_mean(path, knobs)}"
+        yield f"{place}: no such knob{did_you_mean(str(path), knobs) or '; see the table of knobs in README.md'}"
         return
     for value in values:
         try:
             knobs[path].read(value)
         except ValueError as error:
             yield f"{place} = {value}: {error}"
+
+
+def typed(domain: Domain, knob: Knob) -> Domain:
+    """The domain in the declared type of a knob that it fits: of a float knob, [0, 1] are the ends of a real range and
+    0 is the choice 0.0. Whole numbers `step` apart stay what they are."""
+    if isinstance(domain, Choice):
+        return Choice(tuple(knob.read(value) for value in domain.values))
+    if isinstance(domain, Int) and domain.step == 1 and isinstance(knob.read(domain.low), float):
+        return Float(float(domain.low), float(domain.high), domain.log)
+    return domain
 
 
 def find_space(name: str) -> Path:
@@ -107,8 +119,10 @@ def find_space(name: str) -> Path:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return path
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        raise ConfigError(name, ["there is no such space file; give a path to a YAML space or one of: " + ", ".join(known)])
-    raise ConfigError(f"model '{name}'", [f"is not here{did_you_mean(name, known)} Models: {', '.join(known)}"])
+        raise ConfigError(
+            name, ["there is no such space file; give a path to a YAML space or one of: " + ", ".join(known)]
+        )
+    raise ConfigError(f"model '{name}'", [f"is not here{did_you_mean(name, known) or '.'} Models: {', '.join(known)}"])
 
 
 def read_space(path: Path) -> Space:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data.poseset import DataError
+from spaces.files import write_atomically
 from spaces.schema import ConfigError, dump, flatten, parse_yaml
 
 from .config import TrainConfig, config_from
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Calls `write` with a temporary name beside `path`, then renames: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        # mkstemp makes files private; results are meant to be read by colleagues.
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -47,7 +31,9 @@ def load_state(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(str(path), ["there is no checkpoint here"]) from None
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError and more for broken files
-        raise DataError(str(path), [f"is no readable checkpoint ({error.__class__.__name__}); use another one"]) from None
+        raise DataError(
+            str(path), [f"is no readable checkpoint ({error.__class__.__name__}); use another one"]
+        ) from None
     assert isinstance(state, dict), type(state)
     return state
 

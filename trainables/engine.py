@@ -86,7 +86,7 @@ class _Lane:
 
 
 class SingleEngine:
-    """One lane on one device: an ordinary module and a torch optimiser. `wrap` puts the module into DDP where needed."""
+    """One lane on one device: an ordinary module and a torch optimiser. `wrap` puts the module into DDP."""
 
     def __init__(
         self,
@@ -151,7 +151,9 @@ class SingleEngine:
         losses = losses.cpu()
         mean = float((losses * counts).sum() / counts.sum())
         bad = first_bad_step(losses)
-        diverged = "" if bad is None else f"loss is {float(losses[bad])} at step {lane.step - steps + bad + 1}, lr {lr:.1e}"
+        diverged = (
+            "" if bad is None else f"loss is {float(losses[bad])} at step {lane.step - steps + bad + 1}, lr {lr:.1e}"
+        )
         return {lane.number: Losses(mean, lr, diverged)}
 
     def evaluate(self, data: DataModule) -> dict[int, dict[str, float]]:

@@ -38,7 +38,8 @@ def predict(network: nn.Module, model: Model, data: DataModule, part: str, *, fl
 def score(network: nn.Module, model: Model, data: DataModule, part: str, *, flip: bool = False) -> Sums:
     """Sums of every metric over a split, by action."""
     true, track, action = data.truth(part)
-    return score_sequences(predict(network, model, data, part, flip=flip), true, track, action)
+    poses = predict(network, model, data, part, flip=flip)
+    return score_sequences(poses, true, track, action, len(data.actions))
 
 
 def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, Any]:

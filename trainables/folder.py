@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spaces.files import write_atomically
 from spaces.schema import ConfigError, config_id, dump
 
-from .checkpoint import load_state, save_state, save_weights, write_atomically
+from .checkpoint import load_state, save_state, save_weights
 from .config import TrainConfig, read_config
 from .engine import Report, State
 
@@ -18,9 +19,10 @@ COLUMNS = ("epoch", "lr", "loss", "seconds")
 class RunFolder:
     """The output folder of one run. A folder that holds another config's run is refused, never overwritten."""
 
-    def __init__(self, path: Path, config: TrainConfig) -> None:
+    def __init__(self, path: Path, config: TrainConfig, *, has_snapshots: bool = True) -> None:
         self.path = path
         self.config = config
+        self._every = config.loop.snapshot_epochs if has_snapshots else 0
 
     @property
     def best(self) -> Path:
@@ -54,8 +56,7 @@ class RunFolder:
         if report.is_best:
             facts = {"epoch": report.epoch, **report.metrics}
             save_weights(self.best, report.engine.export(report.lane), self.config, facts)
-        every = self.config.loop.snapshot_epochs
-        if every and report.epoch % every == 0:
+        if self._every and report.epoch % self._every == 0:
             save_state(self.path / f"epoch_{report.epoch:04d}" / STATE, state)
         save_state(self.latest, state)
         self.write_log(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -19,7 +20,7 @@ def learning_rate(config: OptimConfig, step: int) -> float:
     """Rate of step 1, 2, ... counted over all epochs: lr * decay^(s / steps), s = 1 before the first stair and the last
     multiple of `lr_decay_steps` from then on, as GraFormer's published schedule has it."""
     stair = step // config.lr_decay_steps * config.lr_decay_steps
-    return config.lr * config.lr_decay ** (max(stair, 1) / config.lr_decay_steps)
+    return config.lr * math.pow(config.lr_decay, max(stair, 1) / config.lr_decay_steps)
 
 
 def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: float, clip: float) -> None:

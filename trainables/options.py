@@ -1,4 +1,4 @@
-"""Options of `train` and `evaluate`, and the checked requests made from them. No torch: help and bad input are instant."""
+"""Options of `train` and `evaluate`, and the checked requests made from them. No torch: help is instant."""
 
 from __future__ import annotations
 
@@ -37,8 +37,12 @@ class EvaluateRequest:
 def add_train_options(parser: argparse.ArgumentParser) -> None:
     """CONFIG, --out, --resume, --init, --set."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of one run, as `export` writes it")
-    parser.add_argument("--out", type=Path, help="output folder (default mlruns/train/<config_id>); run again, it resumes")
-    parser.add_argument("--resume", type=Path, metavar="PATH", help="continue from this state.pt, or the folder around it")
+    parser.add_argument(
+        "--out", type=Path, help="output folder (default mlruns/train/<config_id>); run again, it resumes"
+    )
+    parser.add_argument(
+        "--resume", type=Path, metavar="PATH", help="continue from this state.pt, or the folder around it"
+    )
     parser.add_argument("--init", type=Path, metavar="FILE", help="start from these weights with a fresh optimiser")
     add_set_option(parser)
 
@@ -46,7 +50,12 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 def add_set_option(parser: argparse.ArgumentParser) -> None:
     """--set knob=value, repeatable."""
     parser.add_argument(
-        "--set", dest="changes", action="append", default=[], metavar="KNOB=VALUE", help="change one knob, e.g. optim.lr=3e-4"
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="KNOB=VALUE",
+        help="change one knob, e.g. optim.lr=3e-4",
     )
 
 
@@ -64,7 +73,9 @@ def check_train(options: argparse.Namespace) -> TrainRequest:
     config = changed(read_config(options.config), read_changes(options.changes), options.config)
     if options.resume is not None and options.init is not None:
         raise ConfigError("train", ["--resume continues a run and --init starts one; give one of them"])
-    missing = [f"{path}: there is no such file" for path in (options.resume, options.init) if path and not path.exists()]
+    missing = [
+        f"{path}: there is no such file" for path in (options.resume, options.init) if path and not path.exists()
+    ]
     if missing:
         raise ConfigError("train", missing)
     out = options.out or RUNS / config_id(config)
@@ -80,7 +91,9 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="NAME", help="split or set to score on (default: the config's)")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the data files (default: the config's)")
     parser.add_argument("--actions", metavar="A,B", help="only these actions, by exact name")
-    parser.add_argument("--flip", action="store_true", help="average with the mirrored prediction of the mirrored input")
+    parser.add_argument(
+        "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
+    )
     parser.add_argument("--json", dest="as_json", action="store_true", help="print the table as JSON")
     add_set_option(parser)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from data.module import DataModule, read_poses
 from spaces.cli import FAILED, OK
@@ -22,10 +26,12 @@ from .options import EvaluateRequest, TrainRequest
 from .train import train_alone
 
 
-def open_data(config: TrainConfig, parts: tuple[str, ...], device: Any) -> DataModule:
-    """The data of a run on its device; DataError or ConfigError say what is wrong with it."""
-    poses, split = read_poses(config.data, parts)
-    return DataModule(poses, split, config.data, parts=parts, device=device)
+def open_data(config: TrainConfig, parts: tuple[str, ...], device: torch.device, root: str | None = None) -> DataModule:
+    """The data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError say what
+    is wrong with it."""
+    source = dataclasses.replace(config.data, root=root or config.data.root)
+    poses, split = read_poses(source, parts)
+    return DataModule(poses, split, source, parts=parts, device=device)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
@@ -37,6 +43,15 @@ def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
     return load_state(next((file for file in (path / "latest" / STATE, path / STATE) if file.exists()), path))
 
 
+def weights_to_start(request: TrainRequest) -> dict[str, Tensor] | None:
+    """The weights of --init, checked to belong to this network; None without the option."""
+    if request.init is None:
+        return None
+    tensors, made_by, _ = load_weights(request.init)
+    check_kinship(request.config, made_by, request.init)
+    return tensors
+
+
 def train(request: TrainRequest) -> int:
     """Trains one run in this process."""
     config, device = request.config, pick_device()
@@ -44,13 +59,12 @@ def train(request: TrainRequest) -> int:
     state = state_to_resume(request, folder)
     data = open_data(config, ("train", "val"), device)
     engine = SingleEngine(device=device)
-    weights = None
-    if request.init is not None and state is None:
-        weights, made_by, _ = load_weights(request.init)
-        check_kinship(config, made_by, request.init)
+    weights = None if state is not None else weights_to_start(request)
     folder.begin()
-    print(f"config {config_id(config)}: {config.model} on {config.data.name}, {data.count('train')} training samples, "
-          f"device {device}, output {request.out}")  # fmt: skip
+    print(
+        f"config {config_id(config)}: {config.model} on {config.data.name}, {data.count('train')} training samples, "
+        f"device {device}, output {request.out}"
+    )
     is_sound = True
 
     def tell(report: Report) -> None:
@@ -61,8 +75,10 @@ def train(request: TrainRequest) -> int:
     train_alone(config, data, folder, engine, state, tell, weights)
     if not is_sound:
         return FAILED
-    print(f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / 'config.yaml'} "
-          f"--weights {folder.best}")  # fmt: skip
+    print(
+        f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / 'config.yaml'} "
+        f"--weights {folder.best}"
+    )
     return OK
 
 
@@ -119,9 +135,11 @@ def evaluation_text(result: dict[str, Any]) -> str:
     for title in ("action_mean", "frame_mean"):
         rows.append([title.replace("_", " "), *(result["metrics"][title].get(name) for name in names)])
     protocol = result["protocol"]
+    flip = "flip averaged" if protocol["flip"] else "no flip"
     told = (
-        f"{protocol['model']} on {protocol['data']}, subjects {', '.join(protocol['subjects'])}; 2D: {protocol['keypoints']}, "
-        f"{protocol['joints']} joints, {protocol['frames']} frame(s), {protocol['views']} view(s), flip "
-        f"{'averaged' if protocol['flip'] else 'off'}; {protocol['scored_poses']} poses; chosen by {protocol['selection']}"
+        f"{protocol['model']} on {protocol['data']}, subjects {', '.join(protocol['subjects'])}: "
+        f"{protocol['scored_poses']} poses, 2D {protocol['keypoints']}, {protocol['joints']} joints, "
+        f"{protocol['frames']} frame(s), {protocol['views']} view(s), {flip}; "
+        f"weights of epoch {protocol['weights_epoch']}, {protocol['selection']}"
     )
     return f"{told}\n{text_table(['action', *names], rows)}"

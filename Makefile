@@ -1,0 +1,38 @@
+# make sweep   a small sweep on synthetic data, from a bare machine to the exported best config
+# make test    the checks, then the whole test suite
+# make check   style and types      make fmt   format
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+
+.PHONY: sweep test check fmt
+.DEFAULT_GOAL := sweep
+
+.venv/.ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "posesweep needs Python 3.11 or later; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(RUN) pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.tested: .venv/.ready tests/requirements.txt
+	$(RUN) pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+sweep: .venv/.ready
+	@$(RUN) data synth
+	@name=$$($(BIN)/python -c 'from search.plan import *; print(next_name(Path(STORAGE), "graformer"))') && \
+	$(RUN) search launch graformer --recipe small --data synthetic --trials 6 --epochs 6 --time-budget 100s --name $$name && \
+	$(RUN) search export $$name --out mlruns/sweeps/$$name/best.yaml --weights mlruns/sweeps/$$name/best.safetensors
+
+test: check
+	$(RUN) pytest
+
+check: .venv/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fmt: .venv/.tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .

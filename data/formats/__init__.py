@@ -1,0 +1,1 @@
+"""Readers and writers, one module a layout; each gives or takes a PoseSet."""

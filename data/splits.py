@@ -1,0 +1,43 @@
+"""Named splits: which subjects of a set train, select, and are scored at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Split:
+    """`set` names the files, data_3d_<set>.npz and so on; the rest are subjects."""
+
+    name: str
+    set: str
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def _split(name: str, source: str, train: str, val: str, test: str) -> tuple[str, Split]:
+    parts = {"train": tuple(train.split()), "val": tuple(val.split()), "test": tuple(test.split())}
+    return name, Split(name=name, set=source, **parts)
+
+
+# h36m_authors selects on the test subjects, as the published code does; cmu_yardstick selects and scores on
+# C14, as the yardsticks measured on that set did. Neither gives an honest score; both are for comparison.
+SPLITS: Mapping[str, Split] = MappingProxyType(
+    dict(
+        (
+            _split("synthetic", "synthetic", "S1 S5 S6 S7", "S8", "S9 S11"),
+            _split("h36m", "h36m", "S1 S5 S6 S7", "S8", "S9 S11"),
+            _split("h36m_authors", "h36m", "S1 S5 S6 S7 S8", "S9 S11", "S9 S11"),
+            _split("cmu", "cmu", "C01 C02 C03 C04 C05 C08 C09 C10 C11 C12 C13", "C06 C07", "C14"),
+            _split("cmu_yardstick", "cmu", " ".join(f"C{number:02d}" for number in range(1, 14)), "C14", "C14"),
+        )
+    )
+)
+
+
+def split_named(name: str) -> Split | None:
+    """The split of this name; None when there is none and `name` may be a set."""
+    return SPLITS.get(name)

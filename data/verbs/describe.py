@@ -1,0 +1,62 @@
+"""`python -m data describe`: the sets of a folder, and the named splits of them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from data.formats import h36m
+from data.poseset import DataError, PoseSet
+from data.splits import SPLITS, Split, split_named
+from spaces.schema import did_you_mean
+
+from .tables import as_json, summary, table
+
+
+def run(arguments: Namespace) -> int:
+    """Prints one table of sets and one of splits. DataError when there is no set, or one cannot be read."""
+    root: Path = arguments.root
+    sets, splits = _wanted(root, arguments.data)
+    rows: list[dict[str, object]] = []
+    parts: list[dict[str, object]] = []
+    for name in sets:
+        sources = h36m.available_keypoints(root, name)
+        if not sources:
+            raise DataError(str(root), [f"set {name} has no data_2d_{name}_<keypoints>.npz; put its 2D there"])
+        found = [h36m.read(root, name, keypoints, joints=None) for keypoints in sources]
+        rows += [summary(poses) for poses in found]
+        mine = [split for split in splits if split.set == name]
+        parts += [_part(found[0], split, part) for split in mine for part in ("train", "val", "test")]
+    if arguments.json:
+        print(as_json({"sets": rows, "splits": parts}))
+    else:
+        print("\n\n".join(table(part) for part in (rows, parts) if part))
+    return 0
+
+
+def _wanted(root: Path, data: str | None) -> tuple[tuple[str, ...], tuple[Split, ...]]:
+    """The sets to read and the splits to show of them: all, or those of `data`, a split or a set."""
+    sets, every = h36m.available_sets(root), tuple(SPLITS.values())
+    if not sets:
+        raise DataError(str(root), ["holds no set: there is no data_3d_<set>.npz; `python -m data synth` writes one"])
+    if data is None:
+        return sets, every
+    split = split_named(data)
+    name = split.set if split is not None else data
+    if name not in sets:
+        here = f"sets here: {', '.join(sets)}; splits: {', '.join(SPLITS)}"
+        raise DataError(str(root), [f"has no set '{name}'{did_you_mean(data, [*sets, *SPLITS])}; {here}"])
+    return (name,), every if data in sets or split is None else (split,)
+
+
+def _part(poses: PoseSet, split: Split, part: str) -> dict[str, object]:
+    subjects: tuple[str, ...] = getattr(split, part)
+    clips = [clip for clip in poses.sequences if clip.subject in subjects]
+    return {
+        "split": split.name,
+        "part": part,
+        "clips": len(clips),
+        "frames": sum(len(clip.pose3d) for clip in clips),
+        "subjects": list(subjects),
+        "missing": [subject for subject in subjects if subject not in poses.subjects],
+    }

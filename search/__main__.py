@@ -1,0 +1,67 @@
+"""python -m search VERB: hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow."""
+
+from __future__ import annotations
+
+import sys
+
+from spaces.cli import Verb, main
+from trainables.options import add_evaluate_options, check_evaluate
+
+from . import options
+from .environment import settle_environment
+
+VERBS = {
+    "launch": Verb(
+        summary="run a sweep",
+        example="python -m search launch graformer --recipe small --trials 12 --time-budget 20m --name first",
+        add_options=options.add_launch_options,
+        check=options.check_launch,
+        run="search.verbs:launch",
+    ),
+    "resume": Verb(
+        summary="continue an interrupted sweep; finished trials are not run again",
+        example="python -m search resume first",
+        add_options=options.add_resume_options,
+        check=options.check_resume,
+        run="search.verbs:resume",
+    ),
+    "list": Verb(
+        summary="list the sweeps",
+        example="python -m search list",
+        add_options=options.add_list_options,
+        check=options.check_list,
+        run="search.look:list_sweeps",
+    ),
+    "show": Verb(
+        summary="print one sweep's leaderboard",
+        example="python -m search show first --json",
+        add_options=options.add_show_options,
+        check=options.check_show,
+        run="search.look:show",
+    ),
+    "export": Verb(
+        summary="write the winning trial as a complete config",
+        example="python -m search export first --out best.yaml --weights best.safetensors",
+        add_options=options.add_export_options,
+        check=options.check_export,
+        run="search.export:export",
+    ),
+    "train": Verb(
+        summary="train one config under Ray Train",
+        example="python -m search train best.yaml",
+        add_options=options.add_ray_train_options,
+        check=options.check_ray_train,
+        run="search.verbs:train",
+    ),
+    "evaluate": Verb(
+        summary="score weights and print the paper's table",
+        example="python -m search evaluate best.yaml --weights best.safetensors --flip",
+        add_options=add_evaluate_options,
+        check=check_evaluate,
+        run="trainables.verbs:evaluate",
+    ),
+}
+
+if __name__ == "__main__":
+    settle_environment()
+    sys.exit(main("search", "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow.", VERBS))

@@ -1,0 +1,174 @@
+"""The one who leads a sweep: hands out trials, books what they report, decides who goes on. Knows no Ray."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.schema import ConfigError, config_id, tree_of
+
+from . import asha
+from .journal import Journal, Trial
+from .plan import Plan, value_at
+from .suggest import make_sampler, suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at a trial: what to train, and after which epoch on record to go on."""
+
+    trial: int
+    attempt: int
+    config: dict[str, Any]
+    after_epoch: int
+
+
+class Conductor:
+    """Leads one sweep from its journal, which it writes before it acts. `tell` prints one line per event."""
+
+    def __init__(self, journal: Journal, plan: Plan, concurrent: int, tell: Callable[[str], None]) -> None:
+        self.journal = journal
+        self.plan = plan
+        self.objective = plan.sweep.objective
+        self.concurrent = concurrent
+        self.thrown = 0
+        self.is_exhausted = False
+        self._tell = tell
+        self._running: set[int] = set()
+        self._unfinished = [trial.number for trial in journal.trials.values() if not trial.has_ended]
+        self._rungs = asha.rungs(plan.base.loop.epochs) if plan.sweep.scheduler == "asha" else []
+
+    @property
+    def has_handed_out_all(self) -> bool:
+        """Whether no further attempt will be asked for."""
+        asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
+        return asked_all and not self._unfinished
+
+    def next_task(self) -> Task | None:
+        """The next attempt, None while all places are taken or when nothing is left."""
+        if len(self._running) >= self.concurrent or self.has_handed_out_all:
+            return None
+        trial = self._unfinished_trial() or (None if self.has_handed_out_all else self._new_trial())
+        if trial is None:
+            return None
+        attempt = trial.attempts + 1
+        self.journal.append("attempt", trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch)
+        self._running.add(trial.number)
+        again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
+        what = f"recipe {self.plan.sweep.recipe}" if trial.number == 0 else _short(trial.point)
+        self._tell(f"trial {trial.number} starts{again}: {what}")
+        return Task(trial.number, attempt, trial.config, trial.last_epoch)
+
+    def _unfinished_trial(self) -> Trial | None:
+        while self._unfinished:
+            trial = self.journal.trials[self._unfinished.pop(0)]
+            if trial.last_epoch < _epochs_of(trial):
+                return trial
+            # The driver died between the record of its last epoch and that of its end.
+            self._end(trial, "finished", "")
+        return None
+
+    def _new_trial(self) -> Trial | None:
+        number, domains, sweep = len(self.journal.trials), self.plan.domains, self.plan.sweep
+        if number == 0:
+            config = self.plan.base
+            point: dict[str, Any] | None = {path: value_at(config, path) for path in domains}
+        else:
+            own, blind = (make_sampler(name, sweep.seed, number, sweep.trials) for name in (sweep.sampler, "random"))
+            trials = self.journal.trials.values()
+            point, thrown = suggest(trials, domains, self.objective, (own, blind), self._is_legal)
+            self.thrown += thrown
+            if point is None:
+                self.is_exhausted = True
+                self._tell(f"the space has no new legal point in {thrown} draws: the sweep ends with {number} trials")
+                return None
+            config = self.plan.config(point)
+        self.journal.append("trial", trial=number, point=point, config_id=config_id(config), config=tree_of(config))
+        return self.journal.trials[number]
+
+    def _is_legal(self, point: dict[str, Any]) -> bool:
+        """Whether a draw keeps the laws and repeats no trial."""
+        try:
+            drawn = config_id(self.plan.config(point))
+        except ConfigError:
+            return False
+        return all(trial.config_id != drawn for trial in self.journal.trials.values())
+
+    def hear(self, number: int, report: dict[str, Any]) -> bool:
+        """Books one epoch of a trial; whether the trial goes on. An epoch that is on record already changes nothing."""
+        trial, epoch = self.journal.trials[number], report["epoch"]
+        if trial.has_ended:
+            return False
+        if report["diverged"]:
+            self._end(trial, "diverged", report["diverged"])
+            return False
+        is_new = epoch > trial.last_epoch
+        if is_new:
+            self.journal.append("epoch", trial=number, **{key: report[key] for key in _EPOCH_FIELDS})
+            self._tell(self._epoch_line(trial, report))
+        if epoch >= _epochs_of(trial):
+            self._end(trial, "finished", "")
+            return False
+        rivals = self.journal.trials.values()
+        if is_new and epoch in self._rungs and not asha.survives(trial, rivals, epoch, self.objective):
+            self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
+            return False
+        return True
+
+    def lost(self, number: int, reason: str) -> None:
+        """Books a trial whose process raised or died; the sweep goes on."""
+        trial = self.journal.trials[number]
+        self._running.discard(number)
+        if not trial.has_ended:
+            self._end(trial, "failed", reason)
+
+    def close(self, reason: str) -> None:
+        """Ends the sweep: 'done', 'time budget' or 'interrupted'. Trials cut short by a budget are booked as stopped;
+        after an interrupt they stay open, for `resume` to go on."""
+        for number in sorted(self._running):
+            trial = self.journal.trials[number]
+            if not trial.has_ended and reason != "interrupted":
+                self._end(trial, "stopped", reason)
+        best = self.journal.best(self.objective)
+        self.journal.append("close", reason=reason, best=None if best is None else best.number)
+
+    def _end(self, trial: Trial, state: str, reason: str) -> None:
+        self._running.discard(trial.number)
+        self.journal.append("end", trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason)
+        detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
+        score = trial.score(self.objective)
+        shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(self.objective)}"
+        self._tell(f"trial {trial.number} {state} after epoch {trial.last_epoch}{shown}{detail}")
+
+    def _epoch_line(self, trial: Trial, report: dict[str, Any]) -> str:
+        value = report["metrics"].get(self.objective, math.nan)
+        best = self.journal.best(self.objective)
+        leader = "" if best is None else f" (sweep's best {best.score(self.objective):.2f}, trial {best.number})"
+        return (
+            f"trial {trial.number} epoch {report['epoch']}/{_epochs_of(trial)}: {self.objective} {value:.2f}, "
+            f"{report['seconds']:.1f} s{leader}"
+        )
+
+
+_EPOCH_FIELDS = ("epoch", "metrics", "loss", "lr", "seconds")
+
+
+def _epochs_of(trial: Trial) -> int:
+    """The length of a trial; a space may search it."""
+    return int(trial.config["loop"]["epochs"])
+
+
+def now_text(started: float) -> str:
+    """Minutes and seconds since `started` (monotonic), for the front of progress lines."""
+    seconds = int(time.monotonic() - started)
+    return f"{seconds // 60:3d}:{seconds % 60:02d}"
+
+
+def _short(point: dict[str, Any]) -> str:
+    shown = {path.split(".", 1)[1]: value for path, value in point.items()}
+    return " ".join(
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in shown.items()
+    )

@@ -1,0 +1,61 @@
+"""A trial as a complete, runnable config with its provenance, and its weights."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import yaml
+
+from spaces.cli import OK
+from spaces.files import write_atomically
+from spaces.schema import ConfigError, dump
+from trainables.config import config_from
+
+from .journal import Journal, Trial, trial_folder
+from .options import ExportRequest
+
+
+def export(request: ExportRequest) -> int:
+    """Writes the config, and the weights if asked for."""
+    journal = Journal(request.journal)
+    objective = journal.sweep["plan"]["objective"]
+    trial = journal.best(objective) if request.trial is None else journal.trials[request.trial]
+    if trial is None:
+        raise ConfigError(f"sweep '{journal.sweep['name']}'", ["has no trial with a score yet; name one with --trial"])
+    weights = trial_folder(request.journal.parent, trial.number) / "best.safetensors"
+    if request.weights is not None and not weights.is_file():
+        raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
+    text = config_text(journal, trial)
+    write_atomically(request.out, lambda file: file.write_text(text))
+    print(f"trial {trial.number} -> {request.out}; train it: python -m search train {request.out}")
+    if request.weights is not None:
+        target = request.weights
+        write_atomically(target, lambda file: shutil.copyfile(weights, file))
+        print(f"weights -> {target}; score them: python -m search evaluate {request.out} --weights {target}")
+    return OK
+
+
+def config_text(journal: Journal, trial: Trial) -> str:
+    """The trial's whole config as YAML, its provenance below."""
+    config = config_from(trial.config, str(journal.path))
+    provenance = yaml.safe_dump({"provenance": provenance_of(journal, trial)}, sort_keys=False, width=100)
+    return f"{dump(config)}{provenance}"
+
+
+def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
+    """Sweep, trial, score, seed, data fingerprint, code revision, package versions."""
+    objective, facts = journal.sweep["plan"]["objective"], journal.sweep["facts"]
+    return {
+        "sweep": journal.sweep["name"],
+        "sweep_id": journal.sweep["id"],
+        "trial": trial.number,
+        "state": trial.state,
+        "score": {objective: trial.score(objective), "epoch": trial.best_epoch(objective), "epochs": trial.last_epoch},
+        "seed": trial.config["loop"]["seed"],
+        "config_id": trial.config_id,
+        "data": facts["data"],
+        "revision": facts["revision"],
+        "versions": facts["versions"],
+        "command": facts["command"],
+    }

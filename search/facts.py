@@ -1,0 +1,58 @@
+"""Where a run comes from: code revision, package versions, data fingerprint, machine."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from data.poseset import PoseSet
+from data.splits import Split
+
+from .cluster import ROOT
+from .tracking_uri import redacted
+
+PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML")
+
+
+def facts_of_run(poses: PoseSet, split: Split) -> dict[str, Any]:
+    """What `export` prints as provenance and MLflow keeps as tags."""
+    return {
+        "revision": code_revision(),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "data": {
+            "set": poses.name,
+            "keypoints": poses.keypoints,
+            "fingerprint": poses.fingerprint(),
+            "train": list(split.train),
+            "val": list(split.val),
+        },
+        "machine": platform.node(),
+        "command": redacted(" ".join(["python -m search", *sys.argv[1:]])),
+    }
+
+
+def code_revision() -> str:
+    """The git commit of this checkout, '+changes' when files differ from it; 'unknown' outside git."""
+    commit = _git("rev-parse", "HEAD")
+    return commit + ("+changes" if _git("status", "--porcelain") else "") if commit else "unknown"
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

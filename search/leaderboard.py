@@ -1,0 +1,49 @@
+"""A sweep's trials in order of merit, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spaces.table import text_table
+
+from .journal import Journal
+
+
+def leaderboard(journal: Journal) -> dict[str, Any]:
+    """The JSON form of `show`."""
+    objective = journal.sweep["plan"]["objective"]
+    rows = [
+        {
+            "trial": trial.number,
+            "state": trial.state,
+            "score": trial.score(objective),
+            "epochs": trial.last_epoch,
+            "config_id": trial.config_id,
+            "knobs": trial.point,
+        }
+        for trial in journal.leaderboard(objective)
+    ]
+    return {"sweep": journal.sweep["name"], "objective": objective, "state": sweep_state(journal), "trials": rows}
+
+
+def leaderboard_text(journal: Journal) -> str:
+    """The table of `show`: best first, one column per searched knob."""
+    found = leaderboard(journal)
+    paths = list(dict.fromkeys(path for row in found["trials"] for path in row["knobs"]))
+    header = ["trial", "state", found["objective"], "epochs", *(path.split(".", 1)[1] for path in paths)]
+    rows = [
+        [row["trial"], row["state"], row["score"], row["epochs"], *(_shown(row["knobs"].get(path)) for path in paths)]
+        for row in found["trials"]
+    ]
+    recipe = journal.sweep["plan"]["recipe"]
+    title = f"sweep {found['sweep']}: {journal.sweep['model']}, recipe {recipe} is trial 0, {found['state']}"
+    return f"{title}\n{text_table(header, rows)}"
+
+
+def sweep_state(journal: Journal) -> str:
+    """'done', 'time budget', 'interrupted', or 'open' while it runs or after a crash."""
+    return journal.close_reason if journal.is_closed else "open"
+
+
+def _shown(value: object) -> object:
+    return f"{value:.3g}" if isinstance(value, float) else value

@@ -1,0 +1,131 @@
+"""What a sweep is told to do, as a checked value. No torch, no Ray: bad input is answered at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spaces.schema import ConfigError, did_you_mean, knob, parse_yaml
+from spaces.space import Domain, Space, find_space, parse_space, typed
+from trainables.config import TrainConfig, changed, default_config, knobs_of
+
+OBJECTIVES = ("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm")
+STORAGE = "mlruns/sweeps"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepConfig:
+    """The options of `launch` that steer the sweep itself."""
+
+    recipe: str = knob("", help="published configuration of trial 0 and base of all others; empty: the space's first")
+    trials: int = knob(20, least=1, help="configurations to try, the recipe included")
+    concurrent: int | None = knob(None, least=1, help="trials at a time; none: as many as the devices hold")
+    sampler: str = knob("tpe", choices=("tpe", "random"), help="who draws the points")
+    scheduler: str = knob("asha", choices=("asha", "none"), help="who stops weak trials early")
+    objective: str = knob("val/mpjpe_mm", choices=OBJECTIVES, help="metric whose lowest value wins")
+    executor: str = knob("auto", choices=("auto", "solo"), help="how a trial runs; solo: one device, one process")
+    cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one trial")
+    gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one trial; none: 1 where there are GPUs")
+    time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
+    seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A sweep ready to run: its options, its space, and the whole config of the recipe."""
+
+    name: str
+    sweep: SweepConfig
+    space: Space
+    space_text: str
+    base: TrainConfig
+    pinned: tuple[str, ...]
+
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """Searched knobs; what the user set by hand is not searched."""
+        found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
+        return {path: typed(domain, known[path]) for path, domain in found.items() if path not in self.pinned}
+
+    def config(self, point: Mapping[str, object]) -> TrainConfig:
+        """The recipe with a point put in; ConfigError when the point breaks a law."""
+        return changed(self.base, point, f"{self.name}, point {dict(point)}")
+
+
+def make_plan(
+    name: str, sweep: SweepConfig, space_name: str, changes: Mapping[str, object], where: str = "launch"
+) -> Plan:
+    """The plan of a new sweep from its space and the user's changes; ConfigError lists every problem."""
+    path = find_space(space_name)
+    text = path.read_text(encoding="utf-8")
+    space = parse_space(parse_yaml(text, str(path)), str(path))
+    return _plan(name, sweep, space, text, changes, where)
+
+
+def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mapping[str, object], where: str) -> Plan:
+    known = knobs_of(space.model)
+    faults = space.check(known)
+    if faults:
+        raise ConfigError(space.where, faults)
+    problems, first = [], next(iter(space.recipes))
+    recipe = sweep.recipe or first
+    if recipe not in space.recipes:
+        found = f"no recipe '{recipe}'{did_you_mean(recipe, space.recipes)}"
+        problems.append(f"{found}; recipes of {space.model}: {', '.join(space.recipes)}")
+        recipe = first  # the changes are checked all the same
+    values = space.fixed(recipe) | {"loop.seed": sweep.seed, "loop.select": sweep.objective} | dict(changes)
+    try:
+        base = default_config(space.model, values, where)
+    except ConfigError as error:
+        raise ConfigError(where, [*problems, *error.problems]) from None
+    if problems:
+        raise ConfigError(where, problems)
+    options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}
+    plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
+    if not plan.domains:
+        raise ConfigError(where, ["every searched knob is set by hand, so there is nothing to search; use `train`"])
+    return plan
+
+
+def shortened(plan: Plan) -> list[str]:
+    """What trial 0 shrinks against the space's first recipe, which is the published one: a line each."""
+    first = next(iter(plan.space.recipes))
+    published = default_config(plan.space.model, plan.space.fixed(first), plan.space.where)
+    watched = ("loop.epochs", "data.downsample", "data.subset", "network.")
+    known = knobs_of(plan.space.model)
+    lines = []
+    for path in known:
+        if path.startswith(watched):
+            ours, theirs = value_at(plan.base, path), value_at(published, path)
+            if ours != theirs:
+                lines.append(f"{path}: {ours} here, {theirs} in recipe {first}")
+    return lines
+
+
+def value_at(config: object, path: str) -> Any:
+    """The value of a knob by dotted path."""
+    for name in path.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def read_duration(text: str) -> float:
+    """Seconds of '90s', '20m', '2h', '1h30m' or plain seconds; ValueError otherwise."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text)
+    if not text or parts is None:
+        raise ValueError(f"'{text}' is no duration; write 90s, 20m, 2h or 1h30m")
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+def next_name(storage: Path, model: str) -> str:
+    """The first of model-1, model-2, ... that no sweep has."""
+    number = 1
+    while os.path.exists(storage / f"{model}-{number}"):
+        number += 1
+    return f"{model}-{number}"

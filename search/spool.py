@@ -1,0 +1,247 @@
+"""Sends a sweep's journal to the tracker. The journal waits on disk for as long as the tracker does not answer, so the
+sweep never waits for it and nothing is lost; what is sent twice is there once."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaces.files import write_atomically
+from spaces.schema import ConfigError
+
+from .journal import Record, read_records
+from .runs import SweepRuns
+from .tracking_uri import redacted
+
+if TYPE_CHECKING:
+    # Importing it for real takes the seconds that mlflow takes.
+    from .tracking import Tracker
+
+OFFSETS = "mlflow.offset"  # JSON: hash of the redacted tracking URI -> bytes of the journal that this store has
+LOCK = "mlflow.lock"  # two processes that look for a run at once would both make it
+POLL_S = 0.5
+TRIES = 5  # of one record, before it is given up
+TROUBLE_CHARACTERS = 500  # servers answer with whole pages
+MOST_READ = 2000  # records held in memory
+MOST_EPOCHS = 500  # sent together: a call per trial, not one per epoch, which would cost as much
+
+
+class Spool:
+    """Follows a journal and sends what it finds: in a thread between `start` and `stop`, or without one by `sync`.
+
+    `problems`: what the tracker will never have, and why. `trouble`: its last error, '' while it answers. `pause_s`:
+    the first and the longest wait after an error; it doubles in between."""
+
+    def __init__(
+        self,
+        journal_path: Path,
+        tracker_factory: Callable[[], Tracker],
+        objective: str,
+        uri: str,
+        pause_s: tuple[float, float] = (1.0, 30.0),
+    ) -> None:
+        self.problems: list[str] = []
+        self.trouble = ""
+        self._journal = journal_path
+        self._tracker_factory = tracker_factory
+        self._objective = objective
+        self._store = hashlib.sha256(redacted(uri).encode()).hexdigest()[:12]
+        self._pause_s = pause_s
+        self._offset = self._saved_offsets().get(self._store, 0)
+        self._lock: int | None = None
+        self._runs: SweepRuns | None = None
+        self._unsent: deque[tuple[Record, int]] = deque()
+        self._errors = 0  # in a row
+        self._refusals = 0  # those of them by a tracker that answers
+        self._most = MOST_EPOCHS
+        self._deadline: float | None = None  # monotonic; set by `stop`
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="spool", daemon=True)
+
+    def start(self) -> None:
+        """Begins to send in the background."""
+        self._thread.start()
+
+    def pending(self) -> int:
+        """Records on disk that the tracker has not."""
+        with open(self._journal, "rb") as file:
+            file.seek(self._offset)
+            return file.read().count(b"\n")
+
+    def drain(self, timeout_s: float) -> bool:
+        """Waits until the tracker has everything; False when it has not in that time."""
+        deadline = time.monotonic() + timeout_s
+        self._wake.set()
+        while self.pending():
+            if time.monotonic() >= deadline or not self._thread.is_alive():
+                return False
+            time.sleep(0.02)
+        return True
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the thread: once all is sent, at the tracker's next error, or when the time is over."""
+        self._deadline = time.monotonic() + timeout_s
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def send_all(self) -> bool:
+        """Sends everything in the calling thread; False when the tracker did not answer TRIES times."""
+        try:
+            while self._advance() or self._errors:
+                if self._errors - self._refusals >= TRIES:
+                    return False
+                if self._errors:
+                    time.sleep(self._pause())
+            return True
+        finally:
+            self._release()
+
+    def _follow(self) -> None:
+        try:
+            while True:
+                deadline = self._deadline
+                if self._advance() and (deadline is None or time.monotonic() < deadline):
+                    continue
+                if deadline is not None:
+                    return
+                self._wake.wait(self._pause())
+                self._wake.clear()
+        finally:
+            self._release()
+
+    def _pause(self) -> float:
+        first, longest = self._pause_s
+        return min(longest, first * 2 ** min(self._errors - 1, 30)) if self._errors else POLL_S
+
+    def _advance(self) -> bool:
+        """Sends the next records; False when there are none, or when it did not work."""
+        is_answering = False
+        try:
+            runs = self._connected()
+            self._read()
+            if not self._unsent:
+                self._forgive()
+                return False
+            batch = self._batch()
+            for record, _ in batch:
+                runs.remember(record)
+            if self._errors:
+                runs.touch(batch[0][0])
+                is_answering = True
+            runs.send([record for record, _ in batch])
+            self._pass(len(batch))
+        except Exception as error:
+            # Whatever it is, it must not end the thread: it is shown as `trouble`, and tried again.
+            return self._failed(error, is_answering)
+        self._most = min(MOST_EPOCHS, 2 * self._most)
+        return True
+
+    def _forgive(self) -> None:
+        self._errors, self._refusals, self.trouble = 0, 0, ""
+
+    def _read(self) -> None:
+        if not self._unsent:
+            self._unsent.extend(islice(read_records(self._journal, self._offset), MOST_READ))
+
+    def _batch(self) -> list[tuple[Record, int]]:
+        """The next record alone, or many epochs; few after an error, to find the one that is at fault."""
+        batch = [self._unsent[0]]
+        for record, size in islice(self._unsent, 1, self._most):
+            if record["kind"] != "epoch" or batch[0][0]["kind"] != "epoch":
+                break
+            batch.append((record, size))
+        return batch
+
+    def _pass(self, count: int) -> None:
+        self._offset += sum(self._unsent.popleft()[1] for _ in range(count))
+        self._forgive()
+        offsets = self._saved_offsets() | {self._store: self._offset}
+        write_atomically(self._journal.with_name(OFFSETS), lambda path: path.write_text(json.dumps(offsets)))
+
+    def _failed(self, error: Exception, is_answering: bool) -> bool:
+        """Whether the next record was given up: the tracker answers, and takes everything but this one."""
+        self._errors += 1
+        self._refusals += is_answering
+        self._most = 1
+        self.trouble = redacted(f"{type(error).__name__}: {error}")[:TROUBLE_CHARACTERS]
+        if self._runs is not None:
+            self._runs.forget_runs()
+        if self._runs is None or self._refusals < TRIES:
+            return False
+        record = self._unsent[0][0]
+        lost = f"a record of kind '{record['kind']}' (trial {record.get('trial', '-')}) was refused: {self.trouble}"
+        try:
+            self._runs.mark_skipped(record, lost)
+            self._complain(lost)
+            self._pass(1)
+        except Exception:
+            # It cannot even be told what it lacks, as when its disk is full: the record waits, `trouble` says why.
+            return False
+        return True
+
+    def _complain(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _connected(self) -> SweepRuns:
+        """Runs that know everything up to the offset, under the lock."""
+        if self._runs is not None:
+            return self._runs
+        self._acquire()
+        runs = SweepRuns(self._journal.parent, self._tracker_factory(), self._objective, self._complain)
+        self._offset, past = self._saved_offsets().get(self._store, 0), 0
+        for record, size in read_records(self._journal):
+            if past >= self._offset:
+                break
+            runs.remember(record)
+            past += size
+        # A journal put back from a backup, or a store that was emptied: from the start; what is there stays there once.
+        if past != self._offset or (past and not runs.is_known()):
+            self._offset = 0
+        self._runs = runs
+        return runs
+
+    def _acquire(self) -> None:
+        if self._lock is None:
+            lock = os.open(self._journal.with_name(LOCK), os.O_CREAT | os.O_RDWR, 0o644)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                raise ConfigError(str(self._journal.parent), ["another process is sending this sweep"]) from None
+            self._lock = lock
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = self._runs = None
+            self._unsent.clear()
+
+    def _saved_offsets(self) -> dict[str, int]:
+        try:
+            return dict(json.loads(self._journal.with_name(OFFSETS).read_text()))
+        except (FileNotFoundError, ValueError):
+            return {}
+
+
+def sync(
+    journal_path: Path,
+    tracker_factory: Callable[[], Tracker],
+    objective: str,
+    uri: str,
+    pause_s: tuple[float, float] = (1.0, 2.0),
+) -> Spool:
+    """Sends what the tracker lacks, at once; `pending`, `problems` and `trouble` of the result say how it went."""
+    spool = Spool(journal_path, tracker_factory, objective, uri, pause_s)
+    spool.send_all()
+    return spool

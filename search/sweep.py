@@ -1,0 +1,224 @@
+"""Runs a sweep from its journal: a new one, or the rest of an interrupted one. Both are the same act."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from data.module import read_poses
+from spaces.cli import FAILED, INTERRUPTED, OK
+from spaces.schema import load, parse_yaml, tree_of
+from spaces.space import parse_space
+from trainables.config import config_from
+
+from . import journal as journals
+from .cluster import places, ray_session
+from .conductor import Conductor, Task, now_text
+from .facts import facts_of_run
+from .journal import Journal, trial_folder
+from .leaderboard import leaderboard_text
+from .plan import Plan, SweepConfig, shortened
+from .solo import train_trial
+from .spool import Spool
+from .tracking import MlflowTracker
+from .tracking_uri import redacted
+from .tune_plugins import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
+
+DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a sweep keeps its journal and whom it tells: absolute paths and a resolved tracking URI."""
+
+    folder: Path
+    tracking_uri: str
+    artifact_root: Path
+    address: str | None
+
+
+def check_data(plan: Plan) -> dict[str, Any]:
+    """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
+    poses, split = read_poses(plan.base.data, ("train", "val"))
+    return facts_of_run(poses, split)
+
+
+def begin(plan: Plan, facts: dict[str, Any], place: Place) -> Journal:
+    """The journal of a new sweep, locked."""
+    sweep = {
+        "id": uuid.uuid4().hex,
+        "name": plan.name,
+        "model": plan.base.model,
+        "plan": tree_of(plan.sweep),
+        "space": plan.space_text,
+        "base": tree_of(plan.base),
+        "pinned": list(plan.pinned),
+        "facts": facts,
+    }
+    return journals.create(place.folder, sweep)
+
+
+def reopen(place: Place) -> Journal:
+    """The journal of a sweep that goes on, locked."""
+    journal = Journal(place.folder / journals.FILE)
+    journal.lock()
+    journal.append("open")
+    return journal
+
+
+def plan_of(journal: Journal) -> Plan:
+    """The plan that a sweep was launched with."""
+    sweep, where = journal.sweep, str(journal.path)
+    return Plan(
+        name=sweep["name"],
+        sweep=load(SweepConfig, sweep["plan"], where),
+        space=parse_space(parse_yaml(sweep["space"], where), where),
+        space_text=sweep["space"],
+        base=config_from(sweep["base"], where),
+        pinned=tuple(sweep["pinned"]),
+    )
+
+
+def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
+    """Trains what is left of a sweep and prints its leaderboard; returns the exit code.
+
+    The journal is opened, or made, only once Ray is up and a trial fits on it."""
+    started = time.monotonic()
+
+    def tell(line: str) -> None:
+        print(f"{now_text(started)}  {line}", flush=True)
+
+    with _interrupts() as interrupts, ray_session(place.address):
+        concurrent, cpus, gpus = places(plan.sweep)
+        journal = open_journal()
+        spool = Spool(
+            journal.path,
+            lambda: MlflowTracker(place.tracking_uri, place.artifact_root),
+            plan.sweep.objective,
+            place.tracking_uri,
+        )
+        spool.start()
+        budget = plan.sweep.time_budget_s
+
+        def is_over() -> str:
+            if interrupts:
+                return "interrupted"
+            return "time budget" if budget is not None and time.monotonic() - started > budget else ""
+
+        conductor = Conductor(journal, plan, concurrent, tell)
+        reins = Reins(conductor, is_over)
+        tell(
+            f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
+            f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
+        )
+        if not journal.trials:
+            for line in shortened(plan):
+                tell(f"smaller than published: {line}")
+        _tune(reins, plan, place, {"cpu": cpus, "gpu": gpus})
+        reason = reins.end or "done"
+        conductor.close(reason)
+    journal.unlock()
+    settle(spool, place)
+    return _conclude(journal, conductor, reason, reins.error)
+
+
+def _tune(reins: Reins, plan: Plan, place: Place, resources: dict[str, float]) -> None:
+    """Ray Tune over our plug-ins, until nothing is left or the reins are pulled."""
+    data_root = str(Path(plan.base.data.root).resolve())
+
+    def to_config(task: Task) -> dict[str, Any]:
+        return {
+            "trial": task.trial,
+            "after_epoch": task.after_epoch,
+            "folder": str(trial_folder(place.folder, task.trial)),
+            "data_root": data_root,
+            "config": json.dumps(task.config),
+        }
+
+    def name_of(trial: Any) -> str:
+        return f"{trial.config['trial']:04d}-{trial.trial_id}"
+
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    tuner = tune.Tuner(
+        tune.with_resources(train_trial, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=PointSearcher(reins, to_config),
+            scheduler=JournalScheduler(reins),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=name_of,
+            trial_dirname_creator=name_of,
+        ),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=str(place.folder),
+            callbacks=[LossCallback(reins)],
+            stop=SweepStopper(reins),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collects the first Ctrl-C or SIGTERM, so that the sweep ends in good order; a second one takes effect at once."""
+    seen: list[int] = []
+    before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: object) -> None:
+        seen.append(number)
+        signal.signal(number, before[number])
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def settle(spool: Spool, place: Place) -> None:
+    """Waits a while for MLflow to take what is left, and says what it did not take."""
+    if not spool.drain(DRAIN_S):
+        print(
+            f"MLflow at {redacted(place.tracking_uri)} has not taken {spool.pending()} records; they are kept, and "
+            "`resume` sends them",
+            file=sys.stderr,
+        )
+    spool.stop(1.0)
+    for problem in spool.problems:
+        print(f"MLflow: {problem}", file=sys.stderr)
+
+
+def _conclude(journal: Journal, conductor: Conductor, reason: str, error: str) -> int:
+    """The leaderboard and the last line; 1 when no trial has a score."""
+    name, objective = journal.sweep["name"], conductor.objective
+    print(leaderboard_text(journal))
+    if conductor.thrown:
+        print(f"{conductor.thrown} draws broke a law or repeated a trial and were drawn again")
+    best = journal.best(objective)
+    if best is not None:
+        print(
+            f"best: trial {best.number}, {objective} {best.score(objective):.2f}; "
+            f"python -m search export {name} --out best.yaml"
+        )
+    if error:
+        print(error, file=sys.stderr)
+        return FAILED
+    if reason == "interrupted":
+        print(f"interrupted; go on with: python -m search resume {name}")
+        return INTERRUPTED
+    return OK if best is not None else FAILED

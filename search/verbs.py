@@ -1,0 +1,177 @@
+"""What `launch`, `resume` and `train` do once their options are checked."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from data.module import read_poses
+from spaces.cli import FAILED, INTERRUPTED, OK
+from spaces.schema import ConfigError, config_id, tree_of
+from trainables.folder import RunFolder
+from trainables.verbs import state_to_resume, weights_to_start
+
+from . import journal as journals
+from .cluster import ROOT, ray_session
+from .conductor import now_text
+from .facts import facts_of_run
+from .group import train_group
+from .journal import Journal, read_records
+from .options import RayTrainRequest, SweepRequest
+from .spool import Spool
+from .sweep import Place, begin, check_data, plan_of, reopen, run, settle
+from .tracking import MlflowTracker
+from .tracking_uri import artifact_root, redacted, resolve_uri
+
+
+def _place(folder: Path, tracking_uri: str | None, address: str | None) -> Place:
+    uri = resolve_uri(tracking_uri, ROOT)
+    return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, ROOT), address=address)
+
+
+def launch(request: SweepRequest) -> int:
+    """Runs a new sweep."""
+    plan = request.plan
+    assert plan is not None, "launch without a plan"
+    place = _place(request.folder, request.tracking_uri, request.address)
+    facts = check_data(plan)
+    return run(plan, place, lambda: begin(plan, facts, place))
+
+
+def resume(request: SweepRequest) -> int:
+    """Runs the rest of an interrupted sweep, from its journal."""
+    place = _place(request.folder, request.tracking_uri, request.address)
+    journal = Journal(place.folder / journals.FILE)
+    plan = plan_of(journal)
+    check_data(plan)
+    return run(plan, place, lambda: reopen(place))
+
+
+def train(request: RayTrainRequest) -> int:
+    """Trains one config under Ray Train; one MLflow run, which a resumed run continues."""
+    run_request, config = request.run, request.run.config
+    folder = RunFolder(run_request.out, config)
+    state_to_resume(run_request, folder)
+    weights_to_start(run_request)
+    poses, split = read_poses(config.data, ("train", "val"))
+    place = _place(run_request.out, request.tracking_uri, request.address)
+    folder.begin()
+    journal = _journal_of_run(place, request, facts_of_run(poses, split))
+    if journal.trials[0].state == "finished":
+        print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
+        journal.unlock()
+        return OK
+    spool = Spool(
+        journal.path,
+        lambda: MlflowTracker(place.tracking_uri, place.artifact_root),
+        config.loop.select,
+        place.tracking_uri,
+    )
+    spool.start()
+    print(
+        f"config {config_id(config)}: {config.model} on {config.data.name}, output {run_request.out}, "
+        f"MLflow at {redacted(place.tracking_uri)}",
+        flush=True,
+    )
+    journal.unlock()
+    reason = _train(request, place, journal.path)
+    journal = Journal(journal.path)
+    journal.lock()
+    trial = journal.trials[0]
+    if reason and reason != "interrupted":
+        journal.append("end", trial=0, state="failed", epoch=trial.last_epoch, reason=reason)
+    journal.append("close", reason=reason or "done", best=0 if trial.epochs else None)
+    journal.unlock()
+    settle(spool, place)
+    return _conclude_run(request, trial, reason, folder)
+
+
+def _journal_of_run(place: Place, request: RayTrainRequest, facts: dict[str, object]) -> Journal:
+    config = request.run.config
+    path = place.folder / journals.FILE
+    if path.exists():
+        journal = Journal(path)
+        journal.lock()
+        journal.append("open")
+        return journal
+    sweep = {
+        "id": uuid.uuid4().hex,
+        "name": f"train-{config_id(config)}",
+        "model": config.model,
+        "single": True,
+        "plan": {"objective": config.loop.select},
+        "base": tree_of(config),
+        "facts": facts,
+    }
+    journal = journals.create(place.folder, sweep)
+    journal.append("trial", trial=0, point={}, config_id=config_id(config), config=tree_of(config))
+    return journal
+
+
+def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
+    """'' when the run went well, 'interrupted', or the traceback of what went wrong."""
+    try:
+        with ray_session(place.address), _following(journal):
+            train_group(request.run, journal, use_gpu=torch.cuda.is_available())
+    except KeyboardInterrupt:
+        return "interrupted"
+    except ConfigError:
+        raise
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+@contextmanager
+def _following(journal: Path) -> Iterator[None]:
+    """Prints every epoch that the worker books, as it comes."""
+    over, started, seen = threading.Event(), time.monotonic(), os.stat(journal).st_size
+
+    def follow() -> None:
+        nonlocal seen
+        while True:
+            is_last = over.wait(0.5)
+            for record, size in read_records(journal, seen):
+                seen += size
+                if record["kind"] == "epoch":
+                    shown = ", ".join(f"{name} {value:.2f}" for name, value in record["metrics"].items())
+                    print(
+                        f"{now_text(started)}  epoch {record['epoch']}: loss {record['loss']:.6f}, {shown}, "
+                        f"{record['seconds']:.1f} s",
+                        flush=True,
+                    )
+            if is_last:
+                return
+
+    thread = threading.Thread(target=follow, name="epoch-lines")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _conclude_run(request: RayTrainRequest, trial: journals.Trial, reason: str, folder: RunFolder) -> int:
+    config = request.run.config
+    if reason == "interrupted":
+        print(f"interrupted; go on with: python -m search train {folder.path / 'config.yaml'} --out {folder.path}")
+        return INTERRUPTED
+    if reason or trial.state == "diverged":
+        print(reason or f"diverged: {trial.reason}", file=sys.stderr)
+        return FAILED
+    print(
+        f"best: {config.loop.select} {trial.score(config.loop.select):.2f} at epoch "
+        f"{trial.best_epoch(config.loop.select)}, {folder.best}"
+    )
+    print(f"score it: python -m search evaluate {folder.path / 'config.yaml'} --weights {folder.best}")
+    return OK

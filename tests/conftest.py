@@ -1,0 +1,27 @@
+"""Every test starts from the same seeds, one thread, and an environment without the user's servers."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path | None:
+    """The folder with golden data and real poses beside the repository; None where it is not laid out."""
+    folder = REPOSITORY.parent / "shared"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(autouse=True)
+def same_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    np.random.seed(0)
+    for name in list(os.environ):
+        if name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS") or name.startswith("POSESWEEP_"):
+            monkeypatch.delenv(name)

@@ -1,0 +1,182 @@
+"""The loop, the engine, and what a run leaves on disk."""
+
+import math
+
+import pytest
+import torch
+
+from small import tiny_config, tiny_module, write_tiny
+from spaces.schema import ConfigError
+from trainables import registry
+from trainables.checkpoint import load_into, load_state, load_weights
+from trainables.config import OptimConfig
+from trainables.engine import SingleEngine
+from trainables.folder import RunFolder
+from trainables.optim import learning_rate
+from trainables.train import Judge, fit, train_alone
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def run(config, folder, reports=None, state=None, weights=None):
+    engine = SingleEngine()
+    tell = (reports if reports is not None else []).append
+    train_alone(config, tiny_module(config), folder, engine, state, tell, weights)
+
+
+def same(one, other):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one if key != "seconds")
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def test_a_run_resumed_after_any_epoch_equals_the_unbroken_run_bit_for_bit(root, tmp_path):
+    config = tiny_config(root, network__dropout=0.3, loop__epochs=4, loop__snapshot_epochs=1)
+    whole = RunFolder(tmp_path / "whole", config)
+    run(config, whole)
+    for epoch in (1, 3):
+        part = RunFolder(tmp_path / f"from{epoch}", config)
+        run(config, part, state=load_state(whole.path / f"epoch_{epoch:04d}" / "state.pt"))
+        assert same(load_state(part.latest), load_state(whole.latest))
+
+
+def test_an_interrupted_run_started_again_ends_like_the_unbroken_one(root, tmp_path):
+    config = tiny_config(root, network__dropout=0.3, loop__epochs=4)
+    whole, broken = RunFolder(tmp_path / "whole", config), RunFolder(tmp_path / "broken", config)
+    run(config, whole)
+    engine, judge = SingleEngine(), Judge()
+    engine.join(0, config)
+
+    def offer(report):
+        broken.record(report)
+        judge.hear(report)
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(engine, tiny_module(config), offer, judge.verdicts)
+    broken.begin()
+    run(config, broken, state=broken.resume_state())
+    assert same(load_state(broken.latest), load_state(whole.latest))
+    assert broken.best.read_bytes() == whole.best.read_bytes()
+    assert len((broken.path / "log.tsv").read_text().splitlines()) == 5
+
+
+def test_the_same_seed_gives_the_same_losses_and_another_seed_others(root, tmp_path):
+    losses = []
+    for i, seed in enumerate((0, 0, 1)):
+        config = tiny_config(root, loop__seed=seed)
+        reports = []
+        run(config, RunFolder(tmp_path / str(i), config), reports)
+        losses.append([report.losses.mean for report in reports])
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_two_engines_side_by_side_do_not_disturb_each_other(root):
+    config = tiny_config(root, network__dropout=0.4)
+    data = tiny_module(config)
+    alone = SingleEngine()
+    alone.join(0, config)
+    expected = [alone.train_epoch(data)[0].mean for _ in range(2)]
+    one, other = SingleEngine(), SingleEngine()
+    one.join(0, config)
+    other.join(0, tiny_config(root, network__dropout=0.1, loop__seed=5))
+    found = []
+    for _ in range(2):
+        found.append(one.train_epoch(data)[0].mean)
+        other.train_epoch(data)
+    assert found == expected
+
+
+def test_training_lowers_the_error(root, tmp_path):
+    config = tiny_config(root, loop__epochs=15, optim__lr=3e-3, network__dropout=0.0)
+    reports = []
+    run(config, RunFolder(tmp_path / "run", config), reports)
+    assert reports[-1].losses.mean < 0.2 * reports[0].losses.mean
+
+
+def test_a_divergence_is_reported_with_its_step_and_leaves_the_last_sound_state(root, tmp_path):
+    config = tiny_config(root, optim__lr=1e30, optim__clip=0.0, loop__epochs=4)
+    folder, reports = RunFolder(tmp_path / "run", config), []
+    run(config, folder, reports)
+    assert "at step" in reports[-1].losses.diverged
+    assert reports[-1].metrics == {}
+    assert not folder.latest.exists() or load_state(folder.latest)["epoch"] == len(reports) - 1
+
+
+def test_clipping_takes_its_value(root):
+    """With plain SGD-like reasoning: Adam's first step is lr * sign, so compare the second moments, which scale."""
+    moments = []
+    for clip in (0.0, 1e-3, 2e-3):
+        config = tiny_config(root, optim__clip=clip, network__dropout=0.0, loop__batch=100_000)
+        engine = SingleEngine()
+        engine.join(0, config)
+        engine.train_epoch(tiny_module(config))
+        state = engine.state(0)["optimizer"]["state"]
+        moments.append(math.sqrt(sum(float((entry["exp_avg"] ** 2).sum()) for entry in state.values())) * 10)
+    assert moments[1] == pytest.approx(1e-3, rel=1e-3)  # float32 sums over the parameters
+    assert moments[2] == pytest.approx(2e-3, rel=1e-3)
+    assert moments[0] > 2e-3
+
+
+def test_the_rate_is_the_published_staircase():
+    config = OptimConfig(lr=1e-3, lr_decay=0.9, lr_decay_steps=50_000)
+    assert learning_rate(config, 1) == pytest.approx(0.999998e-3, rel=1e-6)
+    assert learning_rate(config, 49_999) == learning_rate(config, 1)
+    assert learning_rate(config, 50_000) == pytest.approx(0.9e-3)
+    assert learning_rate(config, 99_999) == pytest.approx(0.9e-3)
+    assert learning_rate(config, 100_000) == pytest.approx(0.81e-3)
+
+
+def test_a_folder_of_another_config_is_refused(root, tmp_path):
+    config = tiny_config(root)
+    folder = RunFolder(tmp_path / "run", config)
+    folder.begin()
+    other = tiny_config(root, optim__lr=0.01)
+    with pytest.raises(ConfigError, match="choose another --out"):
+        RunFolder(tmp_path / "run", other).resume_state()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    with pytest.raises(ConfigError, match="is not empty"):
+        RunFolder(tmp_path / "mine", config).resume_state()
+
+
+def test_weights_go_only_into_the_network_that_made_them(root, tmp_path):
+    config = tiny_config(root)
+    folder = RunFolder(tmp_path / "run", config)
+    run(config, folder)
+    model = registry.get("graformer")
+    network = model.build(config.network, config.data.sizes)
+    facts = load_into(network, folder.best, config)
+    assert facts["epoch"] >= 1
+    other_heads = tiny_config(root, network__heads=4)
+    with pytest.raises(ConfigError, match=r"network\.heads = 2 in the weights, 4 in the config"):
+        load_into(model.build(other_heads.network, other_heads.data.sizes), folder.best, other_heads)
+
+
+def test_init_starts_from_weights_with_a_fresh_optimizer(root, tmp_path):
+    config = tiny_config(root)
+    first = RunFolder(tmp_path / "first", config)
+    run(config, first)
+    tensors, _, _ = load_weights(first.best)
+    reports = []
+    second = tiny_config(root, loop__epochs=1)
+    run(second, RunFolder(tmp_path / "second", second), reports, weights=tensors)
+    fresh = []
+    run(second, RunFolder(tmp_path / "fresh", second), fresh)
+    assert reports[0].losses.mean < fresh[0].losses.mean
+    assert load_state(tmp_path / "second" / "latest" / "state.pt")["step"] > 0
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    path = tmp_path / "state.pt"
+    path.write_bytes(b"PK\x03\x04 not a checkpoint")
+    with pytest.raises(ValueError, match="no readable checkpoint"):
+        load_state(path)

@@ -1,0 +1,319 @@
+"""Which module may import what: floors, third-party libraries, cycles, and how light the command line stays."""
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import data
+import search
+import spaces
+import trainables
+from search.__main__ import VERBS as SEARCH_VERBS
+from trainables.__main__ import VERBS as TRAIN_VERBS
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FLOORS = ("spaces", "data", "trainables", "search")
+
+# Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
+TRAINABLES = (
+    ("layers.", "entry", "metrics", "device"),
+    ("models.",),
+    ("registry",),
+    ("config",),
+    ("optim", "options", "evaluation"),
+    ("engine", "fused", "checkpoint"),
+    ("folder",),
+    ("train",),
+    ("verbs",),
+    ("__main__",),
+)
+THIRD_PARTY = {
+    "spaces": {"yaml"},
+    "data": {"numpy", "torch"},
+    "trainables": {"numpy", "torch", "safetensors"},
+    "search": {"numpy", "torch", "yaml"},
+}
+ONLY_IN = {
+    "ray": {"search.cluster", "search.group", "search.solo", "search.sweep", "search.tune_plugins"},
+    "ray.train": {"search.group"},
+    "optuna": {"search.suggest"},
+    "mlflow": {"search.tracking"},
+}
+# Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
+LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}
+LIGHT = (
+    "spaces.cli",
+    "spaces.files",
+    "spaces.schema",
+    "spaces.space",
+    "spaces.table",
+    "data.config",
+    "trainables.config",
+    "trainables.options",
+    "search.options",
+    "search.plan",
+    "search.__main__",
+)
+HEAVY = ("torch", "ray", "optuna", "mlflow")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name. `line`: where; `in_function`, `for_types`: in which kind of block."""
+
+    name: str
+    line: int
+    in_function: bool
+    for_types: bool
+
+
+def module_name(path):
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for floor in FLOORS for path in sorted((REPOSITORY / floor).rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+def imports_of(name, tree=None):
+    """Every import of a module; relative ones made absolute, `from package import module` resolved to the module."""
+    package = name if tree is None and SOURCES[name].name == "__init__.py" else name.rpartition(".")[0]
+    found = []
+
+    def visit(node, in_function, for_types):
+        if isinstance(node, ast.Import):
+            found.extend(Import(alias.name, node.lineno, in_function, for_types) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                whole = f"{source}.{alias.name}"
+                # `from ray import train` imports ray.train; of our own packages we know which names are modules.
+                is_module = whole in SOURCES or whole in ONLY_IN or whole == "torch.nn"
+                found.append(Import(whole if is_module else source, node.lineno, in_function, for_types))
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.iter_child_nodes(node):
+            visit(child, in_function or is_function, for_types or is_typing)
+
+    visit(TREES[name] if tree is None else tree, False, False)
+    return found
+
+
+IMPORTS = {name: imports_of(name) for name in SOURCES}
+
+
+def python(*words):
+    done = subprocess.run([sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def place(name, line):
+    return f"{SOURCES[name].relative_to(REPOSITORY)}:{line}"
+
+
+def step_of(name):
+    """The step of a module in TRAINABLES; None when it has no place there."""
+    if not name.startswith("trainables."):
+        return None
+    short = name.removeprefix("trainables.")
+    for step, names in enumerate(TRAINABLES):
+        if any(short == one or (one.endswith(".") and f"{short}.".startswith(one)) for one in names):
+            return step
+    return None
+
+
+def upward(name, target):
+    """Why a module may not import another one of ours; '' when it may."""
+    here, there = name.split("."), target.split(".")
+    if FLOORS.index(there[0]) > FLOORS.index(here[0]):
+        return f"{name} imports {target} of a higher floor"
+    if here[:2] == there[:2] == ["trainables", "models"] and here[2:3] != there[2:3] and len(there) > 2:
+        return f"{name} imports {target}: models do not import each other"
+    steps = step_of(name), step_of(target)
+    if None not in steps and steps[0] < steps[1]:
+        return f"{name} imports {target}, which stands above it"
+    return ""
+
+
+def foreign(name, target):
+    """Why a module may not import a library; '' when it may."""
+    top = target.split(".")[0]
+    if top in sys.stdlib_module_names or top in FLOORS:
+        return ""
+    for library in (".".join(target.split(".")[:2]), top):
+        if library in ONLY_IN:
+            allowed = ", ".join(sorted(ONLY_IN[library]))
+            return "" if name in ONLY_IN[library] else f"{name} imports {target}; {library} is only for {allowed}"
+    floor = name.split(".")[0]
+    return "" if top in THIRD_PARTY[floor] else f"{name} imports {target}, which is no library of floor {floor}"
+
+
+def cycle_in(edges):
+    """The modules of one import cycle, or an empty list. `edges`: module -> modules that it imports at run time."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        path.append(name)
+        for target in edges.get(name, ()):
+            if cycle := visit(target):
+                return cycle
+        path.pop()
+        done.add(name)
+        return []
+
+    return next((cycle for name in edges if (cycle := visit(name))), [])
+
+
+def test_no_module_imports_upward_or_sideways():
+    faults = [
+        f"{place(name, one.line)}: {why}"
+        for name, found in IMPORTS.items()
+        for one in found
+        if one.name.split(".")[0] in FLOORS and (why := upward(name, one.name))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_every_module_of_trainables_has_its_place():
+    homeless = [name for name in SOURCES if name.startswith("trainables.") and step_of(name) is None]
+    assert not homeless, f"give these a step in TRAINABLES: {homeless}"
+
+
+def test_libraries_stay_on_their_floor():
+    faults = [
+        f"{place(name, one.line)}: {why}"
+        for name, found in IMPORTS.items()
+        for one in found
+        if (why := foreign(name, one.name))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_ray_train_is_not_reached_as_an_attribute_elsewhere():
+    faults = [
+        place(name, node.lineno)
+        for name, tree in TREES.items()
+        if name not in ONLY_IN["ray.train"]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("ray.train", "tune.train")
+    ]
+    assert not faults, faults
+
+
+def test_the_data_floor_has_no_network_parts():
+    faults = [
+        place(name, one.line)
+        for name, found in IMPORTS.items()
+        for one in found
+        if name.startswith("data") and f"{one.name}.".startswith("torch.nn.")
+    ]
+    assert not faults, faults
+
+
+def test_no_two_modules_import_each_other():
+    edges = {
+        name: [one.name for one in found if one.name in SOURCES and not one.for_types and one.name != name]
+        for name, found in IMPORTS.items()
+    }
+    assert cycle_in(edges) == []
+
+
+def test_nothing_is_imported_inside_a_function():
+    faults = [
+        f"{place(name, one.line)}: {one.name}" for name, found in IMPORTS.items() for one in found if one.in_function
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_modules_are_chosen_by_name_only_where_that_is_the_design():
+    lazy = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__"))
+    }
+    assert lazy <= LAZY, lazy - LAZY
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "why"),
+    [
+        ("spaces.schema", "import torch", "no library of floor spaces"),
+        ("spaces.space", "from data import config", "higher floor"),
+        ("data.module", "from search.journal import Journal", "higher floor"),
+        ("trainables.models.graformer.network", "from trainables.config import TrainConfig", "stands above"),
+        ("trainables.registry", "from .engine import SingleEngine", "stands above"),
+        ("trainables.config", "from .train import fit", "stands above"),
+        ("trainables.models.graformer.network", "from ..poseformer import network", "do not import each other"),
+        ("trainables.engine", "import ray", "ray is only for"),
+        ("search.sweep", "from ray import train", "ray.train is only for"),
+        ("search.solo", "import ray.train.torch", "ray.train is only for"),
+        ("search.plan", "from optuna.samplers import TPESampler", "optuna is only for"),
+        ("search.spool", "import mlflow", "mlflow is only for"),
+        ("search.journal", "import pandas", "no library of floor search"),
+    ],
+)
+def test_a_wrong_import_would_be_found(name, source, why):
+    found = [one.name for one in imports_of(name, ast.parse(source))]
+    faults = [upward(name, one) if one.split(".")[0] in FLOORS else foreign(name, one) for one in found]
+    assert any(why in fault for fault in faults), (found, faults)
+
+
+def test_a_cycle_would_be_found():
+    assert cycle_in({"a": ["b"], "b": ["c"], "c": ["b"]}) == ["b", "c", "b"]
+
+
+@pytest.mark.parametrize("package", [spaces, data, trainables, search], ids=FLOORS)
+def test_the_package_is_the_one_in_this_repository(package):
+    assert Path(package.__file__).resolve().parent.parent == REPOSITORY
+
+
+@pytest.mark.parametrize("verbs", [SEARCH_VERBS, TRAIN_VERBS], ids=["search", "trainables"])
+def test_every_verb_names_a_function_that_exists(verbs):
+    for name, verb in verbs.items():
+        module, _, function = verb.run.partition(":")
+        assert module in TREES, f"{name} runs {verb.run}"
+        defined = [node.name for node in TREES[module].body if isinstance(node, ast.FunctionDef)]
+        assert function in defined, f"{name} runs {verb.run}"
+
+
+def test_light_modules_load_nothing_heavy():
+    # In one fresh process, because this one has torch already; the first module that loads something is named.
+    source = f"""
+import importlib, json, sys
+loaded = {{}}
+for name in {LIGHT!r}:
+    importlib.import_module(name)
+    for heavy in {HEAVY!r}:
+        if heavy in sys.modules:
+            loaded.setdefault(heavy, name)
+print(json.dumps(loaded))
+"""
+    assert json.loads(python("-c", source)) == {}
+
+
+@pytest.mark.parametrize("words", ["search --help", "search launch --help", "trainables --help"])
+def test_help_answers_within_a_second(words):
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert "usage: python -m" in python("-m", *words.split())
+        seconds.append(time.perf_counter() - started)
+        # The best of three counts: other work on this machine is not the command's fault.
+        if seconds[-1] < 1:
+            return
+    pytest.fail(f"python -m {words} took {min(seconds):.2f} s at best")

@@ -1,0 +1,371 @@
+"""The language of configuration: what is read, what is refused, and in which words."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass
+from typing import Any
+
+import pytest
+
+from spaces.schema import (
+    ConfigError,
+    InputError,
+    config_id,
+    diff,
+    dump,
+    flat,
+    flatten,
+    knob,
+    knobs,
+    load,
+    nest,
+    override,
+    parse_yaml,
+    read_yaml,
+    tree_of,
+    type_name,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optim:
+    lr: float = knob(4e-4, above=0, lane=True, help="peak learning rate")
+    decay: float = knob(0.9, above=0, most=1, help="factor per stair")
+    stairs: int = knob(100, least=1, below=1000, unit="steps", help="steps per stair")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Net:
+    width: int = knob(32, least=1, help="channels")
+    heads: int = knob(4, least=1, help="attention heads")
+    kind: str = knob("mean", choices=("mean", "median", "max"), help="pooling")
+    names: tuple[str, ...] = knob((), help="joints")
+    sizes: tuple[int, ...] = knob((1, 2), least=1, help="kernel sizes")
+    limit: int | None = knob(None, least=1, help="longest input; none: no limit")
+    flip: bool = knob(False, help="mirror")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.width % self.heads:
+            yield "heads", f"must divide the width {self.width}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OtherNet:
+    depth: int = knob(3, least=1, help="layers")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    root: str = knob("store", help="folder")
+    frames: int = knob(1, least=1, help="length of the window")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    model: str = knob(MISSING, help="name of the model")
+    net: Any
+    optim: Optim
+    data: Data
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.optim.stairs > 500 and self.net.flip:
+            yield "optim.stairs", "must be at most 500 with net.flip"
+
+
+SECTIONS = {"net": Net}
+
+
+def run(**values):
+    tree = nest({"model": "m"} | {name.replace("__", "."): value for name, value in values.items()})
+    return load(Run, tree, "here", SECTIONS)
+
+
+def problems_of(act):
+    with pytest.raises(ConfigError) as caught:
+        act()
+    return caught.value.problems
+
+
+def read(path, value):
+    return knobs(Run, SECTIONS)[path].read(value)
+
+
+# --- round trips and identity
+
+
+def test_load_of_dump_is_identity():
+    config = run(optim__lr=1e-5, net__names=("a", "no", "1e-4"), net__limit=7, net__flip=True, model="no")
+    assert load(Run, parse_yaml(dump(config), "here"), "here", SECTIONS) == config
+
+
+@pytest.mark.parametrize("lr", [1e-7, 1e22, 0.1 + 0.2, 4e-4, 5e-324, 3, 1.7976931348623157e308])
+def test_floats_survive_dump_exactly(lr):
+    config = run(optim__lr=lr)
+    assert load(Run, parse_yaml(dump(config), "here"), "here", SECTIONS).optim.lr == lr
+
+
+@pytest.mark.parametrize("name", ["no", "null", "1e-4", "0x1f", "a: b", "#x", "", " x ", "two\nlines", "12:30", "~"])
+def test_text_survives_dump_exactly(name):
+    config = run(model=name, net__names=(name or "x",))
+    assert load(Run, parse_yaml(dump(config), "here"), "here", SECTIONS) == config
+
+
+def test_flat_and_nest_are_inverse():
+    tree = tree_of(run())
+    assert nest(flat(tree)) == tree
+
+
+def test_equal_configs_have_one_id_however_they_were_written():
+    assert config_id(run(optim__lr="1e-3", net__sizes="1,2")) == config_id(run(optim__lr=0.001, net__sizes=[1, 2]))
+
+
+def test_the_id_is_ten_hex_digits_and_changes_with_every_knob():
+    changes = {
+        "model": "n",
+        "net.width": 64,
+        "net.heads": 2,
+        "net.kind": "max",
+        "net.names": ("a",),
+        "net.sizes": (3,),
+        "net.limit": 5,
+        "net.flip": True,
+        "optim.lr": 1e-3,
+        "optim.decay": 0.5,
+        "optim.stairs": 7,
+        "data.root": "elsewhere",
+        "data.frames": 3,
+    }
+    assert changes.keys() == knobs(Run, SECTIONS).keys()
+    ids = [config_id(override(run(), {path: value}, "here", SECTIONS)) for path, value in changes.items()]
+    assert len({config_id(run()), *ids}) == len(changes) + 1
+    assert all(len(one) == 10 and int(one, 16) >= 0 for one in ids)
+
+
+def test_the_id_is_the_hash_of_the_canonical_text():
+    # Known answer: the id names folders and MLflow runs, so it must not change by accident.
+    assert dump(Optim()) == "lr: 0.0004\ndecay: 0.9\nstairs: 100\n"
+    assert config_id(Optim()) == hashlib.sha256(b"lr: 0.0004\ndecay: 0.9\nstairs: 100\n").hexdigest()[:10]
+
+
+def test_override_changes_what_it_names_and_nothing_else():
+    config = override(run(), {"optim.lr": "1e-3", "net.names": "a, b"}, "here", SECTIONS)
+    assert diff(run(), config) == {"optim.lr": (4e-4, 1e-3), "net.names": ((), ("a", "b"))}
+    assert diff(config, config) == {}
+
+
+def test_missing_fields_take_their_defaults():
+    assert run() == Run(model="m", net=Net(), optim=Optim(), data=Data())
+
+
+def test_the_model_chooses_the_type_of_a_section():
+    config = load(Run, {"model": "m", "net": {"depth": 5}}, "here", {"net": OtherNet})
+    assert config.net == OtherNet(depth=5)
+    assert "net.depth" in flatten(config)
+
+
+def test_knobs_carry_their_rules_by_dotted_path():
+    found = knobs(Run, SECTIONS)
+    assert list(found)[:2] == ["model", "net.width"]
+    assert (found["optim.lr"].lane, found["optim.lr"].default, found["optim.stairs"].unit) == (True, 4e-4, "steps")
+    assert found["optim.stairs"].allowed == "int and >= 1 and < 1000"
+    assert found["net.kind"].allowed == "one of mean, median, max"
+    assert [type_name(found[path].type) for path in ("net.names", "net.limit")] == ["list of str", "int or none"]
+
+
+# --- what a value becomes
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "value"),
+    [
+        ("optim.lr", "1e-4", 1e-4),  # common YAML loaders read 1e-4 as text
+        ("optim.lr", "1E-4", 1e-4),
+        ("optim.lr", 1, 1.0),
+        ("optim.stairs", "20", 20),
+        ("net.flip", True, True),
+        ("net.flip", "true", True),
+        ("net.flip", "False", False),
+        ("net.limit", None, None),
+        ("net.limit", "none", None),
+        ("net.limit", "null", None),
+        ("net.limit", "12", 12),
+        ("net.names", "a,b", ("a", "b")),
+        ("net.names", " a , b,", ("a", "b")),
+        ("net.names", "", ()),
+        ("net.names", ["a", "b c"], ("a", "b c")),
+        ("net.sizes", "3, 5", (3, 5)),
+        ("net.sizes", (3,), (3,)),
+        ("net.kind", "max", "max"),
+        ("model", "1e-4", "1e-4"),
+        ("model", "none", "none"),
+    ],
+)
+def test_the_declared_type_decides(path, given, value):
+    read_value = read(path, given)
+    assert read_value == value
+    assert type(read_value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "why"),
+    [
+        ("model", False, "expected str, got bool"),  # common YAML loaders read `no` as false
+        ("model", 3, "expected str, got int"),
+        ("model", None, "expected str, got NoneType"),
+        ("optim.lr", True, "expected float, got bool"),
+        ("optim.lr", "fast", "expected float, got text 'fast'"),
+        ("optim.lr", None, "expected float, got NoneType"),
+        ("optim.lr", [1e-3], "expected float, got list"),
+        ("optim.lr", "nan", "must be finite"),
+        ("optim.lr", float("inf"), "must be finite"),
+        pytest.param("optim.lr", 10**400, "must be finite", id="huge"),
+        ("optim.stairs", True, "expected int, got bool"),
+        ("optim.stairs", 1.5, "expected int, got float"),
+        ("optim.stairs", "1.5", "expected int, got text '1.5'"),
+        ("optim.stairs", "", "expected int, got text ''"),
+        ("net.flip", 1, "expected bool, got int"),
+        ("net.flip", "yes", "expected bool, got str"),
+        ("net.limit", 2.0, "got float"),
+        ("net.names", 3, "expected list of str, got int"),
+        ("net.names", ["a", 3], "expected str, got int"),
+        ("net.sizes", "1,x", "expected int, got text 'x'"),
+        ("net.sizes", {"a": 1}, "expected list of int, got dict"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_both_types(path, given, why):
+    with pytest.raises(ValueError) as caught:
+        read(path, given)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "inside", "outside", "words"),
+    [
+        ("optim.lr", 1e-9, 0, "float and > 0"),
+        ("optim.decay", 1, 1.01, "float and > 0 and <= 1"),
+        ("optim.stairs", 1, 0, "int and >= 1 and < 1000"),
+        ("optim.stairs", 999, 1000, "int and >= 1 and < 1000"),
+        ("net.limit", 1, 0, "int or none and >= 1"),
+        ("net.sizes", (1, 9), (9, 0), "list of int and >= 1"),
+    ],
+)
+def test_bounds_hold_at_their_edge_and_are_named(path, inside, outside, words):
+    assert read(path, inside) == inside
+    with pytest.raises(ValueError, match="out of bounds") as caught:
+        read(path, outside)
+    assert words in str(caught.value)
+
+
+def test_a_wrong_choice_is_answered_with_the_nearest_and_all():
+    with pytest.raises(ValueError) as caught:
+        read("net.kind", "mediann")
+    assert str(caught.value) == "not allowed; did you mean median?; one of mean, median, max"
+
+
+# --- problems
+
+
+def test_all_problems_come_at_once_with_value_and_remedy():
+    tree = {"model": 3, "net": {"width": "wide", "hedas": 2}, "optim": {"lr": 0, "decay": True}, "extra": 1}
+    found = problems_of(lambda: load(Run, tree, "here", SECTIONS))
+    assert found == (
+        "model = 3: expected str, got int",
+        "net.width = wide: expected int, got text 'wide'",
+        "net.hedas: no such field; did you mean net.heads?",
+        "optim.lr = 0: out of bounds; allowed: float and > 0",
+        "optim.decay = True: expected float, got bool",
+        "extra: no such field; fields here: model, net, optim, data",
+    )
+
+
+def test_a_broken_law_names_field_value_and_reason():
+    assert problems_of(lambda: run(net__heads=3)) == ("net.heads = 3 must divide the width 32",)
+
+
+def test_a_law_over_two_sections_names_the_whole_path():
+    found = problems_of(lambda: run(net__flip=True, optim__stairs=501))
+    assert found == ("optim.stairs = 501 must be at most 500 with net.flip",)
+
+
+def test_a_broken_law_and_a_wrong_value_elsewhere_come_together():
+    found = problems_of(lambda: run(net__heads=3, optim__lr=-1, data__frames=7, data__root=3))
+    assert [line.split(" = ")[0] for line in found] == ["net.heads", "optim.lr", "data.root"]
+    # The law of `Run` asks net and optim only; the fault in `data` does not silence it.
+    found = problems_of(lambda: run(net__flip=True, optim__stairs=501, data__root=3))
+    assert [line.split(" ")[0] for line in found] == ["data.root", "optim.stairs"]
+
+
+def test_a_law_over_a_section_that_cannot_be_read_is_not_asked():
+    found = problems_of(lambda: run(net__flip="perhaps", optim__stairs=501))
+    assert found == ("net.flip = perhaps: expected bool, got str",)
+
+
+def test_override_tells_unknown_knobs_and_wrong_values_together():
+    changes = {"optim.lrr": 1, "zzz.qqq": 2, "net.heads": 3, "optim.decay": 2}
+    found = problems_of(lambda: override(run(), changes, "here", SECTIONS))
+    assert found[0] == "optim.lrr: no such knob; did you mean optim.lr?"
+    assert found[1].startswith("zzz.qqq: no such knob; see ")
+    assert sorted(line.split(" = ")[0] for line in found[2:]) == ["net.heads", "optim.decay"]
+
+
+def test_a_missing_model_is_named():
+    assert problems_of(lambda: load(Run, {}, "here", SECTIONS)) == ("model is missing",)
+
+
+@pytest.mark.parametrize("tree", [None, [], "text", 3])
+def test_a_tree_that_is_no_mapping_is_refused(tree):
+    assert problems_of(lambda: load(Run, tree, "here", SECTIONS)) == ("the file must be a mapping of names to values",)
+
+
+def test_a_section_that_is_no_mapping_is_refused():
+    found = problems_of(lambda: load(Run, {"model": "m", "net": 3}, "here", SECTIONS))
+    assert found == ("net must be a mapping of names to values",)
+
+
+def test_keys_that_are_no_text_are_refused_like_unknown_names():
+    found = problems_of(lambda: load(Run, {"model": "m", 1: 2, None: 3, False: 4}, "here", SECTIONS))
+    assert [line.split(":")[0] for line in found] == ["1", "None", "False"]
+
+
+def test_one_problem_is_one_line_and_several_are_a_list():
+    assert str(InputError("best.yaml", ["is empty"])) == "best.yaml: is empty"
+    assert str(InputError("best.yaml", ["one", "two"])) == "best.yaml: 2 problems\n  one\n  two"
+
+
+# --- files
+
+
+def test_a_repeated_key_is_refused_with_its_place():
+    found = problems_of(lambda: parse_yaml("optim:\n  lr: 1\n  lr: 2\n", "best.yaml"))
+    assert "'lr' stands twice" in found[0]
+    assert "line 2" in found[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1, 2",
+        "a: b: c",
+        "\tx: 1",
+        "a: !!python/object:os.system {}",
+        "a: 2020-13-45",  # a date to PyYAML, which then refuses the month in its own way
+        "a: 0x_",
+        "a: \x00",
+        "[" * 3000,
+    ],
+    ids=["open", "colon", "tab", "object", "date", "hex", "zero", "deep"],
+)
+def test_text_that_is_no_yaml_is_a_config_error(text):
+    assert "is not valid YAML" in problems_of(lambda: parse_yaml(text, "best.yaml"))[0]
+
+
+def test_files_that_cannot_be_read_are_config_errors(tmp_path):
+    (tmp_path / "latin.yaml").write_bytes(b"name: \xff\xfe\xfa")
+    for path, why in (("none.yaml", "No such file"), ("", "Is a directory"), ("latin.yaml", "not UTF-8")):
+        found = problems_of(lambda path=path: read_yaml(tmp_path / path))
+        assert why in found[0], found
+
+
+def test_an_empty_file_is_nothing_and_no_config(tmp_path):
+    (tmp_path / "empty.yaml").touch()
+    assert read_yaml(tmp_path / "empty.yaml") is None

@@ -1,0 +1,72 @@
+"""What the registry knows of a model: the names of its parts first, the parts themselves when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from data.batch import Batch
+    from data.config import Sizes
+
+Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelEntry:
+    """A model's record in its package: parts as "module:attribute", so that naming them imports none."""
+
+    name: str
+    network: str = "config:NetworkConfig"
+    objective: str = "config:ObjectiveConfig"
+    laws: str = "config:laws"
+    build: str = "network:build"
+    rename: str = "network:rename"
+    terms: str = "objective:terms"
+    poses: str = "objective:poses"
+    reads: tuple[str, ...] = ("pose2d", "pose3d")
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    unfusable: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
+    do not go together."""
+
+    network: type
+    objective: type
+    laws: Laws
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A whole model.
+
+    build(network_config, sizes) -> module that maps Batch to Prediction; terms(prediction, batch, objective_config) ->
+    loss terms, scalars that the engine adds up; poses(prediction) -> [B, F, J, 3] metres as the published protocol
+    scores them; rename(name) -> our name of a published weight; reads: Batch fields it needs; tiny: overrides that train
+    in a second; unfusable: why it cannot be a lane of an array, '' if it can.
+    """
+
+    name: str
+    network: type
+    objective: type
+    laws: Laws
+    build: Callable[[Any, Sizes], nn.Module]
+    rename: Callable[[str], str]
+    terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]]
+    poses: Callable[[Prediction], Tensor]
+    reads: tuple[str, ...]
+    tiny: Mapping[str, Any]
+    unfusable: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prediction:
+    """What a network answers: pose3d [B, F, J, 3] metres, in the frame of the targets."""
+
+    pose3d: Tensor

@@ -1,0 +1,24 @@
+"""The one multi-head attention. It is spelled out because torch's fused one has no batching rule on CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    scale: float | None = None,
+    drop: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Weighted values [..., T, C] for query [..., T, C] and key, value [..., S, C]; leading axes hold batch and head.
+
+    The weights are softmax(scale query key^T) over S, passed through `drop`; `scale` is C^-1/2 unless given.
+    """
+    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
+    weights = scores.softmax(-1)
+    return (weights if drop is None else drop(weights)) @ value

@@ -1,0 +1,85 @@
+"""Graphs of joints: adjacency from bones, and Chebyshev convolutions computed in the graph's eigenbasis.
+
+Tensors are joint-major here, [J, B, C]: mixing joints and mixing channels are then each one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def row_normalized_adjacency(edges: Sequence[tuple[int, int]], num_joints: int) -> Tensor:
+    """D^-1 (E + I), [J, J] float32: bones in both directions and self loops, every row with the sum 1."""
+    links = torch.eye(num_joints)
+    for one, other in edges:
+        links[one, other] = links[other, one] = 1
+    return links / links.sum(1, keepdim=True)
+
+
+class Spectrum(nn.Module):
+    """Eigenbasis of the Laplacian L = I - d^-1/2 A d^-1/2 (d: row sums of A), with Chebyshev polynomials T0, T1, T2.
+
+    `analysis` [J, J] takes joints to modes, `synthesis` [J, J] takes modes to joints, and column k of `powers` [J, 3] is
+    T_k of each eigenvalue: T_k(L) = synthesis diag(powers[:, k]) analysis. `adjacency` is any A = D^-1 (E + I) with
+    symmetric E. The three are kept in the module's own dtype, always rounded once from float64.
+    """
+
+    analysis: Tensor
+    synthesis: Tensor
+    powers: Tensor
+
+    def __init__(self, adjacency: Tensor) -> None:
+        super().__init__()
+        self._exact = _decompose(adjacency.detach().cpu().double())
+        for name, exact in self._exact.items():
+            self.register_buffer(name, exact.to(torch.get_default_dtype()), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Spectrum:
+        super()._apply(fn, recurse)
+        # .double() on a float32 buffer would keep the rounding of float32.
+        for name, exact in self._exact.items():
+            setattr(self, name, exact.to(getattr(self, name)))
+        return self
+
+
+def _decompose(adjacency: Tensor) -> dict[str, Tensor]:
+    """The tensors of `Spectrum` for an adjacency [J, J] in float64."""
+    scaling = adjacency.sum(1).rsqrt()
+    walk = scaling[:, None] * adjacency * scaling
+    # The diagonal of D^-1 (E + I) is 1 / degree, and its root makes the walk symmetric: real, stable eigenvectors.
+    balance = adjacency.diagonal().rsqrt()
+    symmetric = balance[:, None] * walk / balance
+    assert torch.allclose(symmetric, symmetric.mT), f"no undirected graph with self loops: {adjacency}"
+    walk_values, modes = torch.linalg.eigh((symmetric + symmetric.mT) / 2)
+    value = 1 - walk_values
+    return {
+        "analysis": modes.mT * balance,
+        "synthesis": modes / balance[:, None],
+        "powers": torch.stack((torch.ones_like(value), value, 2 * value * value - 1), dim=1),
+    }
+
+
+def mix_joints(mixer_JJ: Tensor, x_JBC: Tensor) -> Tensor:
+    """[J, B, C] in which joint j is the mixture of all joints by row j of `mixer_JJ`."""
+    return (mixer_JJ @ x_JBC.flatten(1)).view_as(x_JBC)
+
+
+class ChebyshevConv(nn.Module):
+    """sum over k = 0, 1, 2 of T_k(L) x W_k, plus bias. `weight` [3, 1, in, out], `bias` [1, 1, out]."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3, 1, in_features, out_features))
+        self.bias = nn.Parameter(torch.zeros(1, 1, out_features))
+        # The published fans are those of the 4-D tensor: std = (2 in out)^-1/2.
+        nn.init.xavier_normal_(self.weight)
+
+    def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
+        """x [J, B, in] -> [J, B, out]."""
+        # In the eigenbasis the three terms of a mode are one: a third of the multiplications of the plain sum.
+        weight_JCC = (spectrum.powers @ self.weight.flatten(1)).view(-1, *self.weight.shape[2:])
+        modes_JBC = mix_joints(spectrum.analysis, x_JBC)
+        return mix_joints(spectrum.synthesis, modes_JBC @ weight_JCC) + self.bias

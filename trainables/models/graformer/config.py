@@ -1,0 +1,42 @@
+"""Knobs of GraFormer. Defaults are the published network with the dropout of the original repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from data.config import Sizes
+from spaces.schema import knob
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkConfig:
+    """GraFormer's shape, dropout and start."""
+
+    width: int = knob(96, least=2, help="channels of a joint")
+    layers: int = knob(5, least=1, help="attention layers, each followed by two Chebyshev convolutions")
+    heads: int = knob(4, least=1, help="attention heads; must divide the width")
+    dropout: float = knob(0.25, least=0, below=1, lane=True, help="dropout of the attention and graph branches")
+    attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the attention weights")
+    graph_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout behind a Chebyshev convolution")
+    tied_init: bool = knob(True, help="start all attention layers from one draw, and their projections too, as published")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Heads share the channels evenly."""
+        if self.width % self.heads:
+            legal = [heads for heads in range(1, self.width + 1) if self.width % heads == 0]
+            near = [max(heads for heads in legal if heads < self.heads)]
+            near += [heads for heads in legal if heads > self.heads][:1]
+            yield "heads", f"must divide the width {self.width}; legal near it: {', '.join(map(str, near))}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    """Nothing to choose: the loss is the mean squared error."""
+
+
+def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
+    """One frame of one view; the network takes any number of joints."""
+    for name, size in (("frames", sizes.frames), ("views", sizes.views)):
+        if size != 1:
+            yield f"data.{name}", "must be 1: graformer lifts a single frame of a single view"

@@ -1,0 +1,179 @@
+"""GraFormer (CVPR 2022): attention and learnable graph layers between Chebyshev graph convolutions, one frame.
+
+Module names are the reference's state-dict names. Inside, tensors are joint-major, [J, B, C].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from data.batch import Batch, Sizes
+from trainables.entry import Prediction
+from trainables.layers.attention import attend
+from trainables.layers.dropout import Dropout
+from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
+
+from .config import NetworkConfig
+
+
+class LayerNorm(nn.Module):
+    """a_2 (x - mean) / (std + 1e-6) + b_2 over the last axis: the deviation is unbiased, the 1e-6 outside its root."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a_2 = nn.Parameter(torch.ones(width))
+        self.b_2 = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., C] -> [..., C]."""
+        width = x.shape[-1]
+        # torch.std alone takes 5 times as long on CPU as all of this.
+        centred = torch.sub(x, x.sum(-1, keepdim=True), alpha=1 / width)
+        variance = (centred * centred).sum(-1, keepdim=True) / (width - 1)
+        # 1e-30: the root of an exact 0 (all channels equal) has no slope. Far below the rounding of any other variance.
+        inverse = 1 / ((variance + 1e-30).sqrt() + 1e-6)
+        return torch.addcmul(self.b_2, centred * inverse, self.a_2)
+
+
+class MultiHeadAttention(nn.Module):
+    """Self-attention over the joints. `linears` are query, key, value and output."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.linears = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x_JBC: Tensor) -> Tensor:
+        """x [J, B, C] -> [J, B, C]."""
+        joints, batch, width = x_JBC.shape
+        *projections, output = self.linears
+        # Batch and head stay one axis (BH) of a view: nothing is copied until the heads are joined.
+        q, k, v = (linear(x_JBC).view(joints, batch * self.heads, -1).transpose(0, 1) for linear in projections)
+        mixed_BHJC = attend(q, k, v, drop=self.dropout)
+        return output(mixed_BHJC.transpose(0, 1).reshape(joints, batch, width))
+
+
+class FullyConnected(nn.Module):
+    """The level that the reference's names have around a linear layer."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(in_features, out_features)
+
+
+class GraphNet(nn.Module):
+    """Two linear layers, each after the same learnable mixing of joints; takes the place of a feed-forward."""
+
+    def __init__(self, width: int, num_joints: int) -> None:
+        super().__init__()
+        self.A_hat = nn.Parameter(torch.eye(num_joints))
+        self.gconv1 = FullyConnected(width, 2 * width)
+        self.gconv2 = FullyConnected(2 * width, width)
+
+    def forward(self, x_JBC: Tensor) -> Tensor:
+        """x [J, B, C] -> [J, B, C]; nan once a column of A_hat sums to less than -1e-5, as published."""
+        scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
+        mixer_JJ = scaling[:, None] * self.A_hat * scaling
+        hidden = self.gconv1.fc(mix_joints(mixer_JJ, x_JBC)).relu()
+        # Mixing commutes with a linear map: behind it there are half as many channels to mix.
+        return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT) + self.gconv2.fc.bias
+
+
+class Sublayer(nn.Module):
+    """What stands around a residual branch: the norm before it and the dropout behind it."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = LayerNorm(width)
+        self.dropout = Dropout(dropout)
+
+
+class AttentionLayer(nn.Module):
+    """Pre-norm attention and graph net, each added to its input."""
+
+    def __init__(self, config: NetworkConfig, num_joints: int) -> None:
+        super().__init__()
+        self.self_attn = MultiHeadAttention(config.width, config.heads, config.attention_dropout)
+        self.feed_forward = GraphNet(config.width, num_joints)
+        self.sublayer = nn.ModuleList(Sublayer(config.width, config.dropout) for _ in range(2))
+
+    def forward(self, x_JBC: Tensor) -> Tensor:
+        """x [J, B, C] -> [J, B, C]."""
+        for branch, around in zip((self.self_attn, self.feed_forward), self.sublayer, strict=True):
+            x_JBC = x_JBC + around.dropout(branch(around.norm(x_JBC)))
+        return x_JBC
+
+
+class ActiveConv(nn.Module):
+    """Chebyshev convolution, relu, dropout. The reference's second relu finds nothing negative and is left out."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.gconv = ChebyshevConv(width, width)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
+        """x [J, B, C] -> [J, B, C]."""
+        return self.dropout(self.gconv(x_JBC, spectrum).relu())
+
+
+class ResidualConv(nn.Module):
+    """Two active convolutions, added to their input."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.gconv1 = ActiveConv(width, dropout)
+        self.gconv2 = ActiveConv(width, dropout)
+
+    def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
+        """x [J, B, C] -> [J, B, C]."""
+        return x_JBC + self.gconv2(self.gconv1(x_JBC, spectrum), spectrum)
+
+
+class GraFormer(nn.Module):
+    """The published network for any graph of joints; `adjacency` [J, J] as `row_normalized_adjacency` makes it."""
+
+    def __init__(self, config: NetworkConfig, adjacency: Tensor, in_features: int = 2) -> None:
+        super().__init__()
+        layers = range(config.layers)
+        self.gconv_input = ChebyshevConv(in_features, config.width)
+        self.gconv_layers = nn.ModuleList(ResidualConv(config.width, config.graph_dropout) for _ in layers)
+        self.atten_layers = nn.ModuleList(AttentionLayer(config, len(adjacency)) for _ in layers)
+        self.gconv_output = ChebyshevConv(config.width, 3)
+        self.spectrum = Spectrum(adjacency)
+        if config.tied_init:
+            self._tie()
+
+    def forward(self, batch: Batch) -> Prediction:
+        """Poses for `batch.pose2d` [B, 1, 1, J, 2], in the camera's frame."""
+        assert batch.pose2d is not None, "graformer needs Batch.pose2d"
+        return Prediction(pose3d=self.lift(batch.pose2d[:, 0, 0]).unsqueeze(1))
+
+    def lift(self, x_BJC: Tensor) -> Tensor:
+        """[B, J, in_features] screen units -> [B, J, 3] metres."""
+        x_JBC = self.gconv_input(x_BJC.transpose(0, 1), self.spectrum)
+        for attention, convolution in zip(self.atten_layers, self.gconv_layers, strict=True):
+            x_JBC = convolution(attention(x_JBC), self.spectrum)
+        return self.gconv_output(x_JBC, self.spectrum).transpose(0, 1)
+
+    def _tie(self) -> None:
+        """The published start: all layers are copies of one, and so are the four projections within it."""
+        first = self.atten_layers[0]
+        projection = first.self_attn.linears[0].state_dict()
+        for layer in self.atten_layers:
+            for linear in layer.self_attn.linears:
+                linear.load_state_dict(projection)
+            layer.feed_forward.load_state_dict(first.feed_forward.state_dict())
+
+
+def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:
+    """The network for a skeleton; frames and views are checked by `config.laws`."""
+    skeleton = sizes.skeleton
+    return GraFormer(config, row_normalized_adjacency(skeleton.edges, skeleton.num_joints))
+
+
+def rename(name: str) -> str:
+    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
+    return name.removeprefix("module.")

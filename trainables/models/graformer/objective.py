@@ -1,0 +1,24 @@
+"""GraFormer's loss, and its poses as the published protocol scores them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from data.batch import Batch
+from trainables.entry import Prediction
+
+from .config import ObjectiveConfig
+
+ROOT = 0  # the hip, in every skeleton of the Human3.6M family
+
+
+def terms(prediction: Prediction, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:
+    """Mean squared error over all coordinates in square metres; the root counts, its target is 0."""
+    assert batch.pose3d is not None, "the loss needs Batch.pose3d"
+    return {"mse": mse_loss(prediction.pose3d, batch.pose3d)}
+
+
+def poses(prediction: Prediction) -> Tensor:
+    """[B, F, J, 3] metres with the predicted root taken off, as published."""
+    return prediction.pose3d - prediction.pose3d[..., ROOT : ROOT + 1, :]

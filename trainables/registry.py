@@ -1,0 +1,64 @@
+"""The models that are here: one folder each under trainables/models, found, not listed."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from pathlib import Path
+from typing import Any
+
+from spaces.schema import ConfigError, did_you_mean
+
+from .entry import Model, ModelConfig, ModelEntry
+
+FOLDER = Path(__file__).parent / "models"
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Every model, by name."""
+    return tuple(sorted(path.parent.name for path in FOLDER.glob("*/__init__.py")))
+
+
+def entry(name: str) -> ModelEntry:
+    """A model's record; ConfigError for an unknown one offers the nearest."""
+    if name not in names():
+        near = did_you_mean(name, names())
+        raise ConfigError(f"model '{name}'", [f"is not here{near}; models: {', '.join(names())}"])
+    found = importlib.import_module(f"trainables.models.{name}").ENTRY
+    assert isinstance(found, ModelEntry), f"trainables/models/{name}/__init__.py: ENTRY is {found!r}"
+    assert found.name == name, f"trainables/models/{name}: ENTRY is named {found.name}"
+    return found
+
+
+def _part(name: str, part: str) -> Any:
+    module, _, attribute = part.partition(":")
+    return getattr(importlib.import_module(f"trainables.models.{name}.{module}"), attribute)
+
+
+@functools.cache
+def config(name: str) -> ModelConfig:
+    """What configuration needs of a model, without torch."""
+    found = entry(name)
+    return ModelConfig(
+        network=_part(name, found.network), objective=_part(name, found.objective), laws=_part(name, found.laws)
+    )
+
+
+@functools.cache
+def get(name: str) -> Model:
+    """A model whole."""
+    found = entry(name)
+    return Model(
+        name=name,
+        network=_part(name, found.network),
+        objective=_part(name, found.objective),
+        laws=_part(name, found.laws),
+        build=_part(name, found.build),
+        rename=_part(name, found.rename),
+        terms=_part(name, found.terms),
+        poses=_part(name, found.poses),
+        reads=found.reads,
+        tiny=found.tiny,
+        unfusable=found.unfusable,
+    )
