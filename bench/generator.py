@@ -33,9 +33,7 @@ def main() -> None:
     frames = count * arguments.clip
     print(f"python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, one thread")
     print(f"{frames:,} frames in clips of {arguments.clip}, skeleton {arguments.skeleton}")
-    print(
-        f"{frames / cpu:,.0f} frames/s of process time ({cpu:.2f} s), {frames / wall:,.0f} frames/s of wall time"
-    )
+    print(f"{frames / cpu:,.0f} frames/s of process time ({cpu:.2f} s), {frames / wall:,.0f} frames/s of wall time")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -196,7 +197,8 @@ def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:
     mirror = torch.tensor(skeleton.mirror, device=batch.pose2d.device if batch.pose2d is not None else None)
     everyone = torch.ones(batch.size, dtype=torch.bool, device=mirror.device)
     fields = {name: value for name in FIELDS[:4] if (value := getattr(batch, name)) is not None}
-    return dataclasses.replace(batch, **_mirrored(fields, everyone, mirror))
+    turned: dict[str, Any] = dict(_mirrored(fields, everyone, mirror))
+    return dataclasses.replace(batch, **turned)
 
 
 def _mirrored(fields: dict[str, Tensor], is_mirrored: Tensor, mirror: Tensor) -> dict[str, Tensor]:

@@ -59,9 +59,7 @@ class Windows:
         return (row + offsets).clamp(first.unsqueeze(1), last.unsqueeze(1))
 
 
-def windows(
-    lengths: Tensor, *, frames: int, chunk: int = 1, shift: int = 0, mirrored: bool = False
-) -> Windows:
+def windows(lengths: Tensor, *, frames: int, chunk: int = 1, shift: int = 0, mirrored: bool = False) -> Windows:
     """The samples of tracks with the given lengths [T] (int64, frames), on their device, track by track.
 
     frames is the odd receptive field. A track of n frames has ceil(n / chunk) chunks, overhanging both ends

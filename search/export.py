@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from spaces.cli import OK
-from spaces.files import write_atomically
+from spaces.files import replacing, write_text
 from spaces.schema import ConfigError, dump
 from trainables.config import config_from
 
@@ -27,11 +27,12 @@ def export(request: ExportRequest) -> int:
     if request.weights is not None and not weights.is_file():
         raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
     text = config_text(journal, trial)
-    write_atomically(request.out, lambda file: file.write_text(text))
+    write_text(request.out, text)
     print(f"trial {trial.number} -> {request.out}; train it: python -m search train {request.out}")
     if request.weights is not None:
         target = request.weights
-        write_atomically(target, lambda file: shutil.copyfile(weights, file))
+        with replacing(target) as file, weights.open("rb") as source:
+            shutil.copyfileobj(source, file)
         print(f"weights -> {target}; score them: python -m search evaluate {request.out} --weights {target}")
     return OK
 

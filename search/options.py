@@ -137,7 +137,7 @@ def _collect(problems: list[str], make: Any) -> Any:
     try:
         return make()
     except ConfigError as error:
-        problems += [text if error.where == "launch" else f"{error.where}: {text}" for text in error.problems]
+        problems += error.problems_in("launch")
         return None
 
 
@@ -226,7 +226,8 @@ def check_export(options: argparse.Namespace) -> ExportRequest:
     journal = Journal(find_sweep(options.storage, options.name) / FILE)
     problems = []
     if options.trial is not None and options.trial not in {str(number) for number in journal.trials}:
-        problems.append(f"--trial {options.trial}: no such trial; trials here: 0 to {len(journal.trials) - 1}")
+        here = f"0 to {len(journal.trials) - 1}" if journal.trials else "none"
+        problems.append(f"--trial {options.trial}: no such trial; trials here: {here}")
     for path in filter(None, (options.out, options.weights)):
         if path.is_dir():
             problems.append(f"{path} is a folder; name a file")

@@ -81,7 +81,7 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     try:
         base = default_config(space.model, values, where)
     except ConfigError as error:
-        raise ConfigError(where, [*problems, *error.problems]) from None
+        raise ConfigError(where, [*problems, *error.problems_in(where)]) from None
     if problems:
         raise ConfigError(where, problems)
     options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spaces.files import write_atomically
+from spaces.files import write_text
 from spaces.schema import ConfigError
 
 from .journal import Record, read_records
@@ -166,7 +166,7 @@ class Spool:
         self._offset += sum(self._unsent.popleft()[1] for _ in range(count))
         self._forgive()
         offsets = self._saved_offsets() | {self._store: self._offset}
-        write_atomically(self._journal.with_name(OFFSETS), lambda path: path.write_text(json.dumps(offsets)))
+        write_text(self._journal.with_name(OFFSETS), json.dumps(offsets))
 
     def _failed(self, error: Exception, is_answering: bool) -> bool:
         """Whether the next record was given up: the tracker answers, and takes everything but this one."""

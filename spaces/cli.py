@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def main(package: str, about: str, verbs: Mapping[str, Verb], argv: Sequence[str
         print(error, file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        words = sys.argv[1:] if argv is None else argv
+        print(f"interrupted; to go on: {shlex.join(['python', '-m', package, *words])}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`); stdout must not be flushed again at exit.

@@ -33,6 +33,10 @@ class InputError(ValueError):
             return f"{self.where}: {self.problems[0]}"
         return "\n  ".join([f"{self.where}: {len(self.problems)} problems", *self.problems])
 
+    def problems_in(self, where: str) -> list[str]:
+        """The problems as part of a larger report on `where`; those of another place keep its name."""
+        return [text if self.where == where else f"{self.where}: {text}" for text in self.problems]
+
 
 class ConfigError(InputError):
     """A configuration, space or option that cannot be used as it stands."""
@@ -254,7 +258,7 @@ def override(
     try:
         result = load(type(config), changed, where, sections)
     except ConfigError as error:
-        raise ConfigError(where, [*unknown, *error.problems]) from None
+        raise ConfigError(where, [*unknown, *error.problems_in(where)]) from None
     if unknown:
         raise ConfigError(where, unknown)
     return result

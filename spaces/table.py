@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns two blanks apart; numbers to the right, floats with one decimal, None as a dash."""
+    """Columns two blanks apart; numbers to the right, floats with one decimal, lists spelled out, nothing as a dash."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
     is_number = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
@@ -21,6 +21,8 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
     return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -80,7 +80,11 @@ def check_books(folder: Path, trials: int) -> list[str]:
             epochs[record["trial"], record["epoch"]] += 1
         if record["kind"] == "end":
             ended.add(record["trial"])
-    faults += [f"epoch {epoch} of trial {trial} is booked {count} times" for (trial, epoch), count in epochs.items() if count > 1]
+    faults += [
+        f"epoch {epoch} of trial {trial} is booked {count} times"
+        for (trial, epoch), count in epochs.items()
+        if count > 1
+    ]
     study = study_of(journal.trials.values(), plan_of(journal).domains, "val/mpjpe_mm", optuna.samplers.RandomSampler())
     running = [trial.number for trial in study.trials if not trial.state.is_finished()]
     faults += [f"Optuna trial {number} is still running" for number in running]

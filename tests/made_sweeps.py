@@ -1,7 +1,8 @@
-"""Sweeps made by hand: a plan without data, a journal without training."""
+"""Sweeps made by hand, a plan without data and a journal without training, and what the command line says of them."""
 
 from search.journal import Trial, create
 from search.plan import SweepConfig, make_plan
+from spaces.cli import main
 from spaces.schema import config_id, tree_of
 
 OBJECTIVE = "val/mpjpe_mm"
@@ -25,9 +26,10 @@ search:
 """
 
 
-def made_plan(name="first", space="graformer", changes=None, **options):
+def made_plan(name="first", space="graformer", changes=(), epochs=8, **options):
     """The plan of a small sweep; `options` are those of SweepConfig."""
-    return make_plan(name, SweepConfig(**{"recipe": "small", **options}), str(space), changes or {"data.name": "tiny"})
+    changes = {"data.name": "tiny", **({"loop.epochs": epochs} if epochs else {}), **dict(changes)}
+    return make_plan(name, SweepConfig(**{"recipe": "small", **options}), str(space), changes)
 
 
 def made_journal(storage, plan):
@@ -73,3 +75,17 @@ def trial(number, scores=(), state="finished", point=None, epochs=8):
     config = {"loop": {"epochs": epochs}}
     metrics = {epoch: {OBJECTIVE: score} for epoch, score in enumerate(scores, 1)}
     return Trial(number, point or {}, config, f"{number:010x}", state=state, epochs=metrics)
+
+
+def answer_of(capsys, verbs, *words):
+    """Exit code, stdout and stderr of a command line."""
+    try:
+        code = main("search", "about", verbs, [str(word) for word in words])
+    except SystemExit as left:  # argparse leaves on its own
+        code = left.code
+    return code, *capsys.readouterr()
+
+
+def files_below(folder):
+    """Path -> content of everything in a folder, to see that nothing was written."""
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}

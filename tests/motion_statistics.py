@@ -18,6 +18,55 @@ WRISTS, ANKLES, KNEES = [13, 16], [3, 6], [2, 5]
 SIDES = {"right": (1, 14, 1.0), "left": (4, 11, -1.0)}  # first joint of leg and arm, sign of the outward axis
 CONTACT_HEIGHT, CONTACT_SPEED = 0.14, 0.35  # metres, m/s
 
+# Name: (13 CMU subjects, lowest and highest value that counts as human). Speeds m/s, angles degrees.
+LIKE_RECORDED = {
+    "joint_speed p50": (0.25, 0.1625, 0.3375),
+    "joint_speed p95": (1.43, 0.93, 1.93),
+    "joint_speed p99": (2.33, 1.51, 3.15),
+    "wrist_speed p50": (0.57, 0.342, 0.798),
+    "wrist_speed p95": (1.98, 1.19, 2.77),
+    "ankle_speed p50": (0.64, 0.416, 0.864),
+    "ankle_speed p95": (2.10, 1.365, 2.835),
+    "acceleration p50": (4.8, 1.92, 7.2),
+    "acceleration p95": (22, 8.8, 33),
+    "root_speed p50": (0.44, 0.308, 0.572),
+    "root_speed p95": (1.30, 0.91, 1.69),
+    "root_height p1": (0.67, 0.45, 0.75),
+    "root_height p50": (1.07, 0.95, 1.10),
+    "yaw_rate p50": (31, 20, 55),
+    "yaw_rate p95": (198, 100, 260),
+    "hip_flexion p1": (-27, -39, -15),
+    "hip_flexion p50": (24, 12, 36),
+    "hip_flexion p99": (90, 78, 102),
+    "hip_abduction p1": (-19, -31, -7),
+    "hip_abduction p99": (38, 26, 50),
+    "knee p1": (1, 0, 12),
+    "knee p50": (44, 32, 56),
+    "knee p99": (125, 100, 145),
+    "elbow p1": (17, 8, 25),
+    "elbow p50": (73, 53, 93),
+    "elbow p99": (146, 134, 158),
+    "shoulder_elevation p50": (30, 15, 45),
+    "shoulder_elevation p95": (123, 85, 135),
+    "shoulder_elevation p99": (149, 110, 165),
+    "trunk_lean p50": (6, 4, 15),
+    "trunk_lean p95": (37, 20, 45),
+    "twist p50": (6, 2, 10),
+    "twist p95": (24, 16, 32),
+    "knee below 1": (0.84, 0.75, 0.95),
+    "knee below 2": (0.97, 0.95, 1),
+    "knee below 5": (0.999, 0.995, 1),
+    "elbow below 1": (0.91, 0.85, 0.98),
+    "elbow below 2": (0.99, 0.97, 1),
+    "elbow below 5": (1.0, 0.995, 1),
+    "components 90": (11, 8, 14),
+    "components 95": (15, 11, 19),
+    "components 99": (25, 18, 32),
+    "spread_mm": (142, 110, 180),
+    "contact": (0.37, 0.15, 0.5),
+    "knee_backwards": (1.0, 0.995, 1),
+}
+
 
 def statistics(clips: Sequence[Array]) -> dict[str, float]:
     """Every figure by name, angles in degrees; a percentile is named like `knee p99`."""
@@ -118,9 +167,7 @@ def _places(poses: Array) -> dict[str, float]:
 
 def _spectra(clips: Sequence[Array]) -> dict[str, float]:
     """Share of the power of an angle below 1, 2 and 5 Hz; Hann windows, mean removed."""
-    windows = [
-        clip[start : start + WINDOW] for clip in clips for start in range(0, len(clip) - WINDOW + 1, WINDOW)
-    ]
+    windows = [clip[start : start + WINDOW] for clip in clips for start in range(0, len(clip) - WINDOW + 1, WINDOW)]
     stacked = joint_angles(np.concatenate(windows))
     frequency = np.fft.rfftfreq(WINDOW, 1 / FPS)
     found: dict[str, float] = {}
@@ -134,8 +181,7 @@ def _spectra(clips: Sequence[Array]) -> dict[str, float]:
 
 def _percentiles(name: str, values: Array, levels: Sequence[int]) -> dict[str, float]:
     return {
-        f"{name} p{level}": float(value)
-        for level, value in zip(levels, np.percentile(values, levels), strict=True)
+        f"{name} p{level}": float(value) for level, value in zip(levels, np.percentile(values, levels), strict=True)
     }
 
 

@@ -45,9 +45,7 @@ def _tensors(archive: Archive, *names: str) -> list[Tensor]:
 
 
 def _check_metrics(archive: Archive, suffix: str, atol: float) -> None:
-    pred, true, weight = _tensors(
-        archive, f"metric_pred_{suffix}", f"metric_target_{suffix}", f"metric_w_{suffix}"
-    )
+    pred, true, weight = _tensors(archive, f"metric_pred_{suffix}", f"metric_target_{suffix}", f"metric_w_{suffix}")
     aligned_m = (geometry.procrustes(pred, true) - true).norm(dim=-1).mean(-1)
     _near(aligned_m, archive[f"p_mpjpe_per_frame_{suffix}"], atol)
     # The archive is in metres, a thousandth of what the metrics return.
@@ -63,9 +61,7 @@ def _check_metrics(archive: Archive, suffix: str, atol: float) -> None:
 
 
 def _check_camera_transforms(archive: Archive, suffix: str, atol: float) -> None:
-    points, orientation, translation = _tensors(
-        archive, f"w2c_X_{suffix}", f"w2c_R_{suffix}", f"w2c_t_{suffix}"
-    )
+    points, orientation, translation = _tensors(archive, f"w2c_X_{suffix}", f"w2c_R_{suffix}", f"w2c_t_{suffix}")
     found = geometry.world_to_camera(points, orientation, translation)
     _near(found, archive[f"world_to_camera_{suffix}"], atol)
     found = geometry.camera_to_world(points, orientation, translation)
@@ -79,9 +75,7 @@ def _check_quaternions(archive: Archive) -> None:
 
 
 def _check_real_cameras(archive: Archive) -> None:
-    points, intrinsics, extrinsics = _tensors(
-        archive, "h36m_world_points", "h36m_intrinsics", "h36m_extrinsics_q_t"
-    )
+    points, intrinsics, extrinsics = _tensors(archive, "h36m_world_points", "h36m_intrinsics", "h36m_extrinsics_q_t")
     orientation, translation = extrinsics[:, None, :4], extrinsics[:, None, 4:]
     seen = geometry.world_to_camera(points, orientation, translation)
     _near(seen, archive["h36m_camera_points"], FLOAT32)

@@ -28,16 +28,14 @@ def tiny_poses(frames=40, subjects=("S1", "S5", "S9"), actions=("Walking", "Walk
     """A set of wandering stick figures through the real cameras: what is needed to train for a second."""
     cameras = h36m.h36m_cameras()
     rng = np.random.default_rng(7)
-    rest = rng.normal(0, 0.3, (17, 3)) + [0, 0, 1]
+    rest = rng.normal(0, 0.3, (17, 3)) + np.array((0, 0, 1))
     clips = []
     for subject in subjects:
         for action in actions:
             sway = np.cumsum(rng.normal(0, 0.01, (frames, 17, 3)), axis=0)
             pose = (rest + sway).astype(np.float32)
             views = tuple(_pixels(pose, camera) for camera in cameras[subject])
-            clips.append(
-                Sequence(subject=subject, action=action, pose3d=pose, pose2d=views, cameras=cameras[subject])
-            )
+            clips.append(Sequence(subject=subject, action=action, pose3d=pose, pose2d=views, cameras=cameras[subject]))
     return PoseSet(name="tiny", keypoints="gt", skeleton=H36M_17, fps=50.0, sequences=tuple(clips))
 
 

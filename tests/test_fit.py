@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-
 from small import tiny_config, tiny_module, write_tiny
+
 from spaces.schema import ConfigError
 from trainables import registry
 from trainables.checkpoint import load_into, load_state, load_weights

@@ -10,6 +10,7 @@ from data.formats import h36m
 from data.poseset import DataError
 from data.skeleton import H36M_16, H36M_17, H36M_32, kept_joints
 from data.splits import SPLITS, split_named
+from spaces.schema import InputError
 
 
 @pytest.fixture
@@ -252,9 +253,9 @@ def test_a_broken_write_leaves_the_old_file_and_no_rest(stored, monkeypatch):
     assert {path.name: path.read_bytes() for path in stored.iterdir()} == before
 
 
-def test_a_place_that_cannot_be_written_is_a_data_error(tmp_path):
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be written"):
         h36m.write(made_poses(), tmp_path / "file")
 
 

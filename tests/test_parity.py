@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import parity_datapath
 import parity_geometry
 import parity_lifting
+import pytest
+
 from trainables import registry
 
 HERE = Path(__file__).parent

@@ -5,7 +5,17 @@ import os
 
 import pytest
 import yaml
-from made_sweeps import OBJECTIVE, TRACEBACK, add_attempt, add_end, add_epoch, add_trial, made_journal, made_sweep, send
+from made_records import (
+    OBJECTIVE,
+    TRACEBACK,
+    add_attempt,
+    add_end,
+    add_epoch,
+    add_trial,
+    made_journal,
+    made_sweep,
+    send,
+)
 
 from search.tracking_uri import environment
 

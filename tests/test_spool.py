@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from made_sweeps import (
+from made_records import (
     OBJECTIVE,
     QUICK,
     URI,

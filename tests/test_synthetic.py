@@ -6,67 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from motion_statistics import box_heights_px, facing_normalised, joint_angles, statistics
+from motion_statistics import LIKE_RECORDED, box_heights_px, facing_normalised, joint_angles, statistics
 
 from data.formats import h36m
 from data.pickles import read_object
 from data.skeleton import H36M_17, H36M_32, kept_joints
-from data.synthetic.detector import SIGMA_PX, detections
 from data.synthetic.h36m import ACTIONS, content_hash, synthetic_h36m
 from data.synthetic.motion import GRID, motion
-from data.synthetic.signals import CUTOFF_HZ, FPS, crossfade, noise, smoothed, soft_limit
+from data.synthetic.signals import FPS
 
 SEED = 0
 SUBJECTS, CLIPS, FRAMES = 8, 28, 480  # 107,520 frames
 
-# Name: (13 CMU subjects, lowest and highest value that counts as human). Speeds m/s, angles degrees.
-LIKE_RECORDED = {
-    "joint_speed p50": (0.25, 0.1625, 0.3375),
-    "joint_speed p95": (1.43, 0.93, 1.93),
-    "joint_speed p99": (2.33, 1.51, 3.15),
-    "wrist_speed p50": (0.57, 0.342, 0.798),
-    "wrist_speed p95": (1.98, 1.19, 2.77),
-    "ankle_speed p50": (0.64, 0.416, 0.864),
-    "ankle_speed p95": (2.10, 1.365, 2.835),
-    "acceleration p50": (4.8, 1.92, 7.2),
-    "acceleration p95": (22, 8.8, 33),
-    "root_speed p50": (0.44, 0.308, 0.572),
-    "root_speed p95": (1.30, 0.91, 1.69),
-    "root_height p1": (0.67, 0.45, 0.75),
-    "root_height p50": (1.07, 0.95, 1.10),
-    "yaw_rate p50": (31, 20, 55),
-    "yaw_rate p95": (198, 100, 260),
-    "hip_flexion p1": (-27, -39, -15),
-    "hip_flexion p50": (24, 12, 36),
-    "hip_flexion p99": (90, 78, 102),
-    "hip_abduction p1": (-19, -31, -7),
-    "hip_abduction p99": (38, 26, 50),
-    "knee p1": (1, 0, 12),
-    "knee p50": (44, 32, 56),
-    "knee p99": (125, 100, 145),
-    "elbow p1": (17, 8, 25),
-    "elbow p50": (73, 53, 93),
-    "elbow p99": (146, 134, 158),
-    "shoulder_elevation p50": (30, 15, 45),
-    "shoulder_elevation p95": (123, 85, 135),
-    "shoulder_elevation p99": (149, 110, 165),
-    "trunk_lean p50": (6, 4, 15),
-    "trunk_lean p95": (37, 20, 45),
-    "twist p50": (6, 2, 10),
-    "twist p95": (24, 16, 32),
-    "knee below 1": (0.84, 0.75, 0.95),
-    "knee below 2": (0.97, 0.95, 1),
-    "knee below 5": (0.999, 0.995, 1),
-    "elbow below 1": (0.91, 0.85, 0.98),
-    "elbow below 2": (0.99, 0.97, 1),
-    "elbow below 5": (1.0, 0.995, 1),
-    "components 90": (11, 8, 14),
-    "components 95": (15, 11, 19),
-    "components 99": (25, 18, 32),
-    "spread_mm": (142, 110, 180),
-    "contact": (0.37, 0.15, 0.5),
-    "knee_backwards": (1.0, 0.995, 1),
-}
 BOX_HEIGHT_PX = {5: 246, 50: 321, 95: 435}  # the same subjects before four cameras of Human3.6M
 
 
@@ -230,9 +181,7 @@ def test_clips_do_not_depend_on_their_order():
 
 
 def test_set_has_the_subjects_and_actions_of_human36m(default_set):
-    keys = {
-        name: [c.action for c in default_set.sequences if c.subject == name] for name in default_set.subjects
-    }
+    keys = {name: [c.action for c in default_set.sequences if c.subject == name] for name in default_set.subjects}
     assert list(keys) == ["S1", "S5", "S6", "S7", "S8", "S9", "S11"]
     assert {name: len(actions) for name, actions in keys.items()} == dict.fromkeys(keys, 30) | {"S11": 29}
     assert set(keys["S1"]) - set(keys["S11"]) == {"Directions"}
@@ -251,7 +200,7 @@ def test_joints_are_inside_the_images(default_set):
 
 
 def test_pixels_are_the_world_points_through_the_published_lens(default_set):
-    # The projection of formats.md written out in numpy, against the one that the set is made with.
+    # The published projection written out in numpy, against the one that the set is made with.
     clip = default_set.sequences[40]
     camera, pixels = clip.cameras[2], clip.pose2d[2]
     w, x, y, z = camera.orientation.astype(np.float64)
@@ -312,74 +261,6 @@ def test_detector_errs_as_far_as_on_recorded_motion(default_set, detected_set):
 def test_detector_leaves_the_3d_alone(default_set, detected_set):
     assert content_hash(default_set) == content_hash(detected_set)
     assert detected_set.keypoints == "det"
-
-
-def still_person(num_frames):
-    """[n, 17, 2] pixels with a box diagonal of 600 px and sides 480 px apart."""
-    pixels = np.zeros((num_frames, 17, 2))
-    pixels[:, list(H36M_17.left), 0] = 480
-    pixels[:, 10, 1] = 360
-    return pixels
-
-
-def test_detector_noise_depends_on_the_three_names_only():
-    still = still_person(30)
-    found = detections(still, "S1", "Walking", "54138969")
-    assert np.array_equal(found, detections(still, "S1", "Walking", "54138969"))
-    for names in (("S5", "Walking", "54138969"), ("S1", "Walking 1", "54138969"), ("S1", "Walking", "0")):
-        assert not np.array_equal(found, detections(still, *names))
-
-
-def test_detector_swaps_sides_at_the_stated_rate():
-    still = still_person(200_000)
-    found = detections(still, "S1", "Walking", "54138969")
-    for right, left in ((1, 4), (14, 11)):
-        is_swapped = found[:, right, 0] > found[:, left, 0]
-        # 0.0012 starts per frame, 7 frames long on average; 240 stretches, so 3 sigma are 20 % and more.
-        assert is_swapped.mean() == pytest.approx(0.0012 * 7, rel=0.3)
-    assert not (found[:, 0, 0] > 240).any()
-
-
-def test_detector_noise_lasts_from_frame_to_frame():
-    still = still_person(100_000)
-    error = (detections(still, "S9", "Posing", "x") - still)[:, 0] / SIGMA_PX[0]
-    # 0.84 of the deviation has memory 0.9, 0.55 none; the factor 0.9 or 1.8 is drawn per frame.
-    factor, square = 0.9 * 0.9 + 0.1 * 1.8, 0.9 * 0.9**2 + 0.1 * 1.8**2
-    expected = factor**2 * 0.84**2 * 0.9 / (square * (0.84**2 + 0.55**2))
-    is_near = np.abs(error).max(1) < 7  # without the outliers
-    both = is_near[1:] & is_near[:-1]
-    before, after = error[:-1][both, 0], error[1:][both, 0]
-    assert np.corrcoef(before, after)[0, 1] == pytest.approx(expected, abs=0.02)
-    assert error[is_near].std() == pytest.approx(np.sqrt(square * (0.84**2 + 0.55**2)), rel=0.03)
-
-
-def test_noise_has_unit_variance_and_a_limited_band():
-    rng = np.random.default_rng(3)
-    channels = noise(rng, ((0.3, 300), (0.12, 300)), 500)
-    assert channels.shape == (600, 500)
-    # 300 channels of about 5 independent values each.
-    assert channels[:300].var() == pytest.approx(1, rel=0.1)
-    assert channels[300:].var() == pytest.approx(1, rel=0.15)
-    windowed = (channels - channels.mean(1, keepdims=True)) * np.hanning(500)
-    power = (np.abs(np.fft.rfft(windowed)) ** 2).sum(0)
-    beyond = np.fft.rfftfreq(500, 1 / FPS) > CUTOFF_HZ + 0.5  # Hz; the window smears by two bins
-    assert power[beyond].sum() < 1e-5 * power.sum()
-
-
-def test_soft_limit_keeps_the_middle_and_the_bounds():
-    values = soft_limit(np.array((-1e6, 50.0, 1e6)), 0.0, 100.0)
-    assert values == pytest.approx((0, 50, 100))
-
-
-def test_crossfade_is_half_way_at_its_centre():
-    weight = crossfade(101, 50, 40)
-    assert (weight[0], weight[-1]) == (0, 1)
-    assert weight[50] == pytest.approx(0.5)
-    assert weight[:50] == pytest.approx(1 - weight[:50:-1])
-
-
-def test_smoothing_keeps_constants_and_lengths():
-    assert smoothed(np.full(3, 2.5), 9) == pytest.approx(np.full(3, 2.5))
 
 
 def test_making_the_set_leaves_torch_as_it_was():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_sweeps import Killed, Mortal, made_sweep, send
+from made_records import Killed, Mortal, made_sweep, send
 
 from search.tracking_uri import artifact_root, environment, redacted, resolve_uri
 from spaces.schema import ConfigError

@@ -9,19 +9,22 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from data.poseset import DataError
-from spaces.files import write_atomically
+from spaces.files import replacing
 from spaces.schema import ConfigError, dump, flatten, parse_yaml
 
 from .config import TrainConfig, config_from
 
+METADATA = "posesweep"
+
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """A training state of `Engine.state`."""
-    write_atomically(path, lambda temporary: torch.save(dict(state), temporary))
+    with replacing(path) as file:
+        torch.save(dict(state), file)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -40,9 +43,11 @@ def load_state(path: Path) -> dict[str, Any]:
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig, facts: Mapping[str, object]) -> None:
     """Weights with the config that made them: head counts and dropout rates leave no trace in the tensors."""
-    metadata = {"config": dump(config), "facts": json.dumps(dict(facts))}
+    # One entry: the format keeps several in no particular order, and equal weights should be equal files.
+    metadata = {METADATA: json.dumps({"config": dump(config), "facts": dict(facts)})}
     plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(plain, temporary, metadata))
+    with replacing(path) as file:
+        file.write(save(plain, metadata))
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, Any]]:
@@ -55,10 +60,10 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, 
         raise DataError(str(path), ["there is no such weights file"]) from None
     except (SafetensorError, OSError) as error:
         raise DataError(str(path), [f"is no readable safetensors file: {error}"]) from None
-    if "config" not in metadata:
+    if METADATA not in metadata:
         raise DataError(str(path), ["holds no config beside its weights; convert authors' files before use"])
-    config = config_from(parse_yaml(metadata["config"], str(path)), str(path))
-    return tensors, config, json.loads(metadata.get("facts", "{}"))
+    maker = json.loads(metadata[METADATA])
+    return tensors, config_from(parse_yaml(maker["config"], str(path)), str(path)), maker["facts"]
 
 
 def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, Any]:

@@ -46,10 +46,12 @@ class ModelConfig:
 class Model:
     """A whole model.
 
-    build(network_config, sizes) -> module that maps Batch to Prediction; terms(prediction, batch, objective_config) ->
-    loss terms, scalars that the engine adds up; poses(prediction) -> [B, F, J, 3] metres as the published protocol
-    scores them; rename(name) -> our name of a published weight; reads: Batch fields it needs; tiny: overrides that train
-    in a second; unfusable: why it cannot be a lane of an array, '' if it can.
+    build(network_config, sizes) -> module that maps Batch to Prediction
+    terms(prediction, batch, objective_config) -> loss terms, scalars that the engine adds up
+    poses(prediction) -> [B, F, J, 3] metres as the published protocol scores them
+    rename(name) -> our name of a published weight
+    reads: Batch fields it needs; tiny: overrides that train in a second; unfusable: why it cannot be a lane of an
+    array, '' if it can
     """
 
     name: str

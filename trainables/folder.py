@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spaces.files import write_atomically
+from spaces.files import write_text
 from spaces.schema import ConfigError, config_id, dump
 
 from .checkpoint import load_state, save_state, save_weights
@@ -48,7 +48,7 @@ class RunFolder:
 
     def begin(self) -> None:
         """Writes the config, so that the folder says whose it is before the first epoch ends."""
-        write_atomically(self.path / "config.yaml", lambda file: file.write_text(dump(self.config)))
+        write_text(self.path / "config.yaml", dump(self.config))
 
     def record(self, report: Report) -> None:
         """Books one epoch. The best weights go first: a state that names a best epoch always finds it on disk."""
@@ -66,7 +66,7 @@ class RunFolder:
         rows = state["history"]
         names = [*COLUMNS, *(name for name in dict.fromkeys(key for row in rows for key in row) if name not in COLUMNS)]
         lines = ["\t".join(names), *("\t".join(_cell(row.get(name)) for name in names) for row in rows)]
-        write_atomically(self.path / "log.tsv", lambda file: file.write_text("\n".join(lines) + "\n"))
+        write_text(self.path / "log.tsv", "\n".join(lines) + "\n")
 
 
 def _cell(value: float | int | None) -> str:

@@ -15,7 +15,8 @@ CHUNK = 65_536  # poses in one decomposition; bounds the memory, not the result
 
 def mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
     """Mean joint distance [...] of pred to true, [..., J, 3] metres."""
-    return (pred - true).norm(dim=-1).mean(-1) * MM
+    distance: Tensor = (pred - true).norm(dim=-1)
+    return distance.mean(-1) * MM
 
 
 def p_mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:

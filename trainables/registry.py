@@ -24,7 +24,7 @@ def entry(name: str) -> ModelEntry:
     """A model's record; ConfigError for an unknown one offers the nearest."""
     if name not in names():
         near = did_you_mean(name, names())
-        raise ConfigError(f"model '{name}'", [f"is not here{near}; models: {', '.join(names())}"])
+        raise ConfigError(f"model '{name}'", [f"is not here{near or '.'} Models: {', '.join(names())}"])
     found = importlib.import_module(f"trainables.models.{name}").ENTRY
     assert isinstance(found, ModelEntry), f"trainables/models/{name}/__init__.py: ENTRY is {found!r}"
     assert found.name == name, f"trainables/models/{name}: ENTRY is named {found.name}"

@@ -14,9 +14,9 @@ import numpy as np
 from data.pickles import member_names, read_object
 from data.poseset import DataError, PoseSet
 from data.skeleton import H36M_16, H36M_17, by_joint_count
+from spaces.files import replacing, write_text
 from spaces.schema import did_you_mean
 
-from .atomic import replacing
 from .calibration import Rigs, cameras_text, read_cameras
 from .h36m_clips import Check, Clips, check_names, check_symmetry, chosen_subjects, read_clip, stored_skeleton
 
@@ -132,15 +132,14 @@ def write(poses: PoseSet, root: Path) -> None:
     for clip in poses.sequences:
         first = rigs.setdefault(clip.subject, clip.cameras)
         assert [camera.name for camera in first] == [camera.name for camera in clip.cameras], clip.subject
-    with replacing(file_cameras(Path(root), poses.name)) as file:
-        file.write(cameras_text(rigs).encode())
+    write_text(file_cameras(root, poses.name), cameras_text(rigs))
 
 
 def write_3d(poses: PoseSet, root: Path) -> None:
     tree: dict[str, dict[str, object]] = {subject: {} for subject in poses.subjects}
     for clip in poses.sequences:
         tree[clip.subject][clip.action] = clip.pose3d
-    with replacing(file_3d(Path(root), poses.name)) as file:
+    with replacing(file_3d(root, poses.name)) as file:
         np.savez(file, positions_3d=np.array(tree, dtype=object))
 
 
@@ -157,6 +156,6 @@ def write_2d(poses: PoseSet, root: Path) -> None:
         "num_joints": count,
         "keypoints_symmetry": [list(skeleton.left), list(skeleton.right)],
     }
-    with replacing(file_2d(Path(root), poses.name, poses.keypoints)) as file:
+    with replacing(file_2d(root, poses.name, poses.keypoints)) as file:
         positions = np.array(tree, dtype=object)
         np.savez(file, positions_2d=positions, metadata=np.array(metadata, dtype=object))

@@ -44,9 +44,7 @@ HAND, TOE_BASE, TOE_END = 0.06, 0.15, 0.075  # metres beyond wrist and ankle
 TOES_DOWN = 0.4  # sine; toes 6 cm below an ankle 8 cm above the floor
 
 
-def synthetic_h36m(
-    seed: int, *, keypoints: Literal["gt", "det"] = "gt", mean_frames: int = MEAN_FRAMES
-) -> PoseSet:
+def synthetic_h36m(seed: int, *, keypoints: Literal["gt", "det"] = "gt", mean_frames: int = MEAN_FRAMES) -> PoseSet:
     """209 clips of 7 subjects with 32 joints in 3D and 17 in the 2D of four cameras.
 
     Clips are 3/4 to 5/4 of mean_frames long. keypoints: true projections, or what a detector makes of them,
@@ -78,9 +76,7 @@ def synthetic_h36m(
                     cameras=rigs[subject],
                 )
             )
-    return PoseSet(
-        name="synthetic", keypoints=keypoints, skeleton=H36M_32, fps=FPS, sequences=tuple(sequences)
-    )
+    return PoseSet(name="synthetic", keypoints=keypoints, skeleton=H36M_32, fps=FPS, sequences=tuple(sequences))
 
 
 def content_hash(poses: PoseSet) -> str:

@@ -31,9 +31,7 @@ WANDER = 0.38  # metres; standard deviation of a free root path along x and y
 # How much of an angle's variation is the clip's movement, its posture on both sides, and on one side.
 MOVEMENT, POSTURE, ASYMMETRY = 0.75, 0.35, 0.4
 # Channels that share noise, as angles between them and what they share; correlations are those of the CMU set.
-SIDES_TOGETHER = math.radians(
-    30
-)  # elbows, and shoulder flexions, of both sides: correlation cos(2 * 30) = 0.5
+SIDES_TOGETHER = math.radians(30)  # elbows, and shoulder flexions, of both sides: correlation cos(2 * 30) = 0.5
 KNEE_WITH_HIP = math.radians(53)  # a knee and its hip: correlation cos(53) = 0.6
 NUM_CHANNELS = 26  # of noise: 16 limb angles, 8 of the trunk, yaw rate, stride rate
 
@@ -105,9 +103,7 @@ def act(mode: Mode, style: Style, channels: Signal, leg_length: float) -> Acts:
     yaw_rate = np.clip(YAW_RATE_SD * style.energy * channels[24], -YAW_RATE_HIGH, YAW_RATE_HIGH)
     ahead, wander = np.zeros_like(yaw_rate), np.ones_like(yaw_rate)
     if mode == "sit":
-        return Acts(
-            limbs=_seated(swing), trunk=trunk, yaw_rate=yaw_rate * 0.1, ahead=ahead, wander=wander * 0.04
-        )
+        return Acts(limbs=_seated(swing), trunk=trunk, yaw_rate=yaw_rate * 0.1, ahead=ahead, wander=wander * 0.04)
     if mode == "reach":
         limbs, trunk = _reaching(swing, trunk)
         return Acts(limbs=limbs, trunk=trunk, yaw_rate=yaw_rate * 0.5, ahead=ahead, wander=wander * 0.5)
@@ -160,9 +156,7 @@ def _gait(style: Style, swing: Signal, trunk: Signal, rate_noise: Signal, leg_le
     amplitude = math.sqrt(style.stride)
     mean = np.zeros((2, 4, 2, len(right)))
     mean[0, 0] = 9 + 21 * amplitude * np.cos(phase)
-    mean[0, 3] = (
-        5 + 13 * np.exp(4.5 * (np.cos(phase - 0.94) - 1)) + 55 * np.exp(2.5 * (np.cos(phase - 4.59) - 1))
-    )
+    mean[0, 3] = 5 + 13 * np.exp(4.5 * (np.cos(phase - 0.94) - 1)) + 55 * np.exp(2.5 * (np.cos(phase - 4.59) - 1))
     mean[1, 0] = -3 - 17 * np.cos(phase)
     mean[1, 1] = 8
     mean[1, 3] = 28 - 10 * np.cos(phase)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from data.formats import h36m
-from data.formats.atomic import replacing
 from data.poseset import DataError
 from data.synthetic.h36m import synthetic_h36m
+from spaces.files import write_text
 
 NAME = "synthetic"
 KEYPOINTS: tuple[Literal["gt", "det"], ...] = ("gt", "det")
@@ -48,8 +48,7 @@ def _record(root: Path) -> Path:
 
 
 def _write_record(root: Path, seed: int, files: dict[str, str]) -> None:
-    with replacing(_record(root)) as file:
-        file.write((json.dumps({"seed": seed, "files": files}, indent=1) + "\n").encode())
+    write_text(_record(root), json.dumps({"seed": seed, "files": files}, indent=1) + "\n")
 
 
 def _is_there(root: Path, seed: int) -> bool:

@@ -22,9 +22,9 @@ def row_normalized_adjacency(edges: Sequence[tuple[int, int]], num_joints: int) 
 class Spectrum(nn.Module):
     """Eigenbasis of the Laplacian L = I - d^-1/2 A d^-1/2 (d: row sums of A), with Chebyshev polynomials T0, T1, T2.
 
-    `analysis` [J, J] takes joints to modes, `synthesis` [J, J] takes modes to joints, and column k of `powers` [J, 3] is
+    `analysis` [J, J] takes joints to modes, `synthesis` [J, J] takes modes to joints, column k of `powers` [J, 3] is
     T_k of each eigenvalue: T_k(L) = synthesis diag(powers[:, k]) analysis. `adjacency` is any A = D^-1 (E + I) with
-    symmetric E. The three are kept in the module's own dtype, always rounded once from float64.
+    symmetric E. The three have the module's own dtype, always rounded once from float64.
     """
 
     analysis: Tensor

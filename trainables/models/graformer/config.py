@@ -19,7 +19,7 @@ class NetworkConfig:
     dropout: float = knob(0.25, least=0, below=1, lane=True, help="dropout of the attention and graph branches")
     attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the attention weights")
     graph_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout behind a Chebyshev convolution")
-    tied_init: bool = knob(True, help="start all attention layers from one draw, and their projections too, as published")
+    tied_init: bool = knob(True, help="all attention layers, and the projections within, start alike")
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Heads share the channels evenly."""

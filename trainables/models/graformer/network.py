@@ -48,9 +48,9 @@ class MultiHeadAttention(nn.Module):
     def forward(self, x_JBC: Tensor) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         joints, batch, width = x_JBC.shape
-        *projections, output = self.linears
+        query, key, value, output = self.linears
         # Batch and head stay one axis (BH) of a view: nothing is copied until the heads are joined.
-        q, k, v = (linear(x_JBC).view(joints, batch * self.heads, -1).transpose(0, 1) for linear in projections)
+        q, k, v = (part(x_JBC).view(joints, batch * self.heads, -1).transpose(0, 1) for part in (query, key, value))
         mixed_BHJC = attend(q, k, v, drop=self.dropout)
         return output(mixed_BHJC.transpose(0, 1).reshape(joints, batch, width))
 
@@ -82,12 +82,16 @@ class GraphNet(nn.Module):
 
 
 class Sublayer(nn.Module):
-    """What stands around a residual branch: the norm before it and the dropout behind it."""
+    """A residual branch with the norm before it and the dropout behind it."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = LayerNorm(width)
         self.dropout = Dropout(dropout)
+
+    def forward(self, x_JBC: Tensor, branch: nn.Module) -> Tensor:
+        """x [J, B, C] -> [J, B, C]."""
+        return x_JBC + self.dropout(branch(self.norm(x_JBC)))
 
 
 class AttentionLayer(nn.Module):
@@ -101,9 +105,8 @@ class AttentionLayer(nn.Module):
 
     def forward(self, x_JBC: Tensor) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
-        for branch, around in zip((self.self_attn, self.feed_forward), self.sublayer, strict=True):
-            x_JBC = x_JBC + around.dropout(branch(around.norm(x_JBC)))
-        return x_JBC
+        around_attention, around_graph_net = self.sublayer
+        return around_graph_net(around_attention(x_JBC, self.self_attn), self.feed_forward)
 
 
 class ActiveConv(nn.Module):
@@ -137,14 +140,15 @@ class GraFormer(nn.Module):
 
     def __init__(self, config: NetworkConfig, adjacency: Tensor, in_features: int = 2) -> None:
         super().__init__()
-        layers = range(config.layers)
-        self.gconv_input = ChebyshevConv(in_features, config.width)
-        self.gconv_layers = nn.ModuleList(ResidualConv(config.width, config.graph_dropout) for _ in layers)
-        self.atten_layers = nn.ModuleList(AttentionLayer(config, len(adjacency)) for _ in layers)
-        self.gconv_output = ChebyshevConv(config.width, 3)
-        self.spectrum = Spectrum(adjacency)
+        width, layers = config.width, range(config.layers)
+        attention_layers = [AttentionLayer(config, len(adjacency)) for _ in layers]
         if config.tied_init:
-            self._tie()
+            _tie(attention_layers)
+        self.gconv_input = ChebyshevConv(in_features, width)
+        self.gconv_layers = nn.ModuleList(ResidualConv(width, config.graph_dropout) for _ in layers)
+        self.atten_layers = nn.ModuleList(attention_layers)
+        self.gconv_output = ChebyshevConv(width, 3)
+        self.spectrum = Spectrum(adjacency)
 
     def forward(self, batch: Batch) -> Prediction:
         """Poses for `batch.pose2d` [B, 1, 1, J, 2], in the camera's frame."""
@@ -158,14 +162,15 @@ class GraFormer(nn.Module):
             x_JBC = convolution(attention(x_JBC), self.spectrum)
         return self.gconv_output(x_JBC, self.spectrum).transpose(0, 1)
 
-    def _tie(self) -> None:
-        """The published start: all layers are copies of one, and so are the four projections within it."""
-        first = self.atten_layers[0]
-        projection = first.self_attn.linears[0].state_dict()
-        for layer in self.atten_layers:
-            for linear in layer.self_attn.linears:
-                linear.load_state_dict(projection)
-            layer.feed_forward.load_state_dict(first.feed_forward.state_dict())
+
+def _tie(layers: list[AttentionLayer]) -> None:
+    """The published start: all layers are copies of one, and so are the four projections within it."""
+    projection = layers[0].self_attn.linears[0].state_dict()
+    graph_net = layers[0].feed_forward.state_dict()
+    for layer in layers:
+        layer.feed_forward.load_state_dict(graph_net)
+        for linear in layer.self_attn.linears:
+            linear.load_state_dict(projection)
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:

@@ -1,0 +1,127 @@
+"""Layers that models share: attention, dropout, graph convolutions."""
+
+import copy
+
+import pytest
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+
+from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
+from trainables.layers.attention import attend
+from trainables.layers.dropout import Dropout, rates_as_buffers
+from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
+
+
+def normal(*shape):
+    return torch.randn(shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_attention_agrees_with_torch(scale):
+    query, key, value = normal(2, 3, 5, 4), normal(2, 3, 7, 4), normal(2, 3, 7, 6)
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, scale=scale)
+    # float64 rounding
+    torch.testing.assert_close(attend(query, key, value, scale=scale), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_attention_drops_weights_and_not_values():
+    query, key, value = normal(1, 3, 4), normal(1, 3, 4), normal(1, 3, 4)
+    assert not attend(query, key, value, drop=torch.zeros_like).any()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.9])
+@pytest.mark.parametrize("carried", [False, True])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate, carried):
+    dropout, size = Dropout(rate), 400_003
+    if carried:
+        dropout.carry_rate()
+    out = dropout(torch.ones(size))
+    kept = out != 0
+    # Five standard errors of a share.
+    assert abs(kept.double().mean() - (1 - rate)) < 5 * (rate * (1 - rate) / size) ** 0.5 + 1 / 65536
+    torch.testing.assert_close(out[kept], torch.full_like(out[kept], 1 / (1 - rate)))
+
+
+def test_dropout_decides_on_every_element_alone():
+    # Four decisions come out of one random number: no two of its parts may agree more often than chance has it.
+    kept = Dropout(0.5)(torch.ones(100_000, 4)).bool().double()
+    correlation = torch.corrcoef(kept.T)
+    assert (correlation - torch.eye(4)).abs().max() < 5 / 100_000**0.5  # five standard errors
+
+
+def test_dropout_is_silent_in_evaluation_and_at_rate_zero():
+    x = normal(3, 5)
+    assert Dropout(0.5).eval()(x) is x
+    assert Dropout(0.0)(x) is x
+    carried = Dropout(0.0)
+    carried.carry_rate()
+    assert torch.equal(carried(x), x)
+
+
+def test_dropout_repeats_with_its_seed_and_passes_its_mask_to_the_gradient():
+    x = normal(50).requires_grad_()
+    outs = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        outs.append(Dropout(0.5)(x))
+    assert torch.equal(*outs)
+    outs[0].sum().backward()
+    torch.testing.assert_close(x.grad, (outs[0] / x).detach())
+
+
+def test_stacked_dropouts_keep_their_own_rates():
+    lanes = [Dropout(rate) for rate in (0.0, 0.2, 0.7)]
+    for lane in lanes:
+        rates_as_buffers(lane)
+    _, buffers = stack_module_state(lanes)
+    assert buffers["lane_rate"].tolist() == pytest.approx([0.0, 0.2, 0.7])
+    base = copy.deepcopy(lanes[0])
+    out = vmap(lambda state, x: functional_call(base, state, (x,)), randomness="different")(
+        buffers, torch.ones(3, 40_000)
+    )
+    share = (out == 0).double().mean(1)
+    assert share[0] == 0
+    assert share[1:].tolist() == pytest.approx([0.2, 0.7], abs=0.012)  # five standard errors
+
+
+def test_adjacency_of_a_chain_of_three():
+    expected = torch.tensor([[1 / 2, 1 / 2, 0], [1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2]])
+    torch.testing.assert_close(row_normalized_adjacency(((0, 1), (1, 2)), 3), expected)
+
+
+@pytest.mark.parametrize("skeleton", [H36M_16, H36M_17, HUMANEVA_15], ids=lambda skeleton: skeleton.name)
+def test_chebyshev_convolution_is_the_sum_over_polynomials_of_the_laplacian(skeleton):
+    joints = skeleton.num_joints
+    adjacency = row_normalized_adjacency(skeleton.edges, joints)
+    convolution, spectrum = ChebyshevConv(5, 4).double(), Spectrum(adjacency).double()
+    torch.nn.init.normal_(convolution.bias)
+    x = normal(joints, 3, 5)
+    root = adjacency.double().sum(1).rsqrt()
+    laplacian = torch.eye(joints, dtype=torch.float64) - root[:, None] * adjacency.double() * root
+    polynomials = [torch.eye(joints, dtype=torch.float64), laplacian, 2 * laplacian @ laplacian]
+    polynomials[2] = polynomials[2] - polynomials[0]
+    expected = sum(mix_joints(t, x) @ weight[0] for t, weight in zip(polynomials, convolution.weight, strict=True))
+    # float64 rounding: the basis itself was never rounded to float32
+    torch.testing.assert_close(convolution(x, spectrum), expected + convolution.bias, rtol=1e-12, atol=1e-12)
+
+
+def test_spectrum_follows_its_module_without_losing_digits():
+    spectrum = Spectrum(row_normalized_adjacency(H36M_16.edges, 16))
+    identity = torch.eye(16)
+    torch.testing.assert_close(spectrum.synthesis @ spectrum.analysis, identity, rtol=0, atol=1e-6)  # float32
+    spectrum.half().double()
+    exact = spectrum.synthesis @ spectrum.analysis
+    torch.testing.assert_close(exact, identity.double(), rtol=0, atol=1e-14)  # float64 rounding
+    assert spectrum.state_dict() == {}
+
+
+def test_spectrum_refuses_what_is_no_undirected_graph():
+    with pytest.raises(AssertionError, match="no undirected graph"):
+        Spectrum(torch.tensor([[0.5, 0.5], [0.0, 1.0]]))
+
+
+def test_convolution_starts_with_the_published_deviation():
+    torch.manual_seed(0)
+    weight = ChebyshevConv(96, 96).weight
+    assert weight.shape == (3, 1, 96, 96)
+    assert float(weight.detach().std()) == pytest.approx(0.00737, rel=0.02)  # five standard errors of 27,648 draws

@@ -1,0 +1,72 @@
+"""How light the command line stays: help and wrong input need no torch, Ray, Optuna or MLflow."""
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from search.__main__ import VERBS as SEARCH_VERBS
+from trainables.__main__ import VERBS as TRAIN_VERBS
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+LIGHT = (
+    "spaces.cli",
+    "spaces.files",
+    "spaces.schema",
+    "spaces.space",
+    "spaces.table",
+    "data.config",
+    "trainables.config",
+    "trainables.options",
+    "search.options",
+    "search.plan",
+    "search.__main__",
+)
+HEAVY = ("torch", "ray", "optuna", "mlflow")
+
+
+def python(*words):
+    done = subprocess.run([sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("verbs", [SEARCH_VERBS, TRAIN_VERBS], ids=["search", "trainables"])
+def test_every_verb_names_a_function_that_exists(verbs):
+    for name, verb in verbs.items():
+        module, _, function = verb.run.partition(":")
+        tree = ast.parse((REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
+        defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        assert function in defined, f"{name} runs {verb.run}"
+
+
+def test_light_modules_load_nothing_heavy():
+    # In one fresh process, because this one has torch already; the first module that loads something is named.
+    source = f"""
+import importlib, json, sys
+loaded = {{}}
+for name in {LIGHT!r}:
+    importlib.import_module(name)
+    for heavy in {HEAVY!r}:
+        if heavy in sys.modules:
+            loaded.setdefault(heavy, name)
+print(json.dumps(loaded))
+"""
+    assert json.loads(python("-c", source)) == {}
+
+
+@pytest.mark.parametrize("words", ["search --help", "search launch --help", "trainables --help"])
+def test_help_answers_within_a_second(words):
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert "usage: python -m" in python("-m", *words.split())
+        seconds.append(time.perf_counter() - started)
+        # The best of three counts: other work on this machine is not the command's fault.
+        if seconds[-1] < 1:
+            return
+    pytest.fail(f"python -m {words} took {min(seconds):.2f} s at best")

@@ -1,0 +1,281 @@
+"""The contract that every model keeps, and what is particular to GraFormer."""
+
+import copy
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+
+from data.batch import Batch, Sizes
+from data.skeleton import H36M_16, H36M_17
+from spaces.schema import ConfigError, dump, parse_yaml
+from trainables import registry
+from trainables.config import config_from, default_config, knobs_of
+from trainables.layers.dropout import Dropout, rates_as_buffers
+from trainables.models.graformer.config import NetworkConfig
+from trainables.models.graformer.network import LayerNorm, build
+
+every_model = pytest.mark.parametrize("name", registry.names())
+fusable_model = pytest.mark.parametrize("name", [name for name in registry.names() if not registry.get(name).unfusable])
+
+
+def tiny_run(name, dropout=True):
+    """The model's tiny config; without dropout where exact numbers count."""
+    rates = [] if dropout else [path for path in knobs_of(name) if path.startswith("network.") and "drop" in path]
+    return default_config(name, {**registry.get(name).tiny, **dict.fromkeys(rates, 0.0)}, "tests")
+
+
+def tiny_network(name, seed=0, dropout=True):
+    run = tiny_run(name, dropout)
+    torch.manual_seed(seed)
+    return registry.get(name).build(run.network, run.data.sizes), run
+
+
+def random_batch(sizes, size=6, seed=1):
+    """Every field that a model may read, unrelated to each other."""
+    make = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(shape, generator=make)
+
+    views, frames, joints = sizes.views, sizes.frames, sizes.skeleton.num_joints
+    pose3d = 0.3 * normal(size, 1, joints, 3)
+    pose3d[:, :, sizes.skeleton.root] = 0
+    return Batch(
+        size=size,
+        pose2d=0.3 * normal(size, views, frames, joints, 2),
+        pose3d=pose3d,
+        root3d=normal(size, 1, 1, 3) + torch.tensor([0.0, 0.0, 5.0]),
+        camera=torch.tensor([2.3, 2.3, 0, 0, 0, 0, 0, 0, 0]).expand(size, views, 9),
+        action=torch.zeros(size, dtype=torch.int64),
+    )
+
+
+def tensors_of(batch):
+    values = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+    return {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
+
+
+def loss_of(model, network, batch, run):
+    return sum(model.terms(network(batch), batch, run.objective).values())
+
+
+def test_registry_names_the_folders_and_refuses_others():
+    assert "graformer" in registry.names()
+    with pytest.raises(
+        ConfigError, match=r"model 'grafromer': is not here; did you mean graformer\? Models: .*graformer"
+    ):
+        registry.get("grafromer")
+    with pytest.raises(ConfigError, match=r"is not here\. Models: "):
+        registry.config("../layers")
+
+
+def test_config_of_every_model_needs_no_torch():
+    load = "from trainables import registry; [registry.config(name) for name in registry.names()]"
+    code = f"import sys; {load}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@every_model
+def test_config_survives_dump_and_load(name):
+    run = tiny_run(name)
+    assert config_from(parse_yaml(dump(run), "test"), "test") == run
+    assert not list(registry.config(name).laws(run.network, run.data.sizes))
+
+
+@every_model
+def test_prediction_and_terms_have_the_agreed_shapes(name):
+    model, (network, run) = registry.get(name), tiny_network(name)
+    batch = random_batch(run.data.sizes)
+    prediction = network(batch)
+    assert prediction.pose3d.shape == batch.pose3d.shape == model.poses(prediction).shape
+    terms = model.terms(prediction, batch, run.objective)
+    assert terms
+    assert all(term.shape == () and term.isfinite() for term in terms.values())
+
+
+@every_model
+def test_network_takes_any_batch_size_and_samples_do_not_mix(name):
+    network, run = tiny_network(name)
+    network.eval()
+    whole = network(random_batch(run.data.sizes)).pose3d
+    first = Batch(size=1, **{key: value[:1] for key, value in tensors_of(random_batch(run.data.sizes)).items()})
+    # The order of summation may change with the batch size: a few float32 roundings.
+    torch.testing.assert_close(network(first).pose3d, whole[:1], rtol=1e-5, atol=1e-6)
+
+
+@every_model
+def test_network_overfits_one_batch(name):
+    model, (network, run) = registry.get(name), tiny_network(name, dropout=False)
+    batch = random_batch(run.data.sizes)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss = loss_of(model, network, batch, run)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    # Unrelated input and target: only a network that can learn by heart gets here.
+    assert losses[-1] < 0.3 * losses[0]
+
+
+@every_model
+def test_gradient_reaches_every_parameter(name):
+    model, (network, run) = registry.get(name), tiny_network(name)
+    loss_of(model, network, random_batch(run.data.sizes), run).backward()
+    for path, parameter in network.named_parameters():
+        assert parameter.grad is not None, path
+        assert parameter.grad.isfinite().all(), path
+
+
+@every_model
+def test_evaluation_is_deterministic_and_training_follows_the_seed(name):
+    network, run = tiny_network(name)
+    batch = random_batch(run.data.sizes)
+    poses = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        poses.append(network.train()(batch).pose3d)
+    assert torch.equal(*poses)
+    network.eval()
+    assert torch.equal(network(batch).pose3d, network(batch).pose3d)
+
+
+@every_model
+def test_same_seed_builds_the_same_network(name):
+    one, other, third = (tiny_network(name, seed)[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert any(not torch.equal(one[key], third[key]) for key in one)
+
+
+@every_model
+def test_network_and_terms_leave_their_input_alone(name):
+    model, (network, run) = registry.get(name), tiny_network(name)
+    batch = random_batch(run.data.sizes)
+    before = {key: value.clone() for key, value in tensors_of(batch).items()}
+    prediction = network(batch)
+    pose = prediction.pose3d.detach().clone()
+    model.terms(prediction, batch, run.objective)
+    model.poses(prediction)
+    assert all(torch.equal(value, before[key]) for key, value in tensors_of(batch).items())
+    assert torch.equal(prediction.pose3d, pose)
+
+
+@every_model
+def test_published_names_become_ours_with_or_without_data_parallel(name):
+    rename, network = registry.get(name).rename, tiny_network(name)[0]
+    for key in network.state_dict():
+        assert rename(f"module.{key}") == rename(key) == key
+
+
+def lanes_of(name, count, dropout):
+    networks = [tiny_network(name, seed, dropout)[0] for seed in range(count)]
+    sizes = tiny_run(name).data.sizes
+    return networks, [random_batch(sizes, seed=seed) for seed in range(count)]
+
+
+def fused_losses(name, networks, batches, run):
+    """Losses [K] of networks on their own batches in one stacked pass, and the stacked parameters."""
+    model = registry.get(name)
+    parameters, buffers = stack_module_state(networks)
+    skeleton = copy.deepcopy(networks[0]).to("meta")
+    stacked = {key: torch.stack([tensors_of(batch)[key] for batch in batches]) for key in tensors_of(batches[0])}
+
+    def lane_loss(parameters, buffers, fields):
+        batch = Batch(size=batches[0].size, **fields)
+        prediction = functional_call(skeleton, (parameters, buffers), (batch,))
+        return sum(model.terms(prediction, batch, run.objective).values())
+
+    return vmap(lane_loss, randomness="different")(parameters, buffers, stacked), parameters
+
+
+@fusable_model
+@pytest.mark.parametrize("training", [False, True])
+def test_stacked_lanes_equal_the_networks_one_by_one(name, training):
+    model, run = registry.get(name), tiny_run(name, dropout=False)
+    networks, batches = lanes_of(name, 3, dropout=False)
+    for network in networks:
+        network.train(training)
+    losses, parameters = fused_losses(name, networks, batches, run)
+    losses.sum().backward()
+    for lane, (network, batch) in enumerate(zip(networks, batches, strict=True)):
+        loss = loss_of(model, network, batch, run)
+        loss.backward()
+        # Same sums in another order: float32 rounding, grown by the depth of the network.
+        torch.testing.assert_close(losses[lane], loss, rtol=1e-5, atol=0)
+        for path, parameter in network.named_parameters():
+            torch.testing.assert_close(parameters[path].grad[lane], parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+@fusable_model
+def test_stacked_lanes_draw_their_own_dropout(name):
+    run = tiny_run(name)
+    (network, *_), (batch, *_) = lanes_of(name, 1, dropout=True)
+    assert any(isinstance(module, Dropout) and module.rate > 0 for module in network.modules())
+    losses, _ = fused_losses(name, [network.train()] * 2, [batch] * 2, run)
+    assert losses[0] != losses[1]
+
+
+@fusable_model
+def test_stacked_lanes_may_have_their_own_rates(name):
+    run = tiny_run(name)
+    (still, *_), (batch, *_) = lanes_of(name, 1, dropout=False)
+    restless = tiny_network(name)[0]
+    for network in (still, restless):
+        rates_as_buffers(network.train())
+    losses, _ = fused_losses(name, [still, restless, restless], [batch] * 3, run)
+    alone = loss_of(registry.get(name), still, batch, run)
+    torch.testing.assert_close(losses[0], alone, rtol=1e-5, atol=0)
+    assert len(set(losses.tolist())) == 3
+
+
+def test_graformer_has_the_published_number_of_parameters():
+    published = build(NetworkConfig(), Sizes(views=1, frames=1, skeleton=H36M_16))
+    assert sum(parameter.numel() for parameter in published.parameters()) == 654_179
+    smaller = build(NetworkConfig(width=128, layers=4), Sizes(views=1, frames=1, skeleton=H36M_16))
+    assert sum(parameter.numel() for parameter in smaller.parameters()) == 927_235
+
+
+def test_graformer_starts_tied_unless_told_otherwise():
+    sizes = Sizes(views=1, frames=1, skeleton=H36M_17)
+    for tied in (True, False):
+        layers = build(NetworkConfig(width=8, layers=2, heads=2, tied_init=tied), sizes).atten_layers
+        weights = [linear.weight for layer in layers for linear in layer.self_attn.linears]
+        assert all(torch.equal(weight, weights[0]) for weight in weights[1:]) == tied
+        hidden = [layer.feed_forward.gconv1.fc.weight for layer in layers]
+        assert torch.equal(*hidden) == tied
+        assert weights[0].data_ptr() != weights[1].data_ptr()
+
+
+def test_graformer_scores_poses_relative_to_the_predicted_root():
+    model, (network, run) = registry.get("graformer"), tiny_network("graformer")
+    prediction = network.eval()(random_batch(run.data.sizes))
+    pose = model.poses(prediction)
+    assert not pose[:, :, 0].any()
+    torch.testing.assert_close(pose[:, :, 3] - pose[:, :, 2], prediction.pose3d[:, :, 3] - prediction.pose3d[:, :, 2])
+
+
+def test_graformer_reports_every_broken_law():
+    with pytest.raises(ConfigError) as caught:
+        default_config("graformer", {"network.heads": 7, "data.frames": 3, "data.views": 2}, "best.yaml")
+    assert caught.value.problems == (
+        "network.heads = 7 must divide the width 96; legal near it: 6, 8",
+        "data.frames = 3 must be 1: graformer lifts a single frame of a single view",
+        "data.views = 2 must be 1: graformer lifts a single frame of a single view",
+    )
+
+
+def test_graformer_norm_is_the_published_formula_and_survives_equal_channels():
+    norm = LayerNorm(5).double()
+    torch.nn.init.normal_(norm.a_2)
+    x = torch.randn(4, 5, dtype=torch.float64)
+    expected = norm.a_2 * (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-6) + norm.b_2
+    torch.testing.assert_close(norm(x), expected, rtol=1e-12, atol=1e-12)  # rounding of float64
+    flat = torch.zeros(2, 5, requires_grad=True)
+    LayerNorm(5)(flat).square().sum().backward()
+    assert flat.grad.isfinite().all()
