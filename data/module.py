@@ -130,6 +130,8 @@ class DataModule:
             is_train = part == "train"
             tracks = _tracks(chosen, config, self.actions, is_thinned=is_train)
             tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
+            if not len(tracks.pose3d):
+                raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
             self._tracks[part] = tracks
             self._windows[part] = windows(tracks.lengths, frames=config.frames, mirrored=config.flip and is_train)
 

@@ -102,12 +102,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     with _interrupts() as interrupts, ray_session(place.address):
         concurrent, cpus, gpus = places(plan.sweep)
         journal = open_journal()
-        spool = Spool(
-            journal.path,
-            lambda: MlflowTracker(place.tracking_uri, place.artifact_root),
-            plan.sweep.objective,
-            place.tracking_uri,
-        )
+        spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
         budget = plan.sweep.time_budget_s
 
@@ -130,7 +125,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         conductor.close(reason)
     journal.unlock()
     settle(spool, place)
-    return _conclude(journal, conductor, reason, reins.error)
+    return _conclude(journal, conductor.objective, conductor.thrown, reason, reins.error)
 
 
 def _tune(reins: Reins, plan: Plan, place: Place, resources: dict[str, float]) -> None:
@@ -190,25 +185,36 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def conclude_done(journal: Journal, place: Place) -> int:
+    """What `resume` does for a sweep that has ended: sends what MLflow has not, and prints the leaderboard."""
+    objective = journal.sweep["plan"]["objective"]
+    spool = spool_of(journal.path, objective, place)
+    spool.start()
+    settle(spool, place)
+    return _conclude(journal, objective, 0, "done", "")
+
+
+def spool_of(journal: Path, objective: str, place: Place) -> Spool:
+    """The sender of a journal to the store of `place`."""
+    return Spool(journal, lambda: MlflowTracker(place.tracking_uri, place.artifact_root), objective, place.tracking_uri)
+
+
 def settle(spool: Spool, place: Place) -> None:
     """Waits a while for MLflow to take what is left, and says what it did not take."""
-    if not spool.drain(DRAIN_S):
-        print(
-            f"MLflow at {redacted(place.tracking_uri)} has not taken {spool.pending()} records; they are kept, and "
-            "`resume` sends them",
-            file=sys.stderr,
-        )
-    spool.stop(1.0)
+    spool.stop(DRAIN_S)
+    if unsent := spool.pending():
+        where = f"MLflow at {redacted(place.tracking_uri)}"
+        print(f"{where} has not taken {unsent} records; they are kept: run the same again", file=sys.stderr)
     for problem in spool.problems:
         print(f"MLflow: {problem}", file=sys.stderr)
 
 
-def _conclude(journal: Journal, conductor: Conductor, reason: str, error: str) -> int:
+def _conclude(journal: Journal, objective: str, thrown: int, reason: str, error: str) -> int:
     """The leaderboard and the last line; 1 when no trial has a score."""
-    name, objective = journal.sweep["name"], conductor.objective
+    name = journal.sweep["name"]
     print(leaderboard_text(journal))
-    if conductor.thrown:
-        print(f"{conductor.thrown} draws broke a law or repeated a trial and were drawn again")
+    if thrown:
+        print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
     best = journal.best(objective)
     if best is not None:
         print(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -106,7 +107,9 @@ class LossCallback(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The traceback goes on record; the sweep goes on."""
-        reason = str(trial.get_error() or "the trial's process died")
+        # The driver's own copy: Trial.get_error reads the storage, which has it only later.
+        file = trial.error_file
+        reason = Path(file).read_text(encoding="utf-8") if file else "the trial's process died"
         self._reins.guarded(lambda: self._reins.conductor.lost(trial.config["trial"], reason), None)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

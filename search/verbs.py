@@ -27,9 +27,7 @@ from .facts import facts_of_run
 from .group import train_group
 from .journal import Journal, read_records
 from .options import RayTrainRequest, SweepRequest
-from .spool import Spool
-from .sweep import Place, begin, check_data, plan_of, reopen, run, settle
-from .tracking import MlflowTracker
+from .sweep import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
 from .tracking_uri import artifact_root, redacted, resolve_uri
 
 
@@ -52,7 +50,12 @@ def resume(request: SweepRequest) -> int:
     place = _place(request.folder, request.tracking_uri, request.address)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal)
-    check_data(plan)
+    began_with, found = journal.sweep["facts"]["data"], check_data(plan)["data"]
+    if found["fingerprint"] != began_with["fingerprint"]:
+        problem = f"the data in {plan.base.data.root} is not what the sweep began with"
+        raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
+    if journal.is_closed and journal.close_reason == "done":
+        return conclude_done(journal, place)
     return run(plan, place, lambda: reopen(place))
 
 
@@ -70,12 +73,7 @@ def train(request: RayTrainRequest) -> int:
         print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
         journal.unlock()
         return OK
-    spool = Spool(
-        journal.path,
-        lambda: MlflowTracker(place.tracking_uri, place.artifact_root),
-        config.loop.select,
-        place.tracking_uri,
-    )
+    spool = spool_of(journal.path, config.loop.select, place)
     spool.start()
     print(
         f"config {config_id(config)}: {config.model} on {config.data.name}, output {run_request.out}, "

@@ -184,7 +184,9 @@ def test_a_small_space_is_drawn_to_its_last_point(sampler):
     domains = {"a": Choice((1, 2, 3)), "b": Int(1, 2)}
     trials = []
     for number in range(6):
-        point, _ = draw(trials, domains, sampler=sampler, is_legal=lambda one: all(one != old.point for old in trials))
+        known = [one.point for one in trials]
+        # One blind draw, then TPE, which draws the best point it knows for ever.
+        point, _ = draw(trials, domains, sampler=sampler, length=6, is_legal=lambda one, known=known: one not in known)
         assert point is not None, f"only {number} of 6 points drawn"
         trials.append(trial(number, [50.0 + sum(point.values())], point=point))
     assert sorted((one.point["a"], one.point["b"]) for one in trials) == list(itertools.product((1, 2, 3), (1, 2)))
@@ -238,6 +240,7 @@ def test_the_score_at_a_rung_is_the_best_until_then():
         ([], 99.0, True),  # the first to arrive
         ([50.0], 51.0, False),  # of two, one survives
         ([50.0], 50.0, True),  # an equal is not better
+        ([50.0, 60.0], 55.0, False),  # of three, one survives
         ([51.0, 52.0, 53.0], 51.5, True),  # of four, two survive
         ([51.0, 51.2, 53.0], 51.5, False),
         ([50.0] * 3 + [60.0] * 6, 55.0, True),  # of ten, four survive

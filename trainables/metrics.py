@@ -55,22 +55,23 @@ class Sums:
             table[name] = table.get(name, zeros).index_add(0, action, numbers)
 
     def frame_mean(self) -> dict[str, float]:
-        """Mean over all frames."""
-        return {name: float(total.sum() / self.count[name].sum()) for name, total in self.total.items()}
+        """Mean over all frames; a metric that no frame has is left out, here and below."""
+        return {name: float(total.sum() / count.sum()) for name, total, count in self._rows() if count.any()}
 
     def action_mean(self) -> dict[str, float]:
         """Plain mean of the actions' means, as the papers report; actions without frames do not count."""
-        return {
-            name: float((total / self.count[name])[self.count[name] > 0].mean()) for name, total in self.total.items()
-        }
+        return {name: float((total / count)[count > 0].mean()) for name, total, count in self._rows() if count.any()}
 
     def per_action(self, actions: Sequence[str]) -> dict[str, dict[str, float]]:
-        """Every action's means; `actions` names them by index."""
-        means = {name: (total / self.count[name]).tolist() for name, total in self.total.items()}
-        seen = torch.stack(list(self.count.values())).sum(0).tolist()
-        return {
-            action: {name: values[i] for name, values in means.items()} for i, action in enumerate(actions) if seen[i]
-        }
+        """Every action's means; `actions` names them by index, those without frames are left out."""
+        table: dict[str, dict[str, float]] = {}
+        for name, total, count in self._rows():
+            for i in count.nonzero().flatten().tolist():
+                table.setdefault(actions[i], {})[name] = float(total[i] / count[i])
+        return {action: table[action] for action in actions if action in table}
+
+    def _rows(self) -> list[tuple[str, Tensor, Tensor]]:
+        return [(name, total.cpu(), self.count[name].cpu()) for name, total in self.total.items()]
 
 
 FRAME_METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -1,0 +1,179 @@
+"""Whole sweeps on a local Ray, as a user runs them: each test is a command, its output, and what it leaves behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small import TINY, write_tiny
+
+from search.journal import FILE, Journal
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[1]
+LINE = [sys.executable, "-m", "search"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One folder with data, sweeps and one MLflow database: making the database takes seconds."""
+    folder = tmp_path_factory.mktemp("home")
+    write_tiny(folder / "store")
+    return folder
+
+
+def places(home, uri=None):
+    return ["--storage", str(home / "sweeps"), "--tracking-uri", uri or f"sqlite:///{home}/mlflow.db"]
+
+
+def launch(home, name, *more, uri=None):
+    values = {key: value for key, value in TINY.items() if key not in ("data.name", "loop.epochs")}
+    settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+    base = ["launch", "graformer", "--recipe", "small", "--data", "tiny", "--data-root", str(home / "store")]
+    return [*LINE, *base, "--name", name, *places(home, uri), *settings, *more]
+
+
+def run(line, **options):
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, **options)
+
+
+def journal_of(home, name):
+    return Journal(home / "sweeps" / name / FILE)
+
+
+@pytest.fixture(scope="module")
+def first(home):
+    done = run(launch(home, "first", "--trials", "5", "--epochs", "3", "--seed", "3"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_a_sweep_tries_the_recipe_first_and_prints_a_leaderboard(home, first):
+    journal = journal_of(home, "first")
+    assert sorted(journal.trials) == [0, 1, 2, 3, 4]
+    assert {trial.state for trial in journal.trials.values()} <= {"finished", "pruned"}
+    recipe = journal.trials[0]
+    assert recipe.point["optim.lr"] == 0.002
+    assert recipe.config["loop"]["epochs"] == 3
+    assert "trial 0 starts: recipe small" in first.stdout
+    assert "smaller than published: loop.epochs: 3 here, 100 in recipe original" in first.stdout
+    assert f"best: trial {journal.best('val/mpjpe_mm').number}" in first.stdout
+
+
+def test_mlflow_has_one_parent_and_one_child_per_trial_with_knobs_and_epochs(home, first):
+    journal = journal_of(home, "first")
+    # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
+    code = """
+import json, sys
+from mlflow import MlflowClient
+client = MlflowClient(sys.argv[1])
+experiment = client.get_experiment_by_name("graformer")
+runs = [r for r in client.search_runs([experiment.experiment_id]) if r.data.tags.get("sweep") == "first"
+        or r.data.tags.get("sweep_id") == sys.argv[2]]
+print(json.dumps([{"id": r.info.run_id, "status": r.info.status, "params": r.data.params, "tags": r.data.tags,
+  "steps": [m.step for m in client.get_metric_history(r.info.run_id, "val/mpjpe_mm")]} for r in runs]))
+"""
+    done = run([sys.executable, "-c", code, f"sqlite:///{home}/mlflow.db", journal.sweep["id"]])
+    runs = json.loads(done.stdout.splitlines()[-1])
+    parents = [found for found in runs if "mlflow.parentRunId" not in found["tags"]]
+    children = {found["tags"]["trial"]: found for found in runs if "mlflow.parentRunId" in found["tags"]}
+    assert len(parents) == 1
+    assert len(runs) == 1 + len(journal.trials)
+    assert parents[0]["status"] == "FINISHED"
+    for number, trial in journal.trials.items():
+        child = children[str(number)]
+        assert child["tags"]["mlflow.parentRunId"] == parents[0]["id"]
+        assert child["tags"]["state"] == trial.state
+        assert child["steps"] == list(trial.epochs)
+        assert float(child["params"]["optim.lr"]) == trial.config["optim"]["lr"]
+        assert child["params"]["network.heads"] == str(trial.config["network"]["heads"])
+
+
+def test_the_exported_winner_reproduces_its_score_bare_and_under_ray_train(home, first, tmp_path):
+    best = journal_of(home, "first").best("val/mpjpe_mm")
+    config, weights = tmp_path / "best.yaml", tmp_path / "best.safetensors"
+    line = [*LINE, "export", "first", *places(home)[:2], "--out", str(config), "--weights", str(weights)]
+    assert run(line).returncode == 0
+    score = best.score("val/mpjpe_mm")
+    bare = run([sys.executable, "-m", "trainables", "train", str(config), "--out", str(tmp_path / "bare")])
+    assert bare.returncode == 0, bare.stderr
+    rows = (tmp_path / "bare" / "log.tsv").read_text().splitlines()
+    column = rows[0].split("\t").index("val/mpjpe_mm")
+    assert min(float(row.split("\t")[column]) for row in rows[1:]) == pytest.approx(score, abs=1e-3)  # printed digits
+    under_ray = run([*LINE, "train", str(config), "--out", str(tmp_path / "ray"), *places(home)[2:]])
+    assert under_ray.returncode == 0, under_ray.stderr
+    assert Journal(tmp_path / "ray" / FILE).trials[0].score("val/mpjpe_mm") == pytest.approx(score, abs=1e-9)
+    again = run([*LINE, "train", str(config), "--out", str(tmp_path / "ray"), *places(home)[2:]])
+    assert "holds the finished run" in again.stdout
+    evaluated = run([*LINE, "evaluate", str(config), "--weights", str(weights), "--json"])
+    table = json.loads(evaluated.stdout)
+    assert set(table) == {"metrics", "per_action", "protocol"}
+    assert set(table["per_action"]) == {"Walking", "Sitting"}
+
+
+def test_resuming_a_finished_sweep_trains_nothing(home, first):
+    before = (home / "sweeps" / "first" / FILE).read_bytes()
+    done = run([*LINE, "resume", "first", *places(home)])
+    assert done.returncode == 0
+    assert (home / "sweeps" / "first" / FILE).read_bytes() == before
+
+
+def test_a_diverging_and_a_failing_trial_do_not_end_the_sweep(home, tmp_path):
+    space = tmp_path / "risky.yaml"
+    space.write_text(
+        (ROOT / "spaces" / "graformer.yaml").read_text().split("search:")[0]
+        + "search:\n  optim.lr: {choice: [1e-3, 1e30]}\n  optim.clip: {choice: [0]}\n"
+        "  data.subset: {choice: [1.0, 1e-9]}\n"
+    )
+    line = launch(home, "risky", "--trials", "4", "--epochs", "2", "--scheduler", "none")
+    line[line.index("graformer")] = str(space)
+    done = run(line)
+    journal = journal_of(home, "risky")
+    states = {trial.state for trial in journal.trials.values()}
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"finished", "diverged", "failed"} <= states, states
+    failed = next(trial for trial in journal.trials.values() if trial.state == "failed")
+    assert "leaves no frame" in failed.reason
+
+
+def test_an_unreachable_tracking_server_neither_delays_nor_ends_the_sweep(home):
+    started = time.monotonic()
+    done = run(launch(home, "lonely", "--trials", "2", "--epochs", "2", uri="http://127.0.0.1:9"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "they are kept" in done.stderr
+    assert time.monotonic() - started < 60
+    assert journal_of(home, "lonely").close_reason == "done"
+
+
+def test_ctrl_c_ends_in_good_order_and_resume_finishes_the_rest(home):
+    line = launch(home, "broken", "--trials", "4", "--epochs", "400", "--scheduler", "none")
+    started = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for printed in started.stdout:
+        if "epoch 3/" in printed:
+            started.send_signal(signal.SIGINT)
+            break
+    rest = started.stdout.read()
+    assert started.wait(60) == 130
+    assert rest.splitlines()[-1] == "interrupted; go on with: python -m search resume broken"
+    journal = journal_of(home, "broken")
+    assert journal.close_reason == "interrupted"
+    assert not any(trial.has_ended for trial in journal.trials.values())
+
+
+def test_a_time_budget_stops_what_runs_and_says_so(home):
+    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--time-budget", "12s", "--scheduler", "none")
+    done = run(line)
+    journal = journal_of(home, "brief")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert journal.close_reason == "time budget"
+    assert {trial.state for trial in journal.trials.values()} == {"stopped"}
+
+
+@pytest.mark.slow
+def test_a_killed_driver_loses_nothing(home):
+    done = run([sys.executable, "tests/kill_and_resume.py", "--kills", "1", "--trials", "4", "--seed", "2"])
+    assert done.returncode == 0, done.stdout + done.stderr
