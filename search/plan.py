@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spaces.schema import ConfigError, did_you_mean, knob, parse_yaml
+from spaces.schema import ConfigError, did_you_mean, knob
 from spaces.space import Domain, Space, find_space, parse_space, typed
+from spaces.yaml_text import parse_yaml, read_text
 from trainables.config import TrainConfig, changed, default_config, knobs_of
 
 OBJECTIVES = ("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm")
@@ -61,9 +62,13 @@ def make_plan(
 ) -> Plan:
     """The plan of a new sweep from its space and the user's changes; ConfigError lists every problem."""
     path = find_space(space_name)
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     space = parse_space(parse_yaml(text, str(path)), str(path))
     return _plan(name, sweep, space, text, changes, where)
+
+
+# Knobs that an option or the space decides; a second word on them would make the books disagree.
+_DECIDED = {"model": "name another model or space instead", "loop.select": "use --objective", "loop.seed": "use --seed"}
 
 
 def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mapping[str, object], where: str) -> Plan:
@@ -77,7 +82,11 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
         found = f"no recipe '{recipe}'{did_you_mean(recipe, space.recipes)}"
         problems.append(f"{found}; recipes of {space.model}: {', '.join(space.recipes)}")
         recipe = first  # the changes are checked all the same
+    for path, remedy in _DECIDED.items():
+        if path in changes:
+            problems.append(f"--set {path}: {remedy}")
     values = space.fixed(recipe) | {"loop.seed": sweep.seed, "loop.select": sweep.objective} | dict(changes)
+    values.pop("model", None)
     try:
         base = default_config(space.model, values, where)
     except ConfigError as error:

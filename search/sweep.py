@@ -18,8 +18,9 @@ from ray import tune
 
 from data.module import read_poses
 from spaces.cli import FAILED, INTERRUPTED, OK
-from spaces.schema import load, parse_yaml, tree_of
+from spaces.schema import load, tree_of
 from spaces.space import parse_space
+from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 
 from . import journal as journals

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,6 +15,7 @@ from typing import Literal, Protocol, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from spaces.schema import ConfigError
 
@@ -66,8 +70,8 @@ class MlflowTracker:
 
     def __init__(self, uri: str, artifact_root: Path) -> None:
         database = sqlite_path(uri)
-        if database is not None:
-            database.parent.mkdir(parents=True, exist_ok=True)
+        if database is not None and not database.exists():
+            _make_database(database, artifact_root)
         self._has_server = uri.startswith("http")
         self._artifact_root = artifact_root
         self._client = MlflowClient(tracking_uri=uri)
@@ -132,6 +136,18 @@ class MlflowTracker:
         has_tags = " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
         runs = self._client.search_runs([experiment_id], has_tags, max_results=1)
         return runs[0] if runs else None
+
+
+def _make_database(path: Path, artifact_root: Path) -> None:
+    """An empty store that is there whole or not at all: a process killed while MLflow makes its tables would leave a
+    file that no later one can open."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
+        made = Path(folder, path.name)
+        SqlAlchemyStore(f"sqlite:///{made}", artifact_root.resolve().as_uri()).engine.dispose()
+        # A link, not a rename: of two processes that make it at once, the second must not take away the first's.
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
 
 
 @dataclass(kw_only=True, slots=True)

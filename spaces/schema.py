@@ -10,7 +10,6 @@ import math
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import yaml
@@ -320,33 +319,3 @@ def dump(config: object) -> str:
 def config_id(config: object) -> str:
     """Ten hex digits that name this configuration."""
     return hashlib.sha256(dump(config).encode()).hexdigest()[:10]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a repeated key is an error instead of a silent last word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path | str) -> Any:
-    """The content of a YAML file; ConfigError when it is missing, unreadable, or not YAML."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(str(path), [f"cannot be read: {reason}"]) from None
-    return parse_yaml(text, str(path))
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """The content of YAML text; ConfigError with the place of the first fault."""
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # PyYAML lets a month of 13, digits that are no number, and brackets without end through as plain errors.
-        raise ConfigError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .schema import ConfigError, Knob, Value, did_you_mean, read_yaml
+from .schema import ConfigError, Knob, Value, did_you_mean
+from .yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent
 _SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow")

@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 import torch
+from small import tiny_poses, write_tiny
 
 from data.config import DataConfig
 from data.geometry import to_screen, world_to_camera
 from data.module import DataModule, mirror_batch, read_poses, split_of
 from data.poseset import DataError
-from small import tiny_poses, write_tiny
 from spaces.schema import ConfigError
 
 
@@ -54,7 +54,9 @@ def test_a_gathered_sample_is_the_one_made_by_hand(poses, frames):
         torch.testing.assert_close(batch.pose3d[0, 0], pose)
         torch.testing.assert_close(batch.root3d[0, 0], path)
         assert data.actions[batch.action[0]] == clips[clip_number].group
-        torch.testing.assert_close(batch.camera[0, 0], torch.tensor(clips[clip_number].cameras[view].intrinsics).float())
+        torch.testing.assert_close(
+            batch.camera[0, 0], torch.tensor(clips[clip_number].cameras[view].intrinsics).float()
+        )
 
 
 def test_four_views_of_one_frame_are_one_sample(poses):
@@ -127,7 +129,7 @@ def test_actions_are_chosen_by_exact_name(root):
 
 def test_a_set_without_named_splits_is_whole_for_scoring_and_needs_subjects_for_training(root):
     settings = DataConfig(name="tiny", root=str(root))
-    found, split = read_poses(settings, ("test",))
+    _, split = read_poses(settings, ("test",))
     assert split.test == ("S1", "S5", "S9")
     with pytest.raises(ConfigError, match=r"data\.train_subjects"):
         read_poses(settings, ("train", "val"))

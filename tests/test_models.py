@@ -11,7 +11,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from data.batch import Batch, Sizes
 from data.skeleton import H36M_16, H36M_17
-from spaces.schema import ConfigError, dump, parse_yaml
+from spaces.schema import ConfigError, dump
+from spaces.yaml_text import parse_yaml
 from trainables import registry
 from trainables.config import config_from, default_config, knobs_of
 from trainables.layers.dropout import Dropout, rates_as_buffers

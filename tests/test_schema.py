@@ -17,11 +17,10 @@ from spaces.schema import (
     load,
     nest,
     override,
-    parse_yaml,
-    read_yaml,
     tree_of,
     type_name,
 )
+from spaces.yaml_text import parse_yaml, read_yaml
 
 
 def run(**values):

@@ -151,13 +151,13 @@ def test_an_unreachable_tracking_server_neither_delays_nor_ends_the_sweep(home):
 
 def test_ctrl_c_ends_in_good_order_and_resume_finishes_the_rest(home):
     line = launch(home, "broken", "--trials", "4", "--epochs", "400", "--scheduler", "none")
-    started = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    for printed in started.stdout:
-        if "epoch 3/" in printed:
-            started.send_signal(signal.SIGINT)
-            break
-    rest = started.stdout.read()
-    assert started.wait(60) == 130
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
+        for printed in started.stdout:
+            if "epoch 3/" in printed:
+                started.send_signal(signal.SIGINT)
+                break
+        rest = started.stdout.read()
+        assert started.wait(60) == 130
     assert rest.splitlines()[-1] == "interrupted; go on with: python -m search resume broken"
     journal = journal_of(home, "broken")
     assert journal.close_reason == "interrupted"

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from data.poseset import DataError
 from spaces.files import replacing
-from spaces.schema import ConfigError, dump, flatten, parse_yaml
+from spaces.schema import ConfigError, dump, flatten
+from spaces.yaml_text import parse_yaml
 
 from .config import TrainConfig, config_from
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from data.config import DataConfig
-from spaces.schema import ConfigError, Knob, knob, knobs, load, override, read_yaml
+from spaces.schema import ConfigError, Knob, knob, knobs, load, override
+from spaces.yaml_text import read_yaml
 
 from . import registry
 
