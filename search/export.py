@@ -13,6 +13,7 @@ from spaces.schema import ConfigError, dump
 from trainables.config import config_from
 
 from .journal import Journal, Trial, trial_folder
+from .mirror import bring
 from .options import ExportRequest
 
 
@@ -23,6 +24,8 @@ def export(request: ExportRequest) -> int:
     trial = journal.best(objective) if request.trial is None else journal.trials[request.trial]
     if trial is None:
         raise ConfigError(f"sweep '{journal.sweep['name']}'", ["has no trial with a score yet; name one with --trial"])
+    if request.weights is not None:
+        bring(journal, trial)
     weights = trial_folder(request.journal.parent, trial.number) / "best.safetensors"
     if request.weights is not None and not weights.is_file():
         raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,23 @@ class RayTrainRequest:
 
 def _add_storage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--storage", type=Path, default=Path(STORAGE), metavar="DIR", help=f"folder of sweeps (default {STORAGE})"
+        "--storage",
+        action=_Storage,
+        default=Path(STORAGE),
+        metavar="DIR",
+        help=f"folder of sweeps (default {STORAGE}); of an fsspec URI only checkpoints go there",
     )
+
+
+class _Storage(argparse.Action):
+    """A folder is where journals and checkpoints are; of a URI only the checkpoints are."""
+
+    def __call__(self, parser: Any, options: argparse.Namespace, text: Any, flag: str | None = None) -> None:
+        scheme, is_uri, rest = text.partition("://")
+        if is_uri and scheme != "file":
+            options.checkpoints = text
+        else:
+            options.storage = Path(rest if is_uri else text)
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -152,8 +168,11 @@ def _folder_problems(folder: Path, name: str) -> list[str]:
         above = above.parent
     if not above.is_dir():
         return [f"--storage {folder.parent}: {above} is a file; give a folder"]
-    if not os.access(above, os.W_OK | os.X_OK):
-        return [f"--storage {folder.parent}: {above} is not writable; give another folder or change its rights"]
+    try:
+        # Rights do not say it all (a read-only disk, /proc): a file without a name is made and is gone.
+        tempfile.TemporaryFile(dir=above).close()
+    except OSError as error:
+        return [f"--storage {folder.parent}: {above} cannot be written ({error.strerror}); give another folder"]
     return []
 
 

@@ -32,6 +32,7 @@ class SweepConfig:
     cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one trial")
     gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one trial; none: 1 where there are GPUs")
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
+    checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
 
 

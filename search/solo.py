@@ -20,6 +20,8 @@ from trainables.engine import Report, SingleEngine
 from trainables.folder import RunFolder
 from trainables.train import Judge, fit
 
+from .mirror import Mirror
+
 
 @functools.lru_cache(maxsize=2)
 def resident_data(config: DataConfig, device: torch.device) -> DataModule:
@@ -29,11 +31,15 @@ def resident_data(config: DataConfig, device: torch.device) -> DataModule:
 
 
 def train_trial(task: dict[str, Any]) -> None:
-    """Trains one attempt. `task`: trial, after_epoch, folder (absolute), config (JSON text), data_root (absolute).
+    """Trains one attempt. `task`: sweep, trial, after_epoch, folder and data_root (absolute), config (JSON text),
+    checkpoints (fsspec URI or '').
 
     Every epoch is on disk before it is reported; epochs on disk that the driver never booked are reported again."""
     config = config_from(json.loads(task["config"]), f"trial {task['trial']}")
     folder = RunFolder(Path(task["folder"]), config, has_snapshots=False)
+    mirror = Mirror(task["checkpoints"], task["sweep"], task["trial"]) if task["checkpoints"] else None
+    if mirror is not None:
+        mirror.fetch(folder.path)
     state = folder.resume_state()
     device = pick_device()
     data = resident_data(dataclasses.replace(config.data, root=task["data_root"]), device)
@@ -50,6 +56,8 @@ def train_trial(task: dict[str, Any]) -> None:
     def offer(report: Report) -> None:
         if not report.losses.diverged:
             folder.record(report)
+            if mirror is not None:
+                mirror.send(folder.path, with_best=report.is_best)
         judge.hear(report)
         losses = {"loss": report.losses.mean, "lr": report.losses.lr}
         _send({"epoch": report.epoch, "seconds": report.seconds, **losses}, report.metrics, report.losses.diverged)

@@ -29,6 +29,7 @@ from .conductor import Conductor, Task, now_text
 from .facts import facts_of_run
 from .journal import Journal, trial_folder
 from .leaderboard import leaderboard_text
+from .mirror import bring
 from .plan import Plan, SweepConfig, shortened
 from .solo import train_trial
 from .spool import Spool
@@ -123,6 +124,9 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
                 tell(f"smaller than published: {line}")
         _tune(reins, plan, place, {"cpu": cpus, "gpu": gpus})
         reason = reins.end or "done"
+        best = journal.best(conductor.objective)
+        if best is not None:
+            bring(journal, best)
         conductor.close(reason)
     journal.unlock()
     settle(spool, place)
@@ -135,7 +139,9 @@ def _tune(reins: Reins, plan: Plan, place: Place, resources: dict[str, float]) -
 
     def to_config(task: Task) -> dict[str, Any]:
         return {
+            "sweep": plan.name,
             "trial": task.trial,
+            "checkpoints": plan.sweep.checkpoints,
             "after_epoch": task.after_epoch,
             "folder": str(trial_folder(place.folder, task.trial)),
             "data_root": data_root,

@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-import os
+import tempfile
 from functools import partial
 
 import pytest
@@ -42,7 +42,9 @@ BAD_LAUNCHES = [
     ([*GOOD, "--set", "data.joints=12"], ["data.joints = 12: not allowed", "one of 16, 17"]),
     ([*GOOD, "--set", "network.heads=7"], ["network.heads = 7 must divide the width", "legal near it: "]),
     ([*GOOD, "--set", "data.frames=3"], ["data.frames = 3 must be 1"]),
-    ([*GOOD, "--set", "model=poseformer"], ["model 'poseformer'", "graformer"]),
+    ([*GOOD, "--set", "model=poseformer"], ["--set model: name another model or space instead"]),
+    ([*GOOD, "--set", "loop.select=val/mpjve_mm"], ["--set loop.select: use --objective"]),
+    ([*GOOD, "--storage", "/proc/nowhere"], ["/proc cannot be written"]),
     (["grafomer"], ["model 'grafomer': is not here; did you mean graformer?", "Models: "]),
     (["nowhere.yaml"], ["nowhere.yaml: there is no such space file", "graformer"]),
     (["graformer", "--recipe", "smal"], ["no recipe 'smal'; did you mean small?; recipes of graformer: original"]),
@@ -142,10 +144,13 @@ def test_an_incomplete_command_line_is_answered_with_2(storage, answer, words):
 
 
 def test_a_folder_without_rights_is_told_before_anything_starts(storage, answer, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)  # these tests may run as root, who may do everything
+    def refuse(**where):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # these tests may run as root, who may do everything
     code, _, err = answer("launch", *GOOD, "--storage", storage / "new")
     assert code == BAD_INPUT
-    assert f"--storage {storage / 'new'}: {storage} is not writable; give another folder or change its rights" in err
+    assert "cannot be written (Permission denied); give another folder" in err
 
 
 # --- right launches, up to where they would start

@@ -1,6 +1,7 @@
 """Whole sweeps on a local Ray, as a user runs them: each test is a command, its output, and what it leaves behind."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,28 @@ def test_a_time_budget_stops_what_runs_and_says_so(home):
     assert done.returncode == 0, done.stdout + done.stderr
     assert journal.close_reason == "time budget"
     assert {trial.state for trial in journal.trials.values()} == {"stopped"}
+
+
+def test_checkpoints_go_to_a_uri_and_come_back_for_export(home, tmp_path):
+    line = launch(home, "remote", "--trials", "1", "--epochs", "2")
+    line[line.index("--storage") + 1] = f"local://{tmp_path}/bucket"
+    before = {path.name for path in (ROOT / "mlruns" / "sweeps").glob("*")}
+    name = f"remote-{tmp_path.name}"
+    line[line.index("--name") + 1] = name
+    assert name not in before
+    done = run(line)
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        kept = tmp_path / "bucket" / name / "trials" / "0000"
+        assert {path.name for path in kept.iterdir()} == {"best.safetensors", "config.yaml", "latest"}
+        sweep = ROOT / "mlruns" / "sweeps" / name
+        shutil.rmtree(sweep / "trials")
+        weights = tmp_path / "best.safetensors"
+        exported = run([*LINE, "export", name, "--out", str(tmp_path / "b.yaml"), "--weights", str(weights)])
+        assert exported.returncode == 0, exported.stderr
+        assert weights.read_bytes() == (kept / "best.safetensors").read_bytes()
+    finally:
+        shutil.rmtree(ROOT / "mlruns" / "sweeps" / name, ignore_errors=True)
 
 
 @pytest.mark.slow

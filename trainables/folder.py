@@ -13,6 +13,7 @@ from .engine import Report, State
 
 STATE = "state.pt"
 BEST = "best.safetensors"
+CONFIG = "config.yaml"
 COLUMNS = ("epoch", "lr", "loss", "seconds")
 
 
@@ -36,7 +37,7 @@ class RunFolder:
 
     def resume_state(self) -> State | None:
         """Where an earlier run of this very config stopped; None in a new folder."""
-        config_file = self.path / "config.yaml"
+        config_file = self.path / CONFIG
         if config_file.exists():
             held = read_config(config_file)
             if config_id(held) != config_id(self.config):
@@ -48,7 +49,7 @@ class RunFolder:
 
     def begin(self) -> None:
         """Writes the config, so that the folder says whose it is before the first epoch ends."""
-        write_text(self.path / "config.yaml", dump(self.config))
+        write_text(self.path / CONFIG, dump(self.config))
 
     def record(self, report: Report) -> None:
         """Books one epoch. The best weights go first: a state that names a best epoch always finds it on disk."""

@@ -1,0 +1,45 @@
+"""Copies of a trial's checkpoints at an fsspec URI, for clusters whose nodes share no disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fsspec
+
+from trainables.folder import BEST, CONFIG, STATE
+
+from .journal import Journal, Trial, trial_folder
+
+LATEST = f"latest/{STATE}"
+
+
+class Mirror:
+    """A trial's folder under a URI such as s3://bucket/sweeps."""
+
+    def __init__(self, uri: str, sweep: str, trial: int) -> None:
+        self._files, self._root = fsspec.core.url_to_fs(f"{uri.rstrip('/')}/{sweep}/trials/{trial:04d}")
+
+    def send(self, folder: Path, *, with_best: bool) -> None:
+        """Puts the last state there, and the best weights first, so that a state always finds the best it names."""
+        for name in (CONFIG, *((BEST,) if with_best else ()), LATEST):
+            target = f"{self._root}/{name}"
+            self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            # A rename where the store knows one; object stores put whole files anyway.
+            self._files.put_file(str(folder / name), f"{target}.part")
+            self._files.mv(f"{target}.part", target)
+
+    def fetch(self, folder: Path) -> None:
+        """Brings what is there to a folder that has no state of its own."""
+        if (folder / LATEST).exists():
+            return
+        for name in (CONFIG, BEST, LATEST):
+            if self._files.exists(f"{self._root}/{name}"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                self._files.get_file(f"{self._root}/{name}", str(folder / name))
+
+
+def bring(journal: Journal, trial: Trial) -> None:
+    """Fetches a trial's files to its local folder, for sweeps whose trials keep them at a URI."""
+    uri = journal.sweep["plan"]["checkpoints"]
+    if uri:
+        Mirror(uri, journal.sweep["name"], trial.number).fetch(trial_folder(journal.path.parent, trial.number))
