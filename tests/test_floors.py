@@ -39,6 +39,7 @@ ONLY_IN = {
     "ray.train": {"search.group"},
     "optuna": {"search.suggest"},
     "mlflow": {"search.tracking"},
+    "fsspec": {"search.mirror"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}
