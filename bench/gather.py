@@ -44,7 +44,7 @@ def rate(module: DataModule, batch: int, seconds: float) -> float:
     done, epoch, started = 0, 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
         epoch += 1
-        for index in module.batches("train", epoch, 0, batch):
+        for index, _, _ in module.batches("train", epoch, 0, batch):
             done += module.gather("train", index, READS).size
     return done / (time.perf_counter() - started)
 

@@ -149,12 +149,19 @@ class DataModule:
         source = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
         return torch.randperm(count, generator=source).to(self.device)
 
-    def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[Tensor]:
-        """This rank's slice of every batch of `size` samples; the short last batch is kept."""
+    def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[tuple[Tensor, int, int]]:
+        """This rank's slice of every batch of `size` samples, how many of them are its own, and of how many in all.
+
+        The short last batch is kept. A rank without a sample of its own gets one of another rank's, to be counted as
+        none: all ranks take every step together."""
         rank, world = self.shard
         for batch in self.order(part, epoch, seed).split(size):
-            low, high = len(batch) * rank // world, len(batch) * (rank + 1) // world
-            yield batch[low:high]
+            low, high = share(len(batch), rank, world)
+            yield batch[low : max(high, low + 1)] if low < len(batch) else batch[-1:], high - low, len(batch)
+
+    def span(self, part: str) -> tuple[int, int]:
+        """The stored samples [low, high) of a split that this rank scores."""
+        return share(self.count(part), *self.shard)
 
     def num_batches(self, part: str, size: int) -> int:
         """Steps of one epoch."""
@@ -187,11 +194,18 @@ class DataModule:
             found["action"] = tracks.action.index_select(0, track)
         return Batch(size=count, **found)
 
-    def truth(self, part: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Every target of a split in stored order: pose3d [N, J, 3] metres, track [N], action [N]."""
+    def truth(self, part: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Every target of a split in stored order: pose3d [N, J, 3] metres, track [N], action [N], and the number of
+        frames of its track [N]."""
         tracks = self._tracks[part]
         track = torch.repeat_interleave(torch.arange(len(tracks.lengths), device=self.device), tracks.lengths)
-        return tracks.pose3d.view(len(track), -1, 3), track, tracks.action.index_select(0, track)
+        poses = tracks.pose3d.view(len(track), -1, 3)
+        return poses, track, tracks.action.index_select(0, track), tracks.lengths.index_select(0, track)
+
+
+def share(count: int, rank: int, world: int) -> tuple[int, int]:
+    """The part [low, high) of `count` things that a rank has; the parts of all ranks make the whole."""
+    return count * rank // world, count * (rank + 1) // world
 
 
 def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:

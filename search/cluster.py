@@ -1,57 +1,140 @@
-"""Ray started quietly, and what it offers."""
+"""Ray started quietly, what it offers, and what sweeps on this machine have claimed of it."""
 
 from __future__ import annotations
 
+import fcntl
+import json
 import logging
 import math
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
+import torch
 
 from spaces.schema import ConfigError
 
-from .plan import SweepConfig
-
 ROOT = Path(__file__).resolve().parents[1]
+SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
+SHARE = 0.01  # CPU of such a driver on a cluster without slots
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one trial or run takes: workers, and the CPUs and GPUs of each."""
+
+    workers: int
+    cpus: float
+    gpus: float
+
+    @property
+    def total(self) -> dict[str, float]:
+        """CPUs and GPUs of all workers."""
+        return {"CPU": self.workers * self.cpus, "GPU": self.workers * self.gpus}
+
+    def fits(self, free: dict[str, float]) -> int:
+        """How many of these fit at once."""
+        return min(math.floor(free.get(kind, 0.0) / need + 1e-9) for kind, need in self.total.items() if need)
+
+    def __str__(self) -> str:
+        each = f"{self.cpus:g} CPU and {self.gpus:g} GPU"
+        return each if self.workers == 1 else f"{self.workers} workers with {each} each"
+
+
+def make_demand(workers: int, cpus: float, gpus: float | None, has_gpus: bool) -> Demand:
+    """The demand of a trial; without a word on GPUs, one for each worker where there are any."""
+    return Demand(workers, cpus, float(has_gpus) if gpus is None else gpus)
 
 
 @contextmanager
-def ray_session(address: str | None, cpus: int | None = None) -> Iterator[None]:
-    """A Ray of our own on this machine, or the running cluster at `address`; shut down or left at the end."""
+def ray_session(address: str | None, cpus: float, gpus: float | None, workers: int, wish: int | None,
+                who: str) -> Iterator[tuple[Demand, int]]:  # fmt: skip
+    """Ray ready for trials: a Ray of our own on what is free of this machine, or the running cluster at `address`.
+
+    Yields a trial's demand and how many run at a time, `wish` at most. ConfigError, with figures, when not one fits."""
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    with ExitStack() as stack:
+        if address is None:
+            have = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+            demand = make_demand(workers, cpus, gpus, have["GPU"] >= 1)
+            at_a_time = stack.enter_context(_claim(demand, wish, have, who))
+            _start(address=None, num_cpus=max(1, math.ceil(at_a_time * demand.total["CPU"])))
+            stack.callback(ray.shutdown)
+        else:
+            _start(address=address)
+            stack.callback(ray.shutdown)
+            free, have = ray.available_resources(), ray.cluster_resources()
+            demand = make_demand(workers, cpus, gpus, have.get("GPU", 0.0) >= 1)
+            at_a_time = _at_a_time(demand, wish, free, have, [])
+        yield demand, at_a_time
+
+
+def _start(address: str | None, num_cpus: int | None = None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, resources={SLOT: 1000.0}, **quiet)
         else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, **quiet)
     except ConnectionError as error:
         raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from None
+
+
+def _at_a_time(
+    demand: Demand, wish: int | None, free: dict[str, float], have: dict[str, float], others: list[str]
+) -> int:
+    count = demand.fits(free)
+    if count < 1:
+        here = f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU here"
+        left = f"{free.get('CPU', 0):g} CPU and {free.get('GPU', 0):g} GPU free"
+        who = f" (in use: {', '.join(others)})" if others else ""
+        remedy = "wait, give others a smaller --concurrent, or lower --workers, --cpus-per-worker or --gpus-per-worker"
+        raise ConfigError("resources", [f"a trial needs {demand}; {here}, {left}{who}; {remedy}"])
+    return min(count, wish or count)
+
+
+@contextmanager
+def _claim(demand: Demand, wish: int | None, have: dict[str, float], who: str) -> Iterator[int]:
+    """Reserves a share of this machine against other sweeps of this user for as long as this process lives.
+
+    Each of them has a Ray of its own, which knows nothing of the others; so each writes what it takes into a file that
+    it keeps locked, and a lock dies with its process."""
+    folder = Path(tempfile.gettempdir(), f"posesweep-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with open(folder / "lock", "w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        taken = _live_claims(folder)
+        free = {kind: amount - sum(claim[kind] for claim in taken) for kind, amount in have.items()}
+        others = [f"{claim['who']} {claim['CPU']:g} CPU and {claim['GPU']:g} GPU" for claim in taken]
+        count = _at_a_time(demand, wish, free, have, others)
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".claim")
+        file = os.fdopen(handle, "w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        json.dump({"who": who, **{kind: need * count for kind, need in demand.total.items()}}, file)
+        file.flush()
     try:
-        yield
+        yield count
     finally:
-        ray.shutdown()
+        Path(name).unlink(missing_ok=True)
+        file.close()
 
 
-def places(sweep: SweepConfig) -> tuple[int, float, float]:
-    """Trials at a time, and the CPUs and GPUs of each; ConfigError when not even one fits, with the figures."""
-    have = ray.cluster_resources()
-    gpus_here = have.get("GPU", 0.0)
-    gpus = sweep.gpus_per_worker if sweep.gpus_per_worker is not None else float(gpus_here >= 1)
-    cpus = sweep.cpus_per_worker
-    fit_cpu = math.floor(have.get("CPU", 0.0) / cpus)
-    fit_gpu = math.floor(gpus_here / gpus) if gpus else fit_cpu
-    if min(fit_cpu, fit_gpu) < 1:
-        needs = f"a trial needs {cpus:g} CPU and {gpus:g} GPU, Ray has {have.get('CPU', 0):g} CPU and {gpus_here:g} GPU"
-        raise ConfigError("launch", [f"{needs}; lower --cpus-per-worker or --gpus-per-worker"])
-    return min(fit_cpu, fit_gpu, sweep.concurrent or fit_cpu), cpus, gpus
+def _live_claims(folder: Path) -> list[dict[str, float]]:
+    """What is claimed by processes that still run; files of others are taken away."""
+    found = []
+    for path in folder.glob("*.claim"):
+        with open(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(json.load(file))
+            else:
+                path.unlink()
+    return found

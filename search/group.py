@@ -1,4 +1,4 @@
-"""One config trained under Ray Train: the only file that knows `ray.train`."""
+"""Training in Ray Train worker groups: one config, or a trial of a sweep. The only file that knows `ray.train`."""
 
 from __future__ import annotations
 
@@ -6,70 +6,126 @@ from pathlib import Path
 from typing import Any
 
 import ray.train
+import ray.train.torch
+import torch
 from ray.train.torch import TorchTrainer
+from ray.tune.integration.ray_train import TuneReportCallback
 
 from trainables.device import pick_device
 from trainables.engine import Report, SingleEngine
 from trainables.folder import RunFolder
 from trainables.options import TrainRequest
+from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone
 from trainables.verbs import open_data, state_to_resume, weights_to_start
 
+from .attempt import row_of, run_attempt
+from .cluster import Demand
 from .journal import Journal
 
+RESTARTS = 2  # of a group after a worker died; each goes on from the last epoch on disk
 
-def train_group(request: TrainRequest, journal: Path, *, use_gpu: bool) -> None:
-    """Trains one config in a Ray Train worker; the worker books its epochs in the journal, which must be unlocked.
-    Raises what the worker raised."""
-    folder = request.out.resolve()
-    trainer = TorchTrainer(
-        _worker,
-        train_loop_config={
-            "request": request,
-            "data_root": str(Path(request.config.data.root).resolve()),
-            "journal": str(journal.resolve()),
-        },
-        scaling_config=ray.train.ScalingConfig(num_workers=1, use_gpu=use_gpu),
+
+def train_trial_in_group(task: dict[str, Any]) -> None:
+    """Trains one attempt in a worker group. A light Tune trainable: it waits, and hands reports on.
+
+    It returns nothing: Tune would take a returned value for one more report."""
+    # Beside the trial's own folder, which holds nothing but its run. The name is the same at every attempt.
+    storage = Path(task["folder"]).parents[1] / "ray"
+    name = f"group-{task['trial']:04d}"
+    _trainer(_attempt_worker, task, storage, name, task["demand"], [TuneReportCallback()]).fit()
+
+
+def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
+    """Trains one config in a worker group whose rank 0 books the epochs in the journal, which must be unlocked.
+    Raises what a worker raised."""
+    task = {
+        "request": request,
+        "data_root": str(Path(request.config.data.root).resolve()),
+        "journal": str(journal.resolve()),
+    }
+    _trainer(_run_worker, task, request.out.resolve(), "ray", demand, []).fit()
+
+
+def _trainer(
+    worker: Any, task: dict[str, Any], storage: Path, name: str, demand: Demand, callbacks: list[Any]
+) -> TorchTrainer:
+    return TorchTrainer(
+        worker,
+        train_loop_config=task,
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=demand.workers,
+            use_gpu=demand.gpus > 0,
+            resources_per_worker={"CPU": demand.cpus, **({"GPU": demand.gpus} if demand.gpus else {})},
+        ),
         run_config=ray.train.RunConfig(
-            name="ray",
-            storage_path=str(folder),
-            # The worker resumes from its own folder, so a restarted group repeats at most one epoch.
-            failure_config=ray.train.FailureConfig(max_failures=2),
+            name=name,
+            storage_path=str(storage),
+            callbacks=callbacks,
+            failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
         ),
     )
-    trainer.fit()
 
 
-def _worker(task: dict[str, Any]) -> None:
+def _team() -> tuple[torch.device, Team]:
+    device = ray.train.torch.get_device() if torch.cuda.is_available() else pick_device()
+    is_alone = ray.train.get_context().get_world_size() == 1
+    return device, Team() if is_alone else DistributedTeam(device)
+
+
+def _attempt_worker(task: dict[str, Any]) -> None:
+    run_attempt(task, *_team(), ray.train.report)
+
+
+def _run_worker(task: dict[str, Any]) -> None:
     request: TrainRequest = task["request"]
-    config, device = request.config, pick_device()
+    config, (device, team) = request.config, _team()
     folder = RunFolder(request.out, config)
     state = state_to_resume(request, folder)
-    data = open_data(config, ("train", "val"), device, root=task["data_root"])
-    journal = Journal(Path(task["journal"]))
-    journal.lock()
-    trial = journal.trials[0]
-    journal.append("attempt", trial=0, attempt=trial.attempts + 1, after_epoch=trial.last_epoch)
-    # Epochs that an interrupted run saved but did not book.
-    for row in state["history"] if state is not None else ():
-        if row["epoch"] > trial.last_epoch:
-            _book(journal, row, {name: value for name, value in row.items() if "/" in name})
+    shard = (team.rank, team.world)
+    data = open_data(config, ("train", "val"), device, root=task["data_root"], shard=shard)
+    book = _Book(Path(task["journal"])) if team.rank == 0 else None
+    if book is not None:
+        book.begin(state["history"] if state is not None else [])
 
     def tell(report: Report) -> None:
-        if report.losses.diverged:
-            journal.append("end", trial=0, state="diverged", epoch=report.epoch, reason=report.losses.diverged)
-        else:
-            losses = {"loss": report.losses.mean, "lr": report.losses.lr}
-            _book(journal, {"epoch": report.epoch, "seconds": report.seconds, **losses}, report.metrics)
+        if book is not None:
+            book.epoch(report)
         ray.train.report({"epoch": report.epoch, **report.metrics})
 
-    engine = SingleEngine(device=device)
+    engine = SingleEngine(device=device, team=team)
     train_alone(config, data, folder, engine, state, tell, None if state is not None else weights_to_start(request))
-    if not journal.trials[0].has_ended:
-        journal.append("end", trial=0, state="finished", epoch=config.loop.epochs, reason="")
-    journal.unlock()
+    if book is not None:
+        book.finish(config.loop.epochs)
 
 
-def _book(journal: Journal, row: dict[str, Any], metrics: dict[str, float]) -> None:
-    fields = {name: row[name] for name in ("epoch", "seconds", "loss", "lr")}
-    journal.append("epoch", trial=0, **fields, metrics=metrics)
+class _Book:
+    """Rank 0's pen in the journal of a plain run."""
+
+    def __init__(self, path: Path) -> None:
+        self._journal = Journal(path)
+        self._journal.lock()
+
+    def begin(self, history: list[dict[str, Any]]) -> None:
+        """Books the attempt, and the epochs that an interrupted run saved but did not book."""
+        trial = self._journal.trials[0]
+        self._journal.append("attempt", trial=0, attempt=trial.attempts + 1, after_epoch=trial.last_epoch)
+        for row in history:
+            if row["epoch"] > trial.last_epoch:
+                fields = {name: row[name] for name in ("epoch", "seconds", "loss", "lr")}
+                metrics = {name: value for name, value in row.items() if "/" in name}
+                self._journal.append("epoch", trial=0, **fields, metrics=metrics)
+
+    def epoch(self, report: Report) -> None:
+        """Books one epoch, or the divergence that ends the run."""
+        if report.losses.diverged:
+            reason = report.losses.diverged
+            self._journal.append("end", trial=0, state="diverged", epoch=report.epoch, reason=reason)
+        else:
+            self._journal.append("epoch", trial=0, **row_of(report), metrics=report.metrics)
+
+    def finish(self, epochs: int) -> None:
+        """Books the end, and lets the driver write."""
+        if not self._journal.trials[0].has_ended:
+            self._journal.append("end", trial=0, state="finished", epoch=epochs, reason="")
+        self._journal.unlock()

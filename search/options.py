@@ -55,6 +55,9 @@ class RayTrainRequest:
     """A config to train under Ray Train, with an MLflow run."""
 
     run: TrainRequest
+    workers: int
+    cpus: float
+    gpus: float | None
     tracking_uri: str | None
     address: str | None
 
@@ -264,9 +267,15 @@ def check_export(options: argparse.Namespace) -> ExportRequest:
     )
 
 
+_WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
+
+
 def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
     """Options of the bare `train`, and where Ray and MLflow are."""
     add_train_options(parser)
+    for name in _WORKER_KNOBS:
+        spec = knobs(SweepConfig)[name]
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
     _add_places(parser)
 
 
@@ -275,4 +284,13 @@ def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
     run = check_train(options)
     absolute = {name: path.resolve() for name in ("out", "resume", "init") if (path := getattr(run, name)) is not None}
     run = dataclasses.replace(run, **absolute)
-    return RayTrainRequest(run=run, tracking_uri=options.tracking_uri, address=options.address)
+    given = {name: value for name in _WORKER_KNOBS if (value := getattr(options, name)) is not None}
+    worker = load(SweepConfig, given, "train")
+    return RayTrainRequest(
+        run=run,
+        workers=worker.workers,
+        cpus=worker.cpus_per_worker,
+        gpus=worker.gpus_per_worker,
+        tracking_uri=options.tracking_uri,
+        address=options.address,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,27 @@ class SweepConfig:
     sampler: str = knob("tpe", choices=("tpe", "random"), help="who draws the points")
     scheduler: str = knob("asha", choices=("asha", "none"), help="who stops weak trials early")
     objective: str = knob("val/mpjpe_mm", choices=OBJECTIVES, help="metric whose lowest value wins")
-    executor: str = knob("auto", choices=("auto", "solo"), help="how a trial runs; solo: one device, one process")
-    cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one trial")
-    gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one trial; none: 1 where there are GPUs")
+    executor: str = knob(
+        "auto",
+        choices=("auto", "solo", "group"),
+        help="how a trial runs; solo: one process; group: Ray Train workers; auto: group above one worker",
+    )
+    workers: int = knob(1, least=1, help="workers of one trial, which share every batch")
+    cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one worker")
+    gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one worker; none: 1 where there are GPUs")
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
+
+    @property
+    def chosen_executor(self) -> str:
+        """The executor that `auto` stands for."""
+        return self.executor if self.executor != "auto" else "group" if self.workers > 1 else "solo"
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """One process is one worker."""
+        if self.executor == "solo" and self.workers > 1:
+            yield "workers", "needs --executor group: solo is one process"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from data.module import read_poses
@@ -24,9 +25,10 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 
 from . import journal as journals
-from .cluster import places, ray_session
+from .cluster import SHARE, SLOT, Demand, ray_session
 from .conductor import Conductor, Task, now_text
 from .facts import facts_of_run
+from .group import train_trial_in_group
 from .journal import Journal, trial_folder
 from .leaderboard import leaderboard_text
 from .mirror import bring
@@ -101,8 +103,16 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     def tell(line: str) -> None:
         print(f"{now_text(started)}  {line}", flush=True)
 
-    with _interrupts() as interrupts, ray_session(place.address):
-        concurrent, cpus, gpus = places(plan.sweep)
+    sweep = plan.sweep
+    session = ray_session(
+        place.address,
+        sweep.cpus_per_worker,
+        sweep.gpus_per_worker,
+        sweep.workers,
+        sweep.concurrent,
+        f"sweep {plan.name}",
+    )
+    with _interrupts() as interrupts, session as (demand, concurrent):
         journal = open_journal()
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
@@ -122,7 +132,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         if not journal.trials:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
-        _tune(reins, plan, place, {"cpu": cpus, "gpu": gpus})
+        _tune(reins, plan, place, demand)
         reason = reins.end or "done"
         best = journal.best(conductor.objective)
         if best is not None:
@@ -133,7 +143,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     return _conclude(journal, conductor.objective, conductor.thrown, reason, reins.error)
 
 
-def _tune(reins: Reins, plan: Plan, place: Place, resources: dict[str, float]) -> None:
+def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
     """Ray Tune over our plug-ins, until nothing is left or the reins are pulled."""
     data_root = str(Path(plan.base.data.root).resolve())
 
@@ -146,19 +156,26 @@ def _tune(reins: Reins, plan: Plan, place: Place, resources: dict[str, float]) -
             "folder": str(trial_folder(place.folder, task.trial)),
             "data_root": data_root,
             "config": json.dumps(task.config),
+            "demand": demand,
         }
 
     def name_of(trial: Any) -> str:
         return f"{trial.config['trial']:04d}-{trial.trial_id}"
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
+    is_solo = plan.sweep.chosen_executor == "solo"
+    if is_solo:
+        trainable = tune.with_resources(train_trial, {"cpu": demand.cpus, "gpu": demand.gpus})
+    else:
+        driver = {SLOT: 1.0} if SLOT in ray.cluster_resources() else {"CPU": SHARE}
+        trainable = tune.with_resources(train_trial_in_group, tune.PlacementGroupFactory([driver]))
     tuner = tune.Tuner(
-        tune.with_resources(train_trial, resources),
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=PointSearcher(reins, to_config),
             scheduler=JournalScheduler(reins),
             num_samples=-1,
-            reuse_actors=True,
+            reuse_actors=is_solo,
             trial_name_creator=name_of,
             trial_dirname_creator=name_of,
         ),

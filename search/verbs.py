@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from data.module import read_poses
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError, config_id, tree_of
@@ -118,8 +116,10 @@ def _journal_of_run(place: Place, request: RayTrainRequest, facts: dict[str, obj
 def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
     """'' when the run went well, 'interrupted', or the traceback of what went wrong."""
     try:
-        with ray_session(place.address), _following(journal):
-            train_group(request.run, journal, use_gpu=torch.cuda.is_available())
+        name = f"train {config_id(request.run.config)}"
+        session = ray_session(place.address, request.cpus, request.gpus, request.workers, 1, name)
+        with session as (demand, _), _following(journal):
+            train_group(request.run, journal, demand)
     except KeyboardInterrupt:
         return "interrupted"
     except ConfigError:

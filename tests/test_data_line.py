@@ -84,8 +84,12 @@ def test_ranks_share_every_batch_of_the_solo_run(poses, world):
     solo = list(module(poses, config()).batches("train", 1, 0, 32))
     ranks = [list(module(poses, config(), shard=(rank, world)).batches("train", 1, 0, 32)) for rank in range(world)]
     assert len(solo) == len(ranks[0]) == module(poses, config()).num_batches("train", 32)
-    for step, batch in enumerate(solo):
-        assert torch.equal(torch.cat([shares[step] for shares in ranks]), batch)
+    for step, (batch, own, whole) in enumerate(solo):
+        assert own == whole == len(batch)
+        shares = [share[step] for share in ranks]
+        assert torch.equal(torch.cat([index[:own] for index, own, _ in shares]), batch)
+        assert sum(own for _, own, _ in shares) == len(batch)
+        assert all(len(index) >= 1 for index, _, _ in shares)  # a rank without samples takes the step all the same
 
 
 def test_flip_trains_on_every_sample_and_its_mirror_image(poses):

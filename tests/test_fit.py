@@ -55,7 +55,7 @@ def test_an_interrupted_run_started_again_ends_like_the_unbroken_one(root, tmp_p
     engine.join(0, config)
 
     def offer(report):
-        broken.record(report)
+        broken.record(report, engine.state(0))
         judge.hear(report)
         if report.epoch == 2:
             raise KeyboardInterrupt

@@ -17,7 +17,8 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "metrics", "device"),
+    ("layers.", "entry", "device", "team"),
+    ("metrics",),
     ("models.",),
     ("registry",),
     ("config",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from . import registry
 from .config import TrainConfig
 from .evaluation import score
 from .optim import first_bad_step, learning_rate, make_optimizer, take_step
+from .team import Team
 
 State = dict[str, Any]
 
@@ -86,18 +87,18 @@ class _Lane:
 
 
 class SingleEngine:
-    """One lane on one device: an ordinary module and a torch optimiser. `wrap` puts the module into DDP."""
+    """One lane on one device: an ordinary module and a torch optimiser, trained alone or by a team of ranks."""
 
     def __init__(
         self,
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        wrap: Callable[[nn.Module], nn.Module] = lambda network: network,
+        team: Team | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.dtype = dtype
-        self._wrap = wrap
+        self.team = team or Team()
         self._lane: _Lane | None = None
 
     @property
@@ -112,13 +113,16 @@ class SingleEngine:
         with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(config.loop.seed)
             network = model.build(config.network, config.data.sizes).to(self.device, self.dtype)
+            if self.team.rank:
+                # All ranks start with the same weights, but their samples are not to be dropped out alike.
+                torch.manual_seed(config.loop.seed + self.team.rank)
             random, cuda_random = torch.get_rng_state(), self._cuda_state()
         optimizer = make_optimizer(network.parameters(), config.optim)
         joined = _Lane(lane, config, network, optimizer, random, cuda_random)
         if state is not None:
-            _restore(joined, state)
+            _restore(joined, state, self.team)
         self._lane = joined
-        joined.network = self._wrap(network)
+        joined.network = self.team.wrap(network)
 
     def start_from(self, tensors: dict[str, Tensor]) -> None:
         """Puts weights into a lane that has not begun; optimiser, schedule and random state stay fresh."""
@@ -138,18 +142,21 @@ class SingleEngine:
         counts = torch.empty(steps, dtype=torch.float64)
         lr = config.optim.lr
         with self._random_stream(lane):
-            for i, index in enumerate(data.batches("train", lane.epoch, config.loop.seed, config.loop.batch)):
+            batches = data.batches("train", lane.epoch, config.loop.seed, config.loop.batch)
+            for i, (index, own, whole) in enumerate(batches):
                 lane.step += 1
                 batch = data.gather("train", index, model.reads)
                 terms = model.terms(network(batch), batch, config.objective)
                 loss = torch.stack(list(terms.values())).sum()
                 lane.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                # Ranks' gradients are averaged, whatever the size of their slices.
+                (loss if own == whole else loss * (own * self.team.world / whole)).backward()
                 lr = learning_rate(config.optim, lane.step)
                 take_step(lane.optimizer, parameters, lr, config.optim.clip)
-                losses[i], counts[i] = loss.detach(), len(index)
-        losses = losses.cpu()
-        mean = float((losses * counts).sum() / counts.sum())
+                losses[i], counts[i] = loss.detach() * own, whole
+        losses = self.team.sum(losses).cpu()
+        mean = float(losses.sum() / counts.sum())
+        losses /= counts
         bad = first_bad_step(losses)
         diverged = (
             "" if bad is None else f"loss is {float(losses[bad])} at step {lane.step - steps + bad + 1}, lr {lr:.1e}"
@@ -159,7 +166,7 @@ class SingleEngine:
     def evaluate(self, data: DataModule) -> dict[int, dict[str, float]]:
         """`val/...` metrics of every lane: frame means."""
         lane = self._only()
-        sums = score(_bare(lane.network), registry.get(lane.config.model), data, "val")
+        sums = score(_bare(lane.network), registry.get(lane.config.model), data, "val", self.team)
         return {lane.number: {f"val/{name}": value for name, value in sums.frame_mean().items()}}
 
     def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
@@ -189,7 +196,7 @@ class SingleEngine:
             self.leave(verdict.lane)
 
     def state(self, lane: int) -> State:
-        """Everything that `join` needs to go on: plain types and tensors only."""
+        """Everything that `join` needs to go on: plain types and tensors only. All ranks of a team ask together."""
         at = self._only()
         return {
             "config_id": config_id(at.config),
@@ -201,8 +208,8 @@ class SingleEngine:
             "history": [dict(row) for row in at.history],
             "network": _bare(at.network).state_dict(),
             "optimizer": at.optimizer.state_dict(),
-            "random": at.random,
-            "cuda_random": at.cuda_random,
+            "random": self.team.gather(at.random),
+            "cuda_random": None if at.cuda_random is None else self.team.gather(at.cuda_random),
         }
 
     def export(self, lane: int) -> dict[str, Tensor]:
@@ -238,12 +245,10 @@ class SingleEngine:
 
 
 def _bare(network: nn.Module) -> nn.Module:
-    inner = getattr(network, "module", network)
-    assert isinstance(inner, nn.Module)
-    return inner
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
 
 
-def _restore(lane: _Lane, state: State) -> None:
+def _restore(lane: _Lane, state: State, team: Team) -> None:
     if state["config_id"] != config_id(lane.config):
         found = f"belongs to config {state['config_id']}, not to {config_id(lane.config)}"
         raise ConfigError("checkpoint", [f"{found}; resume with the config it was made with"])
@@ -252,4 +257,8 @@ def _restore(lane: _Lane, state: State) -> None:
     lane.epoch, lane.step = state["epoch"], state["step"]
     lane.best_epoch, lane.best_score = state["best_epoch"], state["best_score"]
     lane.history = [dict(row) for row in state["history"]]
-    lane.random, lane.cuda_random = state["random"], state["cuda_random"]
+    # A team of another size draws other samples to a rank, so there is no old stream for it to go on with.
+    if len(state["random"]) == team.world:
+        lane.random = state["random"][team.rank]
+    if state["cuda_random"] is not None and len(state["cuda_random"]) == team.world:
+        lane.cuda_random = state["cuda_random"][team.rank]

@@ -12,19 +12,22 @@ from data.module import DataModule, mirror_batch
 
 from .entry import Model
 from .metrics import Sums, score_sequences
+from .team import Team
 
 BATCH = 1024  # samples per forward pass; a speed choice, the poses do not depend on it
 
 
 @torch.no_grad()
-def predict(network: nn.Module, model: Model, data: DataModule, part: str, *, flip: bool = False) -> Tensor:
-    """Scored poses [N, J, 3] metres of every frame of a split, in stored order. `flip` averages each with the
+def predict(
+    network: nn.Module, model: Model, data: DataModule, part: str, low: int, high: int, *, flip: bool = False
+) -> Tensor:
+    """Scored poses [N, J, 3] metres of the stored frames [low, high) of a split. `flip` averages each with the
     mirrored prediction of the mirrored input (test-time augmentation)."""
     was_training = network.training
     network.eval()
     skeleton = data.sizes.skeleton
     poses = []
-    for index in data.order(part, 0, 0).split(BATCH):
+    for index in data.order(part, 0, 0)[low:high].split(BATCH):
         batch = data.gather(part, index, [name for name in model.reads if name != "pose3d"])
         pose = model.poses(network(batch))
         if flip:
@@ -35,11 +38,19 @@ def predict(network: nn.Module, model: Model, data: DataModule, part: str, *, fl
     return torch.cat(poses)
 
 
-def score(network: nn.Module, model: Model, data: DataModule, part: str, *, flip: bool = False) -> Sums:
-    """Sums of every metric over a split, by action."""
-    true, track, action = data.truth(part)
-    poses = predict(network, model, data, part, flip=flip)
-    return score_sequences(poses, true, track, action, len(data.actions))
+def score(
+    network: nn.Module, model: Model, data: DataModule, part: str, team: Team | None = None, *, flip: bool = False
+) -> Sums:
+    """Sums of every metric over a split, by action. The ranks of a team share the frames and answer alike."""
+    true, track, action, frames = data.truth(part)
+    low, high = data.span(part)
+    first = max(low - 1, 0)  # a rank's first step begins at the frame before
+    poses = predict(network, model, data, part, first, high, flip=flip)
+    held = slice(first, high)
+    sums = score_sequences(
+        poses, true[held], track[held], action[held], frames[held], len(data.actions), lead=low - first
+    )
+    return sums if team is None else sums.over(team)
 
 
 def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, Any]:

@@ -51,9 +51,9 @@ class RunFolder:
         """Writes the config, so that the folder says whose it is before the first epoch ends."""
         write_text(self.path / CONFIG, dump(self.config))
 
-    def record(self, report: Report) -> None:
-        """Books one epoch. The best weights go first: a state that names a best epoch always finds it on disk."""
-        state = report.engine.state(report.lane)
+    def record(self, report: Report, state: State) -> None:
+        """Books one epoch and the state after it. The best weights go first: a state that names a best epoch always
+        finds it on disk."""
         if report.is_best:
             facts = {"epoch": report.epoch, **report.metrics}
             save_weights(self.best, report.engine.export(report.lane), self.config, facts)

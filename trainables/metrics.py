@@ -9,6 +9,8 @@ from torch import Tensor
 
 from data.geometry import procrustes
 
+from .team import Team
+
 MM = 1000.0
 CHUNK = 65_536  # poses in one decomposition; bounds the memory, not the result
 
@@ -54,6 +56,13 @@ class Sums:
             zeros = torch.zeros(self.num_actions, dtype=torch.float64, device=values.device)
             table[name] = table.get(name, zeros).index_add(0, action, numbers)
 
+    def over(self, team: Team) -> Sums:
+        """The sums of all ranks."""
+        whole = Sums(self.num_actions)
+        whole.total = {name: team.sum(total) for name, total in self.total.items()}
+        whole.count = {name: team.sum(count) for name, count in self.count.items()}
+        return whole
+
     def frame_mean(self) -> dict[str, float]:
         """Mean over all frames; a metric that no frame has is left out, here and below."""
         return {name: float(total.sum() / count.sum()) for name, total, count in self._rows() if count.any()}
@@ -81,16 +90,18 @@ FRAME_METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def score_sequences(pred: Tensor, true: Tensor, track: Tensor, action: Tensor, num_actions: int) -> Sums:
-    """Sums over N frames: pred and true [N, J, 3] metres, track [N] (its frames contiguous and in order), action [N].
+def score_sequences(
+    pred: Tensor, true: Tensor, track: Tensor, action: Tensor, frames: Tensor, num_actions: int, lead: int = 0
+) -> Sums:
+    """Sums over N frames: pred and true [N, J, 3] metres, track [N] (its frames in order, side by side), action [N],
+    frames [N] of the whole track. The first `lead` frames only begin a step: they are another rank's to count.
 
     MPJVE is a mean over the steps of a track, weighted by the track's number of frames, one more than its steps
     (VideoPose3D); a track of one frame has none."""
     sums = Sums(num_actions)
     for name, metric in FRAME_METRICS.items():
-        parts = [metric(*part) for part in zip(pred.split(CHUNK), true.split(CHUNK), strict=True)]
-        sums.add(name, torch.cat(parts), action)
-    frames = torch.bincount(track)[track]
+        parts = [metric(*part) for part in zip(pred[lead:].split(CHUNK), true[lead:].split(CHUNK), strict=True)]
+        sums.add(name, torch.cat(parts), action[lead:])
     is_step = track[1:] == track[:-1]
     weight = frames[1:][is_step] / (frames[1:][is_step] - 1)
     sums.add("mpjve_mm", mpjve_mm(pred, true)[is_step], action[1:][is_step], weight)

@@ -59,8 +59,8 @@ def train_alone(
     tell: Offer,
     weights: dict[str, Tensor] | None = None,
 ) -> None:
-    """One run in this process, kept in `folder`; `tell` hears every epoch after it is on disk. `weights` start a fresh
-    run instead of its seed's."""
+    """One run in this process, or this rank's part of it, kept in `folder` by rank 0; `tell` hears every epoch after it
+    is on disk. `weights` start a fresh run instead of its seed's."""
     engine.join(0, config, state)
     if weights is not None:
         engine.start_from(weights)
@@ -70,7 +70,9 @@ def train_alone(
 
     def offer(report: Report) -> None:
         if not report.losses.diverged:
-            folder.record(report)
+            now = engine.state(report.lane)
+            if engine.team.rank == 0:
+                folder.record(report, now)
         tell(report)
         judge.hear(report)
 

@@ -26,12 +26,18 @@ from .options import EvaluateRequest, TrainRequest
 from .train import train_alone
 
 
-def open_data(config: TrainConfig, parts: tuple[str, ...], device: torch.device, root: str | None = None) -> DataModule:
+def open_data(
+    config: TrainConfig,
+    parts: tuple[str, ...],
+    device: torch.device,
+    root: str | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> DataModule:
     """The data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError say what
     is wrong with it."""
     source = dataclasses.replace(config.data, root=root or config.data.root)
     poses, split = read_poses(source, parts)
-    return DataModule(poses, split, source, parts=parts, device=device)
+    return DataModule(poses, split, source, parts=parts, device=device, shard=shard)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:

@@ -1,0 +1,72 @@
+"""One attempt at a trial, whoever runs it: a Tune trainable alone, or a rank of a worker group."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.config import DataConfig
+from data.module import DataModule, read_poses
+from trainables.config import TrainConfig, config_from
+from trainables.engine import Report, SingleEngine
+from trainables.folder import RunFolder
+from trainables.team import Team
+from trainables.train import train_alone
+
+from .mirror import Mirror
+
+Send = Callable[[dict[str, Any]], None]
+
+
+@functools.lru_cache(maxsize=2)
+def resident_data(config: DataConfig, device: torch.device, shard: tuple[int, int]) -> DataModule:
+    """The data of a config, kept on the device from trial to trial of this process."""
+    poses, split = read_poses(config, ("train", "val"))
+    return DataModule(poses, split, config, device=device, shard=shard)
+
+
+def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send: Send) -> None:
+    """Trains one attempt, or this rank's part of it.
+
+    `task`: sweep, trial, after_epoch, folder and data_root (absolute), config (JSON text), checkpoints (fsspec URI or
+    ''). Every epoch is on disk before it is sent; epochs on disk that the driver never booked are sent again."""
+    config: TrainConfig = config_from(json.loads(task["config"]), f"trial {task['trial']}")
+    folder = RunFolder(Path(task["folder"]), config, has_snapshots=False)
+    mirror = Mirror(task["checkpoints"], task["sweep"], task["trial"]) if task["checkpoints"] else None
+    if mirror is not None and team.rank == 0:
+        mirror.fetch(folder.path)
+    team.sum(torch.zeros(1))  # the others look for the state only once it is there
+    if mirror is not None:
+        mirror.fetch(folder.path)
+    state = folder.resume_state()
+    source = dataclasses.replace(config.data, root=task["data_root"])
+    data = resident_data(source, device, (team.rank, team.world))
+    if team.rank == 0:
+        folder.begin()
+    for row in state["history"] if state is not None else ():
+        if row["epoch"] > task["after_epoch"]:
+            send(message(row, {name: value for name, value in row.items() if "/" in name}))
+
+    def tell(report: Report) -> None:
+        if mirror is not None and team.rank == 0 and not report.losses.diverged:
+            mirror.send(folder.path, with_best=report.is_best)
+        send(message(row_of(report), report.metrics, report.losses.diverged))
+
+    train_alone(config, data, folder, SingleEngine(device=device, team=team), state, tell)
+
+
+def row_of(report: Report) -> dict[str, float]:
+    """The columns of an epoch that are no metrics."""
+    return {"epoch": report.epoch, "seconds": report.seconds, "loss": report.losses.mean, "lr": report.losses.lr}
+
+
+def message(row: Mapping[str, Any], metrics: Mapping[str, float], diverged: str = "") -> dict[str, str]:
+    """An epoch as one JSON text: Tune flattens nested results and puts bookkeeping of its own beside them."""
+    fields = {name: row[name] for name in ("epoch", "seconds", "loss", "lr")}
+    return {"report": json.dumps({**fields, "metrics": dict(metrics), "diverged": diverged})}

@@ -1,0 +1,51 @@
+"""The ranks that train one lane together: one process alone, or several under torch.distributed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+class Team:
+    """One process alone; rank 0 of 1. Every method is a collective call: all ranks of a team make it."""
+
+    rank = 0
+    world = 1
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """The network whose gradients are means over the team's batch."""
+        return network
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks."""
+        return tensor
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Every rank's tensor, of equal shape, by rank."""
+        return [tensor]
+
+
+class DistributedTeam(Team):
+    """All ranks of the process group that is initialised; `device` is where its backend takes tensors."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.rank = distributed.get_rank()
+        self.world = distributed.get_world_size()
+        self._device = device
+
+    def wrap(self, network: nn.Module) -> nn.Module:
+        """DDP: gradients are averaged over ranks, so a rank weighs its loss by its share of the batch."""
+        return nn.parallel.DistributedDataParallel(network)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks."""
+        total = tensor.to(self._device, copy=True)
+        distributed.all_reduce(total)
+        return total.to(tensor.device)
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Every rank's tensor, of equal shape, by rank."""
+        own = tensor.to(self._device)
+        found = [torch.empty_like(own) for _ in range(self.world)]
+        distributed.all_gather(found, own)
+        return [part.to(tensor.device) for part in found]
