@@ -7,12 +7,12 @@ import json
 import logging
 import math
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ray
 import torch
@@ -21,6 +21,7 @@ from spaces.schema import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
+LOOPBACK = "127.0.0.1"
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
@@ -46,50 +47,80 @@ class Demand:
         return each if self.workers == 1 else f"{self.workers} workers with {each} each"
 
 
-def make_demand(workers: int, cpus: float, gpus: float | None, has_gpus: bool) -> Demand:
-    """The demand of a trial; without a word on GPUs, one for each worker where there are any."""
-    return Demand(workers, cpus, float(has_gpus) if gpus is None else gpus)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a sweep or run asks for. gpus None: one a worker where there are any; at_a_time None: all that fit."""
+
+    who: str
+    workers: int
+    cpus: float
+    gpus: float | None
+    at_a_time: int | None
+    in_groups: bool
+
+    def demand(self, *, has_gpus: bool) -> Demand:
+        """The demand of one trial."""
+        return Demand(self.workers, self.cpus, float(has_gpus) if self.gpus is None else self.gpus)
 
 
 @contextmanager
-def ray_session(address: str | None, cpus: float, gpus: float | None, workers: int, wish: int | None,
-                who: str) -> Iterator[tuple[Demand, int]]:  # fmt: skip
+def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]:
     """Ray ready for trials: a Ray of our own on what is free of this machine, or the running cluster at `address`.
 
-    Yields a trial's demand and how many run at a time, `wish` at most. ConfigError, with figures, when not one fits."""
+    Yields a trial's demand and how many run at a time. ConfigError, with figures, when not one fits."""
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     with ExitStack() as stack:
         if address is None:
             have = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
-            demand = make_demand(workers, cpus, gpus, have["GPU"] >= 1)
-            at_a_time = stack.enter_context(_claim(demand, wish, have, who))
-            _start(address=None, num_cpus=max(1, math.ceil(at_a_time * demand.total["CPU"])))
+            demand = wish.demand(has_gpus=have["GPU"] >= 1)
+            at_a_time = stack.enter_context(_claim(demand, wish, have))
+            _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
             stack.callback(ray.shutdown)
         else:
-            _start(address=address)
+            _join(address)
             stack.callback(ray.shutdown)
             free, have = ray.available_resources(), ray.cluster_resources()
-            demand = make_demand(workers, cpus, gpus, have.get("GPU", 0.0) >= 1)
+            demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = _at_a_time(demand, wish, free, have, [])
         yield demand, at_a_time
 
 
-def _start(address: str | None, num_cpus: int | None = None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+def _start_own(num_cpus: int, for_groups: bool) -> None:
+    """A Ray of our own, on loopback only.
+
+    Ray Train frees what a stopped worker group held through the dashboard of the one Ray it finds on this host. So
+    groups need the dashboard, and an address to look for, as there may be others."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port = probe.getsockname()[1]
+    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
-        if address is None:
-            ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, resources={SLOT: 1000.0}, **quiet)
-        else:
-            ray.init(address=address, **quiet)
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            resources={SLOT: 1000.0},
+            include_dashboard=for_groups,
+            dashboard_host=LOOPBACK,
+            runtime_env={"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}} if for_groups else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _node_ip_address=LOOPBACK,
+        )
+    finally:
+        del os.environ["RAY_GCS_SERVER_PORT"]
+
+
+def _join(address: str) -> None:
+    """The running cluster at `address`."""
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from None
 
 
-def _at_a_time(
-    demand: Demand, wish: int | None, free: dict[str, float], have: dict[str, float], others: list[str]
-) -> int:
+def _at_a_time(demand: Demand, wish: Wish, free: dict[str, float], have: dict[str, float], others: list[str]) -> int:
     count = demand.fits(free)
     if count < 1:
         here = f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU here"
@@ -97,11 +128,11 @@ def _at_a_time(
         who = f" (in use: {', '.join(others)})" if others else ""
         remedy = "wait, give others a smaller --concurrent, or lower --workers, --cpus-per-worker or --gpus-per-worker"
         raise ConfigError("resources", [f"a trial needs {demand}; {here}, {left}{who}; {remedy}"])
-    return min(count, wish or count)
+    return min(count, wish.at_a_time or count)
 
 
 @contextmanager
-def _claim(demand: Demand, wish: int | None, have: dict[str, float], who: str) -> Iterator[int]:
+def _claim(demand: Demand, wish: Wish, have: dict[str, float]) -> Iterator[int]:
     """Reserves a share of this machine against other sweeps of this user for as long as this process lives.
 
     Each of them has a Ray of its own, which knows nothing of the others; so each writes what it takes into a file that
@@ -117,7 +148,7 @@ def _claim(demand: Demand, wish: int | None, have: dict[str, float], who: str) -
         handle, name = tempfile.mkstemp(dir=folder, suffix=".claim")
         file = os.fdopen(handle, "w")
         fcntl.flock(file, fcntl.LOCK_EX)
-        json.dump({"who": who, **{kind: need * count for kind, need in demand.total.items()}}, file)
+        json.dump({"who": wish.who, **{kind: need * count for kind, need in demand.total.items()}}, file)
         file.flush()
     try:
         yield count

@@ -25,7 +25,7 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 
 from . import journal as journals
-from .cluster import SHARE, SLOT, Demand, ray_session
+from .cluster import SHARE, SLOT, Demand, Wish, ray_session
 from .conductor import Conductor, Task, now_text
 from .facts import facts_of_run
 from .group import train_trial_in_group
@@ -104,15 +104,15 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         print(f"{now_text(started)}  {line}", flush=True)
 
     sweep = plan.sweep
-    session = ray_session(
-        place.address,
-        sweep.cpus_per_worker,
-        sweep.gpus_per_worker,
-        sweep.workers,
-        sweep.concurrent,
-        f"sweep {plan.name}",
+    wish = Wish(
+        who=f"sweep {plan.name}",
+        workers=sweep.workers,
+        cpus=sweep.cpus_per_worker,
+        gpus=sweep.gpus_per_worker,
+        at_a_time=sweep.concurrent,
+        in_groups=sweep.chosen_executor == "group",
     )
-    with _interrupts() as interrupts, session as (demand, concurrent):
+    with _interrupts() as interrupts, ray_session(place.address, wish) as (demand, concurrent):
         journal = open_journal()
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()

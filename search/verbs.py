@@ -19,7 +19,7 @@ from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
 from . import journal as journals
-from .cluster import ROOT, ray_session
+from .cluster import ROOT, Wish, ray_session
 from .conductor import now_text
 from .facts import facts_of_run
 from .group import train_group
@@ -116,9 +116,15 @@ def _journal_of_run(place: Place, request: RayTrainRequest, facts: dict[str, obj
 def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
     """'' when the run went well, 'interrupted', or the traceback of what went wrong."""
     try:
-        name = f"train {config_id(request.run.config)}"
-        session = ray_session(place.address, request.cpus, request.gpus, request.workers, 1, name)
-        with session as (demand, _), _following(journal):
+        wish = Wish(
+            who=f"train {config_id(request.run.config)}",
+            workers=request.workers,
+            cpus=request.cpus,
+            gpus=request.gpus,
+            at_a_time=1,
+            in_groups=False,  # its one group ends with Ray itself
+        )
+        with ray_session(place.address, wish) as (demand, _), _following(journal):
             train_group(request.run, journal, demand)
     except KeyboardInterrupt:
         return "interrupted"
