@@ -7,7 +7,7 @@ import sys
 from spaces.cli import Verb, main
 from trainables.options import add_evaluate_options, check_evaluate
 
-from . import options
+from . import options, options_train
 from .environment import settle_environment
 
 VERBS = {
@@ -49,9 +49,16 @@ VERBS = {
     "train": Verb(
         summary="train one config under Ray Train",
         example="python -m search train best.yaml",
-        add_options=options.add_ray_train_options,
-        check=options.check_ray_train,
+        add_options=options_train.add_ray_train_options,
+        check=options_train.check_ray_train,
         run="search.verbs:train",
+    ),
+    "confirm": Verb(
+        summary="train one config with several seeds and print mean and deviation on the test subjects",
+        example="python -m search confirm best.yaml --seeds 5",
+        add_options=options_train.add_confirm_options,
+        check=options_train.check_confirm,
+        run="search.verbs:confirm",
     ),
     "evaluate": Verb(
         summary="score weights and print the paper's table",

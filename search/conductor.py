@@ -58,7 +58,8 @@ class Conductor:
         self.journal.append("attempt", trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch)
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
-        what = f"recipe {self.plan.sweep.recipe}" if trial.number == 0 else _short(trial.point)
+        is_recipe = trial.number == 0 and not self.plan.points
+        what = f"recipe {self.plan.sweep.recipe}" if is_recipe else _short(trial.point)
         self._tell(f"trial {trial.number} starts{again}: {what}")
         return Task(trial.number, attempt, trial.config, trial.last_epoch)
 
@@ -73,9 +74,13 @@ class Conductor:
 
     def _new_trial(self) -> Trial | None:
         number, domains, sweep = len(self.journal.trials), self.plan.domains, self.plan.sweep
-        if number == 0:
+        point: dict[str, Any] | None
+        if number < len(self.plan.points):
+            point = dict(self.plan.points[number])
+            config = self.plan.config(point)
+        elif number == 0:
             config = self.plan.base
-            point: dict[str, Any] | None = {path: value_at(config, path) for path in domains}
+            point = {path: value_at(config, path) for path in domains}
         else:
             own, blind = (make_sampler(name, sweep.seed, number, sweep.trials) for name in (sweep.sampler, "random"))
             trials = self.journal.trials.values()

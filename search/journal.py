@@ -5,6 +5,7 @@ Kinds of records, all with `ts_ms` (Unix time in milliseconds):
   trial    {trial, point, config_id, config}             a trial is born; config is the whole nested TrainConfig
   attempt  {trial, attempt, after_epoch}                 somebody starts training it, from that epoch on
   epoch    {trial, epoch, metrics, seconds, lr, loss}    one epoch is done
+  test     {trial, metrics}                              frame and action means on the test subjects, by `confirm`
   end      {trial, state, epoch, reason}                 finished, pruned, diverged, failed or stopped
   close    {reason, best}                                the sweep ended: done, time budget, or interrupted
   open     {}                                            the sweep goes on after a close or a crash
@@ -43,6 +44,7 @@ class Trial:
     reason: str = ""
     attempts: int = 0
     epochs: dict[int, dict[str, float]] = field(default_factory=dict)
+    test: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def last_epoch(self) -> int:
@@ -132,6 +134,8 @@ class Journal:
                 trial.state, trial.reason, trial.attempts = "running", "", record["attempt"]
             case "epoch":
                 self.trials[record["trial"]].epochs[record["epoch"]] = record["metrics"]
+            case "test":
+                self.trials[record["trial"]].test = record["metrics"]
             case "end":
                 trial = self.trials[record["trial"]]
                 trial.state, trial.reason = record["state"], record["reason"]

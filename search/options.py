@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import re
 import tempfile
@@ -13,7 +12,7 @@ from typing import Any
 
 from spaces.schema import ConfigError, did_you_mean, knobs, load
 from spaces.space import find_space, read_space
-from trainables.options import TrainRequest, add_set_option, add_train_options, check_train, read_changes
+from trainables.options import add_set_option, read_changes
 
 from .journal import FILE, Journal, birth, sweeps
 from .plan import STORAGE, Plan, SweepConfig, make_plan, next_name, read_duration
@@ -50,19 +49,8 @@ class ExportRequest:
     force: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RayTrainRequest:
-    """A config to train under Ray Train, with an MLflow run."""
-
-    run: TrainRequest
-    workers: int
-    cpus: float
-    gpus: float | None
-    tracking_uri: str | None
-    address: str | None
-
-
-def _add_storage(parser: argparse.ArgumentParser) -> None:
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """--storage."""
     parser.add_argument(
         "--storage",
         action=_Storage,
@@ -83,7 +71,8 @@ class _Storage(argparse.Action):
             options.storage = Path(rest if is_uri else text)
 
 
-def _add_places(parser: argparse.ArgumentParser) -> None:
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """--tracking-uri and --address."""
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
@@ -116,8 +105,8 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-budget", metavar="2h", help="wall-clock limit of the sweep, e.g. 90s, 20m, 2h, 1h30m")
     parser.add_argument("--name", help="name of the sweep (default: the model's next free number)")
     add_set_option(parser)
-    _add_storage(parser)
-    _add_places(parser)
+    add_storage(parser)
+    add_places(parser)
 
 
 def check_launch(options: argparse.Namespace) -> SweepRequest:
@@ -144,7 +133,7 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
         name = options.name or next_name(options.storage, space.model)
         plan = _collect(problems, lambda: make_plan(name, sweep, options.space, changes))
     folder = options.storage / name
-    problems += _folder_problems(folder, name)
+    problems += folder_problems(folder, name)
     if problems or plan is None:
         raise ConfigError("launch", problems)
     return SweepRequest(
@@ -160,7 +149,8 @@ def _collect(problems: list[str], make: Any) -> Any:
         return None
 
 
-def _folder_problems(folder: Path, name: str) -> list[str]:
+def folder_problems(folder: Path, name: str) -> list[str]:
+    """What keeps a new sweep from that folder."""
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         return [f"--name {name!r}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"]
     # Path.exists raises where a folder above may not be entered; os.path.exists says no.
@@ -182,8 +172,8 @@ def _folder_problems(folder: Path, name: str) -> list[str]:
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
     """NAME and where to look for it."""
     parser.add_argument("name", metavar="NAME", help="the interrupted sweep")
-    _add_storage(parser)
-    _add_places(parser)
+    add_storage(parser)
+    add_places(parser)
 
 
 def check_resume(options: argparse.Namespace) -> SweepRequest:
@@ -210,8 +200,8 @@ def find_sweep(storage: Path, name: str) -> Path:
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
     """Where to look, and how to print."""
-    _add_storage(parser)
-    _add_places(parser)
+    add_storage(parser)
+    add_places(parser)
     _add_json(parser)
 
 
@@ -239,8 +229,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML file to write")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="also copy the trial's best weights here")
     parser.add_argument("--force", action="store_true", help="replace existing files")
-    _add_storage(parser)
-    _add_places(parser)
+    add_storage(parser)
+    add_places(parser)
 
 
 def check_export(options: argparse.Namespace) -> ExportRequest:
@@ -264,33 +254,4 @@ def check_export(options: argparse.Namespace) -> ExportRequest:
     trial = None if options.trial is None else int(options.trial)
     return ExportRequest(
         journal=journal.path, trial=trial, out=options.out, weights=options.weights, force=options.force
-    )
-
-
-_WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
-
-
-def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the bare `train`, and where Ray and MLflow are."""
-    add_train_options(parser)
-    for name in _WORKER_KNOBS:
-        spec = knobs(SweepConfig)[name]
-        parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
-    _add_places(parser)
-
-
-def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
-    """The request with an absolute output folder, or ConfigError with all problems."""
-    run = check_train(options)
-    absolute = {name: path.resolve() for name in ("out", "resume", "init") if (path := getattr(run, name)) is not None}
-    run = dataclasses.replace(run, **absolute)
-    given = {name: value for name in _WORKER_KNOBS if (value := getattr(options, name)) is not None}
-    worker = load(SweepConfig, given, "train")
-    return RayTrainRequest(
-        run=run,
-        workers=worker.workers,
-        cpus=worker.cpus_per_worker,
-        gpus=worker.gpus_per_worker,
-        tracking_uri=options.tracking_uri,
-        address=options.address,
     )

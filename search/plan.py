@@ -16,6 +16,7 @@ from trainables.config import TrainConfig, changed, default_config, knobs_of
 
 OBJECTIVES = ("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm")
 STORAGE = "mlruns/sweeps"
+CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +54,8 @@ class SweepConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A sweep ready to run: its options, its space, and the whole config of the recipe."""
+    """A sweep ready to run: its options, its space, and the whole config of the recipe. Its first trials are `points`,
+    where there are any; then the recipe and what the sampler draws."""
 
     name: str
     sweep: SweepConfig
@@ -61,6 +63,12 @@ class Plan:
     space_text: str
     base: TrainConfig
     pinned: tuple[str, ...]
+    points: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_confirmation(self) -> bool:
+        """Whether it trains one config with several seeds."""
+        return self.sweep.recipe == CONFIRMED
 
     @property
     def domains(self) -> dict[str, Domain]:
@@ -114,6 +122,20 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     if not plan.domains:
         raise ConfigError(where, ["every searched knob is set by hand, so there is nothing to search; use `train`"])
     return plan
+
+
+def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
+    """The plan that trains one config with as many seeds as the sweep has trials, from the config's own on."""
+    text = f"model: {config.model}\nobjective: {sweep.objective}\nrecipes: {{{CONFIRMED}: {{}}}}\nsearch: {{}}\n"
+    return Plan(
+        name=name,
+        sweep=sweep,
+        space=parse_space(parse_yaml(text, name), name),
+        space_text=text,
+        base=config,
+        pinned=(),
+        points=tuple({"loop.seed": sweep.seed + i} for i in range(sweep.trials)),
+    )
 
 
 def shortened(plan: Plan) -> list[str]:

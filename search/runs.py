@@ -77,6 +77,8 @@ class SweepRuns:
                 self._attempt(record)
             case "epoch":
                 self._epochs(records)
+            case "test":
+                self._test(record)
             case "end":
                 self._end(record)
             case "close":
@@ -149,6 +151,15 @@ class SweepRuns:
             points[record["trial"]].append((record["epoch"], record["ts_ms"], {**record["metrics"], **costs}))
         for number, found in points.items():
             self._tracker.log(self._run(number, found[0][1]), found)
+
+    def _test(self, record: Record) -> None:
+        run_id, ts_ms = self._run(record["trial"], record["ts_ms"]), record["ts_ms"]
+        means = {
+            f"test/{prefix}{name}": value
+            for mean, prefix in (("frame_mean", ""), ("action_mean", "action_mean/"))
+            for name, value in record["metrics"].get(mean, {}).items()
+        }
+        self._tracker.log(run_id, [(0, ts_ms, means)])
 
     def _end(self, record: Record) -> None:
         number, ts_ms, state, reason = record["trial"], record["ts_ms"], record["state"], record["reason"]

@@ -33,6 +33,7 @@ from .journal import Journal, trial_folder
 from .leaderboard import leaderboard_text
 from .mirror import bring
 from .plan import Plan, SweepConfig, shortened
+from .seeds import confirmation_text, score_seeds
 from .solo import train_trial
 from .spool import Spool
 from .tracking import MlflowTracker
@@ -52,9 +53,9 @@ class Place:
     address: str | None
 
 
-def check_data(plan: Plan) -> dict[str, Any]:
+def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
-    poses, split = read_poses(plan.base.data, ("train", "val"))
+    poses, split = read_poses(plan.base.data, parts)
     return facts_of_run(poses, split)
 
 
@@ -68,6 +69,7 @@ def begin(plan: Plan, facts: dict[str, Any], place: Place) -> Journal:
         "space": plan.space_text,
         "base": tree_of(plan.base),
         "pinned": list(plan.pinned),
+        "points": list(plan.points),
         "facts": facts,
     }
     return journals.create(place.folder, sweep)
@@ -91,11 +93,16 @@ def plan_of(journal: Journal) -> Plan:
         space_text=sweep["space"],
         base=config_from(sweep["base"], where),
         pinned=tuple(sweep["pinned"]),
+        points=tuple(sweep["points"]),
     )
 
 
-def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
-    """Trains what is left of a sweep and prints its leaderboard; returns the exit code.
+def run(
+    plan: Plan,
+    place: Place,
+    open_journal: Callable[[], Journal],
+) -> int:
+    """Trains what is left of a sweep and prints its leaderboard, or what its seeds confirm; returns the exit code.
 
     The journal is opened, or made, only once Ray is up and a trial fits on it."""
     started = time.monotonic()
@@ -129,7 +136,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
         )
-        if not journal.trials:
+        if not journal.trials and not plan.is_confirmation:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
         _tune(reins, plan, place, demand)
@@ -137,10 +144,12 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         best = journal.best(conductor.objective)
         if best is not None:
             bring(journal, best)
+        if reason == "done" and plan.is_confirmation:
+            score_seeds(journal)
         conductor.close(reason)
     journal.unlock()
     settle(spool, place)
-    return _conclude(journal, conductor.objective, conductor.thrown, reason, reins.error)
+    return _conclude(journal, conductor.thrown, reason, reins.error)
 
 
 def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
@@ -211,11 +220,10 @@ def _interrupts() -> Iterator[list[int]]:
 
 def conclude_done(journal: Journal, place: Place) -> int:
     """What `resume` does for a sweep that has ended: sends what MLflow has not, and prints the leaderboard."""
-    objective = journal.sweep["plan"]["objective"]
-    spool = spool_of(journal.path, objective, place)
+    spool = spool_of(journal.path, journal.sweep["plan"]["objective"], place)
     spool.start()
     settle(spool, place)
-    return _conclude(journal, objective, 0, "done", "")
+    return _conclude(journal, 0, "done", "")
 
 
 def spool_of(journal: Path, objective: str, place: Place) -> Spool:
@@ -233,10 +241,10 @@ def settle(spool: Spool, place: Place) -> None:
         print(f"MLflow: {problem}", file=sys.stderr)
 
 
-def _conclude(journal: Journal, objective: str, thrown: int, reason: str, error: str) -> int:
+def _conclude(journal: Journal, thrown: int, reason: str, error: str) -> int:
     """The leaderboard and the last line; 1 when no trial has a score."""
-    name = journal.sweep["name"]
-    print(leaderboard_text(journal))
+    name, objective = journal.sweep["name"], journal.sweep["plan"]["objective"]
+    print(confirmation_text(journal) if plan_of(journal).is_confirmation else leaderboard_text(journal))
     if thrown:
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
     best = journal.best(objective)

@@ -24,12 +24,14 @@ from .conductor import now_text
 from .facts import facts_of_run
 from .group import train_group
 from .journal import Journal, read_records
-from .options import RayTrainRequest, SweepRequest
+from .options import SweepRequest
+from .options_train import ConfirmRequest, RayTrainRequest
 from .sweep import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
 from .tracking_uri import artifact_root, redacted, resolve_uri
 
 
-def _place(folder: Path, tracking_uri: str | None, address: str | None) -> Place:
+def place_of(folder: Path, tracking_uri: str | None, address: str | None) -> Place:
+    """Where a sweep or run keeps its journal, and whom it tells."""
     uri = resolve_uri(tracking_uri, ROOT)
     return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, ROOT), address=address)
 
@@ -38,14 +40,14 @@ def launch(request: SweepRequest) -> int:
     """Runs a new sweep."""
     plan = request.plan
     assert plan is not None, "launch without a plan"
-    place = _place(request.folder, request.tracking_uri, request.address)
+    place = place_of(request.folder, request.tracking_uri, request.address)
     facts = check_data(plan)
     return run(plan, place, lambda: begin(plan, facts, place))
 
 
 def resume(request: SweepRequest) -> int:
     """Runs the rest of an interrupted sweep, from its journal."""
-    place = _place(request.folder, request.tracking_uri, request.address)
+    place = place_of(request.folder, request.tracking_uri, request.address)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal)
     began_with, found = journal.sweep["facts"]["data"], check_data(plan)["data"]
@@ -57,6 +59,14 @@ def resume(request: SweepRequest) -> int:
     return run(plan, place, lambda: reopen(place))
 
 
+def confirm(request: ConfirmRequest) -> int:
+    """Trains one config with several seeds and scores each on the test subjects; an interrupted one goes on."""
+    place = place_of(request.folder, request.tracking_uri, request.address)
+    facts = check_data(request.plan, ("train", "val", "test"))
+    is_there = (place.folder / journals.FILE).exists()
+    return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))
+
+
 def train(request: RayTrainRequest) -> int:
     """Trains one config under Ray Train; one MLflow run, which a resumed run continues."""
     run_request, config = request.run, request.run.config
@@ -64,7 +74,7 @@ def train(request: RayTrainRequest) -> int:
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
     poses, split = read_poses(config.data, ("train", "val"))
-    place = _place(run_request.out, request.tracking_uri, request.address)
+    place = place_of(run_request.out, request.tracking_uri, request.address)
     folder.begin()
     journal = _journal_of_run(place, request, facts_of_run(poses, split))
     if journal.trials[0].state == "finished":

@@ -42,6 +42,7 @@ def made_journal(storage, plan):
         "space": plan.space_text,
         "base": tree_of(plan.base),
         "pinned": list(plan.pinned),
+        "points": list(plan.points),
         "facts": FACTS,
     }
     return create(storage / plan.name, sweep)

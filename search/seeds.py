@@ -1,0 +1,55 @@
+"""One config trained with several seeds, and its mean and spread on the test subjects, as the papers print them."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from spaces.table import text_table
+from trainables.config import config_from
+from trainables.folder import BEST
+from trainables.verbs import evaluate_weights
+
+from .journal import Journal, trial_folder
+
+MEANS = ("frame_mean", "action_mean")
+
+
+def score_seeds(journal: Journal) -> None:
+    """Books the test metrics of every finished trial that has none yet."""
+    for trial in journal.trials.values():
+        if trial.state == "finished" and not trial.test:
+            config = config_from(trial.config, str(journal.path))
+            weights = trial_folder(journal.path.parent, trial.number) / BEST
+            table = evaluate_weights(config, weights, flip=False)["metrics"]
+            journal.append("test", trial=trial.number, metrics={mean: table[mean] for mean in MEANS})
+
+
+def spread(journal: Journal) -> dict[str, dict[str, tuple[float, float]]]:
+    """Kind of mean -> metric -> (mean, standard deviation over the seeds); one seed has no deviation, nan."""
+    scored = [trial.test for trial in journal.trials.values() if trial.test]
+    return {
+        mean: {
+            name: (statistics.mean(values), statistics.stdev(values) if len(values) > 1 else float("nan"))
+            for name in scored[0][mean]
+            if (values := [row[mean][name] for row in scored])
+        }
+        for mean in (MEANS if scored else ())
+    }
+
+
+def confirmation_text(journal: Journal) -> str:
+    """A row per seed with its validation score and its test metrics, then mean and deviation."""
+    objective = journal.sweep["plan"]["objective"]
+    found = spread(journal)
+    names = list(found.get("frame_mean", {}))
+    rows: list[list[Any]] = [
+        [trial.config["loop"]["seed"], trial.state, trial.score(objective),
+         *(trial.test.get("frame_mean", {}).get(name) for name in names)]
+        for trial in journal.trials.values()
+    ]  # fmt: skip
+    lines = [text_table(["seed", "state", objective, *(f"test/{name}" for name in names)], rows)]
+    for mean, metrics in found.items():
+        shown = ", ".join(f"{name} {value:.2f} +- {deviation:.2f}" for name, (value, deviation) in metrics.items())
+        lines.append(f"test, {mean.replace('_', ' ')} over {len(rows)} seeds: {shown}")
+    return "\n".join(lines)
