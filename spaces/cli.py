@@ -37,6 +37,7 @@ def main(package: str, about: str, verbs: Mapping[str, Verb], argv: Sequence[str
             help=verb.summary,
             description=verb.summary[0].upper() + verb.summary[1:] + ".",
             epilog=f"example: {verb.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # an example is to be copied, not wrapped
             allow_abbrev=False,
         )
         verb.add_options(line)
