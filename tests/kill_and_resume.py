@@ -39,7 +39,7 @@ def launch_line(folder: Path, trials: int, epochs: int) -> list[str]:
     settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     return [
         *LINE, "launch", "graformer", "--recipe", "small", "--data", "tiny", "--data-root", str(folder / "store"),
-        "--trials", str(trials), "--epochs", str(epochs), "--name", "killed", *places(folder), *settings,
+        "--trials", str(trials), "--epochs", str(epochs), "--scheduler", "none", "--name", "killed", *places(folder), *settings,
     ]  # fmt: skip
 
 
@@ -104,15 +104,15 @@ def check_books(folder: Path, trials: int) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--longest", type=float, default=6.0, help="seconds of work between two kills, at most")
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--longest", type=float, default=16.0, help="seconds of work between two kills, at most")
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_tiny(folder / "store", frames=200)
+        write_tiny(folder / "store", frames=600)
         journal = folder / "sweeps" / "killed" / FILE
         line = launch_line(folder, options.trials, options.epochs)
         for number in range(options.kills):

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-
 from small import TINY, tiny_module, write_tiny
+
 from trainables import registry
 from trainables.config import default_config
 from trainables.engine import SingleEngine

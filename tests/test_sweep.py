@@ -198,5 +198,7 @@ def test_checkpoints_go_to_a_uri_and_come_back_for_export(home, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_driver_loses_nothing(home):
-    done = run([sys.executable, "tests/kill_and_resume.py", "--kills", "1", "--trials", "4", "--seed", "2"])
+    done = run(
+        [sys.executable, "tests/kill_and_resume.py", "--kills", "1", "--trials", "4", "--epochs", "6", "--seed", "2"]
+    )
     assert done.returncode == 0, done.stdout + done.stderr
