@@ -39,7 +39,8 @@ def launch_line(folder: Path, trials: int, epochs: int) -> list[str]:
     settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     return [
         *LINE, "launch", "graformer", "--recipe", "small", "--data", "tiny", "--data-root", str(folder / "store"),
-        "--trials", str(trials), "--epochs", str(epochs), "--scheduler", "none", "--name", "killed", *places(folder), *settings,
+        "--trials", str(trials), "--epochs", str(epochs), "--scheduler", "none", "--name", "killed",
+        *places(folder), *settings,
     ]  # fmt: skip
 
 
