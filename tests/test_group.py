@@ -3,12 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
+from commands import LINE, ROOT, journal_of, launch, run, tracking
 from small import TINY, write_tiny
 
 from search.journal import FILE, Journal
@@ -18,38 +17,12 @@ from trainables.config import default_config
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[1]
-LINE = [sys.executable, "-m", "search"]
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     write_tiny(folder / "store")
     return folder
-
-
-def run(line, timeout=240):
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-def uri(home):
-    return ["--tracking-uri", f"sqlite:///{home}/mlflow.db"]
-
-
-def launch(home, name, *more):
-    values = {key: value for key, value in TINY.items() if key not in ("data.name", "loop.epochs")}
-    settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-    data = ["--data", "tiny", "--data-root", str(home / "store"), "--storage", str(home / "sweeps")]
-    return [*LINE, "launch", "graformer", "--recipe", "small", *data, *uri(home), "--name", name, *settings, *more]
-
-
-def journal_of(home, name):
-    return Journal(home / "sweeps" / name / FILE)
-
-
-def children_of(process):
-    return {child.pid for child in psutil.Process(process.pid).children(recursive=True)}
 
 
 def wait_for(condition, seconds):
@@ -68,7 +41,7 @@ def test_every_model_trains_in_a_group(home, tmp_path, name, workers):
     config = tmp_path / "config.yaml"
     config.write_text(dump(default_config(name, values, "test")))
     out = tmp_path / "out"
-    done = run([*LINE, "train", str(config), "--out", str(out), "--workers", str(workers), *uri(home)])
+    done = run([*LINE, "train", str(config), "--out", str(out), "--workers", str(workers), *tracking(home)])
     assert done.returncode == 0, done.stdout + done.stderr
     trial = Journal(out / FILE).trials[0]
     assert (trial.state, list(trial.epochs)) == ("finished", [1])
@@ -110,7 +83,7 @@ def test_a_killed_worker_goes_on_from_its_last_epoch(home, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(dump(default_config("graformer", values, "test")))
     out = tmp_path / "out"
-    line = [*LINE, "train", str(config), "--out", str(out), "--workers", "2", *uri(home)]
+    line = [*LINE, "train", str(config), "--out", str(out), "--workers", "2", *tracking(home)]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
         for printed in training.stdout:
             if "epoch 3:" in printed:

@@ -6,17 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from small import TINY, write_tiny
+from commands import LINE, ROOT, journal_of, launch, places, run, tracking
+from small import write_tiny
 
 from search.journal import FILE, Journal
 
 pytestmark = pytest.mark.ray
-
-ROOT = Path(__file__).parents[1]
-LINE = [sys.executable, "-m", "search"]
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +22,6 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     write_tiny(folder / "store")
     return folder
-
-
-def places(home, uri=None):
-    return ["--storage", str(home / "sweeps"), "--tracking-uri", uri or f"sqlite:///{home}/mlflow.db"]
-
-
-def launch(home, name, *more, uri=None):
-    values = {key: value for key, value in TINY.items() if key not in ("data.name", "loop.epochs")}
-    settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-    base = ["launch", "graformer", "--recipe", "small", "--data", "tiny", "--data-root", str(home / "store")]
-    return [*LINE, *base, "--name", name, *places(home, uri), *settings, *more]
-
-
-def run(line, **options):
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, **options)
-
-
-def journal_of(home, name):
-    return Journal(home / "sweeps" / name / FILE)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +83,10 @@ def test_the_exported_winner_reproduces_its_score_bare_and_under_ray_train(home,
     rows = (tmp_path / "bare" / "log.tsv").read_text().splitlines()
     column = rows[0].split("\t").index("val/mpjpe_mm")
     assert min(float(row.split("\t")[column]) for row in rows[1:]) == pytest.approx(score, abs=1e-3)  # printed digits
-    under_ray = run([*LINE, "train", str(config), "--out", str(tmp_path / "ray"), *places(home)[2:]])
+    under_ray = run([*LINE, "train", str(config), "--out", str(tmp_path / "ray"), *tracking(home)])
     assert under_ray.returncode == 0, under_ray.stderr
     assert Journal(tmp_path / "ray" / FILE).trials[0].score("val/mpjpe_mm") == pytest.approx(score, abs=1e-9)
-    again = run([*LINE, "train", str(config), "--out", str(tmp_path / "ray"), *places(home)[2:]])
+    again = run([*LINE, "train", str(config), "--out", str(tmp_path / "ray"), *tracking(home)])
     assert "holds the finished run" in again.stdout
     evaluated = run([*LINE, "evaluate", str(config), "--weights", str(weights), "--json"])
     table = json.loads(evaluated.stdout)
