@@ -7,7 +7,7 @@ import sys
 from spaces.cli import Verb, main
 from trainables.options import add_evaluate_options, check_evaluate
 
-from . import options, options_train
+from . import options, options_, options_train
 from .environment import settle_environment
 
 VERBS = {
@@ -66,6 +66,13 @@ VERBS = {
         add_options=add_evaluate_options,
         check=check_evaluate,
         run="trainables.verbs:evaluate",
+    ),
+    "import": Verb(
+        summary="convert an authors' published checkpoint to weights of ours, strictly",
+        example="python -m search import graformer --weights ckpt_best.pth.tar --out published.safetensors",
+        add_options=options_import.add_import_options,
+        check=options_import.check_import,
+        run="search.adopt:adopt",
     ),
 }
 
