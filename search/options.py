@@ -84,7 +84,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", dest="as_json", action="store_true", help="print the table as JSON")
 
 
@@ -203,7 +203,7 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     """Where to look, and how to print."""
     add_storage(parser)
     add_places(parser)
-    _add_json(parser)
+    add_json(parser)
 
 
 def check_list(options: argparse.Namespace) -> LookRequest:
