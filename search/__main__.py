@@ -7,7 +7,7 @@ import sys
 from spaces.cli import Verb, main
 from trainables.options import add_evaluate_options, check_evaluate
 
-from . import options, options_train
+from . import options, options_cluster, options_import, options_train
 from .environment import settle_environment
 
 VERBS = {
@@ -66,6 +66,34 @@ VERBS = {
         add_options=add_evaluate_options,
         check=check_evaluate,
         run="trainables.verbs:evaluate",
+    ),
+    "import": Verb(
+        summary="convert an authors' published checkpoint to weights of ours, strictly",
+        example="python -m search import graformer --weights ckpt_best.pth.tar --out published.safetensors",
+        add_options=options_import.add_import_options,
+        check=options_import.check_import,
+        run="search.adopt:adopt",
+    ),
+    "ui": Verb(
+        summary="show the runs: MLflow's UI on this machine over the store in use",
+        example="python -m search ui --port 5001",
+        add_options=options_cluster.add_ui_options,
+        check=options_cluster.check_ui,
+        run="search.ui:ui",
+    ),
+    "sync": Verb(
+        summary="send what an unreachable MLflow missed of a sweep",
+        example="python -m search sync first",
+        add_options=options_cluster.add_sync_options,
+        check=options_cluster.check_sync,
+        run="search.sync:sync",
+    ),
+    "doctor": Verb(
+        summary="look at versions, devices, store, data, disk and cluster; each finding with its remedy",
+        example="python -m search doctor --address auto",
+        add_options=options_cluster.add_doctor_options,
+        check=options_cluster.check_doctor,
+        run="search.doctor:doctor",
     ),
 }
 

@@ -19,9 +19,11 @@ import torch
 
 from spaces.schema import ConfigError
 
-ROOT = Path(__file__).resolve().parents[1]
+from .environment import ROOT
+
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 LOOPBACK = "127.0.0.1"
+CONNECT_S = 10.0
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
@@ -79,7 +81,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
             _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
             stack.callback(ray.shutdown)
         else:
-            _join(address)
+            join(address)
             stack.callback(ray.shutdown)
             free, have = ray.available_resources(), ray.cluster_resources()
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
@@ -112,11 +114,15 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
         del os.environ["RAY_GCS_SERVER_PORT"]
 
 
-def _join(address: str) -> None:
-    """The running cluster at `address`."""
+def join(address: str) -> None:
+    """Connects to the running cluster at `address`; ConfigError where none answers."""
     try:
+        host, _, port = address.rpartition(":")
+        if host and port.isdecimal():
+            # Where nothing listens Ray would wait for minutes.
+            socket.create_connection((host.rpartition("/")[2], int(port)), timeout=CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
+    except OSError as error:  # ConnectionError is one; no such host and no answer in time are others
         raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from None
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 from .tracking_uri import environment as mlflow_environment
 
+ROOT = Path(__file__).resolve().parents[1]  # the repository
+TOKEN = Path(".ray", "auth_token")  # below the home folder, where Ray keeps a cluster's token
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
@@ -23,5 +27,17 @@ RAY = {
 
 def settle_environment() -> None:
     """To be called before Ray or MLflow is imported."""
-    for name, value in {**RAY, **mlflow_environment()}.items():
+    for name, value in {**RAY, **auth(), **mlflow_environment()}.items():
         os.environ.setdefault(name, value)
+
+
+def auth() -> dict[str, str]:
+    """Token authentication where there is a token: Ray's clients send none unless they are told to."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return {"RAY_AUTH_MODE": "token"} if named or (Path.home() / TOKEN).is_file() else {}
+
+
+def pins() -> dict[str, str]:
+    """Package -> version that requirements.txt asks for."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", text, flags=re.MULTILINE))

@@ -11,7 +11,7 @@ from typing import Any
 from data.poseset import PoseSet
 from data.splits import Split
 
-from .cluster import ROOT
+from .environment import ROOT
 from .tracking_uri import redacted
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML")

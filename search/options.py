@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spaces.files import target_problems
 from spaces.schema import ConfigError, did_you_mean, knobs, load
 from spaces.space import find_space, read_space
 from trainables.options import add_set_option, read_changes
@@ -83,7 +84,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", dest="as_json", action="store_true", help="print the table as JSON")
 
 
@@ -202,7 +203,7 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
     """Where to look, and how to print."""
     add_storage(parser)
     add_places(parser)
-    _add_json(parser)
+    add_json(parser)
 
 
 def check_list(options: argparse.Namespace) -> LookRequest:
@@ -241,14 +242,7 @@ def check_export(options: argparse.Namespace) -> ExportRequest:
         here = f"0 to {len(journal.trials) - 1}" if journal.trials else "none"
         problems.append(f"--trial {options.trial}: no such trial; trials here: {here}")
     for path in filter(None, (options.out, options.weights)):
-        if path.is_dir():
-            problems.append(f"{path} is a folder; name a file")
-        elif path.exists() and not options.force:
-            problems.append(f"{path} exists; choose another name or add --force")
-        elif not path.parent.is_dir():
-            problems.append(f"{path}: there is no folder {path.parent}")
-        elif not os.access(path.parent, os.W_OK | os.X_OK):
-            problems.append(f"{path}: {path.parent} is not writable; choose another folder or change its rights")
+        problems += target_problems(path, force=options.force)
     if problems:
         raise ConfigError("export", problems)
     trial = None if options.trial is None else int(options.trial)

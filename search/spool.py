@@ -38,8 +38,8 @@ MOST_EPOCHS = 500  # sent together: a call per trial, not one per epoch, which w
 class Spool:
     """Follows a journal and sends what it finds: in a thread between `start` and `stop`, or without one by `sync`.
 
-    `problems`: what the tracker will never have, and why. `trouble`: its last error, '' while it answers. `pause_s`:
-    the first and the longest wait after an error; it doubles in between."""
+    `sent`: records that it took. `problems`: what the tracker will never have, and why. `trouble`: its last error, ''
+    while it answers. `pause_s`: the first and the longest wait after an error; it doubles in between."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Spool:
         uri: str,
         pause_s: tuple[float, float] = (1.0, 30.0),
     ) -> None:
+        self.sent = 0
         self.problems: list[str] = []
         self.trouble = ""
         self._journal = journal_path
@@ -140,6 +141,7 @@ class Spool:
                 is_answering = True
             runs.send([record for record, _ in batch])
             self._pass(len(batch))
+            self.sent += len(batch)
         except Exception as error:
             # Whatever it is, it must not end the thread: it is shown as `trouble`, and tried again.
             return self._failed(error, is_answering)
@@ -241,7 +243,8 @@ def sync(
     uri: str,
     pause_s: tuple[float, float] = (1.0, 2.0),
 ) -> Spool:
-    """Sends what the tracker lacks, at once; `pending`, `problems` and `trouble` of the result say how it went."""
+    """Sends what the tracker lacks, at once; `sent`, `pending`, `problems` and `trouble` of the result say how it
+    went."""
     spool = Spool(journal_path, tracker_factory, objective, uri, pause_s)
     spool.send_all()
     return spool

@@ -19,8 +19,9 @@ from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
 from . import journal as journals
-from .cluster import ROOT, Wish, ray_session
+from .cluster import Wish, ray_session
 from .conductor import now_text
+from .environment import ROOT
 from .facts import facts_of_run
 from .group import train_group
 from .journal import Journal, read_records

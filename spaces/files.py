@@ -38,3 +38,16 @@ def write_text(path: Path, text: str) -> None:
     """A UTF-8 text file, whole or not at all."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def target_problems(path: Path, *, force: bool) -> list[str]:
+    """Why a file cannot be written here: it exists (unless `force`), is a folder, or its folder is not there."""
+    if path.is_dir():
+        return [f"{path} is a folder; name a file"]
+    if path.exists() and not force:
+        return [f"{path} exists; choose another name or add --force"]
+    if not path.parent.is_dir():
+        return [f"{path}: there is no folder {path.parent}"]
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return [f"{path}: {path.parent} is not writable; choose another folder or change its rights"]
+    return []

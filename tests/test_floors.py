@@ -23,8 +23,8 @@ TRAINABLES = (
     ("registry",),
     ("config",),
     ("optim", "options", "evaluation"),
-    ("engine", "fused", "checkpoint"),
-    ("folder",),
+    ("engine", "fused", "checkpoint", "torch_files"),
+    ("folder", "published"),
     ("train",),
     ("verbs",),
     ("__main__",),
@@ -36,7 +36,7 @@ THIRD_PARTY = {
     "search": {"numpy", "torch", "yaml"},
 }
 ONLY_IN = {
-    "ray": {"search.cluster", "search.group", "search.solo", "search.sweep", "search.tune_plugins"},
+    "ray": {"search.cluster", "search.group", "search.nodes", "search.solo", "search.sweep", "search.tune_plugins"},
     "ray.train": {"search.group"},
     "optuna": {"search.suggest"},
     "mlflow": {"search.tracking"},

@@ -23,6 +23,8 @@ LIGHT = (
     "trainables.config",
     "trainables.options",
     "search.options",
+    "search.options_cluster",
+    "search.options_import",
     "search.plan",
     "search.__main__",
 )

@@ -74,18 +74,24 @@ def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, 
     """
     tensors, made_by, facts = load_weights(path)
     check_kinship(config, made_by, path)
-    own = network.state_dict()
-    problems = [f"missing: {name}" for name in own if name not in tensors]
-    problems += [f"unexpected: {name}" for name in tensors if name not in own]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(own[name].shape)}"
-        for name in own.keys() & tensors.keys()
-        if tensors[name].shape != own[name].shape
-    ]
+    problems = misfits(network, tensors)
     if problems:
         raise ConfigError(str(path), problems)
     network.load_state_dict(tensors)
     return facts
+
+
+def misfits(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Every name that is missing or unexpected, and every shape that the network does not have, a line each."""
+    own = network.state_dict()
+    problems = [f"missing: {name}" for name in own if name not in tensors]
+    problems += [f"unexpected: {name}" for name in tensors if name not in own]
+    problems += [
+        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    return problems
 
 
 def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from data.batch import Batch
     from data.config import Sizes
 
+Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
 Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
 
@@ -30,6 +31,7 @@ class ModelEntry:
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
+    infer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +54,7 @@ class Model:
     rename(name) -> our name of a published weight
     reads: Batch fields it needs; tiny: overrides that train in a second; unfusable: why it cannot be a lane of an
     array, '' if it can
+    infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
     """
 
     name: str
@@ -65,6 +68,7 @@ class Model:
     reads: tuple[str, ...]
     tiny: Mapping[str, Any]
     unfusable: str
+    infer: Infer | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

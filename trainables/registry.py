@@ -61,4 +61,5 @@ def get(name: str) -> Model:
         reads=found.reads,
         tiny=found.tiny,
         unfusable=found.unfusable,
+        infer=_part(name, found.infer) if found.infer else None,
     )

@@ -7,5 +7,6 @@ __all__ = ["ENTRY"]
 ENTRY = ModelEntry(
     name="graformer",
     reads=("pose2d", "pose3d"),
+    infer="network:infer",
     tiny={"network.width": 16, "network.layers": 1, "network.heads": 2},
 )

@@ -5,6 +5,8 @@ Module names are the reference's state-dict names. Inside, tensors are joint-maj
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -182,3 +184,15 @@ def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:
 def rename(name: str) -> str:
     """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
     return name.removeprefix("module.")
+
+
+def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
+    """Width, layers and joints as the shapes of weights tell them; heads and dropout rates leave no trace."""
+    found: dict[str, object] = {}
+    if len(shape := shapes.get("gconv_input.weight", ())) == 4:
+        found["network.width"] = shape[3]
+    if layers := {name.split(".")[1] for name in shapes if name.startswith(("atten_layers.", "gconv_layers."))}:
+        found["network.layers"] = len(layers)
+    if len(shape := shapes.get("atten_layers.0.feed_forward.A_hat", ())) == 2:
+        found["data.joints"] = shape[0]
+    return found

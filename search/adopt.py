@@ -1,0 +1,34 @@
+"""`import`: an authors' published checkpoint as weights of ours."""
+
+from __future__ import annotations
+
+from spaces.cli import OK
+from spaces.files import write_text
+from spaces.schema import dump, flatten
+from trainables import registry
+from trainables.checkpoint import save_weights
+from trainables.published import config_of, fitted, read_published
+
+from .options_import import ImportRequest
+
+
+def adopt(request: ImportRequest) -> int:
+    """Writes the weights with the config of their network, strictly: nothing missing, nothing left over."""
+    model = registry.get(request.model)
+    published = read_published(request.weights, model)
+    config, told = config_of(published, model, request.fixed, request.changes)
+    tensors = fitted(published, model, config)
+    save_weights(request.out, tensors, config, published.facts)
+    count = sum(tensor.numel() for tensor in tensors.values())
+    print(f"{request.weights} -> {request.out}: {model.name}, {count:,} numbers in {len(tensors)} tensors")
+    values = flatten(config)
+    chosen = [name for name in values if name.startswith("network.") and name not in told]
+    if told:
+        print(f"told by the weights: {', '.join(f'{name} = {values[name]}' for name in told)}")
+    if chosen:
+        where = f"recipe {request.recipe} and --set"
+        print(f"taken from {where}: {', '.join(f'{name} = {values[name]}' for name in chosen)}")
+    if request.config is not None:
+        write_text(request.config, dump(config))
+    print(f"score them: python -m search evaluate {request.config or 'CONFIG'} --weights {request.out}")
+    return OK

@@ -1,0 +1,146 @@
+"""Options of `ui`, `sync` and `doctor`, and the checked requests made from them. No torch, no Ray, no MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.schema import ConfigError
+
+from .environment import ROOT
+from .journal import FILE
+from .options import add_json, add_places, add_storage, find_sweep
+from .tracking_uri import artifact_root, resolve_uri, sqlite_path
+
+LOOPBACK = "127.0.0.1"
+UI_PORT = 5000  # mlflow's own default
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UiRequest:
+    """A store to show, and where. `is_shared`: other machines' runs are taken in too."""
+
+    uri: str
+    artifacts: Path
+    host: str
+    port: int
+    is_shared: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncRequest:
+    """A sweep whose records are to be sent."""
+
+    journal: Path
+    uri: str
+    artifacts: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoctorRequest:
+    """What to look at. `address` 'local' starts a Ray on this machine."""
+
+    storage: Path
+    data_root: Path
+    tracking_uri: str | None
+    address: str | None
+    as_json: bool
+
+
+def add_ui_options(parser: argparse.ArgumentParser) -> None:
+    """--port, --tracking-uri, --serve, --host."""
+    parser.add_argument("--port", metavar="N", default=str(UI_PORT), help=f"port to listen on (default {UI_PORT})")
+    parser.add_argument("--serve", action="store_true", help="a server that sweeps of other machines may write to")
+    parser.add_argument(
+        "--host", metavar="IP", help=f"with --serve: address to listen on (default {LOOPBACK}); it asks no passwords"
+    )
+    _add_tracking_uri(parser)
+
+
+def _add_tracking_uri(parser: argparse.ArgumentParser) -> None:
+    default = "MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db"
+    parser.add_argument("--tracking-uri", metavar="URI", help=f"MLflow store or server (default {default})")
+
+
+def check_ui(options: argparse.Namespace) -> UiRequest:
+    """The request, or ConfigError when there is nothing to show or no port to show it on."""
+    uri = resolve_uri(options.tracking_uri, ROOT)
+    problems = []
+    if options.host is not None and not options.serve:
+        problems.append(f"--host {options.host} is for --serve; without it only this machine may look")
+    database = sqlite_path(uri)
+    if database is not None and not database.is_file() and not options.serve:
+        remedy = "the first sweep makes it: python -m search launch graformer --recipe small"
+        problems.append(f"there is no store at {database} yet; {remedy}")
+    host = options.host or LOOPBACK
+    port = int(options.port) if options.port.isdecimal() and len(options.port) <= 5 else 0
+    if not 1 <= port <= 65535:
+        problems.append(f"--port {options.port}: give a number from 1 to 65535")
+    elif fault := _port_fault(host, port):
+        problems.append(fault)
+    if problems:
+        raise ConfigError("ui", problems)
+    return UiRequest(uri=uri, artifacts=artifact_root(uri, ROOT), host=host, port=port, is_shared=options.serve)
+
+
+def _port_fault(host: str, port: int) -> str:
+    """Why nothing can listen there, with the next port that is free; '' when one can."""
+    if _is_free(host, port):
+        return ""
+    for other in range(port + 1, min(port + 200, 65536)):
+        if _is_free(host, other):
+            return f"--port {port} is in use on {host}; the next free one: --port {other}"
+    return f"--host {host}: this machine cannot listen there; give one of its own addresses"
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: a port whose last connections are just closing counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def add_sync_options(parser: argparse.ArgumentParser) -> None:
+    """NAME and where to look for it."""
+    parser.add_argument("name", metavar="NAME", help="the sweep")
+    add_storage(parser)
+    _add_tracking_uri(parser)
+
+
+def check_sync(options: argparse.Namespace) -> SyncRequest:
+    """The request, or ConfigError when there is no such sweep."""
+    folder = find_sweep(options.storage, options.name)
+    uri = resolve_uri(options.tracking_uri, ROOT)
+    return SyncRequest(journal=folder.resolve() / FILE, uri=uri, artifacts=artifact_root(uri, ROOT))
+
+
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    """--ray, --data-root, --storage, --tracking-uri, --address, --json."""
+    parser.add_argument("--ray", action="store_true", help="also start a Ray on this machine and run a task on it")
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", default=Path("data/store"), help="folder of the data files"
+    )
+    add_storage(parser)
+    add_places(parser)
+    add_json(parser)
+
+
+def check_doctor(options: argparse.Namespace) -> DoctorRequest:
+    """The request. A wrong --tracking-uri is wrong input; what the environment says is a finding."""
+    if options.tracking_uri:
+        resolve_uri(options.tracking_uri, ROOT)
+    if options.ray and options.address:
+        raise ConfigError("doctor", [f"--ray starts a Ray and --address {options.address} joins one; give one of them"])
+    return DoctorRequest(
+        storage=options.storage.resolve(),
+        data_root=options.data_root.resolve(),
+        tracking_uri=options.tracking_uri,
+        address="local" if options.ray else options.address,
+        as_json=options.as_json,
+    )

@@ -1,0 +1,33 @@
+"""What torch finds on a machine, as one line of JSON. Run as a program of its own, `python -m search.probe`, so that a
+torch that cannot be imported is a finding and not the end of whoever asks; nodes of a cluster run its text."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from typing import Any
+
+import torch
+
+
+def devices() -> list[dict[str, Any]]:
+    """Every device with its memory in GiB, each after a product of two matrices on it."""
+    found: list[dict[str, Any]] = []
+    for number in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(number)
+        found.append({"device": f"cuda:{number}", "name": facts.name, "memory_gib": facts.total_memory / 2**30})
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found.append({"device": "cpu", "name": platform.machine(), "memory_gib": memory / 2**30})
+    for row in found:
+        started = time.perf_counter()
+        matrix = torch.ones(64, 64, device=row["device"])
+        row["is_right"] = (matrix @ matrix).sum().item() == 64**3
+        row["seconds"] = time.perf_counter() - started
+    return found
+
+
+if __name__ == "__main__":
+    answer = {"torch": torch.__version__, "cuda": torch.version.cuda, "devices": devices()}
+    print(json.dumps(answer | {"threads": torch.get_num_threads()}))

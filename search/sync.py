@@ -1,0 +1,28 @@
+"""`sync`: what an unreachable MLflow missed of a sweep, sent in the foreground."""
+
+from __future__ import annotations
+
+import sys
+
+from spaces.cli import FAILED, OK
+
+from .journal import Journal
+from .options_cluster import SyncRequest
+from .spool import sync as send
+from .tracking import MlflowTracker
+from .tracking_uri import redacted
+
+
+def sync(request: SyncRequest) -> int:
+    """Sends the records; 1 when some are left because MLflow does not take them now."""
+    journal = Journal(request.journal)
+    objective = journal.sweep["plan"]["objective"]
+    spool = send(request.journal, lambda: MlflowTracker(request.uri, request.artifacts), objective, request.uri)
+    kept = spool.pending()
+    print(f"sweep {journal.sweep['name']}: {spool.sent} records sent to MLflow at {redacted(request.uri)}, {kept} kept")
+    for problem in spool.problems:
+        print(f"MLflow: {problem}", file=sys.stderr)
+    if kept:
+        print(f"MLflow does not take the rest: {spool.trouble}; run the same again", file=sys.stderr)
+        return FAILED
+    return OK

@@ -1,0 +1,112 @@
+"""`ui`: MLflow's own server over the store in use, for as long as the command runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from spaces.cli import FAILED, OK
+
+from .environment import ROOT
+from .options_cluster import LOOPBACK, UiRequest
+from .tracking_uri import redacted
+
+START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
+STOP_S = 10.0
+LOG_LINES = 20
+
+
+def ui(request: UiRequest) -> int:
+    """Serves until Ctrl-C; 1 when MLflow's server does not start or ends by itself."""
+    if request.uri.startswith("http"):
+        print(f"the store in use is a server with a UI of its own: {redacted(request.uri)}")
+        return OK
+    url = f"http://{request.host}:{request.port}"
+    print(f"starting MLflow over {redacted(request.uri)} ...", flush=True)
+    # A plain `kill` must not leave the server behind either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryFile("w+") as log, _server(request, log) as server:
+        if not _answers(f"http://{_reached(request.host)}:{request.port}/health", server):
+            return _told(log, f"MLflow did not start on {url}")
+        print(f"MLflow UI: {url}   (Ctrl-C ends it)", flush=True)
+        if request.is_shared:
+            print(_advice(request, url), flush=True)
+        server.wait()
+        return _told(log, "MLflow's server has ended")
+
+
+@contextmanager
+def _server(request: UiRequest, log: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+    place = ["--host", request.host, "--port", str(request.port), "--workers", "2" if request.is_shared else "1"]
+    environment = {
+        **os.environ,
+        # In the environment and not on the line: a database's password would show in the list of processes.
+        "MLFLOW_BACKEND_STORE_URI": request.uri,
+        "MLFLOW_ARTIFACTS_DESTINATION": request.artifacts.as_uri(),
+        # Ten more processes that nobody here has work for.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    # A session of its own: Ctrl-C reaches us alone, and we end the server with all its workers.
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", *place],
+        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield server
+    finally:
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, number)
+            server.wait(STOP_S)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _reached(host: str) -> str:
+    return LOOPBACK if host in ("0.0.0.0", "") else host
+
+
+def _answers(url: str, server: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    return False
+
+
+def _told(log: IO[str], what: str) -> int:
+    log.seek(0)
+    lines = redacted(log.read()).splitlines()[-LOG_LINES:]
+    print("\n".join([f"{what}; its last words:", *lines]), file=sys.stderr)
+    return FAILED
+
+
+def _advice(request: UiRequest, url: str) -> str:
+    lines = [f"sweeps write to it with --tracking-uri {url}"]
+    if request.host == LOOPBACK:
+        lines.append(f"from another machine: ssh -L {request.port}:{LOOPBACK}:{request.port} THIS_MACHINE")
+        return "\n".join(lines)
+    lines.append("it asks no passwords: whoever reaches it reads and writes every run, so keep it in a private network")
+    if not os.environ.get("MLFLOW_SERVER_ALLOWED_HOSTS"):
+        hosts = f"localhost:*,{LOOPBACK}:*,NAME:{request.port}"
+        lines.append(f"to be reached by a name and not by a private IP: MLFLOW_SERVER_ALLOWED_HOSTS='{hosts}'")
+    return "\n".join(lines)
