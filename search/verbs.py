@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.module import read_poses
+from data.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError, config_id, tree_of
 from trainables.folder import RunFolder
@@ -74,6 +75,7 @@ def train(request: RayTrainRequest) -> int:
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
+    provide(config.data)
     poses, split = read_poses(config.data, ("train", "val"))
     place = place_of(run_request.out, request.tracking_uri, request.address)
     folder.begin()

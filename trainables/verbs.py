@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from data.module import DataModule, read_poses
+from data.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
 from spaces.table import text_table
@@ -63,6 +64,7 @@ def train(request: TrainRequest) -> int:
     config, device = request.config, pick_device()
     folder = RunFolder(request.out, config)
     state = state_to_resume(request, folder)
+    provide(config.data)
     data = open_data(config, ("train", "val"), device)
     engine = SingleEngine(device=device)
     weights = None if state is not None else weights_to_start(request)
@@ -113,6 +115,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
     model = registry.get(config.model)
     network = model.build(config.network, config.data.sizes)
     facts = load_into(network, weights, config)
+    provide(config.data)
     poses, split = read_poses(config.data, ("test",))
     data = DataModule(poses, split, config.data, parts=("test",), device=device)
     protocol = {

@@ -1,0 +1,42 @@
+"""The embedded set is written when the default is asked for, and never otherwise."""
+
+from pathlib import Path
+
+import pytest
+from made_poses import made_poses
+
+from data.config import DataConfig
+from data.formats import h36m
+from data.provide import provide
+from data.skeleton import H36M_32
+from data.verbs import synth
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = lambda seed, keypoints: made_poses("synthetic", keypoints, skeleton=H36M_32)  # noqa: E731
+    monkeypatch.setattr(synth, "synthetic_h36m", made)
+    return tmp_path
+
+
+def test_the_default_in_the_default_folder_is_written_once(here):
+    provide(DataConfig())
+    file = h36m.file_3d(Path("data/store"), "synthetic")
+    written = file.stat().st_mtime_ns
+    provide(DataConfig())
+    assert file.stat().st_mtime_ns == written
+
+
+def test_other_sets_and_other_folders_are_not_written(here):
+    provide(DataConfig(name="h36m"))
+    provide(DataConfig(root="elsewhere"))
+    assert not list(here.iterdir())
+
+
+def test_a_set_that_is_there_in_part_is_left_as_it_is(here):
+    provide(DataConfig())
+    missing = h36m.file_2d(Path("data/store"), "synthetic", "gt")
+    missing.unlink()
+    provide(DataConfig())
+    assert not missing.exists()
