@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spaces.cli import Verb, main
 
-FORMATS = ("h36m",)
+FORMATS = ("h36m", "humaneva", "3dhp")
 STORE = Path("data/store")
 
 
@@ -35,7 +35,7 @@ def _seed(text: str) -> int:
 def _add_check_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("format", choices=FORMATS, metavar="FORMAT", help=f"layout: {', '.join(FORMATS)}")
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the files")
-    parser.add_argument("--set", metavar="NAME", help="one set, data_3d_<set>.npz (default: all in the folder)")
+    parser.add_argument("--set", metavar="NAME", help="one set, by the name in its files (default: all in the folder)")
     _add_json(parser)
 
 
@@ -47,7 +47,7 @@ def _add_describe_options(parser: argparse.ArgumentParser) -> None:
 
 VERBS = {
     "synth": Verb(
-        summary="write the embedded synthetic set in the layout of Human3.6M",
+        summary="write the embedded synthetic sets, in the layouts of Human3.6M, HumanEva-I and MPI-INF-3DHP",
         example="python -m data synth --root data/store",
         add_options=_add_synth_options,
         run="data.verbs.synth:run",

@@ -37,8 +37,8 @@ class Camera:
     """A calibrated camera; camera axes are x right, y down, z forward.
 
     orientation [4] quaternion w, x, y, z, camera to world; translation [3] camera centre in world metres;
-    intrinsics [9] in normalised screen units: focal 2, centre 2, radial 3, tangential 2; all float32.
-    width, height in pixels.
+    intrinsics [9] in normalised screen units: focal 2, centre 2, radial 3, tangential 2, all nan where the files
+    do not tell; all float32. width, height in pixels.
     """
 
     name: str
@@ -53,7 +53,9 @@ class Camera:
 class Sequence:
     """One clip of n frames, seen by V synchronised cameras.
 
-    pose3d [n, J, 3] float32 world metres, z up; pose2d: V arrays [n, J, 2] float32 pixels, one a camera.
+    pose3d [n, J, 3] float32 world metres, z up, or in the axes of the one camera where that stands at the origin;
+    pose2d: V arrays [n, J, 2] float32 pixels, one a camera. valid [n]: the frames that count in a score, None for
+    all; the others only fill windows. fps: None where it is that of the set, or not known.
     """
 
     subject: str
@@ -61,6 +63,8 @@ class Sequence:
     pose3d: Array
     pose2d: tuple[Array, ...]
     cameras: tuple[Camera, ...]
+    valid: NDArray[np.bool_] | None = None
+    fps: float | None = None
 
     @property
     def group(self) -> str:
@@ -70,12 +74,13 @@ class Sequence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoseSet:
-    """The clips of a set, in file order. `keypoints` names the source of the 2D: gt, or a detector."""
+    """The clips of a set, in file order. `keypoints` names the source of the 2D: gt, or a detector; `fps` is None
+    where each clip has its own."""
 
     name: str
     keypoints: str
     skeleton: Skeleton
-    fps: float
+    fps: float | None
     sequences: tuple[Sequence, ...]
 
     @property
@@ -91,6 +96,10 @@ class PoseSet:
             digest.update(repr((clip.subject, clip.action)).encode())
             for array in (clip.pose3d, *clip.pose2d):
                 _add(digest, array)
+            if clip.fps is not None:
+                digest.update(repr(clip.fps).encode())
+            if clip.valid is not None:
+                _add(digest, clip.valid)
             for camera in clip.cameras:
                 digest.update(repr((camera.name, camera.width, camera.height)).encode())
                 for array in (camera.orientation, camera.translation, camera.intrinsics):
@@ -98,6 +107,6 @@ class PoseSet:
         return digest.hexdigest()
 
 
-def _add(digest: hashlib.blake2b, array: Array) -> None:
+def _add(digest: hashlib.blake2b, array: Array | NDArray[np.bool_]) -> None:
     digest.update(repr((array.dtype.str, array.shape)).encode())
     digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -109,3 +109,15 @@ HUMANEVA_15 = Skeleton(
     left=(2, 3, 4, 8, 9, 10),
     right=(5, 6, 7, 11, 12, 13),
 )
+
+# The annotation of MPI-INF-3DHP as P-STMO and its successors store it.
+MPI_INF_3DHP_17 = Skeleton(
+    name="mpi_inf_3dhp_17",
+    joints=(
+        *("HeadTop", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"),
+        *("RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "Pelvis", "Spine", "Head"),
+    ),
+    parents=(1, 15, 1, 2, 3, 1, 5, 6, 14, 8, 9, 14, 11, 12, -1, 14, 1),
+    left=(5, 6, 7, 11, 12, 13),
+    right=(2, 3, 4, 8, 9, 10),
+)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from made_poses import LENGTHS, made_poses, rewrite
+from made_poses import LENGTHS, made_3dhp, made_humaneva, made_poses, rewrite
 
 from data.__main__ import VERBS
 from data.formats import h36m
@@ -22,7 +22,8 @@ def main(words):
 
 FILES = {
     "data_3d_synthetic.npz", "data_2d_synthetic_gt.npz", "data_2d_synthetic_det.npz", "cameras_synthetic.json",
-    "synthetic.json",
+    "data_3d_synthetic_humaneva15.npz", "data_2d_synthetic_humaneva15_gt.npz", "data_2d_synthetic_humaneva15_det.npz",
+    "data_train_synthetic_3dhp.npz", "data_test_synthetic_3dhp.npz", "synthetic.json",
 }  # fmt: skip
 
 
@@ -34,13 +35,17 @@ def stored(tmp_path):
 
 @pytest.fixture
 def small_synthetic(monkeypatch):
-    """The real generator takes seconds; these tests are about the files around it."""
+    """The real generators take seconds; these tests are about the files around them."""
 
     def make(seed, keypoints):
         lengths = {key: count + seed for key, count in LENGTHS.items()}
         return made_poses("synthetic", keypoints, skeleton=H36M_32, lengths=lengths)
 
     monkeypatch.setattr(synth, "synthetic_h36m", make)
+    monkeypatch.setattr(
+        synth, "synthetic_humaneva", lambda seed, keypoints: made_humaneva("synthetic_humaneva15", keypoints)
+    )
+    monkeypatch.setattr(synth, "synthetic_3dhp", lambda seed: made_3dhp("synthetic_3dhp"))
 
 
 def contents(root):
@@ -73,20 +78,35 @@ def test_wrong_words_exit_2(words, capsys):
 
 def test_an_unknown_format_exits_2_with_the_list(capsys):
     assert leaves_with(["check", "h37m", "."]) == 2
-    assert "invalid choice: 'h37m' (choose from 'h36m')" in capsys.readouterr().err
+    assert "invalid choice: 'h37m' (choose from 'h36m', 'humaneva', '3dhp')" in capsys.readouterr().err
 
 
 def test_synth_writes_a_set_that_check_and_describe_accept(small_synthetic, tmp_path, capsys):
     root = tmp_path / "deep" / "store"
     assert main(["synth", "--root", str(root)]) == 0
     assert set(contents(root)) == FILES
-    assert "wrote the synthetic set of seed 0" in capsys.readouterr().out
+    assert "wrote the synthetic sets of seed 0" in capsys.readouterr().out
     assert h36m.read(root, "synthetic", "det", joints=17).fps == 50
-    assert main(["check", "h36m", str(root)]) == 0
+    for layout in ("h36m", "humaneva", "3dhp"):
+        assert main(["check", layout, str(root)]) == 0
     assert main(["describe", "--root", str(root), "--data", "synthetic"]) == 0
     out = capsys.readouterr().out
     assert "synthetic  gt" in out
     assert "synthetic  train" in out
+    assert "humaneva15" not in out.rpartition("synthetic  train")[2]
+
+
+def test_synth_adds_the_sets_that_a_store_does_not_have_yet(small_synthetic, tmp_path):
+    assert main(["synth", "--root", str(tmp_path)]) == 0
+    before = contents(tmp_path)
+    twins = [name for name in FILES if "humaneva15" in name or "3dhp" in name]
+    record = json.loads((tmp_path / "synthetic.json").read_text())
+    for name in twins:
+        (tmp_path / name).unlink()
+        del record["files"][name]
+    (tmp_path / "synthetic.json").write_text(json.dumps(record))
+    assert main(["synth", "--root", str(tmp_path)]) == 0
+    assert contents(tmp_path) == before
 
 
 def test_synth_twice_writes_once(small_synthetic, tmp_path, capsys):
@@ -109,7 +129,7 @@ def test_synth_refuses_another_seed_and_changed_or_foreign_files_without_force(s
     assert main(words) == 0
     before = contents(tmp_path)
     assert main([*words, "--seed", "1"]) == 2
-    assert "holds the synthetic set of seed 0, not 1; --force writes over it" in capsys.readouterr().err
+    assert "holds the synthetic sets of seed 0, not 1; --force writes over it" in capsys.readouterr().err
     (tmp_path / "cameras_synthetic.json").write_text("{}")
     assert main(words) == 2
     assert "cameras_synthetic.json is not as synth wrote it; --force" in capsys.readouterr().err

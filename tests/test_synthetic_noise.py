@@ -5,7 +5,7 @@ import pytest
 
 from data.skeleton import H36M_17
 from data.synthetic.detector import SIGMA_PX, detections
-from data.synthetic.signals import CUTOFF_HZ, FPS, crossfade, noise, smoothed, soft_limit
+from data.synthetic.signals import CUTOFF_HZ, FPS, cosine_sine, crossfade, noise, smoothed, soft_limit
 
 
 def still_person(num_frames):
@@ -58,6 +58,15 @@ def test_noise_has_unit_variance_and_a_limited_band():
     power = (np.abs(np.fft.rfft(windowed)) ** 2).sum(0)
     beyond = np.fft.rfftfreq(500, 1 / FPS) > CUTOFF_HZ + 0.5  # Hz; the window smears by two bins
     assert power[beyond].sum() < 1e-5 * power.sum()
+
+
+def test_cosine_and_sine_of_any_angle_are_those_of_numpy():
+    degrees = np.concatenate((np.linspace(-720, 720, 2881), (0.0, 1e-9, 90.0, 180.0, 540.0, -180.0)))
+    found = cosine_sine(degrees.reshape(1, -1))
+    assert found.shape == (2, 1, len(degrees))
+    # An angle of 720 degrees has a spacing of 1.1e-13 degrees, 2e-15 radians, and is converted in another order.
+    assert found[0, 0] == pytest.approx(np.cos(np.radians(degrees)), abs=4e-15)
+    assert found[1, 0] == pytest.approx(np.sin(np.radians(degrees)), abs=4e-15)
 
 
 def test_soft_limit_keeps_the_middle_and_the_bounds():

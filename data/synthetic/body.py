@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .signals import Signal
+from .signals import Signal, cosine_sine
 
 SkeletonName = Literal["h36m", "cmu"]
 BODY_STREAM = 2  # of the random streams of a subject; see motion.py
@@ -25,6 +24,8 @@ SHOULDER_DIRECTION = {"h36m": (0.98, 0.0, -0.2), "cmu": (0.943, -0.131, 0.305)}
 # Relative standard deviations: of a person's size, of each bone within it, of left against right.
 SIZE_SD, BONE_SD, SIDE_SD = 0.06, 0.03, 0.006
 SIDED = (0, 1, 2, 7, 8, 9)  # bones that come in pairs
+OUTWARDS = np.array((1.0, -1.0))[:, None]  # of right and left, along the axis to the right
+HINGES = np.array((-1.0, 1.0))[:, None, None]  # knees bend backwards, elbows forwards
 TRUNK_ANGLES = ("lean", "roll", "twist", "bend", "side", "neck", "head", "tilt")
 
 
@@ -64,48 +65,53 @@ def draw_body(seed: int, subject: int, skeleton: SkeletonName) -> Body:
     )
 
 
-def place_joints(body: Body, limbs: Signal, trunk: Signal, yaw: Signal) -> Signal:
-    """Root-relative joints [17, 3, n] in metres, z up, of angles in radians.
+def place_joints(body: Body, limbs: Signal, trunk: Signal, heading: Signal, path: Signal) -> Signal:
+    """Joints [17, 3, n] in metres, z up, root at height 0, of angles in degrees.
 
     limbs [2 (leg, arm), 4, 2 (right, left), n]: flexion forwards, abduction outwards, rotation inwards, and
-    bend of knee or elbow. trunk [8, n]: TRUNK_ANGLES. yaw [n]: heading, counter-clockwise from x.
+    bend of knee or elbow. trunk [8, n]: TRUNK_ANGLES. heading [2, n]: unit x and y of where the person faces;
+    path [2, n]: x and y of the root.
     """
-    axes = _trunk_axes(trunk, yaw)
+    # Only 17 are used; pages never touched cost nothing. glibc gives freed memory back to the system where it is more
+    # than twice the largest array so far. Without this array that was so after every clip: at 240 frames, 120 pages
+    # had to be faulted in again for the next one, a quarter of the time.
+    joints = np.empty((12 * 17, 3, path.shape[-1]))[:17]
+    axes = _trunk_axes(trunk, heading)
     pelvis, thorax = axes[:, 0], axes[:, 1]
-    joints = np.empty((17, 3, len(yaw)))
-    joints[0] = 0
-    joints[7] = body.trunk[0] * pelvis[2]
+    joints[0, :2], joints[0, 2] = path, 0
+    joints[7] = joints[0] + body.trunk[0] * pelvis[2]
     joints[8] = joints[7] + body.trunk[1] * thorax[2]
     _place_head(joints, body, trunk, thorax)
     outward, forward, up = body.shoulder_direction
     away = forward * thorax[1] + up * thorax[2]
-    joints[1], joints[4] = body.hip[0] * pelvis[0], -body.hip[1] * pelvis[0]
+    joints[1] = joints[0] + body.hip[0] * pelvis[0]
+    joints[4] = joints[0] - body.hip[1] * pelvis[0]
     joints[14] = joints[8] + body.shoulder[0] * (away + outward * thorax[0])
     joints[11] = joints[8] + body.shoulder[1] * (away - outward * thorax[0])
-    upper, lower = _limb_directions(limbs, axes[:, :, None])
-    upper *= body.upper[..., None, None]
-    lower *= body.lower[..., None, None]
+    upper, lower = _limb_directions(limbs)
+    upper *= body.upper[..., None]
+    lower *= body.lower[..., None]
+    upper, lower = (np.einsum("akcn, aksn -> kscn", axes, segment) for segment in (upper, lower))
     for kind, side, first in ((0, 0, 1), (0, 1, 4), (1, 1, 11), (1, 0, 14)):
         np.add(joints[first], upper[kind, side], out=joints[first + 1])
         np.add(joints[first + 1], lower[kind, side], out=joints[first + 2])
     return joints
 
 
-def _trunk_axes(trunk: Signal, yaw: Signal) -> Signal:
+def _trunk_axes(trunk: Signal, heading: Signal) -> Signal:
     """Unit axes [3 (right, forward, up), 2 (pelvis, thorax), 3, n] in the world.
 
     The pelvis leans forwards and rolls to its right; the thorax twists on it to the left, bends forwards and
     to its right.
     """
-    cosine, sine = np.cos(trunk[:5]), np.sin(trunk[:5])
-    level = np.zeros((3, 3, len(yaw)))
+    cosine, sine = cosine_sine(trunk[:5])
+    level = np.zeros((3, 3, heading.shape[-1]))
     right, forward, up = level
-    np.cos(yaw, out=forward[0])
-    np.sin(yaw, out=forward[1])
-    right[0], right[1], up[2] = forward[1], -forward[0], 1
+    forward[:2] = heading
+    right[0], right[1], up[2] = heading[1], -heading[0], 1
     up, forward = _turned(up, forward, cosine[0], sine[0])
     up, right = _turned(up, right, cosine[1], sine[1])
-    axes = np.empty((3, 2, 3, len(yaw)))
+    axes = np.empty((3, 2, *level.shape[1:]))
     axes[0, 0], axes[1, 0], axes[2, 0] = right, forward, up
     right, forward = _turned(right, forward, cosine[2], sine[2])
     up, forward = _turned(up, forward, cosine[3], sine[3])
@@ -121,24 +127,23 @@ def _turned(one: Signal, other: Signal, cosine: Signal, sine: Signal) -> tuple[S
 
 def _place_head(joints: Signal, body: Body, trunk: Signal, thorax: Signal) -> None:
     """Neck and head of joints, above the thorax; head and tilt count from the thorax, not from the neck."""
-    cosine, sine = np.cos(trunk[5:]), np.sin(trunk[5:])
+    cosine, sine = cosine_sine(trunk[5:])
     joints[9] = joints[8] + body.trunk[2] * (cosine[0] * thorax[2] + sine[0] * thorax[1])
     nod = cosine[1] * thorax[2] + sine[1] * thorax[1]
     joints[10] = joints[9] + body.trunk[3] * (cosine[2] * nod + sine[2] * thorax[0])
 
 
-def _limb_directions(limbs: Signal, axes: Signal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Unit directions [2, 2, 3, n] of upper and lower segments; axes [3, 2, 1, 3, n] of pelvis and thorax."""
-    right, forward, up = axes
-    # Rows of limbs: flexion, abduction, rotation, bend; each [2, 2, 1, n] beside the three coordinates.
-    cos_f, cos_a, cos_r, cos_b = np.moveaxis(np.cos(limbs), 1, 0)[..., None, :]
-    sin_f, sin_a, sin_r, sin_b = np.moveaxis(np.sin(limbs), 1, 0)[..., None, :]
-    outward = right * np.array([1.0, -1.0])[None, :, None, None]
-    hanging = sin_f * forward - cos_f * up
-    ahead = cos_f * forward + sin_f * up
-    upper = sin_a * outward + cos_a * hanging
-    beside = cos_a * outward - sin_a * hanging
-    # Knees bend backwards, elbows forwards.
-    sin_b = sin_b * np.array([-1.0, 1.0])[:, None, None, None]
-    lower = cos_b * upper + sin_b * (cos_r * ahead - sin_r * beside)
-    return upper, lower
+def _limb_directions(limbs: Signal) -> tuple[Signal, Signal]:
+    """Unit directions [3 (right, forward, up of the trunk), 2, 2, n] of upper and lower segments."""
+    # Rows of limbs: flexion, abduction, rotation, bend; each [2, 2, n].
+    (cos_f, cos_a, cos_r, cos_b), (sin_f, sin_a, sin_r, sin_b) = cosine_sine(limbs.swapaxes(0, 1))
+    upper, bending = np.empty((2, 3, *cos_f.shape))
+    np.multiply(sin_a, OUTWARDS, out=upper[0])
+    np.multiply(cos_a, sin_f, out=upper[1])
+    np.multiply(-cos_a, cos_f, out=upper[2])
+    # Where the segment below turns to when the hinge bends: ahead, or by the rotation to the inside.
+    sideways = sin_r * sin_a
+    np.multiply(sin_r * cos_a, -OUTWARDS, out=bending[0])
+    np.add(cos_r * cos_f, sideways * sin_f, out=bending[1])
+    np.subtract(cos_r * sin_f, sideways * cos_f, out=bending[2])
+    return upper, cos_b * upper + sin_b * HINGES * bending

@@ -6,18 +6,17 @@ import zlib
 from typing import Literal
 
 import numpy as np
-import torch
 
 from data.formats.h36m import FPS, h36m_cameras
-from data.geometry import project, to_pixels, world_to_camera
-from data.poseset import Array, Camera, PoseSet, Sequence
+from data.poseset import Array, PoseSet, Sequence
 from data.skeleton import H36M_17, H36M_32, kept_joints
 
 from .detector import detections
 from .modes import Mode
 from .motion import GRID, motion
-from .signals import Signal
+from .recording import PIXEL_GRID, on_grid, pixels_of
 
+NAME = "synthetic"
 SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
 ACTIONS: dict[str, tuple[Mode, ...]] = {
     "Directions": ("reach",),
@@ -39,7 +38,6 @@ ACTIONS: dict[str, tuple[Mode, ...]] = {
 MISSING = (("S11", "Directions"),)  # in the recordings, a broken video
 LENGTH_STREAM = 3  # of the random streams of a clip; see motion.py
 MEAN_FRAMES = 240  # of a clip: 209 clips have about 50,000 frames
-PIXEL_GRID = 64  # steps per pixel; makes the same bytes on every processor, as the grid of the 3D does
 HAND, TOE_BASE, TOE_END = 0.06, 0.15, 0.075  # metres beyond wrist and ankle
 TOES_DOWN = 0.4  # sine; toes 6 cm below an ankle 8 cm above the floor
 
@@ -61,7 +59,7 @@ def synthetic_h36m(seed: int, *, keypoints: Literal["gt", "det"] = "gt", mean_fr
             rng = np.random.default_rng([seed, person, number, LENGTH_STREAM])
             num_frames = int(rng.integers(mean_frames * 3 // 4, mean_frames * 5 // 4 + 1))
             poses = motion(seed, person, number, num_frames, modes=modes, skeleton="h36m")
-            views = [_view(poses, camera) for camera in rigs[subject]]
+            views = [pixels_of(poses, camera) for camera in rigs[subject]]
             if keypoints == "det":
                 views = [
                     detections(view, subject, action, camera.name)
@@ -72,11 +70,11 @@ def synthetic_h36m(seed: int, *, keypoints: Literal["gt", "det"] = "gt", mean_fr
                     subject=subject,
                     action=action,
                     pose3d=with_static_joints(poses),
-                    pose2d=tuple(_on_grid(view, PIXEL_GRID) for view in views),
+                    pose2d=tuple(on_grid(view, PIXEL_GRID) for view in views),
                     cameras=rigs[subject],
                 )
             )
-    return PoseSet(name="synthetic", keypoints=keypoints, skeleton=H36M_32, fps=FPS, sequences=tuple(sequences))
+    return PoseSet(name=NAME, keypoints=keypoints, skeleton=H36M_32, fps=FPS, sequences=tuple(sequences))
 
 
 def content_hash(poses: PoseSet) -> str:
@@ -109,20 +107,7 @@ def with_static_joints(poses: Array) -> Array:
         forearm /= np.linalg.norm(forearm, axis=-1, keepdims=True)
         joints[:, [wrist + 1, wrist + 3]] = joints[:, [wrist]]
         joints[:, [wrist + 2, wrist + 4]] = (joints[:, wrist] + HAND * forearm)[:, None]
-    return _on_grid(joints, GRID)
-
-
-def _view(poses: Array, camera: Camera) -> Signal:
-    """Pixels [n, J, 2] of world poses through the whole lens model."""
-    orientation, translation = torch.from_numpy(camera.orientation), torch.from_numpy(camera.translation)
-    points = world_to_camera(torch.from_numpy(poses).double(), orientation.double(), translation.double())
-    screen = project(points, torch.from_numpy(camera.intrinsics).double())
-    pixels: Signal = to_pixels(screen, camera.width, camera.height).numpy()
-    return pixels
-
-
-def _on_grid(values: Signal, steps_per_unit: int) -> Array:
-    return (np.rint(values * steps_per_unit) / steps_per_unit).astype(np.float32)
+    return on_grid(joints, GRID)
 
 
 def _takes() -> list[tuple[str, tuple[Mode, ...]]]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from .signals import FPS, Signal, soft_limit
+from .signals import FPS, Signal, cosine_sine, soft_limit
 
 Mode = Literal["gait", "sit", "reach", "free"]
 
@@ -33,6 +33,7 @@ MOVEMENT, POSTURE, ASYMMETRY = 0.75, 0.35, 0.4
 # Channels that share noise, as angles between them and what they share; correlations are those of the CMU set.
 SIDES_TOGETHER = math.radians(30)  # elbows, and shoulder flexions, of both sides: correlation cos(2 * 30) = 0.5
 KNEE_WITH_HIP = math.radians(53)  # a knee and its hip: correlation cos(53) = 0.6
+OPPOSITE = np.array((1.0, -1.0))[:, None]  # the left leg is half a stride behind the right
 NUM_CHANNELS = 26  # of noise: 16 limb angles, 8 of the trunk, yaw rate, stride rate
 
 
@@ -41,7 +42,7 @@ class Style:
     """What is drawn once per clip.
 
     tempo_hz: corner frequency of the movements, energy: their size. offsets [2, 4, 2, 1] of the limb angles in
-    standard deviations; lean in degrees; heading in radians. Walking: strides per second, squared swing of
+    standard deviations; lean and heading in degrees. Walking: strides per second, squared swing of
     the legs, how much of the free movement stays, and curvature of the circle (1/m, positive to the left).
     """
 
@@ -76,7 +77,7 @@ def draw_style(rng: np.random.Generator) -> Style:
         energy=math.exp(rng.uniform(math.log(0.35), math.log(1.7))),
         offsets=both + one,
         lean=abs(rng.normal(0, LEAN_OFFSET)),
-        heading=rng.uniform(0, 2 * np.pi),
+        heading=rng.uniform(0, 360),
         stride_hz=rng.uniform(0.7, 1.05),
         stride=rng.uniform(1.0, 1.6),
         calm=rng.uniform(0.05, 0.3),
@@ -149,21 +150,22 @@ def _reaching(swing: Signal, trunk: Signal) -> tuple[Signal, Signal]:
 
 
 def _gait(style: Style, swing: Signal, trunk: Signal, rate_noise: Signal, leg_length: float) -> Acts:
-    """Walking on a circle; at phase 0 the right thigh is farthest forward, at pi the left."""
+    """Walking on a circle; at phase 0 the right thigh is farthest forward, at 180 degrees the left."""
     rate_hz = style.stride_hz * (1 + 0.06 * rate_noise)
-    right = 2 * np.pi * np.cumsum(rate_hz) / FPS
-    phase = np.stack((right, right + np.pi))
+    right = 360 * np.cumsum(rate_hz) / FPS
+    cosine, sine = cosine_sine(right)[:, None] * OPPOSITE
     amplitude = math.sqrt(style.stride)
     mean = np.zeros((2, 4, 2, len(right)))
-    mean[0, 0] = 9 + 21 * amplitude * np.cos(phase)
-    mean[0, 3] = 5 + 13 * np.exp(4.5 * (np.cos(phase - 0.94) - 1)) + 55 * np.exp(2.5 * (np.cos(phase - 4.59) - 1))
-    mean[1, 0] = -3 - 17 * np.cos(phase)
+    mean[0, 0] = 9 + 21 * amplitude * cosine
+    stance, swinging = (cosine * math.cos(peak) + sine * math.sin(peak) - 1 for peak in (0.94, 4.59))
+    mean[0, 3] = 5 + 13 * np.exp(4.5 * stance) + 55 * np.exp(2.5 * swinging)
+    mean[1, 0] = -3 - 17 * cosine
     mean[1, 1] = 8
-    mean[1, 3] = 28 - 10 * np.cos(phase)
+    mean[1, 3] = 28 - 10 * cosine
     low, high = LIMBS[..., None, None, 2], LIMBS[..., None, None, 3]
     limbs = np.clip(mean + style.calm * LIMBS[..., None, None, 1] * swing, low, high)
     walking = TRUNK[:, :1] + style.calm * (trunk - TRUNK[:, :1])
-    walking[2] += 6 * np.cos(right)
+    walking[2] += 6 * cosine[0]
     walking[3] = 0.5 * walking[3]
     # The stance foot stays where it is: a stride is four times the leg's length times the sine of its swing.
     speed = 4 * leg_length * math.sin(math.radians(21 * amplitude)) * rate_hz

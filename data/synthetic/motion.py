@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .body import SkeletonName, draw_body, place_joints
 from .modes import NUM_CHANNELS, WANDER, Acts, Mode, act, blend, draw_style
-from .signals import FPS, Signal, crossfade, integral, noise, smoothed
+from .signals import FPS, Signal, cosine_sine, crossfade, integral, noise, smoothed
 
 STYLE_STREAM, NOISE_STREAM = 0, 1
 DRAWN_MODES: tuple[Mode, ...] = (
@@ -65,9 +65,9 @@ def motion(
     acted, *rest = (act(mode, style, channels[:-2], leg_length) for mode in acted_modes)
     for following in rest:
         acted = blend(acted, following, crossfade(num_frames, fade, CROSSFADE_FRAMES))
-    yaw = style.heading + np.radians(integral(acted.yaw_rate))
-    joints = place_joints(body, np.radians(acted.limbs), np.radians(acted.trunk), yaw)
-    joints[:, :2] += offset + _path(acted, yaw, channels[-2:])
+    heading = cosine_sine(style.heading + integral(acted.yaw_rate))
+    path = offset + _path(acted, heading, channels[-2:])
+    joints = place_joints(body, acted.limbs, acted.trunk, heading, path)
     lowest = np.minimum(joints[3, 2], joints[6, 2])
     joints[:, 2] += smoothed(ANKLE_HEIGHT - lowest, CONTACT_FRAMES)
     if "sit" not in acted_modes:
@@ -94,9 +94,9 @@ def _jumps(rng: np.random.Generator, num_frames: int) -> Signal:
     return height
 
 
-def _path(acted: Acts, yaw: Signal, wander: Signal) -> Signal:
-    """Horizontal path of the root [2, n], centred on the world origin."""
-    velocity = acted.ahead * np.stack((np.cos(yaw), np.sin(yaw)))
+def _path(acted: Acts, heading: Signal, wander: Signal) -> Signal:
+    """Horizontal path of the root [2, n], centred on the world origin; heading [2, n] is a unit vector."""
+    velocity = acted.ahead * heading
     velocity[:, 1:] += acted.wander[1:] * WANDER * FPS * np.diff(wander)
     path = integral(velocity)
     path -= (path.min(1, keepdims=True) + path.max(1, keepdims=True)) / 2

@@ -31,6 +31,20 @@ def noise(rng: np.random.Generator, spectra: Sequence[tuple[float, int]], num_fr
     return np.fft.irfft(spectrum.view(np.complex128)[..., 0], size)[:, :num_frames]
 
 
+def cosine_sine(angles: Signal) -> Signal:
+    """Cosine and sine [2, ...] of angles [...] in degrees, to a few 1e-16."""
+    found = np.empty((2, *angles.shape))
+    cosine, sine = found
+    # From the tangent of half the angle: with AVX-512, numpy's tan takes 1.4 ns a number, its sin and cos 8 ns each.
+    tangent = np.tan(np.multiply(angles, math.pi / 360, out=sine), out=sine)
+    np.multiply(tangent, tangent, out=cosine)
+    cosine += 1
+    np.divide(2, cosine, out=cosine)
+    sine *= cosine
+    cosine -= 1
+    return found
+
+
 def soft_limit(values: Signal, low: Signal | float, high: Signal | float) -> Signal:
     """values bent into (low, high) by a tanh; unchanged in the middle of the range."""
     half = (high - low) / 2

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
-from data.formats import h36m
+from data.formats import mpi_inf_3dhp
 from data.geometry import project, to_pixels, world_to_camera
 from data.poseset import Camera, DataError, PoseSet, Sequence
 from data.splits import split_named
 from spaces.schema import did_you_mean
 
-from .tables import as_json, summary, table
+from .layouts import LAYOUTS, Layout
+from .tables import as_json, table
 
 # Stored projections are rounded to 1/32 px at most; leaving out the lens distortion costs more than this.
 LARGEST_REPROJECTION_PX = 1.0
@@ -26,12 +30,13 @@ COUNTS = ("subjects", "clips", "frames", "views", "joints", "fps")
 def run(arguments: Namespace) -> int:
     """Prints a table, then every fault to stderr; 0 when there is none, otherwise 2."""
     root: Path = arguments.dir
+    layout, measured = LAYOUTS[arguments.format], MEASURED[arguments.format]
     rows: list[dict[str, object]] = []
     faults: list[DataError] = []
-    for name in _wanted(root, arguments.set):
-        for keypoints in h36m.available_keypoints(root, name):
-            rows.append(_row(root, name, keypoints, faults))
-    faults += _loose_ends(root, arguments.set)
+    for name in _wanted(layout, root, arguments.set):
+        for keypoints in layout.sources(root, name):
+            rows.append(_row(layout, measured, root, (name, keypoints), faults))
+    faults += _loose_ends(layout, root, arguments.set)
     if arguments.json:
         problems = [f"{fault.where}: {problem}" for fault in faults for problem in fault.problems]
         print(as_json({"sets": rows, "problems": problems}))
@@ -44,12 +49,12 @@ def run(arguments: Namespace) -> int:
     return 2 if faults else 0
 
 
-def _wanted(root: Path, name: str | None) -> tuple[str, ...]:
+def _wanted(layout: Layout, root: Path, name: str | None) -> tuple[str, ...]:
     if not root.is_dir():
         raise DataError(str(root), ["no such folder"])
-    sets = h36m.available_sets(root)
+    sets = layout.sets(root)
     if not sets:
-        raise DataError(str(root), ["holds no set: there is no data_3d_<set>.npz; `python -m data synth` writes one"])
+        raise DataError(str(root), [f"holds no set: there is no {layout.files}; `python -m data synth` writes one"])
     if name is None:
         return sets
     if name not in sets:
@@ -57,34 +62,43 @@ def _wanted(root: Path, name: str | None) -> tuple[str, ...]:
     return (name,)
 
 
-def _loose_ends(root: Path, name: str | None) -> list[DataError]:
+def _loose_ends(layout: Layout, root: Path, name: str | None) -> list[DataError]:
     """3D without any 2D, and 2D whose set has no 3D."""
-    sets = h36m.available_sets(root)
-    bare = [one for one in sets if name in (None, one) and not h36m.available_keypoints(root, one)]
+    bare = [one for one in layout.sets(root) if name in (None, one) and not layout.sources(root, one)]
     faults = [f"set {one}: has no data_2d_{one}_<keypoints>.npz; put its 2D there" for one in bare]
     if name is None:
-        known = tuple(f"data_2d_{one}_" for one in sets)
-        loose = sorted(path.name for path in root.glob("data_2d_*.npz") if not path.name.startswith(known))
+        loose = layout.loose(root)
         faults += [f"{file}: there is no 3D of its set; put data_3d_<set>.npz beside it" for file in loose]
     return [DataError(str(root), faults)] if faults else []
 
 
-def _row(root: Path, name: str, keypoints: str, faults: list[DataError]) -> dict[str, object]:
-    """Counts and the reprojection error of one source of 2D; counts are None when it cannot be read."""
-    row: dict[str, object] = {"set": name, "keypoints": keypoints, **dict.fromkeys(COUNTS)}
-    row |= {"reprojection_px": None, "note": None}
+def _row(
+    layout: Layout, measured: Measured, root: Path, source: tuple[str, str], faults: list[DataError]
+) -> dict[str, object]:
+    """Counts, and what is measured beside them, of one set and source of 2D; None where it cannot be read."""
+    name, keypoints = source
+    row: dict[str, object] = {"set": name, "keypoints": keypoints, **dict.fromkeys((*COUNTS, *measured.names))}
+    row["note"] = None
     try:
-        poses = h36m.read(root, name, keypoints, joints=None)
+        poses = layout.read(root, name, keypoints)
     except DataError as fault:
         faults.append(fault)
         return row | {"faults": len(fault.problems)}
+    values, problems = measured.measure(poses)
+    if problems:
+        faults.append(DataError(f"{root}, set '{name}' with 2D '{keypoints}'", problems))
+    return row | layout.counts(poses) | values | {"note": measured.note(poses), "faults": len(problems)}
+
+
+def _measure_h36m(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
     errors = reprojection_px(poses)
-    wide = _wide(errors) if keypoints == "gt" else []
-    if wide:
-        faults.append(DataError(f"{root}, set '{name}' with 2D '{keypoints}'", wide))
     total = sum(count for _, count in errors.values())
-    row["reprojection_px"] = sum(mean * count for mean, count in errors.values()) / total
-    return row | summary(poses) | {"note": _note(poses), "faults": len(wide)}
+    mean = sum(mean * count for mean, count in errors.values()) / total
+    return {"reprojection_px": mean}, _wide(errors) if poses.keypoints == "gt" else []
+
+
+def _measure_3dhp(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
+    return {"valid_frames": sum(int(clip.valid.sum()) for clip in poses.sequences if clip.valid is not None)}, []
 
 
 def reprojection_px(poses: PoseSet) -> dict[tuple[str, int], tuple[float, int]]:
@@ -117,7 +131,7 @@ def _wide(errors: dict[tuple[str, int], tuple[float, int]]) -> list[str]:
     ]
 
 
-def _note(poses: PoseSet) -> str | None:
+def _note_h36m(poses: PoseSet) -> str | None:
     """How a set called h36m differs in size from the published files; None when it does not."""
     split = split_named("h36m_authors")
     if split is None or poses.name != split.set:
@@ -128,6 +142,41 @@ def _note(poses: PoseSet) -> str | None:
         if found != published:
             return f"{' '.join(subjects)} have {found:,} camera frames, in the published files {published:,}"
     return None
+
+
+def _note_3dhp(poses: PoseSet) -> str | None:
+    """The same of the published MPI-INF-3DHP pair: frames of training sequences, scored frames of test sequences."""
+    if poses.name != "3dhp":
+        return None
+    found = {f"{clip.subject} {clip.group}": (len(clip.pose3d), clip.fps) for clip in poses.sequences}
+    for key, (frames, fps) in mpi_inf_3dhp.PUBLISHED_TRAIN.items():
+        if found.get(key) != (frames, fps):
+            seen = "{:,} frames at {:g}".format(*found[key]) if key in found else "no frames"
+            return f"{key} has {seen}, in the published files {frames:,} at {fps} per second"
+    scored = {clip.subject: int(clip.valid.sum()) for clip in poses.sequences if clip.valid is not None}
+    for subject, count in mpi_inf_3dhp.PUBLISHED_VALID.items():
+        if scored.get(subject) != count:
+            return f"{subject} has {scored.get(subject, 0):,} scored frames, in the published files {count:,}"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What a row shows of a format beside the counts: columns, their values with the faults they tell, and a note."""
+
+    names: tuple[str, ...]
+    measure: Callable[[PoseSet], tuple[dict[str, object], list[str]]]
+    note: Callable[[PoseSet], str | None]
+
+
+MEASURED: Mapping[str, Measured] = MappingProxyType(
+    {
+        "h36m": Measured(names=("reprojection_px",), measure=_measure_h36m, note=_note_h36m),
+        # Without a lens there is nothing to compare the 2D with.
+        "humaneva": Measured(names=(), measure=lambda poses: ({}, []), note=lambda poses: None),
+        "3dhp": Measured(names=("valid_frames",), measure=_measure_3dhp, note=_note_3dhp),
+    }
+)
 
 
 def _short(row: dict[str, object]) -> dict[str, object]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from data.formats import h36m
 from data.poseset import DataError, PoseSet
 from data.splits import SPLITS, Split, split_named
 from spaces.schema import did_you_mean
 
-from .tables import as_json, summary, table
+from .layouts import LAYOUTS, Layout
+from .tables import as_json, table
 
 
 def run(arguments: Namespace) -> int:
@@ -19,12 +19,12 @@ def run(arguments: Namespace) -> int:
     sets, splits = _wanted(root, arguments.data)
     rows: list[dict[str, object]] = []
     parts: list[dict[str, object]] = []
-    for name in sets:
-        sources = h36m.available_keypoints(root, name)
+    for layout, name in sets:
+        sources = layout.sources(root, name)
         if not sources:
             raise DataError(str(root), [f"set {name} has no data_2d_{name}_<keypoints>.npz; put its 2D there"])
-        found = [h36m.read(root, name, keypoints, joints=None) for keypoints in sources]
-        rows += [summary(poses) for poses in found]
+        found = [layout.read(root, name, keypoints) for keypoints in sources]
+        rows += [layout.counts(poses) for poses in found]
         mine = [split for split in splits if split.set == name]
         parts += [_part(found[0], split, part) for split in mine for part in ("train", "val", "test")]
     if arguments.json:
@@ -34,19 +34,22 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _wanted(root: Path, data: str | None) -> tuple[tuple[str, ...], tuple[Split, ...]]:
+def _wanted(root: Path, data: str | None) -> tuple[list[tuple[Layout, str]], tuple[Split, ...]]:
     """The sets to read and the splits to show of them: all, or those of `data`, a split or a set."""
-    sets, every = h36m.available_sets(root), tuple(SPLITS.values())
+    every = tuple(SPLITS.values())
+    found = [(layout, name) for layout in LAYOUTS.values() for name in layout.sets(root)]
+    sets = [name for _, name in found]
     if not sets:
         raise DataError(str(root), ["holds no set: there is no data_3d_<set>.npz; `python -m data synth` writes one"])
     if data is None:
-        return sets, every
+        return found, every
     split = split_named(data)
     name = split.set if split is not None else data
     if name not in sets:
         here = f"sets here: {', '.join(sets)}; splits: {', '.join(SPLITS)}"
         raise DataError(str(root), [f"has no set '{name}'{did_you_mean(data, [*sets, *SPLITS])}; {here}"])
-    return (name,), every if data in sets or split is None else (split,)
+    chosen = [(layout, one) for layout, one in found if one == name]
+    return chosen, every if data in sets or split is None else (split,)
 
 
 def _part(poses: PoseSet, split: Split, part: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`python -m data synth`: writes the embedded synthetic set, once."""
+"""`python -m data synth`: writes the embedded synthetic sets, once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Literal
 
-from data.formats import h36m
-from data.poseset import DataError
+from data.formats import h36m, humaneva, mpi_inf_3dhp
+from data.poseset import DataError, PoseSet
+from data.synthetic.h36m import NAME as H36M
 from data.synthetic.h36m import synthetic_h36m
+from data.synthetic.humaneva import NAME as HUMANEVA
+from data.synthetic.humaneva import synthetic_humaneva
+from data.synthetic.mpi_inf_3dhp import NAME as MPI_INF_3DHP
+from data.synthetic.mpi_inf_3dhp import synthetic_3dhp
 from spaces.files import write_text
 
-NAME = "synthetic"
+from .layouts import LAYOUTS
+from .tables import table
+
 KEYPOINTS: tuple[Literal["gt", "det"], ...] = ("gt", "det")
 
 
@@ -21,30 +28,43 @@ def run(arguments: Namespace) -> int:
     """Says what it did. DataError, and nothing written, when files are there that it did not write."""
     root, seed = arguments.root, arguments.seed
     if not arguments.force and _is_there(root, seed):
-        print(f"{root} has the synthetic set of seed {seed} already; nothing written")
+        print(f"{root} has the synthetic sets of seed {seed} already; nothing written")
         return 0
     # A run that breaks off leaves this record without files; by it the next run knows the rest as its own.
     _write_record(root, seed, {})
-    for keypoints in KEYPOINTS:
-        poses = synthetic_h36m(seed=seed, keypoints=keypoints)
-        if keypoints == KEYPOINTS[0]:
-            h36m.write(poses, root)
-        else:
-            h36m.write_2d(poses, root)
+    written = _write(root, seed)
     _write_record(root, seed, {path.name: _digest(path) for path in _paths(root)})
-    frames = sum(len(clip.pose3d) for clip in poses.sequences)
-    counts = f"{len(poses.subjects)} subjects, {len(poses.sequences)} clips, {frames:,} frames"
-    print(f"wrote the synthetic set of seed {seed} to {root}: {counts}, 2D {' and '.join(KEYPOINTS)}")
+    print(f"wrote the synthetic sets of seed {seed} to {root}:")
+    print(table([LAYOUTS[layout].counts(poses) for layout, poses in sorted(written, key=lambda one: one[1].name)]))
     return 0
 
 
+def _write(root: Path, seed: int) -> list[tuple[str, PoseSet]]:
+    """What was written, each with its layout."""
+    written: list[tuple[str, PoseSet]] = []
+    for keypoints in KEYPOINTS:
+        human36m, humaneva15 = synthetic_h36m(seed, keypoints=keypoints), synthetic_humaneva(seed, keypoints=keypoints)
+        if keypoints == KEYPOINTS[0]:
+            h36m.write(human36m, root)
+            humaneva.write(humaneva15, root)
+        else:
+            h36m.write_2d(human36m, root)
+            humaneva.write_2d(humaneva15, root)
+        written += [("h36m", human36m), ("humaneva", humaneva15)]
+    poses = synthetic_3dhp(seed)
+    mpi_inf_3dhp.write(poses, root)
+    return [*written, ("3dhp", poses)]
+
+
 def _paths(root: Path) -> list[Path]:
-    views = [h36m.file_2d(root, NAME, keypoints) for keypoints in KEYPOINTS]
-    return [h36m.file_3d(root, NAME), *views, h36m.file_cameras(root, NAME)]
+    found = [h36m.file_3d(root, H36M), h36m.file_cameras(root, H36M), humaneva.file_3d(root, HUMANEVA)]
+    for keypoints in KEYPOINTS:
+        found += [h36m.file_2d(root, H36M, keypoints), humaneva.file_2d(root, HUMANEVA, keypoints)]
+    return [*found, mpi_inf_3dhp.file_train(root, MPI_INF_3DHP), mpi_inf_3dhp.file_test(root, MPI_INF_3DHP)]
 
 
 def _record(root: Path) -> Path:
-    return root / f"{NAME}.json"
+    return root / "synthetic.json"
 
 
 def _write_record(root: Path, seed: int, files: dict[str, str]) -> None:
@@ -52,7 +72,7 @@ def _write_record(root: Path, seed: int, files: dict[str, str]) -> None:
 
 
 def _is_there(root: Path, seed: int) -> bool:
-    """True for the whole set of this seed; False when there is nothing, or what a broken run left behind."""
+    """True when all sets of this seed are there; False when none is, or what a broken or earlier synth left."""
     present = [path for path in _paths(root) if path.exists()]
     if not present:
         return False
@@ -67,7 +87,7 @@ def _is_there(root: Path, seed: int) -> bool:
     changed = [path.name for path in present if _digest(path) != files.get(path.name)]
     problems = [f"{name} is not as synth wrote it; {remedy}" for name in changed]
     if record.get("seed") != seed:
-        problems.append(f"holds the synthetic set of seed {record.get('seed')}, not {seed}; {remedy}")
+        problems.append(f"holds the synthetic sets of seed {record.get('seed')}, not {seed}; {remedy}")
     if problems:
         raise DataError(str(root), problems)
     return len(present) == len(_paths(root))

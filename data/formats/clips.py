@@ -1,4 +1,4 @@
-"""Clips of the Human3.6M layout: arrays checked, reduced to the joints asked for, cut to one length."""
+"""Clips as files hold them: arrays checked, reduced to the joints asked for, cut to one length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.poseset import Array, Sequence
-from data.skeleton import H36M_16, H36M_17, Skeleton, by_joint_count, kept_joints
+from data.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from spaces.schema import did_you_mean
 
 from .calibration import Rigs
@@ -22,10 +22,12 @@ LARGEST_METRES = 100
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The skeleton wanted (`is_chosen`: by a knob, else by the 2D), and the faults so far, each text once."""
+    """The skeleton wanted (`is_chosen`: by a knob, else by the 2D), those that 3D and 2D may be stored in, and the
+    faults so far, each text once."""
 
     skeleton: Skeleton
     is_chosen: bool
+    stored: Mapping[str, tuple[Skeleton, ...]]
     problems: dict[str, None] = field(default_factory=dict)
 
     def fault(self, text: str) -> None:
@@ -64,7 +66,7 @@ def check_names(truth: Clips, views: Clips, rigs: Rigs, chosen: list[str], check
                 check.fault(f"{place}, action {action}: 2D without 3D; add its 3D or drop it from the 2D")
 
 
-def check_symmetry(metadata: object, stored: Skeleton, check: Check) -> None:
+def check_symmetry(metadata: object, stored: Skeleton, family: str, check: Check) -> None:
     """Detectors made for MPII or COCO have other joints under the same numbers; only the metadata tells."""
     sides = metadata.get("keypoints_symmetry") if isinstance(metadata, dict) else None
     if sides is None:
@@ -76,7 +78,7 @@ def check_symmetry(metadata: object, stored: Skeleton, check: Check) -> None:
         found = set()
     if found != expected:
         check.fault(
-            f"the 2D's metadata pairs left and right as {sides}, the {stored.num_joints} joints of Human3.6M "
+            f"the 2D's metadata pairs left and right as {sides}, the {stored.num_joints} joints of {family} "
             f"are {[list(stored.left), list(stored.right)]}: other joints (MPII, COCO?); bring them in this order"
         )
 
@@ -84,7 +86,7 @@ def check_symmetry(metadata: object, stored: Skeleton, check: Check) -> None:
 def read_clip(subject: str, action: str, pose: Any, pixels: Any, rigs: Rigs, check: Check) -> Sequence | None:
     """The clip; it may only be used when `check` has no problem. None when there is no 3D to make one of."""
     place, cameras = f"subject {subject}, action {action}", rigs[subject]
-    pose3d = _reduced(pose, "3D", place, check)
+    pose3d = reduced(pose, "3D", place, check)
     if pose3d is not None:
         _check_pose(pose3d, place, check)
     views = list(pixels) if isinstance(pixels, list | tuple | np.ndarray) else [pixels]
@@ -103,7 +105,7 @@ def _check_pose(pose3d: Array, place: str, check: Check) -> None:
     if not len(pose3d):
         check.fault(f"{place}: 3D has no frames; drop the clip")
         return
-    _check_finite(pose3d, "3D", place, check)
+    check_finite(pose3d, "3D", place, check)
     size = np.abs(pose3d)
     # The median costs a sort; no clip in metres gets that far.
     if size.max() > LARGEST_METRES and np.median(size) > LARGEST_METRES:
@@ -112,18 +114,18 @@ def _check_pose(pose3d: Array, place: str, check: Check) -> None:
 
 def _track(view: Any, frames: int | None, place: str, check: Check) -> Array | None:
     """One view's 2D, cut to the frames of the motion capture (None: not known), because videos run longer."""
-    track = _reduced(view, "2D", place, check)
+    track = reduced(view, "2D", place, check)
     if track is None:
         return None
     if frames is not None and len(track) < frames:
         found = f"3D has {frames} frames, 2D detections have {len(track)}"
         check.fault(f"{place}: {found}; re-run the detector or drop it")
         return None
-    _check_finite(track[:frames], "2D", place, check)
+    check_finite(track[:frames], "2D", place, check)
     return track[:frames]
 
 
-def _reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
+def reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
     """The joints of the skeleton asked for, float32 and writable, without a score column behind 2D."""
     channels, allowed = (3, (3,)) if kind == "3D" else (2, (2, 3))
     is_array = isinstance(array, np.ndarray) and array.dtype.kind in "fiu" and array.ndim == 3
@@ -132,12 +134,12 @@ def _reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
         check.fault(f"{place}: {kind} is {found}; expected numbers of shape (frames, joints, {channels})")
         return None
     count, target = array.shape[1], check.skeleton
-    source = by_joint_count(count)
-    if source is None or (kind == "2D" and count > H36M_17.num_joints):
-        legal = "32, 17 or 16" if kind == "3D" else "17 or 16"
-        check.fault(f"{place}: {kind} has {count} joints; this layout has {legal}")
+    source = {skeleton.num_joints: skeleton for skeleton in check.stored[kind]}
+    if count not in source:
+        legal = ", ".join(map(str, source)).rpartition(", ")
+        check.fault(f"{place}: {kind} has {count} joints; this layout has {' or '.join(filter(None, legal[::2]))}")
         return None
-    kept = kept_joints(source, target)
+    kept = kept_joints(source[count], target)
     if kept is None:
         asked = "data.joints" if check.is_chosen else "joints of the 2D"
         check.fault(f"{asked} = {target.num_joints}, but the {kind} has {count} joints: use data.joints = {count}")
@@ -148,7 +150,7 @@ def _reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
     return np.require(part, np.float32, ("C", "W"))
 
 
-def _check_finite(array: Array, kind: str, place: str, check: Check) -> None:
+def check_finite(array: Array, kind: str, place: str, check: Check) -> None:
     if np.isfinite(array).all():
         return
     frame, joint, channel = np.argwhere(~np.isfinite(array))[0]
