@@ -7,7 +7,7 @@ import sys
 from spaces.cli import Verb, main
 from trainables.options import add_evaluate_options, check_evaluate
 
-from . import options, options_cluster, options_import, options_train
+from . import options, options_cluster, options_import, options_submit, options_train
 from .environment import settle_environment
 
 VERBS = {
@@ -73,6 +73,13 @@ VERBS = {
         add_options=options_import.add_import_options,
         check=options_import.check_import,
         run="search.adopt:adopt",
+    ),
+    "submit": Verb(
+        summary="run the same `launch` line as a job on a running Ray cluster",
+        example="python -m search submit graformer --recipe small --trials 12 --address http://127.0.0.1:8265",
+        add_options=options_submit.add_submit_options,
+        check=options_submit.check_submit,
+        run="search.jobs:submit",
     ),
     "ui": Verb(
         summary="show the runs: MLflow's UI on this machine over the store in use",

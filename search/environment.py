@@ -31,6 +31,11 @@ def settle_environment() -> None:
         os.environ.setdefault(name, value)
 
 
+def home() -> Path:
+    """The folder whose mlruns/ counts: this repository, or the one that a submitted job is a copy of."""
+    return Path(os.environ.get("POSESWEEP_HOME") or ROOT)
+
+
 def auth() -> dict[str, str]:
     """Token authentication where there is a token: Ray's clients send none unless they are told to."""
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")

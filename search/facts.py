@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -35,7 +36,10 @@ def facts_of_run(poses: PoseSet, split: Split) -> dict[str, Any]:
 
 
 def code_revision() -> str:
-    """The git commit of this checkout, '+changes' when files differ from it; 'unknown' outside git."""
+    """The git commit of this checkout, '+changes' when files differ from it; 'unknown' outside git. A submitted job,
+    which runs from a copy, is told."""
+    if told := os.environ.get("POSESWEEP_REVISION"):
+        return told
     commit = _git("rev-parse", "HEAD")
     return commit + ("+changes" if _git("status", "--porcelain") else "") if commit else "unknown"
 

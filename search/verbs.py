@@ -22,7 +22,7 @@ from trainables.verbs import state_to_resume, weights_to_start
 from . import journal as journals
 from .cluster import Wish, ray_session
 from .conductor import now_text
-from .environment import ROOT
+from .environment import home
 from .facts import facts_of_run
 from .group import train_group
 from .journal import Journal, read_records
@@ -34,8 +34,8 @@ from .tracking_uri import artifact_root, redacted, resolve_uri
 
 def place_of(folder: Path, tracking_uri: str | None, address: str | None) -> Place:
     """Where a sweep or run keeps its journal, and whom it tells."""
-    uri = resolve_uri(tracking_uri, ROOT)
-    return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, ROOT), address=address)
+    uri = resolve_uri(tracking_uri, home())
+    return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, home()), address=address)
 
 
 def launch(request: SweepRequest) -> int:

@@ -36,7 +36,15 @@ THIRD_PARTY = {
     "search": {"numpy", "torch", "yaml"},
 }
 ONLY_IN = {
-    "ray": {"search.cluster", "search.group", "search.nodes", "search.solo", "search.sweep", "search.tune_plugins"},
+    "ray": {
+        "search.cluster",
+        "search.group",
+        "search.jobs",
+        "search.nodes",
+        "search.solo",
+        "search.sweep",
+        "search.tune_plugins",
+    },
     "ray.train": {"search.group"},
     "optuna": {"search.suggest"},
     "mlflow": {"search.tracking"},

@@ -25,6 +25,7 @@ LIGHT = (
     "search.options",
     "search.options_cluster",
     "search.options_import",
+    "search.options_submit",
     "search.plan",
     "search.__main__",
 )

@@ -1,0 +1,120 @@
+"""Options of `submit`, and the checked request made from them. No torch, no Ray: bad input is answered at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from spaces.schema import ConfigError
+from spaces.space import find_space
+
+from .environment import ROOT
+from .options import add_launch_options, check_launch
+from .tracking_uri import resolve_uri
+
+ADDRESS = "http://127.0.0.1:8265"  # Ray's own default for its dashboard
+SPACE = "submitted.yaml"  # a space of the user's own, in the copy that is sent
+OWN = ("verb", "space", "changes", "address", "tracking_uri", "no_wait", "python")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SubmitRequest:
+    """A sweep to run as a job. `words`: its `launch` line, without interpreter; `space`: a file to send along."""
+
+    name: str
+    words: tuple[str, ...]
+    space: Path | None
+    address: str
+    is_here: bool
+    python: str
+    tracking_uri: str
+    storage: Path
+    waits: bool
+
+
+def add_submit_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `launch`; --address is the cluster's dashboard."""
+    add_launch_options(parser)
+    for action in parser._actions:
+        if action.dest == "address":
+            action.help = f"dashboard of the cluster (default RAY_API_SERVER_ADDRESS, else {ADDRESS})"
+            action.metavar = "URL"
+    parser.add_argument(
+        "--python",
+        metavar="PATH",
+        help="interpreter on the cluster (default: this one where the cluster is on this machine, else python)",
+    )
+    parser.add_argument("--no-wait", action="store_true", help="return once the job is there, without its log")
+
+
+def check_submit(options: argparse.Namespace) -> SubmitRequest:
+    """The request, or ConfigError with all problems; paths are made absolute, as the job runs from a copy elsewhere."""
+    problems = []
+    address = (options.address or os.environ.get("RAY_API_SERVER_ADDRESS") or ADDRESS).rstrip("/")
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        problems.append(f"--address {address}: give the cluster's dashboard, e.g. {ADDRESS}")
+    try:
+        tracking_uri = resolve_uri(options.tracking_uri, ROOT)
+    except ConfigError as error:
+        problems += error.problems_in("submit")
+    try:
+        sweep = check_launch(options)
+    except ConfigError as error:
+        problems += error.problems_in("launch")
+    if problems:
+        raise ConfigError("submit", problems)
+    assert sweep.plan is not None, "a launch without a plan"
+    found = find_space(options.space)
+    own_space = None if found.stem == options.space else found
+    settled = argparse.Namespace(**vars(options))
+    settled.name, settled.storage = sweep.name, sweep.folder.parent
+    settled.data_root = str(Path(sweep.plan.base.data.root).resolve())
+    settled.changes = [change for change in options.changes if not change.startswith("data.root=")]
+    settled.space = SPACE if own_space else options.space
+    is_here = parts.hostname is not None and _is_here(parts.hostname)
+    return SubmitRequest(
+        name=sweep.name,
+        words=("-m", "search", "launch", *launch_words(settled), "--address=auto"),
+        space=own_space,
+        address=address,
+        is_here=is_here,
+        python=options.python or (sys.executable if is_here else "python"),
+        tracking_uri=tracking_uri,
+        storage=settled.storage,
+        waits=not options.no_wait,
+    )
+
+
+def launch_words(options: argparse.Namespace) -> list[str]:
+    """A `launch` line that is read as these options, less address and tracking URI."""
+    words = [options.space]
+    for name, value in vars(options).items():
+        if name in OWN or value is None:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        else:
+            words += [f"{flag}={one}" for one in (value if isinstance(value, list) else [value])]
+    words += [f"--set={change}" for change in options.changes]
+    parser = argparse.ArgumentParser()
+    add_launch_options(parser)
+    read = vars(parser.parse_args(words))
+    lost = [name for name, value in vars(options).items() if name not in OWN and read.get(name) != value]
+    assert not lost, f"these options of launch do not survive on a command line: {lost}"
+    return words
+
+
+def _is_here(host: str) -> bool:
+    """Whether an address is one of this machine's: only those can be listened on."""
+    try:
+        with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return True
+    except OSError:
+        return False
