@@ -24,6 +24,7 @@ from .environment import ROOT
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 LOOPBACK = "127.0.0.1"
 CONNECT_S = 10.0
+CLAIMS = "POSESWEEP_CLAIMS"  # environment: another folder for claims, so that some sweeps do not count others
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
@@ -59,6 +60,7 @@ class Wish:
     gpus: float | None
     at_a_time: int | None
     in_groups: bool
+    is_sweep: bool = True
 
     def demand(self, *, has_gpus: bool) -> Demand:
         """The demand of one trial."""
@@ -77,7 +79,11 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
         if address is None:
             have = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
             demand = wish.demand(has_gpus=have["GPU"] >= 1)
-            at_a_time = stack.enter_context(_claim(demand, wish, have))
+            # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
+            if wish.is_sweep:
+                at_a_time = stack.enter_context(_claim(demand, wish, have))
+            else:
+                at_a_time = _at_a_time(demand, wish, have, have, [])
             _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
             stack.callback(ray.shutdown)
         else:
@@ -143,8 +149,8 @@ def _claim(demand: Demand, wish: Wish, have: dict[str, float]) -> Iterator[int]:
 
     Each of them has a Ray of its own, which knows nothing of the others; so each writes what it takes into a file that
     it keeps locked, and a lock dies with its process."""
-    folder = Path(tempfile.gettempdir(), f"posesweep-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = Path(os.environ.get(CLAIMS) or Path(tempfile.gettempdir(), f"posesweep-{os.getuid()}"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(folder / "lock", "w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         taken = _live_claims(folder)

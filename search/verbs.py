@@ -136,6 +136,7 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
             gpus=request.gpus,
             at_a_time=1,
             in_groups=False,  # its one group ends with Ray itself
+            is_sweep=False,
         )
         with ray_session(place.address, wish) as (demand, _), _following(journal):
             train_group(request.run, journal, demand)

@@ -17,11 +17,19 @@ def shared_dir() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_claims(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Sweeps of the tests share the machine among themselves; what else runs on it is not asked."""
+    os.environ["POSESWEEP_CLAIMS"] = str(tmp_path_factory.mktemp("claims"))
+
+
 @pytest.fixture(autouse=True)
 def same_start(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     np.random.seed(0)
     for name in list(os.environ):
-        if name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS") or name.startswith("POSESWEEP_"):
+        if name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS") or (
+            name.startswith("POSESWEEP_") and name != "POSESWEEP_CLAIMS"
+        ):
             monkeypatch.delenv(name)
