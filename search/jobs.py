@@ -17,6 +17,7 @@ from pathlib import Path
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
+from data.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError
 
@@ -40,6 +41,8 @@ def submit(request: SubmitRequest) -> int:
     for name in ("dashboard_sdk", "job.sdk"):
         logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
     client = _client(request.address)
+    if request.is_here:
+        provide(request.data)
     with tempfile.TemporaryDirectory(prefix="posesweep-") as folder:
         _stage(Path(folder), request.space)
         job = _start(client, request, folder)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from data.config import DataConfig
 from spaces.schema import ConfigError
 from spaces.space import find_space
 
@@ -24,11 +25,13 @@ OWN = ("verb", "space", "changes", "address", "tracking_uri", "no_wait", "python
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubmitRequest:
-    """A sweep to run as a job. `words`: its `launch` line, without interpreter; `space`: a file to send along."""
+    """A sweep to run as a job. `words`: its `launch` line, without interpreter; `space`: a file to send along; `data`:
+    as asked for, before paths were made absolute."""
 
     name: str
     words: tuple[str, ...]
     space: Path | None
+    data: DataConfig
     address: str
     is_here: bool
     python: str
@@ -82,6 +85,7 @@ def check_submit(options: argparse.Namespace) -> SubmitRequest:
         name=sweep.name,
         words=("-m", "search", "launch", *launch_words(settled), "--address=auto"),
         space=own_space,
+        data=sweep.plan.base.data,
         address=address,
         is_here=is_here,
         python=options.python or (sys.executable if is_here else "python"),
