@@ -121,7 +121,8 @@ def run(
         at_a_time=sweep.concurrent,
         in_groups=sweep.chosen_executor == "group",
     )
-    with _interrupts() as interrupts, ray_session(place.address, wish) as (demand, concurrent):
+    # Ray takes SIGTERM for itself while it starts, so ours comes after.
+    with ray_session(place.address, wish) as (demand, concurrent), _interrupts() as interrupts:
         journal = open_journal()
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()

@@ -128,17 +128,19 @@ def test_an_unreachable_tracking_server_neither_delays_nor_ends_the_sweep(home):
     assert journal_of(home, "lonely").close_reason == "done"
 
 
-def test_ctrl_c_ends_in_good_order_and_resume_finishes_the_rest(home):
-    line = launch(home, "broken", "--trials", "4", "--epochs", "400", "--scheduler", "none")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "kill"])
+def test_an_interrupt_ends_in_good_order_and_says_how_to_go_on(home, number):
+    name = f"broken-{int(number)}"
+    line = launch(home, name, "--trials", "4", "--epochs", "400", "--scheduler", "none")
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
         for printed in started.stdout:
             if "epoch 3/" in printed:
-                started.send_signal(signal.SIGINT)
+                started.send_signal(number)
                 break
         rest = started.stdout.read()
         assert started.wait(60) == 130
-    assert rest.splitlines()[-1] == "interrupted; go on with: python -m search resume broken"
-    journal = journal_of(home, "broken")
+    assert rest.splitlines()[-1] == "interrupted; go on with: python -m search resume " + name
+    journal = journal_of(home, name)
     assert journal.close_reason == "interrupted"
     assert not any(trial.has_ended for trial in journal.trials.values())
 
