@@ -1,4 +1,4 @@
-"""cluster.yaml passes the launcher's own validation, and its pins are those of requirements.txt."""
+"""The cluster files pass the launcher's own validation, and their pins are those of requirements.txt."""
 
 import shlex
 from pathlib import Path
@@ -11,9 +11,12 @@ ROOT = Path(__file__).parents[1]
 PINS = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
 
 
-@pytest.fixture
-def cluster():
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+FILES = [ROOT / "cluster.yaml", *sorted((ROOT / "deploy").glob("cluster-*.yaml"))]
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.name)
+def cluster(request):
+    return yaml.safe_load(request.param.read_text(encoding="utf-8"))
 
 
 def test_the_launcher_accepts_it(cluster):
@@ -30,9 +33,17 @@ def test_every_pin_is_installed_on_every_node(cluster):
     assert [word for word in words if "==" in word] == PINS
 
 
-def test_it_counts_its_machines(cluster):
+def test_a_local_provider_counts_its_machines():
+    cluster = yaml.safe_load(FILES[0].read_text(encoding="utf-8"))
     count = len(cluster["provider"]["worker_ips"])
     assert cluster["min_workers"] == cluster["max_workers"] == count
+
+
+def test_the_head_is_one_of_the_node_types_and_counts_hold(cluster):
+    # The launcher's own check stops before this one.
+    types = cluster.get("available_node_types", {})
+    assert not types or cluster["head_node_type"] in types
+    assert all(kind.get("max_workers", 0) <= cluster["max_workers"] for kind in types.values())
 
 
 def test_data_and_stores_stay_where_they_are(cluster):
