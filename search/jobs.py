@@ -52,22 +52,25 @@ def submit(request: SubmitRequest) -> int:
     if redacted(request.tracking_uri) != request.tracking_uri:
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on its head instead"
         print(f"the password in the tracking URI can be read in the cluster's dashboard; {remedy}", file=sys.stderr)
+    logs, stop = (_ray_command(verb, request.address, job) for verb in ("logs --follow", "stop"))
     if not request.waits:
-        print(f"its log: {_log_command(request, job)}")
+        print(f"its log: {logs}")
         return OK
     try:
         if not asyncio.run(_follow(client, job)):
-            print(f"the cluster no longer answers; once it does, the job's log: {_log_command(request, job)}")
+            print(f"the cluster no longer answers; once it does, the job's log: {logs}", file=sys.stderr)
             return FAILED
         return _outcome(client, job)
     except KeyboardInterrupt:
-        print(f"job {job} goes on; to stop it: {_log_command(request, job).replace(' logs --follow ', ' stop ')}")
-        print(f"interrupted; go on with: {_log_command(request, job)}")
+        print(f"job {job} goes on without us; to stop it: {stop}")
+        print(f"interrupted; go on with: {logs}")
         return INTERRUPTED
 
 
-def _log_command(request: SubmitRequest, job: str) -> str:
-    return f"ray job logs --follow --address {request.address} {job}"
+def _ray_command(verb: str, address: str, job: str) -> str:
+    # Ray's own commands send the token only when they are told to.
+    mode = "RAY_AUTH_MODE=token " if os.environ.get("RAY_AUTH_MODE") == "token" else ""
+    return f"{mode}{Path(sys.executable).with_name('ray')} job {verb} --address {address} {job}"
 
 
 def _client(address: str) -> JobSubmissionClient:

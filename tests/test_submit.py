@@ -294,7 +294,6 @@ def test_a_wrong_token_is_wrong_input(home, cluster, monkeypatch):
 @pytest.mark.slow
 def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     line = submitted(home, "left", cluster, "--trials", "1", "--epochs", "5000")
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
         for printed in started.stdout:
@@ -303,9 +302,11 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypa
                 break
         *_, stop, last = started.stdout.read().splitlines()
         assert started.wait(60) == 130
-    assert last.startswith("interrupted; go on with: ray job logs --follow --address")
+    ray = f"RAY_AUTH_MODE=token {Path(sys.executable).parent / 'ray'} job"
+    assert last.startswith(f"interrupted; go on with: {ray} logs --follow --address {cluster} raysubmit_")
     # Stopping the job, as told, ends the sweep in good order.
-    words = shlex.split(stop.partition("to stop it: ")[2])
-    done = run([str(Path(sys.executable).parent / "ray"), *words[1:]])
+    told = stop.partition("to stop it: ")[2]
+    assert told.startswith(f"{ray} stop ")
+    done = subprocess.run(told, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert "was stopped" in done.stdout + done.stderr
     assert journal_of(home, "left").close_reason == "interrupted"
