@@ -146,7 +146,7 @@ def test_an_interrupt_ends_in_good_order_and_says_how_to_go_on(home, number):
 
 
 def test_a_time_budget_stops_what_runs_and_says_so(home):
-    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--time-budget", "12s", "--scheduler", "none")
+    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--time-budget", "30s", "--scheduler", "none")
     done = run(line)
     journal = journal_of(home, "brief")
     assert done.returncode == 0, done.stdout + done.stderr
