@@ -14,8 +14,9 @@ import torch
 from data.config import DataConfig
 from data.module import DataModule, read_poses
 from trainables.config import TrainConfig, config_from
-from trainables.engine import Report, SingleEngine
+from trainables.engine import Report
 from trainables.folder import RunFolder
+from trainables.single import SingleEngine
 from trainables.team import Team
 from trainables.train import train_alone
 

@@ -12,9 +12,10 @@ from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from trainables.device import pick_device
-from trainables.engine import Report, SingleEngine
+from trainables.engine import Report
 from trainables.folder import RunFolder
 from trainables.options import TrainRequest
+from trainables.single import SingleEngine
 from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone
 from trainables.verbs import open_data, state_to_resume, weights_to_start

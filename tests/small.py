@@ -8,6 +8,7 @@ from data.geometry import project, to_pixels, world_to_camera
 from data.module import DataModule, split_of
 from data.poseset import PoseSet, Sequence
 from data.skeleton import H36M_17
+from trainables import registry
 from trainables.config import default_config
 
 TINY = {
@@ -51,6 +52,13 @@ def tiny_config(root, **changes):
     """A run that trains in a second; dotted names are written with two underscores."""
     values = TINY | {"data.root": str(root)} | {name.replace("__", "."): value for name, value in changes.items()}
     return default_config("graformer", values, "tests")
+
+
+def tiny_run(name, root, **changes):
+    """The same for any model of the registry."""
+    data = {path: value for path, value in TINY.items() if path.startswith(("data.", "loop."))}
+    wanted = {path.replace("__", "."): value for path, value in changes.items()}
+    return default_config(name, {**data, "data.root": str(root), **registry.get(name).tiny, **wanted}, "tests")
 
 
 def write_tiny(root, **options):

@@ -4,11 +4,10 @@ import math
 
 import pytest
 import torch
-from small import TINY, tiny_module, write_tiny
+from small import tiny_module, tiny_run, write_tiny
 
 from trainables import registry
-from trainables.config import default_config
-from trainables.engine import SingleEngine
+from trainables.single import SingleEngine
 
 pytestmark = [
     pytest.mark.gpu,
@@ -18,13 +17,10 @@ pytestmark = [
 
 @pytest.mark.parametrize("name", registry.names())
 def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
-    data = {key: value for key, value in TINY.items() if key.startswith(("data.", "loop."))}
-    root = write_tiny(tmp_path)
-    tiny = registry.get(name).tiny
-    config = default_config(name, {**data, "data.root": str(root), **tiny, "loop.batch": 480}, "test")
+    config = tiny_run(name, write_tiny(tmp_path), loop__batch=480)
     engine = SingleEngine(device="cuda")
     engine.join(0, config)
     module = tiny_module(config, device="cuda")
     assert math.isfinite(engine.train_epoch(module)[0].mean)
-    assert math.isfinite(engine.evaluate(module)[0]["val/mpjpe_mm"])
+    assert math.isfinite(engine.evaluate(module, [0])[0]["val/mpjpe_mm"])
     assert all(tensor.device.type == "cpu" for tensor in engine.export(0).values())

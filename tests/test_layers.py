@@ -1,14 +1,13 @@
 """Layers that models share: attention, dropout, graph convolutions."""
 
-import copy
-
 import pytest
 import torch
-from torch.func import functional_call, stack_module_state, vmap
+from torch import nn
+from torch.func import vmap
 
 from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
 from trainables.layers.attention import attend
-from trainables.layers.dropout import Dropout, rates_as_buffers
+from trainables.layers.dropout import Dropout, shared_stream, step_keys
 from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 
 
@@ -30,11 +29,11 @@ def test_attention_drops_weights_and_not_values():
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.9])
-@pytest.mark.parametrize("carried", [False, True])
-def test_dropout_drops_its_share_and_keeps_the_mean(rate, carried):
-    dropout, size = Dropout(rate), 400_003
-    if carried:
-        dropout.carry_rate()
+@pytest.mark.parametrize("is_lane", [False, True])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate, is_lane):
+    dropout, size = Dropout(0.5 if is_lane else rate), 400_003
+    if is_lane:
+        shared_stream(dropout).begin(torch.tensor(1), torch.tensor([rate]))
     out = dropout(torch.ones(size))
     kept = out != 0
     # Five standard errors of a share.
@@ -42,20 +41,63 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate, carried):
     torch.testing.assert_close(out[kept], torch.full_like(out[kept], 1 / (1 - rate)))
 
 
-def test_dropout_decides_on_every_element_alone():
-    # Four decisions come out of one random number: no two of its parts may agree more often than chance has it.
-    kept = Dropout(0.5)(torch.ones(100_000, 4)).bool().double()
+def kept_of(*keys, count=4, size=100_000):
+    """Decisions [size, decisions] of `count` elements a row, under each key in turn."""
+    dropout, found = Dropout(0.5), []
+    for key in keys:
+        shared_stream(dropout).begin(key)
+        found.append(dropout(torch.ones(size, count)).bool().double())
+    return torch.cat(found, 1)
+
+
+def assert_unrelated(kept):
+    """No two columns agree more often than chance has it."""
     correlation = torch.corrcoef(kept.T)
-    assert (correlation - torch.eye(4)).abs().max() < 5 / 100_000**0.5  # five standard errors
+    assert (correlation - torch.eye(kept.shape[1])).abs().max() < 5 / len(kept) ** 0.5  # five standard errors
+
+
+def test_dropout_decides_on_every_element_alone():
+    # Four decisions come out of one random number: neither its parts nor its neighbours may be alike.
+    kept = kept_of(step_keys(0, 0, 1, 1)[0], count=16)
+    assert_unrelated(kept)
+    assert_unrelated(torch.cat((kept[1:], kept[:-1]), 1)[:, [0, 3, 12, 15, 16, 19, 28, 31]])
+
+
+def test_dropout_decides_anew_with_every_step_seed_rank_and_call():
+    keys = [step_keys(0, 0, 1, 2)[0], step_keys(0, 0, 1, 2)[1], step_keys(1, 0, 1, 1)[0], step_keys(0, 1, 1, 1)[0]]
+    assert_unrelated(kept_of(*keys))
+    dropout, x = Dropout(0.5), torch.ones(100_000)
+    shared_stream(dropout).begin(keys[0])
+    assert_unrelated(torch.stack([dropout(x).bool().double() for _ in range(4)], 1))
+
+
+def test_keys_of_a_run_follow_from_the_number_of_the_step():
+    whole = step_keys(5, 0, 1, 1000)
+    assert torch.equal(step_keys(5, 0, 401, 600), whole[400:])
+    assert len(set(whole.tolist())) == 1000
+    assert len({int(step_keys(seed, 0, 1, 1)) for seed in (0, 1, 2, 2**31, 2**62)}) == 5
 
 
 def test_dropout_is_silent_in_evaluation_and_at_rate_zero():
     x = normal(3, 5)
     assert Dropout(0.5).eval()(x) is x
     assert Dropout(0.0)(x) is x
-    carried = Dropout(0.0)
-    carried.carry_rate()
-    assert torch.equal(carried(x), x)
+    lane = Dropout(0.5)
+    stream = shared_stream(lane)
+    stream.begin(torch.tensor(1), torch.zeros(1, dtype=torch.float64))
+    assert torch.equal(lane(x), x)
+    stream.off = frozenset({0})
+    assert lane(x) is x
+
+
+def test_a_silent_dropout_leaves_the_masks_of_the_others_as_they_are():
+    masks = []
+    for rate in (0.0, 0.3):
+        network = nn.Sequential(Dropout(rate), Dropout(0.5))
+        shared_stream(network).begin(torch.tensor(1))
+        masks.append(network[1](network[0](torch.ones(1000))) != 0)
+    assert not (masks[1] & ~masks[0]).any()
+    assert (masks[0] & ~masks[1]).float().mean() == pytest.approx(0.15, abs=0.06)  # five standard errors
 
 
 def test_dropout_repeats_with_its_seed_and_passes_its_mask_to_the_gradient():
@@ -69,19 +111,21 @@ def test_dropout_repeats_with_its_seed_and_passes_its_mask_to_the_gradient():
     torch.testing.assert_close(x.grad, (outs[0] / x).detach())
 
 
-def test_stacked_dropouts_keep_their_own_rates():
-    lanes = [Dropout(rate) for rate in (0.0, 0.2, 0.7)]
-    for lane in lanes:
-        rates_as_buffers(lane)
-    _, buffers = stack_module_state(lanes)
-    assert buffers["lane_rate"].tolist() == pytest.approx([0.0, 0.2, 0.7])
-    base = copy.deepcopy(lanes[0])
-    out = vmap(lambda state, x: functional_call(base, state, (x,)), randomness="different")(
-        buffers, torch.ones(3, 40_000)
-    )
-    share = (out == 0).double().mean(1)
-    assert share[0] == 0
-    assert share[1:].tolist() == pytest.approx([0.2, 0.7], abs=0.012)  # five standard errors
+def test_stacked_dropouts_have_their_own_keys_and_rates_and_the_masks_of_each_alone():
+    dropout, x = Dropout(0.5), torch.ones(4000)
+    stream = shared_stream(dropout)
+    keys, rates = step_keys(0, 0, 1, 3), torch.tensor([[0.0], [0.2], [0.7]], dtype=torch.float64)
+
+    def masked(key, rate):
+        stream.begin(key, rate)
+        return dropout(x)
+
+    together = vmap(masked)(keys, rates)
+    for lane, key, rate in zip(together, keys, rates.flatten().tolist(), strict=True):
+        one = Dropout(rate)
+        shared_stream(one).begin(key)
+        torch.testing.assert_close(lane, one(x).to(lane.dtype), rtol=1e-6, atol=0)  # float32
+    assert len({tuple(lane.tolist()) for lane in together}) == 3
 
 
 def test_adjacency_of_a_chain_of_three():

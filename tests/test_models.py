@@ -1,13 +1,11 @@
 """The contract that every model keeps, and what is particular to GraFormer."""
 
-import copy
 import dataclasses
 import subprocess
 import sys
 
 import pytest
 import torch
-from torch.func import functional_call, stack_module_state, vmap
 
 from data.batch import Batch, Sizes
 from data.skeleton import H36M_16, H36M_17
@@ -15,12 +13,11 @@ from spaces.schema import ConfigError, dump
 from spaces.yaml_text import parse_yaml
 from trainables import registry
 from trainables.config import config_from, default_config, knobs_of
-from trainables.layers.dropout import Dropout, rates_as_buffers
+from trainables.layers.dropout import dropouts, shared_stream
 from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import LayerNorm, build
 
 every_model = pytest.mark.parametrize("name", registry.names())
-fusable_model = pytest.mark.parametrize("name", [name for name in registry.names() if not registry.get(name).unfusable])
 
 
 def tiny_run(name, dropout=True):
@@ -174,65 +171,18 @@ def test_published_names_become_ours_with_or_without_data_parallel(name):
         assert rename(f"module.{key}") == rename(key) == key
 
 
-def lanes_of(name, count, dropout):
-    networks = [tiny_network(name, seed, dropout)[0] for seed in range(count)]
-    sizes = tiny_run(name).data.sizes
-    return networks, [random_batch(sizes, seed=seed) for seed in range(count)]
-
-
-def fused_losses(name, networks, batches, run):
-    """Losses [K] of networks on their own batches in one stacked pass, and the stacked parameters."""
-    model = registry.get(name)
-    parameters, buffers = stack_module_state(networks)
-    skeleton = copy.deepcopy(networks[0]).to("meta")
-    stacked = {key: torch.stack([tensors_of(batch)[key] for batch in batches]) for key in tensors_of(batches[0])}
-
-    def lane_loss(parameters, buffers, fields):
-        batch = Batch(size=batches[0].size, **fields)
-        prediction = functional_call(skeleton, (parameters, buffers), (batch,))
-        return sum(model.terms(prediction, batch, run.objective).values())
-
-    return vmap(lane_loss, randomness="different")(parameters, buffers, stacked), parameters
-
-
-@fusable_model
-@pytest.mark.parametrize("training", [False, True])
-def test_stacked_lanes_equal_the_networks_one_by_one(name, training):
-    model, run = registry.get(name), tiny_run(name, dropout=False)
-    networks, batches = lanes_of(name, 3, dropout=False)
-    for network in networks:
-        network.train(training)
-    losses, parameters = fused_losses(name, networks, batches, run)
-    losses.sum().backward()
-    for lane, (network, batch) in enumerate(zip(networks, batches, strict=True)):
-        loss = loss_of(model, network, batch, run)
-        loss.backward()
-        # Same sums in another order: float32 rounding, grown by the depth of the network.
-        torch.testing.assert_close(losses[lane], loss, rtol=1e-5, atol=0)
-        for path, parameter in network.named_parameters():
-            torch.testing.assert_close(parameters[path].grad[lane], parameter.grad, rtol=1e-3, atol=1e-5)
-
-
-@fusable_model
-def test_stacked_lanes_draw_their_own_dropout(name):
-    run = tiny_run(name)
-    (network, *_), (batch, *_) = lanes_of(name, 1, dropout=True)
-    assert any(isinstance(module, Dropout) and module.rate > 0 for module in network.modules())
-    losses, _ = fused_losses(name, [network.train()] * 2, [batch] * 2, run)
-    assert losses[0] != losses[1]
-
-
-@fusable_model
-def test_stacked_lanes_may_have_their_own_rates(name):
-    run = tiny_run(name)
-    (still, *_), (batch, *_) = lanes_of(name, 1, dropout=False)
-    restless = tiny_network(name)[0]
-    for network in (still, restless):
-        rates_as_buffers(network.train())
-    losses, _ = fused_losses(name, [still, restless, restless], [batch] * 3, run)
-    alone = loss_of(registry.get(name), still, batch, run)
-    torch.testing.assert_close(losses[0], alone, rtol=1e-5, atol=0)
-    assert len(set(losses.tolist())) == 3
+@every_model
+def test_all_randomness_of_a_network_comes_from_its_stream(name):
+    """Whatever drew from torch's generator would differ between a lane and its solo run, and be lost by a resume."""
+    network, run = tiny_network(name)
+    stream, batch = shared_stream(network.train()), random_batch(run.data.sizes)
+    before, poses = torch.get_rng_state(), []
+    for key in (1, 1, 2):
+        stream.begin(torch.tensor(key))
+        poses.append(network(batch).pose3d)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(poses[0], poses[1])
+    assert not dropouts(network) or not torch.equal(poses[0], poses[2])
 
 
 def test_graformer_has_the_published_number_of_parameters():

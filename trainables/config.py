@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.config import DataConfig
-from spaces.schema import ConfigError, Knob, knob, knobs, load, override
+from spaces.schema import ConfigError, Knob, flatten, knob, knobs, load, override
 from spaces.yaml_text import read_yaml
 
 from . import registry
@@ -22,6 +22,8 @@ class OptimConfig:
     lr_decay: float = knob(0.9, above=0, most=1, lane=True, help="factor on the rate at every stair; 1: constant rate")
     lr_decay_steps: int = knob(50_000, least=1, lane=True, unit="steps", help="optimiser steps from stair to stair")
     weight_decay: float = knob(0.0, least=0, lane=True, help="decoupled decay, multiplied by the rate")
+    beta1: float = knob(0.9, least=0, below=1, lane=True, help="memory of the mean gradient")
+    beta2: float = knob(0.999, least=0, below=1, lane=True, help="memory of the mean squared gradient")
     clip: float = knob(1.0, least=0, lane=True, help="limit of the global gradient norm; 0: no clipping")
 
 
@@ -29,15 +31,19 @@ class OptimConfig:
 class LoopConfig:
     """How long, in what batches, from which seed, and what is kept."""
 
-    epochs: int = knob(10, least=1, help="passes over the training split")
+    epochs: int = knob(10, least=1, lane=True, help="passes over the training split")
     batch: int = knob(64, least=1, help="samples in one optimiser step, over all workers")
-    seed: int = knob(0, least=0, help="seed of initialisation, sample order and dropout")
+    precision: str = knob(
+        "float32", choices=("float32", "bfloat16"), help="type of the matrix products in training; scores keep float32"
+    )
+    seed: int = knob(0, least=0, lane=True, help="seed of initialisation, sample order and dropout")
     select: str = knob(
         "val/mpjpe_mm",
         choices=("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+        lane=True,
         help="metric whose lowest epoch is the best one",
     )
-    snapshot_epochs: int = knob(5, least=0, unit="epochs", help="a kept checkpoint every so often; 0: none")
+    snapshot_epochs: int = knob(5, least=0, lane=True, unit="epochs", help="a kept checkpoint every so often; 0: none")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +71,17 @@ def sections_of(model: str) -> dict[str, type]:
 def knobs_of(model: str) -> dict[str, Knob]:
     """Every knob of a model's runs by dotted path."""
     return knobs(TrainConfig, sections_of(model))
+
+
+def lane_knobs(model: str) -> tuple[str, ...]:
+    """The knobs, by dotted path, in which the lanes of one array may differ."""
+    return tuple(path for path, one in knobs_of(model).items() if one.lane)
+
+
+def array_knobs(config: TrainConfig) -> dict[str, object]:
+    """The knobs that all lanes of one array share, by dotted path: the shape of the work."""
+    free = lane_knobs(config.model)
+    return {path: value for path, value in flatten(config).items() if path not in free}
 
 
 def config_from(tree: object, where: str) -> TrainConfig:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from data.batch import Batch
 from data.geometry import mirror_points
 from data.module import DataModule, mirror_batch
 
@@ -14,42 +16,48 @@ from .entry import Model
 from .metrics import Sums, score_sequences
 from .team import Team
 
+Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
+
 BATCH = 1024  # samples per forward pass; a speed choice, the poses do not depend on it
 
 
 @torch.no_grad()
 def predict(
-    network: nn.Module, model: Model, data: DataModule, part: str, low: int, high: int, *, flip: bool = False
+    poses: Poses, reads: Sequence[str], data: DataModule, part: str, low: int, high: int, *, flip: bool = False
 ) -> Tensor:
-    """Scored poses [N, J, 3] metres of the stored frames [low, high) of a split. `flip` averages each with the
-    mirrored prediction of the mirrored input (test-time augmentation)."""
-    was_training = network.training
-    network.eval()
+    """Scored poses [..., N, J, 3] metres of the stored frames [low, high) of a split; `poses` may answer for several
+    networks at once. `flip` averages each with the mirrored prediction of the mirrored input (test-time augmentation).
+    """
     skeleton = data.sizes.skeleton
-    poses = []
+    found = []
     for index in data.order(part, 0, 0)[low:high].split(BATCH):
-        batch = data.gather(part, index, [name for name in model.reads if name != "pose3d"])
-        pose = model.poses(network(batch))
+        batch = data.gather(part, index, [name for name in reads if name != "pose3d"])
+        pose = poses(batch)
         if flip:
-            mirrored = model.poses(network(mirror_batch(batch, skeleton)))
+            mirrored = poses(mirror_batch(batch, skeleton))
             pose = (pose + mirror_points(mirrored, skeleton.mirror)) / 2
-        poses.append(pose.flatten(0, 1))
-    network.train(was_training)
-    return torch.cat(poses)
+        found.append(pose.flatten(-4, -3))
+    return torch.cat(found, -3)
+
+
+def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int, high: int) -> Sums:
+    """Sums of every metric by action over the stored frames [low, high) of a split, from poses [N, J, 3] metres of
+    [first, high): a frame before the first one only begins a step."""
+    true, track, action, frames = (values[first:high] for values in data.truth(part))
+    return score_sequences(poses, true, track, action, frames, len(data.actions), lead=low - first)
 
 
 def score(
     network: nn.Module, model: Model, data: DataModule, part: str, team: Team | None = None, *, flip: bool = False
 ) -> Sums:
     """Sums of every metric over a split, by action. The ranks of a team share the frames and answer alike."""
-    true, track, action, frames = data.truth(part)
     low, high = data.span(part)
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
-    poses = predict(network, model, data, part, first, high, flip=flip)
-    held = slice(first, high)
-    sums = score_sequences(
-        poses, true[held], track[held], action[held], frames[held], len(data.actions), lead=low - first
-    )
+    was_training = network.training
+    network.eval()
+    poses = predict(lambda batch: model.poses(network(batch)), model.reads, data, part, first, high, flip=flip)
+    network.train(was_training)
+    sums = score_poses(poses, data, part, first, low, high)
     return sums if team is None else sums.over(team)
 
 

@@ -20,10 +20,6 @@ class Team:
         """The sum over all ranks."""
         return tensor
 
-    def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Every rank's tensor, of equal shape, by rank."""
-        return [tensor]
-
 
 class DistributedTeam(Team):
     """All ranks of the process group that is initialised; `device` is where its backend takes tensors."""
@@ -42,10 +38,3 @@ class DistributedTeam(Team):
         total = tensor.to(self._device, copy=True)
         distributed.all_reduce(total)
         return total.to(tensor.device)
-
-    def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Every rank's tensor, of equal shape, by rank."""
-        own = tensor.to(self._device)
-        found = [torch.empty_like(own) for _ in range(self.world)]
-        distributed.all_gather(found, own)
-        return [part.to(tensor.device) for part in found]

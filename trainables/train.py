@@ -9,8 +9,9 @@ from torch import Tensor
 from data.module import DataModule
 
 from .config import TrainConfig
-from .engine import Engine, Losses, Report, SingleEngine, State, Verdict
+from .engine import Engine, Report, State, Verdict
 from .folder import RunFolder
+from .single import SingleEngine
 
 Offer = Callable[[Report], None]
 Collect = Callable[[], Iterable[Verdict]]
@@ -21,16 +22,11 @@ def fit(engine: Engine, data: DataModule, offer: Offer, collect: Collect) -> Non
     that have arrived, each naming its lane and the epoch it judges."""
     while engine.lanes:
         losses = engine.train_epoch(data)
-        metrics = engine.evaluate(data) if any(_is_sound(loss) for loss in losses.values()) else {}
+        metrics = engine.evaluate(data, [lane for lane, loss in losses.items() if not loss.diverged])
         for lane in tuple(engine.lanes):
-            engine_report = engine.report(lane, losses[lane], metrics.get(lane, {}) if _is_sound(losses[lane]) else {})
-            offer(engine_report)
+            offer(engine.report(lane, losses[lane], metrics.get(lane, {})))
         for verdict in collect():
             engine.apply(verdict)
-
-
-def _is_sound(losses: Losses) -> bool:
-    return not losses.diverged
 
 
 class Judge:
@@ -61,18 +57,14 @@ def train_alone(
 ) -> None:
     """One run in this process, or this rank's part of it, kept in `folder` by rank 0; `tell` hears every epoch after it
     is on disk. `weights` start a fresh run instead of its seed's."""
-    engine.join(0, config, state)
-    if weights is not None:
-        engine.start_from(weights)
+    engine.join(0, config, state, weights)
     if state is not None and state["epoch"] >= config.loop.epochs:
         return
     judge = Judge()
 
     def offer(report: Report) -> None:
-        if not report.losses.diverged:
-            now = engine.state(report.lane)
-            if engine.team.rank == 0:
-                folder.record(report, now)
+        if engine.team.rank == 0 and not report.losses.diverged:
+            folder.record(report, engine.state(report.lane))
         tell(report)
         judge.hear(report)
 

@@ -20,10 +20,11 @@ from . import registry
 from .checkpoint import check_kinship, load_into, load_state, load_weights
 from .config import TrainConfig
 from .device import pick_device
-from .engine import Report, SingleEngine, State
+from .engine import Report, State
 from .evaluation import score, table
 from .folder import STATE, RunFolder
 from .options import EvaluateRequest, TrainRequest
+from .single import SingleEngine
 from .train import train_alone
 
 

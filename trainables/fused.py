@@ -1,0 +1,295 @@
+"""Many lanes of one shape on one device, trained as one stacked step; lanes join and leave between two epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from data.batch import Batch
+from data.module import DataModule
+from spaces.schema import ConfigError
+
+from . import registry
+from .capture import Captured
+from .config import TrainConfig, array_knobs, lane_knobs
+from .engine import MOMENTS, Lane, Losses, Report, State, Verdict, autocast, build_network, summed
+from .evaluation import Poses, predict, score_poses
+from .layers.dropout import dropouts, shared_stream, step_keys
+from .optim import StepSettings, settings_table, step_rows
+from .rows import Rows
+
+
+class FusedEngine:
+    """An engine of at most `capacity` lanes whose configs differ in lane knobs only.
+
+    A lane is a row of every tensor. Its losses, masks and order are those of its solo run, up to rounding, whoever is
+    beside it. On a GPU the step is recorded once for all rows, taken or not; on CPU rows behind the last lane rest.
+    """
+
+    def __init__(
+        self, capacity: int, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        assert capacity >= 1, capacity
+        self.capacity = capacity
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self._rows: list[Lane | None] = [None] * capacity
+        self._array: _Array | None = None
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The lanes that train, by row."""
+        return tuple(books.number for books in self._rows if books is not None)
+
+    @property
+    def room(self) -> int:
+        """Places that are free."""
+        return self.capacity - len(self.lanes)
+
+    def join(
+        self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Puts a lane into a free row: from its seed, from `weights`, or where `state` of any engine left it.
+
+        ConfigError when it does not go with the lanes that are here; an empty array takes any shape."""
+        assert self.room, f"no place for lane {lane} beside {self.lanes}"
+        assert lane not in self.lanes, f"lane {lane} is here already"
+        books, model = Lane(lane, config), registry.get(config.model)
+        if model.unfusable:
+            raise ConfigError(f"lane {lane}", [f"{model.name} cannot be a lane of an array: {model.unfusable}"])
+        if state is not None:
+            books.restore(state)
+        if self._array is None or not self._array.takes(config):
+            self._check_kinship(lane, config)
+            self._array = _Array(config, self.capacity, self.device, self.dtype)
+        row = self._rows.index(None)
+        self._array.write(row, config, state, weights)
+        self._rows[row] = books
+
+    def _check_kinship(self, lane: int, config: TrainConfig) -> None:
+        other = next((books.config for books in self._rows if books is not None), None)
+        if other is None:
+            return
+        ours, theirs = array_knobs(config), array_knobs(other)
+        differing = [path for path in ours | theirs if ours.get(path) != theirs.get(path)]
+        raise ConfigError(
+            f"lane {lane}",
+            [
+                f"{path} = {ours.get(path)} beside lanes with {theirs.get(path)}; such lanes need an array of their own"
+                for path in differing
+            ],
+        )
+
+    def train_epoch(self, data: DataModule) -> dict[int, Losses]:
+        """One pass over the training split, for every lane in its own order."""
+        array, lanes = self._trained(), [books for books in self._rows if books is not None]
+        loop = lanes[0].config.loop
+        steps = data.num_batches("train", loop.batch)
+        first = {books.number: books.begin_epoch(steps) for books in lanes}
+        height = self._height()
+        # Rows without a lane repeat another's work; nobody reads it.
+        acting = [self._rows[row] or lanes[0] for row in range(height)]
+        orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed) for at in acting])
+        keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in acting], 1)
+        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps) for at in acting], 2)
+        keys, settings = keys.to(self.device), settings.permute(1, 0, 2).to(self.device, self.dtype)
+        total = torch.empty(steps, height, device=self.device, dtype=torch.float64)
+        counts = torch.empty(steps, dtype=torch.float64)
+        for i, index in enumerate(orders.split(loop.batch, 1)):
+            counts[i] = index.shape[1]
+            total[i] = array.step(data, index, keys[i], settings[i]) * index.shape[1]
+        columns = total.cpu().unbind(1)
+        return {
+            books.number: books.losses(columns[row], counts)
+            for row, books in enumerate(self._rows)
+            if books is not None
+        }
+
+    def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
+        """`val/...` metrics of the lanes: frame means."""
+        if not lanes:
+            return {}
+        array = self._trained()
+        low, high = data.span("val")
+        poses = predict(array.poses(self._height()), array.model.reads, data, "val", low, high)
+        found = {}
+        for lane in lanes:
+            sums = score_poses(poses[self._row(lane)], data, "val", low, low, high)
+            found[lane] = {f"val/{name}": value for name, value in sums.frame_mean().items()}
+        return found
+
+    def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
+        """Books the epoch in the lane's history and best score, and says so."""
+        return self._books(lane).report(losses, metrics, self)
+
+    def apply(self, verdict: Verdict) -> None:
+        """Stops the lane if the verdict says so."""
+        if verdict.stop and verdict.lane in self.lanes:
+            self.leave(verdict.lane)
+
+    def state(self, lane: int) -> State:
+        """Everything that `join` of any engine needs to go on: plain types and tensors only."""
+        array, row = self._trained(), self._row(lane)
+        moments = {kind: array.rows.read(matrix, row) for kind, matrix in array.moments.items()}
+        return self._books(lane).state(array.network_state(row), moments)
+
+    def export(self, lane: int) -> dict[str, Tensor]:
+        """A plain state dict that any bare module of this model loads."""
+        return {name: value.cpu() for name, value in self._trained().network_state(self._row(lane)).items()}
+
+    def leave(self, lane: int) -> State:
+        """Takes the lane out, with all it carries; its row is free for the next one."""
+        state, row = self.state(lane), self._row(lane)
+        self._rows[row] = None
+        self._trained().clear(row)
+        return state
+
+    def _height(self) -> int:
+        """Rows that take part in a step."""
+        taken = [row for row, books in enumerate(self._rows) if books is not None]
+        return self.capacity if self.device.type == "cuda" else taken[-1] + 1
+
+    def _row(self, lane: int) -> int:
+        return next(row for row, books in enumerate(self._rows) if books is not None and books.number == lane)
+
+    def _books(self, lane: int) -> Lane:
+        books = self._rows[self._row(lane)]
+        assert books is not None
+        return books
+
+    def _trained(self) -> _Array:
+        assert self._array is not None, "no lane has joined"
+        return self._array
+
+
+class _Array:
+    """The tensors of K lanes of one shape, and the step that trains them."""
+
+    def __init__(self, config: TrainConfig, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.model = registry.get(config.model)
+        self.knobs = array_knobs(config)
+        self.precision = config.loop.precision
+        self.device = device
+        # Its own parameters are never used: every call puts rows in their place.
+        self.network = build_network(self.model, config).to(device, dtype)
+        self.stream = shared_stream(self.network)
+        self.rows = Rows(self.network, capacity, device, dtype)
+        self.moments = {kind: self.rows.like() for kind in MOMENTS}
+        self.grads = self.rows.like()
+        persistent = self.network.state_dict().keys()
+        # What a state dict does not hold follows from the config's shape (graphs, positions): all lanes share it.
+        self.buffers = {
+            name: buffer.expand(capacity, *buffer.shape).clone()
+            for name, buffer in self.network.named_buffers()
+            if name in persistent
+        }
+        self.rates = torch.zeros(capacity, len(dropouts(self.network)), device=device, dtype=dtype)
+        self.objective = config.objective
+        prefix = "objective."
+        weights = [path.removeprefix(prefix) for path in lane_knobs(config.model) if path.startswith(prefix)]
+        self.weights = {name: torch.zeros(capacity, device=device, dtype=dtype) for name in weights}
+        self._leaves: dict[int, dict[str, Tensor]] = {}
+        self._steps: dict[torch.Size, Captured] = {}
+        self._data: DataModule | None = None
+
+    def takes(self, config: TrainConfig) -> bool:
+        """Whether a lane of this config is of the array's shape."""
+        return array_knobs(config) == self.knobs
+
+    def write(self, row: int, config: TrainConfig, state: State | None, weights: Mapping[str, Tensor] | None) -> None:
+        """Fills a row of every tensor."""
+        network = build_network(self.model, config)
+        weights = state["network"] if state is not None else weights
+        if weights is not None:
+            network.to(self.rows.values.dtype).load_state_dict(weights)
+        self.rows.write(self.rows.values, row, dict(network.named_parameters()))
+        for kind, matrix in self.moments.items():
+            self.rows.write(matrix, row, {} if state is None else state["moments"][kind])
+        found = dict(network.named_buffers())
+        for name, stacked in self.buffers.items():
+            stacked[row].copy_(found[name])
+        self.rates[row] = torch.tensor([dropout.rate for dropout in dropouts(network)], dtype=torch.float64)
+        for name, stacked in self.weights.items():
+            stacked[row] = getattr(config.objective, name)
+        self._note_silence()
+
+    def clear(self, row: int) -> None:
+        """Frees a row; what it holds is written over by the next lane."""
+        self.rates[row] = 0
+        self._note_silence()
+
+    def network_state(self, row: int) -> dict[str, Tensor]:
+        """A copy of one lane's state dict."""
+        tensors = self.rows.read(self.rows.values, row)
+        tensors |= {name: stacked[row].clone() for name, stacked in self.buffers.items()}
+        return {name: tensors[name] for name in self.network.state_dict()}
+
+    def _note_silence(self) -> None:
+        # A recorded step cannot leave out a dropout that the next lane may need.
+        silent = () if self.device.type == "cuda" else (self.rates == 0).all(0).nonzero().flatten().tolist()
+        self.stream.off = frozenset(silent)
+
+    def step(self, data: DataModule, index: Tensor, key: Tensor, settings: Tensor) -> Tensor:
+        """Losses [n] of a step of the first n rows: index [n, B], key [n], settings [fields, n]."""
+        if data is not self._data:  # a recorded step reads the arrays it was recorded with
+            self._data, self._steps = data, {}
+        if index.shape not in self._steps:
+            recorder = self.device if self.device.type == "cuda" else None
+            self._steps[index.shape] = Captured(self._take_step, recorder)
+        return self._steps[index.shape](index, key, settings)
+
+    def _take_step(self, index: Tensor, key: Tensor, settings: Tensor) -> Tensor:
+        assert self._data is not None, "no epoch has begun"
+        count, size = index.shape
+        batch = self._data.gather("train", index.flatten(), self.model.reads)
+        named = [(field.name, getattr(batch, field.name)) for field in dataclasses.fields(batch)]
+        fields = {name: x.view(count, size, *x.shape[1:]) for name, x in named if isinstance(x, Tensor)}
+        self.network.train()
+        parameters, buffers = self._of_rows(count)
+        weights = {name: stacked[:count] for name, stacked in self.weights.items()}
+
+        def lane_loss(tensors: Any, fields: Any, key: Tensor, rates: Tensor, weights: dict[str, Tensor]) -> Tensor:
+            self.stream.begin(key, rates)
+            objective = dataclasses.replace(self.objective, **weights) if weights else self.objective
+            batch = Batch(size=size, **fields)
+            with autocast(self.device, self.precision):
+                prediction = functional_call(self.network, tensors, (batch,))
+                return summed(self.model.terms(prediction, batch, objective))
+
+        losses = vmap(lane_loss)((parameters, buffers), fields, key, self.rates[:count], weights)
+        grads = torch.autograd.grad(losses.sum(), list(parameters.values()), allow_unused=True)
+        self._update(grads, count, settings)
+        return losses.detach()
+
+    def _update(self, grads: Sequence[Tensor | None], count: int, settings: Tensor) -> None:
+        self.rows.collect(self.grads, grads, count)
+        # A parameter that takes no part in the loss does not decay either.
+        views = self.rows.views(self.rows.values, count).values()
+        idle = [(view, view.clone()) for view, grad in zip(views, grads, strict=True) if grad is None]
+        exp_avg, exp_avg_sq = (self.moments[kind][:count] for kind in MOMENTS)
+        now = StepSettings(*settings.unsqueeze(-1))
+        step_rows(self.rows.values[:count], self.grads[:count], exp_avg, exp_avg_sq, now)
+        for view, before in idle:
+            view.copy_(before)
+
+    def _of_rows(self, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters and buffers of the first rows; the parameters are leaves that want gradients."""
+        if count not in self._leaves:
+            views = self.rows.views(self.rows.values, count)
+            self._leaves[count] = {name: view.detach().requires_grad_() for name, view in views.items()}
+        return self._leaves[count], {name: stacked[:count] for name, stacked in self.buffers.items()}
+
+    def poses(self, count: int) -> Poses:
+        """Batch -> scored poses [count, B, F, J, 3] of the first rows; all see the same batch."""
+        tensors = self._of_rows(count)
+        self.network.eval()
+
+        def lane_poses(tensors: Any, batch: Batch) -> Tensor:
+            return self.model.poses(functional_call(self.network, tensors, (batch,)))
+
+        return lambda batch: vmap(lambda own: lane_poses(own, batch))(tensors)

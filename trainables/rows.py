@@ -1,0 +1,55 @@
+"""The tensors of K networks of one shape: parameters as the rows of one matrix, other tensors stacked by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+ALIGN = 64  # numbers; every tensor begins at a multiple of so many, where the fast matrix kernels want it
+
+
+class Rows:
+    """A matrix [K, P] whose row k holds all parameters of network k. Nothing is ever reallocated."""
+
+    def __init__(self, network: nn.Module, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
+        ends, self._begin = 0, {}
+        for name, shape in self.shapes.items():
+            self._begin[name] = ends
+            ends += -(-shape.numel() // ALIGN) * ALIGN
+        self.values = torch.zeros(capacity, ends, device=device, dtype=dtype)
+
+    def like(self) -> Tensor:
+        """A matrix of zeros of the same kind, for what goes with the parameters."""
+        return torch.zeros_like(self.values)
+
+    def views(self, matrix: Tensor, count: int) -> dict[str, Tensor]:
+        """The parts of the first `count` rows of `matrix` by name, [count, *shape], sharing its memory."""
+        parts = {}
+        for name, shape in self.shapes.items():
+            low = self._begin[name]
+            parts[name] = matrix[:count, low : low + shape.numel()].view(count, *shape)
+        return parts
+
+    def read(self, matrix: Tensor, row: int) -> dict[str, Tensor]:
+        """Copies of the parts of one row, by name."""
+        return {name: part[row].clone() for name, part in self.views(matrix, len(matrix)).items()}
+
+    def write(self, matrix: Tensor, row: int, tensors: Mapping[str, Tensor]) -> None:
+        """Puts tensors into the parts of one row; parts without one become 0."""
+        matrix[row].zero_()
+        for name, part in self.views(matrix, len(matrix)).items():
+            if name in tensors:
+                part[row].copy_(tensors[name])
+
+    def collect(self, matrix: Tensor, parts: Sequence[Tensor | None], count: int) -> None:
+        """Fills the first `count` rows of `matrix` with parts [count, *shape] in the order of the names; None is 0."""
+        pieces = []
+        for part, shape in zip(parts, self.shapes.values(), strict=True):
+            size = shape.numel()
+            pieces.append(matrix.new_zeros(count, size) if part is None else part.reshape(count, size))
+            if rest := -size % ALIGN:
+                pieces.append(matrix.new_zeros(count, rest))
+        torch.cat(pieces, 1, out=matrix[:count])

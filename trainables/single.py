@@ -1,0 +1,170 @@
+"""One lane on one device: an ordinary module and a torch optimiser, trained alone or by a team of ranks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from data.module import DataModule
+
+from . import registry
+from .capture import Captured
+from .config import TrainConfig
+from .engine import MOMENTS, Lane, Losses, Moments, Report, State, Verdict, autocast, build_network, summed
+from .entry import Model
+from .evaluation import score
+from .layers.dropout import Stream, shared_stream, step_keys
+from .optim import learning_rates, make_optimizer, take_step
+from .team import Team
+
+
+@dataclass(slots=True)
+class _Place:
+    """The lane and its tensors. `network` is wrapped where a team trains it, `bare` is not."""
+
+    books: Lane
+    model: Model
+    bare: nn.Module
+    network: nn.Module
+    parameters: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    stream: Stream
+
+
+class SingleEngine:
+    """An engine of one lane. On a GPU, without a team, its steps are recorded unless `is_captured` is False."""
+
+    def __init__(
+        self,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        team: Team | None = None,
+        is_captured: bool = True,
+    ) -> None:
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.team = team or Team()
+        self._recorder = self.device if is_captured and self.device.type == "cuda" and self.team.world == 1 else None
+        self._place: _Place | None = None
+        self._steps: dict[tuple[int, float], Captured] = {}
+        self._data: DataModule | None = None
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The one lane's number while it trains, nothing before and after."""
+        return () if self._place is None else (self._place.books.number,)
+
+    def join(
+        self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Starts a lane from its seed, from `weights` with a fresh optimiser and schedule, or where `state` (of `state`
+        or `leave`, of any engine) left it, bit for bit."""
+        assert self._place is None, f"lane {lane} finds lane {self.lanes} in the only place"
+        books, model = Lane(lane, config), registry.get(config.model)
+        if state is not None:
+            books.restore(state)
+            weights = state["network"]
+        bare = build_network(model, config).to(self.device, self.dtype)
+        if weights is not None:
+            bare.load_state_dict(weights)
+        optimizer = make_optimizer(bare.parameters(), config.optim, self.device)
+        if state is not None:
+            _put_moments(bare, optimizer, state)
+        stream = shared_stream(bare)
+        self._place = _Place(books, model, bare, self.team.wrap(bare), list(bare.parameters()), optimizer, stream)
+
+    def train_epoch(self, data: DataModule) -> dict[int, Losses]:
+        """One pass over the training split."""
+        place = self._only()
+        if data is not self._data:  # a recorded step reads the arrays it was recorded with
+            self._data, self._steps = data, {}
+        books, loop = place.books, place.books.config.loop
+        steps = data.num_batches("train", loop.batch)
+        first = books.begin_epoch(steps)
+        place.network.train()
+        keys = step_keys(loop.seed, self.team.rank, first, steps).to(self.device)
+        rates = learning_rates(books.config.optim, torch.arange(first, first + steps))
+        rates = rates.to(self.device, torch.float32) if self.device.type == "cuda" else rates
+        total = torch.empty(steps, device=self.device, dtype=torch.float64)
+        counts = torch.empty(steps, dtype=torch.float64)
+        batches = data.batches("train", books.epoch, loop.seed, loop.batch)
+        for i, (index, own, whole) in enumerate(batches):
+            # Ranks' gradients are averaged, whatever the size of their slices.
+            step = self._step(len(index), own * self.team.world / whole)
+            total[i], counts[i] = step(index, keys[i], rates[i]) * own, whole
+        return {books.number: books.losses(self.team.sum(total).cpu(), counts)}
+
+    def _step(self, size: int, share: float) -> Captured:
+        if (size, share) not in self._steps:
+            self._steps[size, share] = Captured(functools.partial(self._take_step, share), self._recorder)
+        return self._steps[size, share]
+
+    def _take_step(self, share: float, index: Tensor, key: Tensor, lr: Tensor) -> Tensor:
+        place = self._only()
+        assert self._data is not None, "no epoch has begun"
+        config = place.books.config
+        batch = self._data.gather("train", index, place.model.reads)
+        place.stream.begin(key)
+        with autocast(self.device, config.loop.precision):
+            loss = summed(place.model.terms(place.network(batch), batch, config.objective))
+        place.optimizer.zero_grad(set_to_none=True)
+        (loss if share == 1 else loss * share).backward()
+        take_step(place.optimizer, place.parameters, lr, config.optim.clip)
+        return loss.detach()
+
+    def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
+        """`val/...` metrics of the lanes: frame means."""
+        if not lanes:
+            return {}
+        place = self._only()
+        sums = score(place.bare, place.model, data, "val", self.team)
+        return {lanes[0]: {f"val/{name}": value for name, value in sums.frame_mean().items()}}
+
+    def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
+        """Books the epoch in the lane's history and best score, and says so."""
+        return self._only().books.report(losses, metrics, self)
+
+    def apply(self, verdict: Verdict) -> None:
+        """Stops the lane if the verdict says so."""
+        if verdict.stop and verdict.lane in self.lanes:
+            self.leave(verdict.lane)
+
+    def state(self, lane: int) -> State:
+        """Everything that `join` needs to go on: plain types and tensors only."""
+        place = self._only()
+        return place.books.state(place.bare.state_dict(), _moments(place.bare, place.optimizer))
+
+    def export(self, lane: int) -> dict[str, Tensor]:
+        """A plain state dict that any bare module of this model loads."""
+        return {name: value.detach().cpu().clone() for name, value in self._only().bare.state_dict().items()}
+
+    def leave(self, lane: int) -> State:
+        """Takes the lane out, with all it carries."""
+        state = self.state(lane)
+        self._place, self._steps, self._data = None, {}, None
+        return state
+
+    def _only(self) -> _Place:
+        assert self._place is not None, "no lane has joined"
+        return self._place
+
+
+def _moments(network: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
+    """The optimiser's averages by parameter; a parameter that never had a gradient has none."""
+    named = [(name, optimizer.state[p]) for name, p in network.named_parameters() if optimizer.state[p]]
+    return {kind: {name: state[kind] for name, state in named} for kind in MOMENTS}
+
+
+def _put_moments(network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+    moments, step = state["moments"], torch.tensor(float(state["step"]))
+    entries = {
+        i: {"step": step.clone(), **{kind: moments[kind][name] for kind in MOMENTS}}
+        for i, (name, _) in enumerate(network.named_parameters())
+        if name in moments[MOMENTS[0]]
+    }
+    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
