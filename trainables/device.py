@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 
 import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 
 
 def pick_device() -> torch.device:
@@ -18,3 +22,12 @@ def pick_device() -> torch.device:
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return torch.device("cpu")
+
+
+def keep_freed_memory() -> None:
+    """Lets the C library keep freed memory for the next step instead of giving it back to the system and fetching it
+    again page by page, which takes up to 7 % of a stacked step on CPU. Does nothing where there is no glibc."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if library is not None and hasattr(library, "mallopt"):
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(M_MMAP_THRESHOLD, 2**25)

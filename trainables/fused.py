@@ -17,6 +17,7 @@ from spaces.schema import ConfigError
 from . import registry
 from .capture import Captured
 from .config import TrainConfig, array_knobs, lane_knobs
+from .device import keep_freed_memory
 from .engine import MOMENTS, Lane, Losses, Report, State, Verdict, autocast, build_network, summed
 from .evaluation import Poses, predict, score_poses
 from .layers.dropout import dropouts, shared_stream, step_keys
@@ -27,8 +28,8 @@ from .rows import Rows
 class FusedEngine:
     """An engine of at most `capacity` lanes whose configs differ in lane knobs only.
 
-    A lane is a row of every tensor. Its losses, masks and order are those of its solo run, up to rounding, whoever is
-    beside it. On a GPU the step is recorded once for all rows, taken or not; on CPU rows behind the last lane rest.
+    A lane is a row of every tensor, and the rows in use are the first ones. Its losses, masks and order are those of
+    its solo run, up to rounding, whoever is beside it. On a GPU the step is recorded once for all rows, in use or not.
     """
 
     def __init__(
@@ -38,23 +39,25 @@ class FusedEngine:
         self.capacity = capacity
         self.device = torch.device(device)
         self.dtype = dtype
-        self._rows: list[Lane | None] = [None] * capacity
+        self._lanes: list[Lane] = []
         self._array: _Array | None = None
+        if self.device.type == "cpu":
+            keep_freed_memory()
 
     @property
     def lanes(self) -> tuple[int, ...]:
         """The lanes that train, by row."""
-        return tuple(books.number for books in self._rows if books is not None)
+        return tuple(books.number for books in self._lanes)
 
     @property
     def room(self) -> int:
         """Places that are free."""
-        return self.capacity - len(self.lanes)
+        return self.capacity - len(self._lanes)
 
     def join(
         self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
     ) -> None:
-        """Puts a lane into a free row: from its seed, from `weights`, or where `state` of any engine left it.
+        """Puts a lane into the next row: from its seed, from `weights`, or where `state` of any engine left it.
 
         ConfigError when it does not go with the lanes that are here; an empty array takes any shape."""
         assert self.room, f"no place for lane {lane} beside {self.lanes}"
@@ -67,15 +70,13 @@ class FusedEngine:
         if self._array is None or not self._array.takes(config):
             self._check_kinship(lane, config)
             self._array = _Array(config, self.capacity, self.device, self.dtype)
-        row = self._rows.index(None)
-        self._array.write(row, config, state, weights)
-        self._rows[row] = books
+        self._array.write(len(self._lanes), config, state, weights)
+        self._lanes.append(books)
 
     def _check_kinship(self, lane: int, config: TrainConfig) -> None:
-        other = next((books.config for books in self._rows if books is not None), None)
-        if other is None:
+        if not self._lanes:
             return
-        ours, theirs = array_knobs(config), array_knobs(other)
+        ours, theirs = array_knobs(config), array_knobs(self._lanes[0].config)
         differing = [path for path in ours | theirs if ours.get(path) != theirs.get(path)]
         raise ConfigError(
             f"lane {lane}",
@@ -87,28 +88,22 @@ class FusedEngine:
 
     def train_epoch(self, data: DataModule) -> dict[int, Losses]:
         """One pass over the training split, for every lane in its own order."""
-        array, lanes = self._trained(), [books for books in self._rows if books is not None]
-        loop = lanes[0].config.loop
-        steps = data.num_batches("train", loop.batch)
-        first = {books.number: books.begin_epoch(steps) for books in lanes}
-        height = self._height()
-        # Rows without a lane repeat another's work; nobody reads it.
-        acting = [self._rows[row] or lanes[0] for row in range(height)]
-        orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed) for at in acting])
-        keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in acting], 1)
-        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps) for at in acting], 2)
-        keys, settings = keys.to(self.device), settings.permute(1, 0, 2).to(self.device, self.dtype)
+        array, height, batch = self._trained(), self._height(), self._lanes[0].config.loop.batch
+        steps = data.num_batches("train", batch)
+        first = {books.number: books.begin_epoch(steps) for books in self._lanes}
+        # Rows that are not in use repeat the first lane's plan; nobody reads what they come to.
+        plans = self._lanes + self._lanes[:1] * (height - len(self._lanes))
+        orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed) for at in plans])
+        keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in plans], 1)
+        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps) for at in plans], 2)
+        keys, settings = keys.to(self.device), settings.transpose(0, 1).to(self.device)
         total = torch.empty(steps, height, device=self.device, dtype=torch.float64)
         counts = torch.empty(steps, dtype=torch.float64)
-        for i, index in enumerate(orders.split(loop.batch, 1)):
+        for i, index in enumerate(orders.split(batch, 1)):
             counts[i] = index.shape[1]
             total[i] = array.step(data, index, keys[i], settings[i]) * index.shape[1]
-        columns = total.cpu().unbind(1)
-        return {
-            books.number: books.losses(columns[row], counts)
-            for row, books in enumerate(self._rows)
-            if books is not None
-        }
+        columns = total.cpu().unbind(1)[: len(self._lanes)]
+        return {books.number: books.losses(own, counts) for books, own in zip(self._lanes, columns, strict=True)}
 
     def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
         """`val/...` metrics of the lanes: frame means."""
@@ -125,7 +120,7 @@ class FusedEngine:
 
     def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
         """Books the epoch in the lane's history and best score, and says so."""
-        return self._books(lane).report(losses, metrics, self)
+        return self._lanes[self._row(lane)].report(losses, metrics, self)
 
     def apply(self, verdict: Verdict) -> None:
         """Stops the lane if the verdict says so."""
@@ -136,31 +131,26 @@ class FusedEngine:
         """Everything that `join` of any engine needs to go on: plain types and tensors only."""
         array, row = self._trained(), self._row(lane)
         moments = {kind: array.rows.read(matrix, row) for kind, matrix in array.moments.items()}
-        return self._books(lane).state(array.network_state(row), moments)
+        return self._lanes[row].state(array.network_state(row), moments)
 
     def export(self, lane: int) -> dict[str, Tensor]:
         """A plain state dict that any bare module of this model loads."""
         return {name: value.cpu() for name, value in self._trained().network_state(self._row(lane)).items()}
 
     def leave(self, lane: int) -> State:
-        """Takes the lane out, with all it carries; its row is free for the next one."""
-        state, row = self.state(lane), self._row(lane)
-        self._rows[row] = None
-        self._trained().clear(row)
+        """Takes the lane out, with all it carries; the last lane takes over its row."""
+        state, row, last = self.state(lane), self._row(lane), self._lanes.pop()
+        self._trained().vacate(row, len(self._lanes))
+        if row < len(self._lanes):
+            self._lanes[row] = last
         return state
 
     def _height(self) -> int:
         """Rows that take part in a step."""
-        taken = [row for row, books in enumerate(self._rows) if books is not None]
-        return self.capacity if self.device.type == "cuda" else taken[-1] + 1
+        return self.capacity if self.device.type == "cuda" else len(self._lanes)
 
     def _row(self, lane: int) -> int:
-        return next(row for row, books in enumerate(self._rows) if books is not None and books.number == lane)
-
-    def _books(self, lane: int) -> Lane:
-        books = self._rows[self._row(lane)]
-        assert books is not None
-        return books
+        return self.lanes.index(lane)
 
     def _trained(self) -> _Array:
         assert self._array is not None, "no lane has joined"
@@ -218,9 +208,12 @@ class _Array:
             stacked[row] = getattr(config.objective, name)
         self._note_silence()
 
-    def clear(self, row: int) -> None:
-        """Frees a row; what it holds is written over by the next lane."""
-        self.rates[row] = 0
+    def vacate(self, row: int, last: int) -> None:
+        """Puts the lane of row `last` into `row`."""
+        matrices = (self.rows.values, *self.moments.values(), self.rates)
+        for stacked in (*matrices, *self.buffers.values(), *self.weights.values()):
+            stacked[row] = stacked[last]
+        self.rates[last] = 0
         self._note_silence()
 
     def network_state(self, row: int) -> dict[str, Tensor]:
@@ -272,7 +265,7 @@ class _Array:
         views = self.rows.views(self.rows.values, count).values()
         idle = [(view, view.clone()) for view, grad in zip(views, grads, strict=True) if grad is None]
         exp_avg, exp_avg_sq = (self.moments[kind][:count] for kind in MOMENTS)
-        now = StepSettings(*settings.unsqueeze(-1))
+        now = StepSettings(*settings)
         step_rows(self.rows.values[:count], self.grads[:count], exp_avg, exp_avg_sq, now)
         for view, before in idle:
             view.copy_(before)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from .config import OptimConfig
 
 EPS = 1e-8
 CLIP_EPS = 1e-6  # torch's own, in the division by the norm
-BLOCK = 32_768  # numbers of a row in one pass on CPU: what four matrices of them need fits into a core's own cache
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimConfig, device: torch.device) -> torch.optim.AdamW:
@@ -48,54 +48,70 @@ def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], 
 
 
 class StepSettings(NamedTuple):
-    """What the optimiser needs to know of one step, numbers or [K, 1] columns with one for each row.
+    """What one step needs to know of K lanes, each [K] float64 on their device; clip inf: not clipped."""
 
-    size: rate over the first moment's bias correction; shrink: 1 - rate * decay; second_correction: root of the second
-    moment's bias correction; clip: limit of the gradient norm, inf for none."""
-
-    size: Tensor
-    shrink: Tensor
+    lr: Tensor
+    weight_decay: Tensor
     beta1: Tensor
     beta2: Tensor
-    second_correction: Tensor
+    step: Tensor
     clip: Tensor
 
 
 def settings_table(config: OptimConfig, first: int, count: int) -> Tensor:
-    """The fields of StepSettings [fields, count] float64 of the steps first, first + 1, ..."""
+    """The fields of StepSettings [fields, count] float64 of one lane's steps first, first + 1, ..."""
     steps = torch.arange(first, first + count)
-    lr = learning_rates(config, steps)
-    fixed = torch.ones(count, dtype=torch.float64)
-    correction1, correction2 = (1 - (fixed * beta).pow(steps) for beta in (config.beta1, config.beta2))
-    fields = StepSettings(
-        size=lr / correction1,
-        shrink=1 - lr * config.weight_decay,
-        beta1=fixed * config.beta1,
-        beta2=fixed * config.beta2,
-        second_correction=correction2.sqrt(),
-        clip=fixed * (config.clip or torch.inf),
-    )
-    return torch.stack(fields)
+    numbers = (config.weight_decay, config.beta1, config.beta2, config.clip or torch.inf)
+    decay, beta1, beta2, clip = torch.tensor(numbers, dtype=torch.float64).unsqueeze(1).expand(-1, count)
+    return torch.stack((learning_rates(config, steps), decay, beta1, beta2, steps.double(), clip))
 
 
 @torch.no_grad()
 def step_rows(values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, settings: StepSettings) -> None:
-    """AdamW in place on [K, P] matrices whose rows are networks, each clipped to its own norm, with its own settings.
+    """AdamW in place on [K, P] matrices whose rows are lanes, each clipped to its own norm, with its own settings; a
+    row takes part in no other row's numbers."""
+    # The kernel that needs one pass takes rates as numbers, which a recorded step could not change.
+    update = _step_matrix if values.is_cuda else _step_row_by_row
+    update(values, grads, exp_avg, exp_avg_sq, settings)
 
-    A row takes part in no other row's numbers. torch's own optimisers take one rate and one decay for all."""
+
+def _step_row_by_row(
+    values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, settings: StepSettings
+) -> None:
+    for row, numbers in enumerate(torch.stack(settings, 1).tolist()):
+        lr, weight_decay, beta1, beta2, step, clip = numbers
+        if clip < torch.inf:
+            norm = torch.linalg.vector_norm(grads[row])
+            grads[row].mul_((clip / (norm + CLIP_EPS)).clamp(max=1.0))
+        adamw(
+            [values[row]],
+            [grads[row]],
+            [exp_avg[row]],
+            [exp_avg_sq[row]],
+            [],
+            [torch.tensor(step - 1)],
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=lr,
+            weight_decay=weight_decay,
+            eps=EPS,
+            maximize=False,
+        )
+
+
+def _step_matrix(values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, settings: StepSettings) -> None:
+    lr, weight_decay, beta1, beta2, step, clip = (field.unsqueeze(1) for field in settings)
     norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
-    scale = (settings.clip / (norm + CLIP_EPS)).clamp(max=1.0)
-    keep1, keep2 = 1 - settings.beta1, (1 - settings.beta2)
-    step = values.shape[1] if values.is_cuda else BLOCK
-    for row in [slice(None)] if values.is_cuda else [slice(i, i + 1) for i in range(len(values))]:
-        own = StepSettings(*(field[row] for field in settings))
-        for low in range(0, values.shape[1], step):
-            at = (row, slice(low, low + step))
-            grad, average, square = grads[at].mul_(scale[row]), exp_avg[at], exp_avg_sq[at]
-            average.lerp_(grad, keep1[row])
-            square.mul_(own.beta2).addcmul_(grad, grad * keep2[row])
-            denominator = square.sqrt().div_(own.second_correction).add_(EPS)
-            values[at].mul_(own.shrink).sub_(average / denominator * own.size)
+    grads.mul_((clip.to(norm) / (norm + CLIP_EPS)).clamp(max=1.0))
+    # In float64: 1 - 0.999 has only four digits left in float32.
+    size, shrink = lr / (1 - beta1**step), 1 - lr * weight_decay
+    root, keep1, keep2 = (1 - beta2**step).sqrt(), 1 - beta1, 1 - beta2
+    exp_avg.lerp_(grads, keep1.to(grads))
+    exp_avg_sq.mul_(beta2.to(grads)).addcmul_(grads, grads * keep2.to(grads))
+    denominator = exp_avg_sq.sqrt().div_(root.to(grads)).add_(EPS)
+    values.mul_(shrink.to(grads)).sub_((exp_avg / denominator).mul_(size.to(grads)))
 
 
 def first_bad_step(losses: Tensor) -> int | None:

@@ -6,6 +6,8 @@ lane's masks do not change with its neighbours, its device or a resumed run, and
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,25 @@ _FIRST = 0xBF58476D1CE4E5B9 - 2**64
 _SECOND = 0x94D049BB133111EB - 2**64
 
 
+class Fate(NamedTuple):
+    """What a rate means for 16 random bits: below the threshold an element is kept and multiplied by the scale."""
+
+    threshold: float | Tensor
+    scale: float | Tensor
+
+    @staticmethod
+    def of_rate(rate: float) -> Fate:
+        """The fate of one rate."""
+        return Fate(round((1 - rate) * LEVELS) - LEVELS // 2, 1 / (1 - rate))
+
+    @staticmethod
+    def of_rates(rates: Tensor) -> list[Fate]:
+        """The fates of the rates [S] of one lane."""
+        keep = 1 - rates
+        thresholds = torch.round(keep * LEVELS) - LEVELS // 2
+        return [Fate(*pair) for pair in zip(thresholds.unbind(), keep.reciprocal().unbind(), strict=True)]
+
+
 class Stream:
     """What the dropouts of one network share: the key of the step and, in an array, their rates.
 
@@ -26,8 +47,8 @@ class Stream:
     """
 
     def __init__(self) -> None:
-        self.rates: Tensor | None = None
         self.off: frozenset[int] = frozenset()
+        self.fates: list[Fate] | None = None
         self._key: Tensor | None = None
         self._call = 0
         self._numbers: dict[tuple[int, torch.device], Tensor] = {}
@@ -35,7 +56,8 @@ class Stream:
     def begin(self, key: Tensor, rates: Tensor | None = None) -> None:
         """From here on masks follow from `key` (int64 scalar) and the number of the call: those of one forward pass.
         rates [S]: what each dropout takes for its rate, by its place; None: each has its own number."""
-        self._key, self._call, self.rates = key, 0, rates
+        self._key, self._call = key, 0
+        self.fates = None if rates is None else Fate.of_rates(rates)
 
     def skip(self) -> None:
         """Counts a call that needs no numbers, so that the next ones are the same whether a rate is 0 or not."""
@@ -51,7 +73,7 @@ class Stream:
         self._call += 1
         if (count, device) not in self._numbers:
             self._numbers[count, device] = torch.arange(count, device=device) * _STRIDE
-        return _mixed(self._numbers[count, device] + key)
+        return _scattered(self._numbers[count, device] + key)
 
 
 class Dropout(nn.Module):
@@ -68,11 +90,11 @@ class Dropout(nn.Module):
         stream = self.stream
         if not self.training:
             return x
-        if self.place in stream.off if stream.rates is not None else self.rate == 0:
+        if self.place in stream.off if stream.fates is not None else self.rate == 0:
             stream.skip()
             return x
         bits = stream.bits(-(-x.numel() // DECISIONS), x.device)
-        return x * _factor(x, self.rate if stream.rates is None else stream.rates[self.place], bits)
+        return x * _factor(x, Fate.of_rate(self.rate) if stream.fates is None else stream.fates[self.place], bits)
 
 
 def dropouts(network: nn.Module) -> list[Dropout]:
@@ -94,14 +116,23 @@ def step_keys(seed: int, rank: int, first: int, count: int) -> Tensor:
     return _mixed(_mixed(steps + _wrapped(seed * _FIRST)) + _wrapped(rank * _SECOND))
 
 
-def _factor(x: Tensor, rate: float | Tensor, bits: Tensor) -> Tensor:
-    """Shaped like x: 0 with probability `rate`, else 1 / (1 - rate). `bits` hold 16 for each element."""
-    keep = 1 - rate
-    kept_levels = torch.round(keep * LEVELS) if isinstance(keep, Tensor) else round(keep * LEVELS)
+def _factor(x: Tensor, fate: Fate, bits: Tensor) -> Tensor:
+    """Shaped like x: 0 or `fate.scale`, as 16 of `bits` for each element decide."""
     level = bits.view(torch.int16)[: x.numel()].to(x.dtype)
     # Whole numbers, so clipping leaves 0 or 1. A comparison would give bools, 5 times slower to turn into a factor.
-    is_kept = nn.functional.hardtanh_(kept_levels - LEVELS // 2 - level, 0.0, 1.0)
-    return is_kept.mul_(1 / keep).view(x.shape)
+    is_kept = nn.functional.hardtanh_(fate.threshold - level, 0.0, 1.0)
+    return is_kept.mul_(fate.scale).view(x.shape)
+
+
+def _scattered(bits: Tensor) -> Tensor:
+    """Random bits from numbers that lie `_STRIDE` apart, in place; enough only behind a key of `_mixed`.
+
+    Half of SplitMix64's finaliser. The sum at its end brings the good upper half of a product into the lower one;
+    shifts copy the sign, so that a second xor would always clear the first bit."""
+    bits ^= bits >> 32
+    bits *= _FIRST
+    bits += bits >> 32
+    return bits
 
 
 def _mixed(bits: Tensor) -> Tensor:
@@ -110,7 +141,6 @@ def _mixed(bits: Tensor) -> Tensor:
     bits *= _FIRST
     bits ^= bits >> 27
     bits *= _SECOND
-    # Shifts copy the sign, which costs the first bit of what they are mixed into: not in the result.
     bits ^= (bits >> 31) & (2**33 - 1)
     return bits
 

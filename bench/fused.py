@@ -1,0 +1,190 @@
+"""Many small trainings on one device: one at a time, several processes, one stacked array: python bench/fused.py
+
+The same trials for everybody: GraFormer, batch 64, stopped as asynchronous halving stops them, of nine six after one
+epoch, two after three, one after nine. A static array waits for its longest lane before it takes new ones, a continuous
+one refills a place as soon as it is free. Needs torch and numpy, no cluster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import torch
+from gather import noise_set
+from torch import multiprocessing
+
+from data.config import DataConfig
+from data.module import DataModule
+from data.splits import Split
+from spaces.table import text_table
+from trainables.config import TrainConfig, changed, default_config
+from trainables.engine import Engine, Verdict
+from trainables.fused import FusedEngine
+from trainables.single import SingleEngine
+from trainables.train import Judge, fit
+
+LENGTHS = (1, 3, 1, 1, 9, 1, 3, 1, 1)  # epochs of nine trials in a row
+
+
+def training_set(options: argparse.Namespace) -> DataModule:
+    """Noise of `--steps` full batches."""
+    poses = noise_set(clips=1, frames=options.steps * options.batch // 4)
+    split = Split(name="noise", set="noise", train=("S1",), val=(), test=())
+    config = DataConfig(name="noise", joints=17)
+    return DataModule(poses, split, config, parts=("train",), device=options.device)
+
+
+def trials(options: argparse.Namespace, width: int, count: int) -> list[TrainConfig]:
+    """Configs that differ in rate, seed and length."""
+    shape = {"network.width": width, "network.layers": options.layers, "network.heads": options.heads}
+    base = default_config(
+        "graformer",
+        {**shape, "data.name": "noise", "data.joints": 17, "loop.batch": options.batch},
+        "bench",
+    )
+    return [
+        changed(
+            base,
+            {"optim.lr": 1e-4 * (1 + i % 7), "loop.seed": i, "loop.epochs": LENGTHS[i % len(LENGTHS)]},
+            "bench",
+        )
+        for i in range(count)
+    ]
+
+
+class Unscored:
+    """An engine whose epochs are training alone."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def evaluate(self, data: DataModule, lanes: Iterable[int]) -> dict[int, dict[str, float]]:
+        """No metrics."""
+        return {}
+
+
+def run(engine: SingleEngine | FusedEngine, data: DataModule, configs: list[TrainConfig], *, refill: bool) -> None:
+    """Trains all configs to their last epoch; with `refill` a free place is taken at once."""
+    waiting, judge, places = list(enumerate(configs)), Judge(), places_of(engine)
+
+    def fill() -> None:
+        while waiting and len(engine.lanes) < places:
+            engine.join(*waiting.pop(0))
+
+    def collect() -> Iterator[Verdict]:
+        yield from judge.verdicts()
+        if refill or not engine.lanes:
+            fill()
+
+    fill()
+    fit(Unscored(engine), data, judge.hear, collect)  # type: ignore[arg-type]
+
+
+def places_of(engine: SingleEngine | FusedEngine) -> int:
+    """Lanes that it can train at once."""
+    return engine.capacity if isinstance(engine, FusedEngine) else 1
+
+
+def timed(device: str, work: Callable[[], None]) -> float:
+    """Seconds until the device has done the work."""
+    started = time.perf_counter()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def worker(options: argparse.Namespace, width: int, gate: Any, answers: Any) -> None:
+    """One of several processes, each with trials of its own; the gate opens when all are ready."""
+    torch.set_num_threads(1)
+    data = training_set(options)
+    engine, configs = SingleEngine(device=options.device), trials(options, width, len(LENGTHS))
+    run(engine, data, configs[:1], refill=True)
+    for repeat in range(options.repeats):
+        gate.wait()
+        answers.put((repeat, timed(options.device, lambda: run(engine, data, configs, refill=True))))
+
+
+def of_processes(options: argparse.Namespace, width: int, count: int) -> float:
+    """Seconds in which `count` processes train nine trials each."""
+    context = multiprocessing.get_context("spawn")
+    gate, answers = context.Barrier(count), context.Queue()
+    workers = [context.Process(target=worker, args=(options, width, gate, answers)) for _ in range(count)]
+    for process in workers:
+        process.start()
+    slowest = [0.0] * options.repeats
+    for _ in range(count * options.repeats):
+        repeat, seconds = answers.get(timeout=600)
+        slowest[repeat] = max(slowest[repeat], seconds)
+    for process in workers:
+        process.join()
+    return min(slowest)
+
+
+def of_engines(options: argparse.Namespace, data: DataModule, width: int) -> dict[str, tuple[int, float]]:
+    """Trials and fastest seconds of every way that takes one process, taken in turn so that a busy machine hits all."""
+    ways: dict[str, tuple[SingleEngine | FusedEngine, int, bool]] = {
+        "one at a time, plain": (SingleEngine(device=options.device, is_captured=False), len(LENGTHS), True)
+    }
+    if options.device == "cuda":
+        ways["one at a time, recorded"] = (SingleEngine(device=options.device), len(LENGTHS), True)
+    for lanes in options.lanes:
+        # As many trials as keep the places busy most of the time; both arrays get the same ones.
+        count = len(LENGTHS) * -(-2 * lanes // len(LENGTHS))
+        for name, refill in (("static", False), ("continuous", True)):
+            ways[f"{name} array of {lanes}"] = (FusedEngine(lanes, device=options.device), count, refill)
+    fastest = dict.fromkeys(ways, float("inf"))
+    for repeat in range(options.repeats + 1):
+        for name, (engine, count, refill) in ways.items():
+            # The first round only warms up and, on a GPU, records the step.
+            configs = trials(options, width, count if repeat else places_of(engine))
+            seconds = timed(options.device, lambda e=engine, c=configs, r=refill: run(e, data, c, refill=r))
+            if repeat:
+                fastest[name] = min(fastest[name], seconds)
+    return {name: (ways[name][1], seconds) for name, seconds in fastest.items()}
+
+
+def main() -> None:
+    on_gpu = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if on_gpu else "cpu")
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 96, 128, 256])
+    parser.add_argument("--lanes", type=int, nargs="+", default=[8, 32, 128] if on_gpu else [8])
+    parser.add_argument("--processes", type=int, nargs="*", default=[2, 4, 8, 16] if on_gpu else [2])
+    parser.add_argument("--steps", type=int, default=200 if on_gpu else 2, help="optimiser steps of an epoch")
+    parser.add_argument("--repeats", type=int, default=3, help="the fastest counts")
+    parser.add_argument("--layers", type=int, default=5)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=64)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = training_set(options)
+    rows = []
+    for width in options.widths:
+        ways = of_engines(options, data, width)
+        for count in options.processes:
+            ways[f"{count} processes"] = (count * len(LENGTHS), of_processes(options, width, count))
+        speeds = {name: count / seconds for name, (count, seconds) in ways.items()}
+        plain = speeds["one at a time, plain"]
+        for name, speed in speeds.items():
+            steps = speed * options.steps * sum(LENGTHS) / len(LENGTHS)
+            rows.append([width, name, f"{steps:,.1f}", f"{speed * 3600:,.0f}", f"{speed / plain:.2f}"])
+    device = torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.machine()}, one thread a process"
+    shape = f"GraFormer, {options.layers} layers, {options.heads} heads, 17 joints, batch {options.batch}"
+    print(f"torch {torch.__version__}, {device}; {shape}, {options.steps} steps an epoch")
+    print(text_table(["width", "way", "lane-steps/s", "trials/h", "x plain"], rows))
+
+
+if __name__ == "__main__":
+    main()
