@@ -1,4 +1,4 @@
-"""One step of every model on a CUDA device."""
+"""Every model on a CUDA device: a step, and recorded steps against plain ones."""
 
 import math
 
@@ -7,6 +7,7 @@ import torch
 from small import tiny_module, tiny_run, write_tiny
 
 from trainables import registry
+from trainables.fused import FusedEngine
 from trainables.single import SingleEngine
 
 pytestmark = [
@@ -24,3 +25,36 @@ def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
     assert math.isfinite(engine.train_epoch(module)[0].mean)
     assert math.isfinite(engine.evaluate(module, [0])[0]["val/mpjpe_mm"])
     assert all(tensor.device.type == "cpu" for tensor in engine.export(0).values())
+
+
+@pytest.mark.parametrize("name", [name for name in registry.names() if not registry.get(name).unfusable])
+def test_recorded_steps_equal_plain_ones_alone_and_in_an_array(tmp_path, name):
+    root = write_tiny(tmp_path)
+    configs = [tiny_run(name, root, optim__lr=lr, loop__seed=seed) for seed, lr in enumerate((1e-3, 3e-3))]
+    module = tiny_module(configs[0], device="cuda", dtype=torch.float64)
+    array = FusedEngine(3, device="cuda", dtype=torch.float64)
+    for lane, config in enumerate(configs):
+        array.join(lane, config)
+    fused = [array.train_epoch(module) for _ in range(3)]
+    for lane, config in enumerate(configs):
+        engines = [SingleEngine(device="cuda", dtype=torch.float64, is_captured=flag) for flag in (False, True)]
+        for engine in engines:
+            engine.join(lane, config)
+        plain, recorded = ([engine.train_epoch(module)[lane].mean for _ in range(3)] for engine in engines)
+        assert recorded == pytest.approx(plain, rel=1e-9)
+        assert [losses[lane].mean for losses in fused] == pytest.approx(plain, rel=1e-9)
+
+
+def test_a_lane_joins_a_recorded_array(tmp_path):
+    configs = [tiny_run("graformer", write_tiny(tmp_path), loop__seed=seed) for seed in range(3)]
+    module = tiny_module(configs[0], device="cuda", dtype=torch.float64)
+    array = FusedEngine(2, device="cuda", dtype=torch.float64)
+    array.join(0, configs[0])
+    array.join(1, configs[1])
+    array.train_epoch(module)  # fifteen steps: recorded by now
+    array.leave(0)
+    array.join(2, configs[2])
+    found = array.train_epoch(module)[2].mean
+    alone = SingleEngine(device="cuda", dtype=torch.float64, is_captured=False)
+    alone.join(2, configs[2])
+    assert found == pytest.approx(alone.train_epoch(module)[2].mean, rel=1e-9)

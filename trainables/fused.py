@@ -262,8 +262,8 @@ class _Array:
     def _update(self, grads: Sequence[Tensor | None], count: int, settings: Tensor) -> None:
         self.rows.collect(self.grads, grads, count)
         # A parameter that takes no part in the loss does not decay either.
-        views = self.rows.views(self.rows.values, count).values()
-        idle = [(view, view.clone()) for view, grad in zip(views, grads, strict=True) if grad is None]
+        leaves = self._leaves[count].values()
+        idle = [(leaf.detach(), leaf.clone()) for leaf, grad in zip(leaves, grads, strict=True) if grad is None]
         exp_avg, exp_avg_sq = (self.moments[kind][:count] for kind in MOMENTS)
         now = StepSettings(*settings)
         step_rows(self.rows.values[:count], self.grads[:count], exp_avg, exp_avg_sq, now)

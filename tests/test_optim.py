@@ -1,0 +1,87 @@
+"""The optimiser step on the rows of an array, against torch's own on one network after the other."""
+
+import pytest
+import torch
+from torch import nn
+
+from trainables.config import OptimConfig
+from trainables.optim import (
+    StepSettings,
+    _step_matrix,
+    _step_row_by_row,
+    learning_rates,
+    make_optimizer,
+    settings_table,
+    take_step,
+)
+from trainables.rows import ALIGN, Rows
+
+CONFIGS = [
+    OptimConfig(lr=1e-2),
+    OptimConfig(lr=3e-3, weight_decay=0.3, lr_decay=0.5, lr_decay_steps=4),
+    OptimConfig(lr=2e-2, beta1=0.5, beta2=0.9, clip=0.0),
+    OptimConfig(lr=1e-2, beta1=0.0, beta2=0.0, clip=0.2, weight_decay=0.01),
+]
+
+
+def network(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2)).double()
+
+
+def gradients(seed, step, one):
+    make = torch.Generator().manual_seed(100 * seed + step)
+    return [torch.randn(p.shape, generator=make, dtype=torch.float64) for p in one.parameters()]
+
+
+# Both ways on the CPU: the one for recorded steps is arithmetic like any other.
+@pytest.mark.parametrize("update", [_step_row_by_row, _step_matrix])
+def test_rows_take_the_steps_of_torchs_adamw(update):
+    networks = [network(i) for i in range(len(CONFIGS))]
+    rows = Rows(networks[0], len(CONFIGS), torch.device("cpu"), torch.float64)
+    for i, one in enumerate(networks):
+        rows.write(rows.values, i, dict(one.named_parameters()))
+    optimizers = [
+        make_optimizer(one.parameters(), config, torch.device("cpu"))
+        for one, config in zip(networks, CONFIGS, strict=True)
+    ]
+    grads, average, square = rows.like(), rows.like(), rows.like()
+    tables = torch.stack([settings_table(config, 1, 12) for config in CONFIGS], 2)
+    for step in range(1, 13):
+        own = [gradients(i, step, one) for i, one in enumerate(networks)]
+        rows.collect(grads, [torch.stack(parts) for parts in zip(*own, strict=True)], len(CONFIGS))
+        update(rows.values, grads, average, square, StepSettings(*tables[:, step - 1]))
+        for one, config, optimizer, parts in zip(networks, CONFIGS, optimizers, own, strict=True):
+            for parameter, grad in zip(one.parameters(), parts, strict=True):
+                parameter.grad = grad
+            take_step(optimizer, list(one.parameters()), learning_rates(config, torch.tensor([step]))[0], config.clip)
+    for i, one in enumerate(networks):
+        for name, part in rows.read(rows.values, i).items():
+            # float64 rounding over twelve steps
+            torch.testing.assert_close(part, one.get_parameter(name).detach(), rtol=1e-12, atol=1e-12)
+
+
+def test_rows_give_back_what_was_written_and_keep_to_themselves():
+    one, other = network(0), network(1)
+    rows = Rows(one, 3, torch.device("cpu"), torch.float64)
+    rows.write(rows.values, 0, dict(one.named_parameters()))
+    rows.write(rows.values, 2, dict(other.named_parameters()))
+    for row, made_by in ((0, one), (2, other)):
+        found = rows.read(rows.values, row)
+        assert list(found) == [name for name, _ in made_by.named_parameters()]
+        assert all(torch.equal(found[name], made_by.get_parameter(name)) for name in found)
+    assert not rows.values[1].any()
+    assert all(view.storage_offset() % ALIGN == 0 for view in rows.views(rows.values, 3).values())
+    rows.write(rows.values, 0, {"0.bias": torch.ones(5)})
+    assert rows.values[0].sum() == 5
+
+
+def test_a_part_without_gradient_is_zero():
+    one = network(0)
+    rows = Rows(one, 2, torch.device("cpu"), torch.float64)
+    matrix = torch.full_like(rows.values, 7.0)
+    parts = [None if name == "1.weight" else torch.ones(2, *p.shape) for name, p in one.named_parameters()]
+    rows.collect(matrix, parts, 2)
+    views = rows.views(matrix, 2)
+    assert not views["1.weight"].any()
+    assert matrix.sum() == sum(p[0].numel() for p in parts if p is not None) * 2
