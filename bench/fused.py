@@ -11,7 +11,7 @@ import argparse
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from trainables.single import SingleEngine
 from trainables.train import Judge, fit
 
 LENGTHS = (1, 3, 1, 1, 9, 1, 3, 1, 1)  # epochs of nine trials in a row
+FULL = 5  # epochs of the lanes of an array that none leaves early
 
 
 def training_set(options: argparse.Namespace) -> DataModule:
@@ -42,7 +43,7 @@ def training_set(options: argparse.Namespace) -> DataModule:
     return DataModule(poses, split, config, parts=("train",), device=options.device)
 
 
-def trials(options: argparse.Namespace, width: int, count: int) -> list[TrainConfig]:
+def trials(options: argparse.Namespace, width: int, count: int, lengths: Sequence[int] = LENGTHS) -> list[TrainConfig]:
     """Configs that differ in rate, seed and length."""
     shape = {"network.width": width, "network.layers": options.layers, "network.heads": options.heads}
     base = default_config(
@@ -53,7 +54,7 @@ def trials(options: argparse.Namespace, width: int, count: int) -> list[TrainCon
     return [
         changed(
             base,
-            {"optim.lr": 1e-4 * (1 + i % 7), "loop.seed": i, "loop.epochs": LENGTHS[i % len(LENGTHS)]},
+            {"optim.lr": 1e-4 * (1 + i % 7), "loop.seed": i, "loop.epochs": lengths[i % len(lengths)]},
             "bench",
         )
         for i in range(count)
@@ -132,24 +133,27 @@ def of_processes(options: argparse.Namespace, width: int, count: int) -> float:
     return min(slowest)
 
 
-def of_engines(options: argparse.Namespace, data: DataModule, width: int) -> dict[str, tuple[int, float]]:
+def of_engines(options: argparse.Namespace, data: DataModule, width: int) -> dict[str, tuple[list[TrainConfig], float]]:
     """Trials and fastest seconds of every way that takes one process, taken in turn so that a busy machine hits all."""
-    ways: dict[str, tuple[SingleEngine | FusedEngine, int, bool]] = {
-        "one at a time, plain": (SingleEngine(device=options.device, is_captured=False), len(LENGTHS), True)
+    nine = trials(options, width, len(LENGTHS))
+    ways: dict[str, tuple[SingleEngine | FusedEngine, list[TrainConfig], bool]] = {
+        "one at a time, plain": (SingleEngine(device=options.device, is_captured=False), nine, True)
     }
     if options.device == "cuda":
-        ways["one at a time, recorded"] = (SingleEngine(device=options.device), len(LENGTHS), True)
+        ways["one at a time, recorded"] = (SingleEngine(device=options.device), nine, True)
     for lanes in options.lanes:
         # As many trials as keep the places busy most of the time; both arrays get the same ones.
-        count = len(LENGTHS) * -(-2 * lanes // len(LENGTHS))
+        many = trials(options, width, len(LENGTHS) * -(-2 * lanes // len(LENGTHS)))
         for name, refill in (("static", False), ("continuous", True)):
-            ways[f"{name} array of {lanes}"] = (FusedEngine(lanes, device=options.device), count, refill)
+            ways[f"{name} array of {lanes}"] = (FusedEngine(lanes, device=options.device), many, refill)
+        alike = trials(options, width, lanes, lengths=(FULL,))
+        ways[f"array of {lanes}, all places taken"] = (FusedEngine(lanes, device=options.device), alike, True)
     fastest = dict.fromkeys(ways, float("inf"))
     for repeat in range(options.repeats + 1):
-        for name, (engine, count, refill) in ways.items():
+        for name, (engine, configs, refill) in ways.items():
             # The first round only warms up and, on a GPU, records the step.
-            configs = trials(options, width, count if repeat else places_of(engine))
-            seconds = timed(options.device, lambda e=engine, c=configs, r=refill: run(e, data, c, refill=r))
+            mine = configs if repeat else trials(options, width, places_of(engine), lengths=(1,))
+            seconds = timed(options.device, lambda e=engine, c=mine, r=refill: run(e, data, c, refill=r))
             if repeat:
                 fastest[name] = min(fastest[name], seconds)
     return {name: (ways[name][1], seconds) for name, seconds in fastest.items()}
@@ -174,12 +178,16 @@ def main() -> None:
     for width in options.widths:
         ways = of_engines(options, data, width)
         for count in options.processes:
-            ways[f"{count} processes"] = (count * len(LENGTHS), of_processes(options, width, count))
-        speeds = {name: count / seconds for name, (count, seconds) in ways.items()}
-        plain = speeds["one at a time, plain"]
-        for name, speed in speeds.items():
-            steps = speed * options.steps * sum(LENGTHS) / len(LENGTHS)
-            rows.append([width, name, f"{steps:,.1f}", f"{speed * 3600:,.0f}", f"{speed / plain:.2f}"])
+            ways[f"{count} processes"] = (
+                trials(options, width, len(LENGTHS)) * count,
+                of_processes(options, width, count),
+            )
+        plain = 0.0
+        for name, (configs, seconds) in ways.items():
+            steps = options.steps * sum(config.loop.epochs for config in configs) / seconds
+            plain = plain or steps
+            per_hour = steps / options.steps / sum(LENGTHS) * len(LENGTHS) * 3600
+            rows.append([width, name, f"{steps:,.1f}", f"{per_hour:,.0f}", f"{steps / plain:.2f}"])
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"{platform.machine()}, one thread a process"
     shape = f"GraFormer, {options.layers} layers, {options.heads} heads, 17 joints, batch {options.batch}"
     print(f"torch {torch.__version__}, {device}; {shape}, {options.steps} steps an epoch")

@@ -214,13 +214,13 @@ def test_nothing_is_reallocated_by_joins_and_leaves(root, data):
     engine = array(2)
     engine.join(0, lane(root))
     held = engine._array
-    pointers = [tensor.data_ptr() for tensor in (held.rows.values, held.grads, held.rates, *held.moments.values())]
+    pointers = [tensor.data_ptr() for tensor in (held.rows.values, held.grads, held.dials, *held.moments.values())]
     for number in range(1, 4):
         engine.join(number, lane(root, loop__seed=number))
         epochs(engine, data)
         engine.leave(number)
     assert engine._array is held
-    assert pointers == [t.data_ptr() for t in (held.rows.values, held.grads, held.rates, *held.moments.values())]
+    assert pointers == [t.data_ptr() for t in (held.rows.values, held.grads, held.dials, *held.moments.values())]
 
 
 def test_a_row_can_be_taken_at_once_by_the_next_lane(root, data):

@@ -1,14 +1,18 @@
 """Layers that models share: attention, dropout, graph convolutions."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
-from torch.func import vmap
+from torch.func import functional_call, vmap
 
 from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
 from trainables.layers.attention import attend
-from trainables.layers.dropout import Dropout, shared_stream, step_keys
+from trainables.layers.dropout import Dropout, DropPath
 from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
+from trainables.layers.norm import BatchNorm
+from trainables.layers.stream import shared_stream, step_keys
 
 
 def normal(*shape):
@@ -33,7 +37,7 @@ def test_attention_drops_weights_and_not_values():
 def test_dropout_drops_its_share_and_keeps_the_mean(rate, is_lane):
     dropout, size = Dropout(0.5 if is_lane else rate), 400_003
     if is_lane:
-        shared_stream(dropout).begin(torch.tensor(1), torch.tensor([rate]))
+        shared_stream(dropout).begin(torch.tensor(1), None, torch.tensor([rate]))
     out = dropout(torch.ones(size))
     kept = out != 0
     # Five standard errors of a share.
@@ -84,7 +88,7 @@ def test_dropout_is_silent_in_evaluation_and_at_rate_zero():
     assert Dropout(0.0)(x) is x
     lane = Dropout(0.5)
     stream = shared_stream(lane)
-    stream.begin(torch.tensor(1), torch.zeros(1, dtype=torch.float64))
+    stream.begin(torch.tensor(1), None, torch.zeros(1, dtype=torch.float64))
     assert torch.equal(lane(x), x)
     stream.off = frozenset({0})
     assert lane(x) is x
@@ -117,7 +121,7 @@ def test_stacked_dropouts_have_their_own_keys_and_rates_and_the_masks_of_each_al
     keys, rates = step_keys(0, 0, 1, 3), torch.tensor([[0.0], [0.2], [0.7]], dtype=torch.float64)
 
     def masked(key, rate):
-        stream.begin(key, rate)
+        stream.begin(key, None, rate)
         return dropout(x)
 
     together = vmap(masked)(keys, rates)
@@ -126,6 +130,49 @@ def test_stacked_dropouts_have_their_own_keys_and_rates_and_the_masks_of_each_al
         shared_stream(one).begin(key)
         torch.testing.assert_close(lane, one(x).to(lane.dtype), rtol=1e-6, atol=0)  # float32
     assert len({tuple(lane.tolist()) for lane in together}) == 3
+
+
+def test_drop_path_drops_whole_samples_and_keeps_the_mean():
+    x, drop = torch.ones(20_000, 3, 2), DropPath(0.3)
+    out = drop(x)
+    assert ((out == 0).all((1, 2)) | (out != 0).all((1, 2))).all()
+    assert (out[:, 0, 0] != 0).double().mean() == pytest.approx(0.7, abs=5 * (0.21 / 20_000) ** 0.5)
+    assert out.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
+    assert drop.eval()(x) is x
+
+
+def test_batch_norm_equals_torchs_and_its_momentum_falls_as_published():
+    ours, theirs = BatchNorm(4, 0.001).double(), nn.BatchNorm1d(4).double()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    stream = shared_stream(ours)
+    for epoch in range(1, 6):
+        x = normal(6, 4, 9) * 3 + 1
+        theirs.momentum = 0.1 * math.exp(-((epoch - 1) / 5) * math.log(100))
+        stream.begin(torch.tensor(1), torch.tensor((epoch - 1) / 5, dtype=torch.float64))
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-10, atol=1e-12)  # float64 rounding
+    for name, buffer in theirs.named_buffers():
+        torch.testing.assert_close(ours.get_buffer(name), buffer, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), rtol=1e-10, atol=1e-12)
+
+
+def test_stacked_batch_norms_keep_their_own_statistics_and_momentum():
+    layers = [BatchNorm(3, final).double() for final in (0.001, 0.05)]
+    x, progress = normal(2, 8, 3, 5), torch.tensor([0.5, 0.25], dtype=torch.float64)
+    template = BatchNorm(3, 0.1).double()
+    stream = shared_stream(template)
+    buffers = {name: torch.stack([b, b]) for name, b in template.named_buffers()}
+    dials = torch.tensor([[0.001], [0.05]], dtype=torch.float64)
+
+    def one(buffers, x, *step):
+        stream.begin(*step)
+        return functional_call(template, buffers, (x,))
+
+    out = vmap(one)(buffers, x, step_keys(0, 0, 1, 2), progress, dials)
+    for lane, layer in enumerate(layers):
+        shared_stream(layer).begin(torch.tensor(1), progress[lane])
+        torch.testing.assert_close(out[lane], layer(x[lane]), rtol=1e-10, atol=1e-12)  # float64 rounding
+        for name, buffer in layer.named_buffers():
+            torch.testing.assert_close(buffers[name][lane], buffer, rtol=1e-10, atol=1e-12)
 
 
 def test_adjacency_of_a_chain_of_three():

@@ -1,5 +1,7 @@
 """The optimiser step on the rows of an array, against torch's own on one network after the other."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from trainables.optim import (
     _step_row_by_row,
     learning_rates,
     make_optimizer,
+    moment_kinds,
     settings_table,
     take_step,
 )
@@ -19,7 +22,7 @@ from trainables.rows import ALIGN, Rows
 CONFIGS = [
     OptimConfig(lr=1e-2),
     OptimConfig(lr=3e-3, weight_decay=0.3, lr_decay=0.5, lr_decay_steps=4),
-    OptimConfig(lr=2e-2, beta1=0.5, beta2=0.9, clip=0.0),
+    OptimConfig(lr=2e-2, beta1=0.5, beta2=0.9, clip=0.0, lr_decay_by="epochs"),
     OptimConfig(lr=1e-2, beta1=0.0, beta2=0.0, clip=0.2, weight_decay=0.01),
 ]
 
@@ -36,25 +39,28 @@ def gradients(seed, step, one):
 
 # Both ways on the CPU: the one for recorded steps is arithmetic like any other.
 @pytest.mark.parametrize("update", [_step_row_by_row, _step_matrix])
-def test_rows_take_the_steps_of_torchs_adamw(update):
-    networks = [network(i) for i in range(len(CONFIGS))]
-    rows = Rows(networks[0], len(CONFIGS), torch.device("cpu"), torch.float64)
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_rows_take_the_steps_of_torchs_adamw(update, amsgrad):
+    configs = [dataclasses.replace(config, amsgrad=amsgrad) for config in CONFIGS]
+    networks = [network(i) for i in range(len(configs))]
+    rows = Rows(networks[0], len(configs), torch.device("cpu"), torch.float64)
     for i, one in enumerate(networks):
         rows.write(rows.values, i, dict(one.named_parameters()))
     optimizers = [
         make_optimizer(one.parameters(), config, torch.device("cpu"))
-        for one, config in zip(networks, CONFIGS, strict=True)
+        for one, config in zip(networks, configs, strict=True)
     ]
-    grads, average, square = rows.like(), rows.like(), rows.like()
-    tables = torch.stack([settings_table(config, 1, 12) for config in CONFIGS], 2)
+    grads, moments = rows.like(), [rows.like() for _ in moment_kinds(configs[0])]
+    tables = torch.stack([settings_table(config, 1, 12, 5) for config in configs], 2)
     for step in range(1, 13):
         own = [gradients(i, step, one) for i, one in enumerate(networks)]
-        rows.collect(grads, [torch.stack(parts) for parts in zip(*own, strict=True)], len(CONFIGS))
-        update(rows.values, grads, average, square, StepSettings(*tables[:, step - 1]))
-        for one, config, optimizer, parts in zip(networks, CONFIGS, optimizers, own, strict=True):
+        rows.collect(grads, [torch.stack(parts) for parts in zip(*own, strict=True)], len(configs))
+        update(rows.values, grads, moments, StepSettings(*tables[:, step - 1]))
+        for one, config, optimizer, parts in zip(networks, configs, optimizers, own, strict=True):
             for parameter, grad in zip(one.parameters(), parts, strict=True):
                 parameter.grad = grad
-            take_step(optimizer, list(one.parameters()), learning_rates(config, torch.tensor([step]))[0], config.clip)
+            lr = learning_rates(config, torch.tensor([step]), 5)[0]
+            take_step(optimizer, list(one.parameters()), lr, config.clip)
     for i, one in enumerate(networks):
         for name, part in rows.read(rows.values, i).items():
             # float64 rounding over twelve steps

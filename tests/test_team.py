@@ -7,7 +7,7 @@ from small import tiny_config, tiny_module, write_tiny
 from torch import distributed, multiprocessing
 
 from trainables.folder import RunFolder
-from trainables.layers.dropout import step_keys
+from trainables.layers.stream import step_keys
 from trainables.single import SingleEngine
 from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone

@@ -20,10 +20,12 @@ class OptimConfig:
 
     lr: float = knob(1e-3, above=0, lane=True, help="peak learning rate")
     lr_decay: float = knob(0.9, above=0, most=1, lane=True, help="factor on the rate at every stair; 1: constant rate")
+    lr_decay_by: str = knob("steps", choices=("steps", "epochs"), lane=True, help="a stair: so many steps, or an epoch")
     lr_decay_steps: int = knob(50_000, least=1, lane=True, unit="steps", help="optimiser steps from stair to stair")
     weight_decay: float = knob(0.0, least=0, lane=True, help="decoupled decay, multiplied by the rate")
     beta1: float = knob(0.9, least=0, below=1, lane=True, help="memory of the mean gradient")
     beta2: float = knob(0.999, least=0, below=1, lane=True, help="memory of the mean squared gradient")
+    amsgrad: bool = knob(False, help="divide by the largest mean squared gradient so far (AMSGrad)")
     clip: float = knob(1.0, least=0, lane=True, help="limit of the global gradient norm; 0: no clipping")
 
 

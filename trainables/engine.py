@@ -19,7 +19,6 @@ from .optim import first_bad_step, learning_rates
 
 State = dict[str, Any]
 Moments = dict[str, dict[str, Tensor]]
-MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +90,17 @@ class Lane:
         self.step += steps
         return self.step - steps + 1
 
+    @property
+    def progress(self) -> float:
+        """Share of training that lay behind when the current epoch began."""
+        return (self.epoch - 1) / self.config.loop.epochs
+
     def losses(self, total: Tensor, counts: Tensor) -> Losses:
         """The epoch's summary from each step's summed loss and number of samples, both [steps] float64 on the CPU."""
         means = total / counts
         bad = first_bad_step(means)
         step = self.step if bad is None else self.step - len(means) + bad + 1
-        lr = float(learning_rates(self.config.optim, torch.tensor([self.step])))
+        lr = float(learning_rates(self.config.optim, torch.tensor([self.step]), len(means)))
         reason = "" if bad is None else f"loss is {float(means[bad])} at step {step}, lr {lr:.1e}"
         return Losses(float(total.sum() / counts.sum()), lr, reason)
 

@@ -18,10 +18,10 @@ from . import registry
 from .capture import Captured
 from .config import TrainConfig, array_knobs, lane_knobs
 from .device import keep_freed_memory
-from .engine import MOMENTS, Lane, Losses, Report, State, Verdict, autocast, build_network, summed
+from .engine import Lane, Losses, Report, State, Verdict, autocast, build_network, summed
 from .evaluation import Poses, predict, score_poses
-from .layers.dropout import dropouts, shared_stream, step_keys
-from .optim import StepSettings, settings_table, step_rows
+from .layers.stream import dialled, shared_stream, step_keys
+from .optim import StepSettings, moment_kinds, settings_table, step_rows
 from .rows import Rows
 
 
@@ -95,13 +95,14 @@ class FusedEngine:
         plans = self._lanes + self._lanes[:1] * (height - len(self._lanes))
         orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed) for at in plans])
         keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in plans], 1)
-        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps) for at in plans], 2)
+        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps, steps) for at in plans], 2)
         keys, settings = keys.to(self.device), settings.transpose(0, 1).to(self.device)
+        progress = torch.tensor([at.progress for at in plans], device=self.device, dtype=self.dtype)
         total = torch.empty(steps, height, device=self.device, dtype=torch.float64)
         counts = torch.empty(steps, dtype=torch.float64)
         for i, index in enumerate(orders.split(batch, 1)):
             counts[i] = index.shape[1]
-            total[i] = array.step(data, index, keys[i], settings[i]) * index.shape[1]
+            total[i] = array.step(data, index, keys[i], progress, settings[i]) * index.shape[1]
         columns = total.cpu().unbind(1)[: len(self._lanes)]
         return {books.number: books.losses(own, counts) for books, own in zip(self._lanes, columns, strict=True)}
 
@@ -169,7 +170,7 @@ class _Array:
         self.network = build_network(self.model, config).to(device, dtype)
         self.stream = shared_stream(self.network)
         self.rows = Rows(self.network, capacity, device, dtype)
-        self.moments = {kind: self.rows.like() for kind in MOMENTS}
+        self.moments = {kind: self.rows.like() for kind in moment_kinds(config.optim)}
         self.grads = self.rows.like()
         persistent = self.network.state_dict().keys()
         # What a state dict does not hold follows from the config's shape (graphs, positions): all lanes share it.
@@ -178,7 +179,7 @@ class _Array:
             for name, buffer in self.network.named_buffers()
             if name in persistent
         }
-        self.rates = torch.zeros(capacity, len(dropouts(self.network)), device=device, dtype=dtype)
+        self.dials = torch.zeros(capacity, len(dialled(self.network)), device=device, dtype=dtype)
         self.objective = config.objective
         prefix = "objective."
         weights = [path.removeprefix(prefix) for path in lane_knobs(config.model) if path.startswith(prefix)]
@@ -203,17 +204,17 @@ class _Array:
         found = dict(network.named_buffers())
         for name, stacked in self.buffers.items():
             stacked[row].copy_(found[name])
-        self.rates[row] = torch.tensor([dropout.rate for dropout in dropouts(network)], dtype=torch.float64)
+        self.dials[row] = torch.tensor([layer.dial for layer in dialled(network)], dtype=torch.float64)
         for name, stacked in self.weights.items():
             stacked[row] = getattr(config.objective, name)
         self._note_silence()
 
     def vacate(self, row: int, last: int) -> None:
         """Puts the lane of row `last` into `row`."""
-        matrices = (self.rows.values, *self.moments.values(), self.rates)
+        matrices = (self.rows.values, *self.moments.values(), self.dials)
         for stacked in (*matrices, *self.buffers.values(), *self.weights.values()):
             stacked[row] = stacked[last]
-        self.rates[last] = 0
+        self.dials[last] = 0
         self._note_silence()
 
     def network_state(self, row: int) -> dict[str, Tensor]:
@@ -224,19 +225,19 @@ class _Array:
 
     def _note_silence(self) -> None:
         # A recorded step cannot leave out a dropout that the next lane may need.
-        silent = () if self.device.type == "cuda" else (self.rates == 0).all(0).nonzero().flatten().tolist()
+        silent = () if self.device.type == "cuda" else (self.dials == 0).all(0).nonzero().flatten().tolist()
         self.stream.off = frozenset(silent)
 
-    def step(self, data: DataModule, index: Tensor, key: Tensor, settings: Tensor) -> Tensor:
-        """Losses [n] of a step of the first n rows: index [n, B], key [n], settings [fields, n]."""
+    def step(self, data: DataModule, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
+        """Losses [n] of a step of the first n rows: index [n, B], key [n], progress [n], settings [fields, n]."""
         if data is not self._data:  # a recorded step reads the arrays it was recorded with
             self._data, self._steps = data, {}
         if index.shape not in self._steps:
             recorder = self.device if self.device.type == "cuda" else None
             self._steps[index.shape] = Captured(self._take_step, recorder)
-        return self._steps[index.shape](index, key, settings)
+        return self._steps[index.shape](index, key, progress, settings)
 
-    def _take_step(self, index: Tensor, key: Tensor, settings: Tensor) -> Tensor:
+    def _take_step(self, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
         assert self._data is not None, "no epoch has begun"
         count, size = index.shape
         batch = self._data.gather("train", index.flatten(), self.model.reads)
@@ -246,15 +247,16 @@ class _Array:
         parameters, buffers = self._of_rows(count)
         weights = {name: stacked[:count] for name, stacked in self.weights.items()}
 
-        def lane_loss(tensors: Any, fields: Any, key: Tensor, rates: Tensor, weights: dict[str, Tensor]) -> Tensor:
-            self.stream.begin(key, rates)
+        def lane_loss(tensors: Any, fields: Any, weights: Any, *step: Tensor) -> Tensor:
+            self.stream.begin(*step)
             objective = dataclasses.replace(self.objective, **weights) if weights else self.objective
             batch = Batch(size=size, **fields)
             with autocast(self.device, self.precision):
                 prediction = functional_call(self.network, tensors, (batch,))
                 return summed(self.model.terms(prediction, batch, objective))
 
-        losses = vmap(lane_loss)((parameters, buffers), fields, key, self.rates[:count], weights)
+        step = (key, progress, self.dials[:count])
+        losses = vmap(lane_loss)((parameters, buffers), fields, weights, *step)
         grads = torch.autograd.grad(losses.sum(), list(parameters.values()), allow_unused=True)
         self._update(grads, count, settings)
         return losses.detach()
@@ -264,9 +266,8 @@ class _Array:
         # A parameter that takes no part in the loss does not decay either.
         leaves = self._leaves[count].values()
         idle = [(leaf.detach(), leaf.clone()) for leaf, grad in zip(leaves, grads, strict=True) if grad is None]
-        exp_avg, exp_avg_sq = (self.moments[kind][:count] for kind in MOMENTS)
-        now = StepSettings(*settings)
-        step_rows(self.rows.values[:count], self.grads[:count], exp_avg, exp_avg_sq, now)
+        moments = [matrix[:count] for matrix in self.moments.values()]
+        step_rows(self.rows.values[:count], self.grads[:count], moments, StepSettings(*settings))
         for view, before in idle:
             view.copy_(before)
 

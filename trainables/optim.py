@@ -3,7 +3,7 @@ references' staircase of rates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,16 +24,22 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimConfig, devi
         betas=(config.beta1, config.beta2),
         eps=EPS,
         weight_decay=config.weight_decay,
+        amsgrad=config.amsgrad,
         fused=True,
         capturable=device.type == "cuda",
     )
 
 
-def learning_rates(config: OptimConfig, steps: Tensor) -> Tensor:
-    """Rates float64 of steps 1, 2, ... counted over all epochs: lr * decay^(s / stair), s = 1 before the first stair
-    and the last multiple of `lr_decay_steps` from then on, as GraFormer's published schedule has it."""
-    stair = steps // config.lr_decay_steps * config.lr_decay_steps
-    exponent = stair.clamp_min(1).double() / config.lr_decay_steps
+def learning_rates(config: OptimConfig, steps: Tensor, epoch_steps: int) -> Tensor:
+    """Rates float64 of steps 1, 2, ... counted over all epochs of `epoch_steps` steps.
+
+    By epochs: lr * decay^e in epoch e = 0, 1, ... By steps: lr * decay^(s / stair), s = 1 before the first stair and
+    the last multiple of `lr_decay_steps` from then on, as GraFormer's published schedule has it."""
+    if config.lr_decay_by == "epochs":
+        exponent = ((steps - 1) // epoch_steps).double()
+    else:
+        stair = steps // config.lr_decay_steps * config.lr_decay_steps
+        exponent = stair.clamp_min(1).double() / config.lr_decay_steps
     return config.lr * torch.pow(torch.tensor(config.lr_decay, dtype=torch.float64), exponent)
 
 
@@ -47,6 +53,11 @@ def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], 
     optimizer.step()
 
 
+def moment_kinds(config: OptimConfig) -> tuple[str, ...]:
+    """What the optimiser keeps of every parameter beside its value, by torch's names."""
+    return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if config.amsgrad else ()))
+
+
 class StepSettings(NamedTuple):
     """What one step needs to know of K lanes, each [K] float64 on their device; clip inf: not clipped."""
 
@@ -58,26 +69,25 @@ class StepSettings(NamedTuple):
     clip: Tensor
 
 
-def settings_table(config: OptimConfig, first: int, count: int) -> Tensor:
+def settings_table(config: OptimConfig, first: int, count: int, epoch_steps: int) -> Tensor:
     """The fields of StepSettings [fields, count] float64 of one lane's steps first, first + 1, ..."""
     steps = torch.arange(first, first + count)
     numbers = (config.weight_decay, config.beta1, config.beta2, config.clip or torch.inf)
     decay, beta1, beta2, clip = torch.tensor(numbers, dtype=torch.float64).unsqueeze(1).expand(-1, count)
-    return torch.stack((learning_rates(config, steps), decay, beta1, beta2, steps.double(), clip))
+    return torch.stack((learning_rates(config, steps, epoch_steps), decay, beta1, beta2, steps.double(), clip))
 
 
 @torch.no_grad()
-def step_rows(values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, settings: StepSettings) -> None:
+def step_rows(values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings) -> None:
     """AdamW in place on [K, P] matrices whose rows are lanes, each clipped to its own norm, with its own settings; a
-    row takes part in no other row's numbers."""
+    row takes part in no other row's numbers. `moments` are those of `moment_kinds`."""
     # The kernel that needs one pass takes rates as numbers, which a recorded step could not change.
     update = _step_matrix if values.is_cuda else _step_row_by_row
-    update(values, grads, exp_avg, exp_avg_sq, settings)
+    update(values, grads, moments, settings)
 
 
-def _step_row_by_row(
-    values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, settings: StepSettings
-) -> None:
+def _step_row_by_row(values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings) -> None:
+    exp_avg, exp_avg_sq, *largest = moments
     for row, numbers in enumerate(torch.stack(settings, 1).tolist()):
         lr, weight_decay, beta1, beta2, step, clip = numbers
         if clip < torch.inf:
@@ -88,10 +98,10 @@ def _step_row_by_row(
             [grads[row]],
             [exp_avg[row]],
             [exp_avg_sq[row]],
-            [],
+            [matrix[row] for matrix in largest],
             [torch.tensor(step - 1)],
             fused=True,
-            amsgrad=False,
+            amsgrad=bool(largest),
             beta1=beta1,
             beta2=beta2,
             lr=lr,
@@ -101,7 +111,8 @@ def _step_row_by_row(
         )
 
 
-def _step_matrix(values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, settings: StepSettings) -> None:
+def _step_matrix(values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings) -> None:
+    exp_avg, exp_avg_sq, *largest = moments
     lr, weight_decay, beta1, beta2, step, clip = (field.unsqueeze(1) for field in settings)
     norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
     grads.mul_((clip.to(norm) / (norm + CLIP_EPS)).clamp(max=1.0))
@@ -110,7 +121,9 @@ def _step_matrix(values: Tensor, grads: Tensor, exp_avg: Tensor, exp_avg_sq: Ten
     root, keep1, keep2 = (1 - beta2**step).sqrt(), 1 - beta1, 1 - beta2
     exp_avg.lerp_(grads, keep1.to(grads))
     exp_avg_sq.mul_(beta2.to(grads)).addcmul_(grads, grads * keep2.to(grads))
-    denominator = exp_avg_sq.sqrt().div_(root.to(grads)).add_(EPS)
+    for matrix in largest:
+        torch.maximum(matrix, exp_avg_sq, out=matrix)
+    denominator = (largest or [exp_avg_sq])[0].sqrt().div_(root.to(grads)).add_(EPS)
     values.mul_(shrink.to(grads)).sub_((exp_avg / denominator).mul_(size.to(grads)))
 
 

@@ -14,10 +14,10 @@ from data.module import DataModule
 from . import registry
 from .capture import Captured
 from .config import TrainConfig
-from .engine import MOMENTS, Lane, Losses, Moments, Report, State, Verdict, autocast, build_network, summed
+from .engine import Lane, Losses, Moments, Report, State, Verdict, autocast, build_network, summed
 from .entry import Model
 from .evaluation import score
-from .layers.dropout import Stream, shared_stream, step_keys
+from .layers.stream import Stream, shared_stream, step_keys
 from .optim import learning_rates, make_optimizer, take_step
 from .team import Team
 
@@ -88,7 +88,8 @@ class SingleEngine:
         first = books.begin_epoch(steps)
         place.network.train()
         keys = step_keys(loop.seed, self.team.rank, first, steps).to(self.device)
-        rates = learning_rates(books.config.optim, torch.arange(first, first + steps))
+        rates = learning_rates(books.config.optim, torch.arange(first, first + steps), steps)
+        progress = torch.tensor(books.progress, device=self.device, dtype=self.dtype)
         rates = rates.to(self.device, torch.float32) if self.device.type == "cuda" else rates
         total = torch.empty(steps, device=self.device, dtype=torch.float64)
         counts = torch.empty(steps, dtype=torch.float64)
@@ -96,7 +97,7 @@ class SingleEngine:
         for i, (index, own, whole) in enumerate(batches):
             # Ranks' gradients are averaged, whatever the size of their slices.
             step = self._step(len(index), own * self.team.world / whole)
-            total[i], counts[i] = step(index, keys[i], rates[i]) * own, whole
+            total[i], counts[i] = step(index, keys[i], progress, rates[i]) * own, whole
         return {books.number: books.losses(self.team.sum(total).cpu(), counts)}
 
     def _step(self, size: int, share: float) -> Captured:
@@ -104,12 +105,12 @@ class SingleEngine:
             self._steps[size, share] = Captured(functools.partial(self._take_step, share), self._recorder)
         return self._steps[size, share]
 
-    def _take_step(self, share: float, index: Tensor, key: Tensor, lr: Tensor) -> Tensor:
+    def _take_step(self, share: float, index: Tensor, key: Tensor, progress: Tensor, lr: Tensor) -> Tensor:
         place = self._only()
         assert self._data is not None, "no epoch has begun"
         config = place.books.config
         batch = self._data.gather("train", index, place.model.reads)
-        place.stream.begin(key)
+        place.stream.begin(key, progress)
         with autocast(self.device, config.loop.precision):
             loss = summed(place.model.terms(place.network(batch), batch, config.objective))
         place.optimizer.zero_grad(set_to_none=True)
@@ -157,14 +158,15 @@ class SingleEngine:
 def _moments(network: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
     """The optimiser's averages by parameter; a parameter that never had a gradient has none."""
     named = [(name, optimizer.state[p]) for name, p in network.named_parameters() if optimizer.state[p]]
-    return {kind: {name: state[kind] for name, state in named} for kind in MOMENTS}
+    kinds = [kind for kind, value in (named[0][1] if named else {}).items() if kind != "step"]
+    return {kind: {name: state[kind] for name, state in named} for kind in kinds}
 
 
 def _put_moments(network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
     moments, step = state["moments"], torch.tensor(float(state["step"]))
     entries = {
-        i: {"step": step.clone(), **{kind: moments[kind][name] for kind in MOMENTS}}
+        i: {"step": step.clone(), **{kind: tensors[name] for kind, tensors in moments.items()}}
         for i, (name, _) in enumerate(network.named_parameters())
-        if name in moments[MOMENTS[0]]
+        if all(name in tensors for tensors in moments.values()) and moments
     }
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
