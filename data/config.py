@@ -12,11 +12,14 @@ from .skeleton import H36M_16, H36M_17, Skeleton
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """What a network must know of its data: views V, frames F, and the skeleton with its J joints."""
+    """What a network must know of its data: views V, frames F, and the skeleton with its J joints; target frames of a
+    training sample; whether a window ends with its target instead of having it in the middle."""
 
     views: int
     frames: int
     skeleton: Skeleton
+    stride: int = 1
+    causal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +35,9 @@ class DataConfig:
     views: int = knob(
         1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own"
     )
-    frames: int = knob(1, least=1, help="frames of the input window, odd; the target is the middle one")
+    frames: int = knob(1, least=1, help="frames of the input window, odd")
+    stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")
+    causal: bool = knob(False, help="the target is the last frame of the window, not the middle one")
     flip: bool = knob(False, help="train on every sample a second time, mirrored")
     order: str = knob(
         "seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)"
@@ -49,7 +54,7 @@ class DataConfig:
     def sizes(self) -> Sizes:
         """Known without reading a file."""
         skeleton = H36M_16 if self.joints == H36M_16.num_joints else H36M_17
-        return Sizes(views=self.views, frames=self.frames, skeleton=skeleton)
+        return Sizes(views=self.views, frames=self.frames, skeleton=skeleton, stride=self.stride, causal=self.causal)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Windows have a middle frame, and training never sees what selects."""

@@ -133,7 +133,13 @@ class DataModule:
             if not len(tracks.pose3d):
                 raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
             self._tracks[part] = tracks
-            self._windows[part] = windows(tracks.lengths, frames=config.frames, mirrored=config.flip and is_train)
+            self._windows[part] = windows(
+                tracks.lengths,
+                frames=config.frames,
+                chunk=config.stride if is_train else 1,
+                shift=(config.frames - 1) // 2 if config.causal else 0,
+                mirrored=config.flip and is_train,
+            )
 
     def count(self, part: str) -> int:
         """Samples of a split; with `data.flip` a training sample and its mirror image count as two."""
@@ -150,12 +156,12 @@ class DataModule:
         return torch.randperm(count, generator=source).to(self.device)
 
     def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[tuple[Tensor, int, int]]:
-        """This rank's slice of every batch of `size` samples, how many of them are its own, and of how many in all.
+        """This rank's slice of every batch of `size` target frames: sample indices, how many are its own, of how many.
 
         The short last batch is kept. A rank without a sample of its own gets one of another rank's, to be counted as
         none: all ranks take every step together."""
         rank, world = self.shard
-        for batch in self.order(part, epoch, seed).split(size):
+        for batch in self.order(part, epoch, seed).split(self.batch_samples(part, size)):
             low, high = share(len(batch), rank, world)
             yield batch[low : max(high, low + 1)] if low < len(batch) else batch[-1:], high - low, len(batch)
 
@@ -165,7 +171,11 @@ class DataModule:
 
     def num_batches(self, part: str, size: int) -> int:
         """Steps of one epoch."""
-        return -(-self.count(part) // size)
+        return -(-self.count(part) // self.batch_samples(part, size))
+
+    def batch_samples(self, part: str, size: int) -> int:
+        """Samples that hold `size` target frames."""
+        return max(1, size // self.sizes.stride) if part == "train" else size
 
     def gather(self, part: str, index: Tensor, fields: Sequence[str] = FIELDS) -> Batch:
         """The samples of `index` [B] as a Batch of the named fields."""
@@ -176,7 +186,7 @@ class DataModule:
         is_mirrored = cut.is_mirrored.index_select(0, index) if cut.is_mirrored is not None else None
         if "pose2d" in fields:
             rows = cut.rows(index)
-            shape = (count, sizes.frames, sizes.views, joints, 2)
+            shape = (count, rows.shape[1], sizes.views, joints, 2)
             found["pose2d"] = tracks.pose2d.index_select(0, rows.reshape(-1)).view(shape).transpose(1, 2)
         if "pose3d" in fields or "root3d" in fields:
             targets = cut.target_rows(index)

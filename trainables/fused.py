@@ -100,7 +100,7 @@ class FusedEngine:
         progress = torch.tensor([at.progress for at in plans], device=self.device, dtype=self.dtype)
         total = torch.empty(steps, height, device=self.device, dtype=torch.float64)
         counts = torch.empty(steps, dtype=torch.float64)
-        for i, index in enumerate(orders.split(batch, 1)):
+        for i, index in enumerate(orders.split(data.batch_samples("train", batch), 1)):
             counts[i] = index.shape[1]
             total[i] = array.step(data, index, keys[i], progress, settings[i]) * index.shape[1]
         columns = total.cpu().unbind(1)[: len(self._lanes)]

@@ -37,6 +37,6 @@ class ObjectiveConfig:
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
     """One frame of one view; the network takes any number of joints."""
-    for name, size in (("frames", sizes.frames), ("views", sizes.views)):
+    for name, size in (("frames", sizes.frames), ("views", sizes.views), ("stride", sizes.stride)):
         if size != 1:
             yield f"data.{name}", "must be 1: graformer lifts a single frame of a single view"
