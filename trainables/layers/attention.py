@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 
@@ -19,6 +20,8 @@ def attend(
 
     The weights are softmax(scale query key^T) over S, passed through `drop`; `scale` is C^-1/2 unless given.
     """
-    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.mT
+    # matmul of three axes is bmm behind four views, and behind eight under vmap.
+    product = torch.bmm if query.ndim == 3 else torch.matmul
+    scores = product(query * (query.shape[-1] ** -0.5 if scale is None else scale), key.mT)
     weights = scores.softmax(-1)
-    return (weights if drop is None else drop(weights)) @ value
+    return product(weights if drop is None else drop(weights), value)
