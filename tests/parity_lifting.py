@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from trainables import registry
 from trainables.layers.graph import row_normalized_adjacency
 from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import GraFormer
+from trainables.models.poseformer.config import NetworkConfig as PoseFormerConfig
+from trainables.models.poseformer.network import PoseFormer
+from trainables.models.videopose3d.config import NetworkConfig as VideoPose3DConfig
+from trainables.models.videopose3d.network import TemporalModel
 
 Archive = Mapping[str, np.ndarray]
 
@@ -43,7 +48,42 @@ def _build_graformer(arguments: dict[str, Any], archive: Archive) -> GraFormer:
     return GraFormer(config, adjacency, in_features=arguments["coords_dim"][0])
 
 
-ADAPTERS = {"graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x))}
+def _build_poseformer(arguments: dict[str, Any], archive: Archive) -> PoseFormer:
+    config = PoseFormerConfig(
+        embed_dim_ratio=arguments["embed_dim_ratio"],
+        depth=arguments["depth"],
+        heads=arguments["num_heads"],
+        mlp_ratio=arguments["mlp_ratio"],
+        qkv_bias=arguments["qkv_bias"],
+        qk_scale=arguments["qk_scale"] or 0.0,
+        drop_path=arguments["drop_path_rate"],
+    )
+    return PoseFormer(config, arguments["num_frame"], arguments["num_joints"], in_features=arguments["in_chans"])
+
+
+def _build_videopose3d(arguments: dict[str, Any], archive: Archive) -> TemporalModel:
+    widths = tuple(arguments["filter_widths"])
+    # Golden training passes have every rate 0.
+    config = VideoPose3DConfig(
+        channels=arguments["channels"], widths=widths, dropout=0.0, dense=arguments.get("dense", False)
+    )
+    network = TemporalModel(
+        config,
+        widths,
+        arguments["num_joints_out"],
+        causal=arguments["causal"],
+        in_features=arguments["in_features"],
+    )
+    # The reference has a class for each form.
+    network.lift = partial(network.lift, strided=arguments["class"].endswith("1f"))
+    return network
+
+
+ADAPTERS = {
+    "graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x)),
+    "poseformer": Adapter(build=_build_poseformer, run=lambda network, x: network.lift(x)),
+    "videopose3d": Adapter(build=_build_videopose3d, run=lambda network, x: network.lift(x)),
+}
 
 
 def check(archive: Archive) -> None:
@@ -62,6 +102,9 @@ def check(archive: Archive) -> None:
         network.to(dtype)
         _check_output(network, adapter, loss_of, archive, names, suffix)
     _check_trajectory(network, adapter, loss_of, archive, names)
+    if "train_out_f64" in archive:
+        network.load_state_dict(_filled(archive, rename))
+        _check_training_pass(network.train(), adapter, loss_of, archive, names)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -146,6 +189,27 @@ def _check_trajectory(
     np.testing.assert_allclose(
         norms, archive["traj_param_norms_f64"], rtol=FLOAT64, atol=FLOAT64, err_msg="parameter norms"
     )
+
+
+def _check_training_pass(
+    network: nn.Module, adapter: Adapter, loss_of: Callable, archive: Archive, names: list[str]
+) -> None:
+    """One pass in training mode, every rate 0: batch statistics, and the running ones after it."""
+    network.zero_grad(set_to_none=True)
+    out = adapter.run(network, _tensor(archive, "in_x", torch.float64))
+    _near(out, archive["train_out_f64"], FLOAT64, "training output")
+    loss = loss_of(out, _tensor(archive, "target", torch.float64))
+    _near(loss, archive["train_loss_f64"], FLOAT64, "training loss")
+    loss.backward()
+    grads = [network.get_parameter(name).grad for name in names]
+    norms = [-1.0 if grad is None else float(grad.norm()) for grad in grads]
+    expected = archive["train_grad_norms_f64"]
+    np.testing.assert_allclose(norms, expected, rtol=FLOAT64, atol=FLOAT64 * expected.max(), err_msg="training norms")
+    buffers = [key for key in archive if key.startswith("train_after/")]
+    assert buffers, "an archive with a training pass holds the buffers after it"
+    for key in buffers:
+        found = network.get_buffer(key.removeprefix("train_after/"))
+        np.testing.assert_allclose(found.numpy(), archive[key], rtol=0, atol=FLOAT64, err_msg=key)
 
 
 def _check_start(network: nn.Module, archive: Archive, rename: Callable[[str], str]) -> None:
