@@ -43,7 +43,7 @@ class DataConfig:
         "seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)"
     )
     actions: tuple[str, ...] = knob((), help="actions to use, by exact name without the take number; empty: all")
-    downsample: int = knob(1, least=1, help="training keeps every n-th frame; val and test keep all")
+    downsample: int = knob(1, least=1, help="training keeps every n-th target frame; val and test keep all")
     subset: float = knob(1.0, above=0, most=1, help="share of each training track to keep, from a drawn start")
     workers: int = knob(0, least=0, help="processes that decode images; pose files live on the device and use none")
     train_subjects: tuple[str, ...] = knob((), help="subjects to train on; empty: those of the split")

@@ -21,7 +21,7 @@ from .poseset import Camera, DataError, PoseSet
 from .poseset import Sequence as Clip
 from .skeleton import Skeleton
 from .splits import SPLITS, Split, split_named
-from .windows import Windows, mirror_where, reference_order, thinned, windows
+from .windows import Windows, mirror_where, reference_order, windows
 
 FIELDS = ("pose2d", "pose3d", "root3d", "camera", "action")
 
@@ -128,10 +128,8 @@ class DataModule:
                     [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"],
                 )
             is_train = part == "train"
-            tracks = _tracks(chosen, config, self.actions, is_thinned=is_train)
+            tracks = _tracks(chosen, config, self.actions)
             tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
-            if not len(tracks.pose3d):
-                raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
             self._tracks[part] = tracks
             self._windows[part] = windows(
                 tracks.lengths,
@@ -139,7 +137,11 @@ class DataModule:
                 chunk=config.stride if is_train else 1,
                 shift=(config.frames - 1) // 2 if config.causal else 0,
                 mirrored=config.flip and is_train,
+                downsample=config.downsample if is_train else 1,
+                subset=config.subset if is_train else 1.0,
             )
+            if not self.count(part):
+                raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
 
     def count(self, part: str) -> int:
         """Samples of a split; with `data.flip` a training sample and its mirror image count as two."""
@@ -241,21 +243,16 @@ def _place(array: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     return array.to(device, dtype) if array.is_floating_point() else array.to(device)
 
 
-def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], *, is_thinned: bool) -> Tracks:
+def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...]) -> Tracks:
     """Flat arrays of the clips: one track per clip and camera with one view, per clip with several."""
     pose2d, pose3d, root3d, camera, action, lengths = [], [], [], [], [], []
     for clip in clips:
         world = torch.from_numpy(clip.pose3d)
-        if is_thinned:
-            rows = thinned(len(world), config.downsample, config.subset)
-            world = world[rows]
         lenses = [torch.from_numpy(lens.intrinsics) for lens in clip.cameras]
         screens = [
             to_screen(torch.from_numpy(pixels), lens.width, lens.height).float()
             for pixels, lens in zip(clip.pose2d, clip.cameras, strict=True)
         ]
-        if is_thinned:
-            screens = [screen[rows] for screen in screens]
         for views in _view_groups(len(clip.cameras), config.views, clip):
             poses = _to_camera(world, clip.cameras[views[0]])
             pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))

@@ -59,12 +59,22 @@ class Windows:
         return (row + offsets).clamp(first.unsqueeze(1), last.unsqueeze(1))
 
 
-def windows(lengths: Tensor, *, frames: int, chunk: int = 1, shift: int = 0, mirrored: bool = False) -> Windows:
+def windows(
+    lengths: Tensor,
+    *,
+    frames: int,
+    chunk: int = 1,
+    shift: int = 0,
+    mirrored: bool = False,
+    downsample: int = 1,
+    subset: float = 1.0,
+) -> Windows:
     """The samples of tracks with the given lengths [T] (int64, frames), on their device, track by track.
 
     frames is the odd receptive field. A track of n frames has ceil(n / chunk) chunks, overhanging both ends
     alike. shift moves the input window back in time; (frames - 1) / 2 makes it causal. With mirrored, every
-    track lists its chunks a second time, marked.
+    track lists its chunks a second time, marked. Of a track's chunks those of `thinned` stay; their windows see all
+    frames, so that a network trained on fewer targets is scored on motion of the same speed.
     """
     assert frames % 2 == 1, frames
     assert chunk >= 1, chunk
@@ -79,6 +89,10 @@ def windows(lengths: Tensor, *, frames: int, chunk: int = 1, shift: int = 0, mir
     is_mirrored = number >= num_chunks[track]
     overhang = (num_chunks * chunk - lengths) // 2
     number -= num_chunks[track] * is_mirrored
+    if downsample > 1 or subset < 1:
+        stays = _staying(num_chunks, downsample, subset)
+        kept = stays[(num_chunks.cumsum(0) - num_chunks)[track] + number]
+        number, track, is_mirrored = number[kept], track[kept], is_mirrored[kept]
     return Windows(
         row=number * chunk + (first - overhang)[track],
         track=track,
@@ -94,6 +108,14 @@ def mirror_where(points: Tensor, is_mirrored: Tensor, mirror: Sequence[int] | Te
     """points [B, ..., J, C]: the samples marked in is_mirrored [B] seen in a mirror, the others unchanged."""
     marked = is_mirrored.view(-1, *(1,) * (points.ndim - 1))
     return torch.where(marked, mirror_points(points, mirror), points)
+
+
+def _staying(counts: Tensor, downsample: int, subset: float) -> Tensor:
+    """Which of the sum(counts) samples of tracks with the given counts [T] stay."""
+    stays = torch.zeros(int(counts.sum()), dtype=torch.bool)
+    for part in stays.split(counts.tolist()):
+        part[thinned(len(part), downsample, subset)] = True
+    return stays.to(counts.device)
 
 
 def thinned(length: int, downsample: int, subset: float) -> slice:
