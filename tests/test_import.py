@@ -14,7 +14,7 @@ import pytest
 import torch
 from made_sweeps import answer_of, files_below
 from parity_lifting import fill
-from small import TINY, tiny_config, write_tiny
+from small import TINY, tiny_config, tiny_run, write_tiny
 
 from data.poseset import DataError
 from search.__main__ import VERBS
@@ -233,6 +233,48 @@ def test_an_imported_checkpoint_scores_as_the_network_that_made_it(answer, tmp_p
     assert imported["protocol"]["weights_epoch"] == 7
     facts = load_weights(Path("ours.safetensors"))[2]
     assert (facts["imported_from"], facts["step"], len(facts["sha256"])) == ("ckpt_best.pth.tar", 1234, 64)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("name", ["poseformer", "videopose3d"])
+def test_a_temporal_lifters_checkpoint_tells_its_shape(answer, tmp_path, name, prefix):
+    made_with = tiny_run(name, "store", data__frames=9, data__joints=16)
+    torch.manual_seed(3)
+    weights = registry.get(name).build(made_with.network, made_with.data.sizes).state_dict()
+    named = {prefix + key: tensor for key, tensor in weights.items()}
+    content = {
+        "epoch": 80,
+        "lr": 1e-4,
+        "random_state": np.random.RandomState(1234),
+        "optimizer": {},
+        "model_pos": named,
+    }
+    published(content | {"model_traj": None, "random_state_semi": None}, tmp_path / "a.bin")
+    heads = ["--set", "network.heads=2"] if name == "poseformer" else ["--set", "data.causal=true"]
+    code, out, err = answer("import", name, "--weights", "a.bin", "--out", "o.safetensors", *heads)
+    assert (code, err) == (OK, "")
+    assert "data.frames = 9" in out
+    tensors, config, facts = load_weights(Path("o.safetensors"))
+    assert all(torch.equal(tensors[key], tensor) for key, tensor in weights.items())
+    assert (config.data.frames, config.data.joints, facts["epoch"]) == (9, 16, 80)
+    if name == "videopose3d":
+        assert (config.network.channels, config.network.widths, config.data.causal) == (16, (), True)
+    else:
+        assert (config.network.embed_dim_ratio, config.network.depth, config.network.mlp_ratio) == (4, 2, 2.0)
+
+
+def test_filter_widths_other_than_threes_are_told():
+    infer = registry.get("videopose3d").infer
+    shapes = {"expand_conv.weight": (8, 34, 3), "layers_conv.0.weight": (8, 8, 5), "layers_conv.1.weight": (8, 8, 1)}
+    assert infer(shapes) == {"network.channels": 8, "network.widths": (3, 5), "data.frames": 15}
+
+
+def test_weights_of_hmsft_are_refused_with_the_reason(answer, tmp_path):
+    published({"model_pos": {"module.mystery.weight": torch.zeros(2)}}, tmp_path / "hmsft.bin")
+    code, _, err = answer("import", "poseformer", "--weights", "hmsft.bin", "--out", "o.safetensors")
+    assert code == BAD_INPUT
+    assert "of a network that was never published" in err
+    assert not Path("o.safetensors").exists()
 
 
 GOLDEN = sorted((Path(__file__).parents[2] / "shared" / "parity").glob("graformer-*.npz"))

@@ -32,6 +32,7 @@ class ModelEntry:
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
     infer: str = ""
+    strangers: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,7 @@ class Model:
     rename(name) -> our name of a published weight
     reads: Batch fields it needs; tiny: overrides that train in a second; unfusable: why it cannot be a lane of an
     array, '' if it can
+    strangers: what to say of published weights that are taken for this network's and are not
     infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
     """
 
@@ -68,6 +70,7 @@ class Model:
     reads: tuple[str, ...]
     tiny: Mapping[str, Any]
     unfusable: str
+    strangers: str
     infer: Infer | None
 
 

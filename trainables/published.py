@@ -119,7 +119,11 @@ def fitted(published: Published, model: Model, config: TrainConfig) -> dict[str,
         sizes = f"network and data sizes are those of {_network_text(config)}"
         raise ConfigError(
             str(published.path),
-            [*problems, f"{sizes}; --recipe and --set choose others, and MODEL another network"],
+            [
+                *problems,
+                f"{sizes}; --recipe and --set choose others, and MODEL another network",
+                *([model.strangers] if model.strangers else []),
+            ],
         )
     network.load_state_dict(dict(published.tensors))
     with torch.no_grad():

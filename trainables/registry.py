@@ -61,5 +61,6 @@ def get(name: str) -> Model:
         reads=found.reads,
         tiny=found.tiny,
         unfusable=found.unfusable,
+        strangers=found.strangers,
         infer=_part(name, found.infer) if found.infer else None,
     )

@@ -8,5 +8,7 @@ ENTRY = ModelEntry(
     name="poseformer",
     reads=("pose2d", "pose3d"),
     infer="network:infer",
+    strangers="HMSFT's checkpoints are of a network that was never published and load nowhere; what is published, its "
+    "training, are the recipes hmsft_h36m and hmsft_h36m_gt",
     tiny={"data.frames": 3, "network.embed_dim_ratio": 4, "network.depth": 2, "network.heads": 2},
 )

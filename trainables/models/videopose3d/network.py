@@ -19,7 +19,7 @@ from trainables.entry import Prediction
 from trainables.layers.dropout import Dropout
 from trainables.layers.norm import BatchNorm
 
-from .config import NetworkConfig, filter_widths
+from .config import WIDTH, NetworkConfig, filter_widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,8 @@ def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
         widths = [first[2]]
         while len(shape := shapes.get(f"layers_conv.{2 * len(widths) - 2}.weight", ())) == 3:
             widths.append(shape[2])
-        found |= {"network.channels": first[0], "network.widths": tuple(widths), "data.frames": math.prod(widths)}
+        given = () if set(widths) == {WIDTH} else tuple(widths)
+        found |= {"network.channels": first[0], "network.widths": given, "data.frames": math.prod(widths)}
     if len(shape := shapes.get("shrink.bias", ())) == 1:
         found["data.joints"] = shape[0] // 3
     return found
