@@ -14,7 +14,7 @@ DECISIONS = 4  # in one 64-bit random number
 
 
 class Fate(NamedTuple):
-    """What a rate means for 16 random bits: below the threshold an element is kept and multiplied by the scale."""
+    """What a rate means for 16 random bits: below the threshold an element is kept, scaled by minus `scale`."""
 
     threshold: float | Tensor
     scale: float | Tensor
@@ -22,14 +22,14 @@ class Fate(NamedTuple):
     @staticmethod
     def of_rate(rate: float) -> Fate:
         """The fate of one rate."""
-        return Fate(round((1 - rate) * LEVELS) - LEVELS // 2, 1 / (1 - rate))
+        return Fate(round((1 - rate) * LEVELS) - LEVELS // 2, -1 / (1 - rate))
 
     @staticmethod
     def of_rates(rates: Tensor) -> list[Fate]:
         """The fates of the rates [S] of one lane."""
         keep = 1 - rates
         thresholds = torch.round(keep * LEVELS) - LEVELS // 2
-        return [Fate(*pair) for pair in zip(thresholds.unbind(), keep.reciprocal().unbind(), strict=True)]
+        return [Fate(*pair) for pair in zip(thresholds.unbind(), (-1 / keep).unbind(), strict=True)]
 
 
 class Dropout(Dialled):
@@ -53,8 +53,8 @@ class Dropout(Dialled):
         bits = stream.bits(-(-x.numel() // DECISIONS), x.device)
         fate = Fate.of_rate(self.dial) if stream.dials is None else stream.once("fates", Fate.of_rates)[self.place]
         level = bits.view(torch.int16)[: x.numel()].to(x.dtype)
-        # Whole numbers, so clipping leaves 0 or 1. A comparison would give bools, 5 times slower to turn into a factor.
-        is_kept = nn.functional.hardtanh_(fate.threshold - level, 0.0, 1.0)
+        # Whole numbers, so clipping leaves -1 or 0; a comparison gives bools, 5 times slower to turn into a factor.
+        is_kept = nn.functional.hardtanh_(level.sub_(fate.threshold), -1.0, 0.0)
         return is_kept.mul_(fate.scale).view(x.shape)
 
 

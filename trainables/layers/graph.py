@@ -82,4 +82,4 @@ class ChebyshevConv(nn.Module):
         # In the eigenbasis the three terms of a mode are one: a third of the multiplications of the plain sum.
         weight_JCC = (spectrum.powers @ self.weight.flatten(1)).view(-1, *self.weight.shape[2:])
         modes_JBC = mix_joints(spectrum.analysis, x_JBC)
-        return mix_joints(spectrum.synthesis, torch.bmm(modes_JBC, weight_JCC)) + self.bias
+        return mix_joints(spectrum.synthesis, torch.bmm(modes_JBC, weight_JCC)).add_(self.bias)

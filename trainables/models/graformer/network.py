@@ -78,9 +78,9 @@ class GraphNet(nn.Module):
         """x [J, B, C] -> [J, B, C]; nan once a column of A_hat sums to less than -1e-5, as published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
         mixer_JJ = scaling[:, None] * self.A_hat * scaling
-        hidden = self.gconv1.fc(mix_joints(mixer_JJ, x_JBC)).relu()
+        hidden = self.gconv1.fc(mix_joints(mixer_JJ, x_JBC)).relu_()
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
-        return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT) + self.gconv2.fc.bias
+        return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT).add_(self.gconv2.fc.bias)
 
 
 class Sublayer(nn.Module):
@@ -93,7 +93,9 @@ class Sublayer(nn.Module):
 
     def forward(self, x_JBC: Tensor, branch: nn.Module) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
-        return x_JBC + self.dropout(branch(self.norm(x_JBC)))
+        # A branch's own memory: a stacked step waits more for memory than for arithmetic, here and in `relu_`.
+        out: Tensor = self.dropout(branch(self.norm(x_JBC)))
+        return out.add_(x_JBC)
 
 
 class AttentionLayer(nn.Module):
@@ -121,7 +123,7 @@ class ActiveConv(nn.Module):
 
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
-        return self.dropout(self.gconv(x_JBC, spectrum).relu())
+        return self.dropout(self.gconv(x_JBC, spectrum).relu_())
 
 
 class ResidualConv(nn.Module):
