@@ -14,6 +14,8 @@ from trainables import registry
 from trainables.layers.graph import row_normalized_adjacency
 from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import GraFormer
+from trainables.models.poseformer.config import NetworkConfig as PoseFormerConfig
+from trainables.models.poseformer.network import PoseFormer
 
 Archive = Mapping[str, np.ndarray]
 
@@ -43,7 +45,24 @@ def _build_graformer(arguments: dict[str, Any], archive: Archive) -> GraFormer:
     return GraFormer(config, adjacency, in_features=arguments["coords_dim"][0])
 
 
-ADAPTERS = {"graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x))}
+def _build_poseformer(arguments: dict[str, Any], archive: Archive) -> PoseFormer:
+    config = PoseFormerConfig(
+        embed_dim_ratio=arguments["embed_dim_ratio"],
+        depth=arguments["depth"],
+        heads=arguments["num_heads"],
+        mlp_ratio=arguments["mlp_ratio"],
+        qkv_bias=arguments["qkv_bias"],
+        qk_scale=arguments["qk_scale"] or 0.0,
+        drop_path=arguments["drop_path_rate"],
+    )
+    joints, channels = arguments["num_joints"], arguments["in_chans"]
+    return PoseFormer(config, frames=arguments["num_frame"], joints=joints, in_channels=channels)
+
+
+ADAPTERS = {
+    "graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x)),
+    "poseformer": Adapter(build=_build_poseformer, run=lambda network, x: network.lift(x)),
+}
 
 
 def check(archive: Archive) -> None:
