@@ -51,12 +51,11 @@ class FeedForward(nn.Module):
         self.fc1 = nn.Linear(width, hidden)
         self.act = nn.GELU()
         self.fc2 = nn.Linear(hidden, width)
-        self.drop = nn.ModuleList(Dropout(dropout) for _ in range(2))
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., C] -> [..., C]."""
-        first, second = self.drop
-        out: Tensor = second(self.fc2(first(self.act(self.fc1(x)))))
+        out: Tensor = self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
         return out
 
 
@@ -83,19 +82,17 @@ class Block(nn.Module):
         )
         self.norm2 = nn.LayerNorm(width, eps=EPS)
         self.mlp = FeedForward(width, hidden, dropout)
-        self.drop_path = nn.ModuleList(DropPath(drop_path) for _ in range(2))
+        self.drop_path = DropPath(drop_path)  # every call draws anew
 
     def forward(self, x_TNC: Tensor) -> Tensor:
         """x [T, N, C] -> [T, N, C]."""
-        around_attention, around_mlp = self.drop_path
-        x_TNC = x_TNC + _by_sequence(around_attention, self.attn(self.norm1(x_TNC)))
-        return x_TNC + _by_sequence(around_mlp, self.mlp(self.norm2(x_TNC)))
+        x_TNC = x_TNC + self._kept(self.attn(self.norm1(x_TNC)))
+        return x_TNC + self._kept(self.mlp(self.norm2(x_TNC)))
 
-
-def _by_sequence(drop: nn.Module, x_TNC: Tensor) -> Tensor:
-    """Stochastic depth, which drops entries of the first axis, along N."""
-    dropped: Tensor = drop(x_TNC.transpose(0, 1))
-    return dropped.transpose(0, 1)
+    def _kept(self, branch_TNC: Tensor) -> Tensor:
+        """The branch of a sequence, or zeros; stochastic depth goes by the first axis."""
+        kept: Tensor = self.drop_path(branch_TNC.transpose(0, 1))
+        return kept.transpose(0, 1)
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

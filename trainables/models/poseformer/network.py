@@ -28,7 +28,7 @@ class PoseFormer(nn.Module):
         self.Spatial_pos_embed = nn.Parameter(torch.zeros(1, joints, width))
         self.Temporal_pos_embed = nn.Parameter(torch.zeros(1, frames, wide))
         self.Spatial_patch_to_embedding = nn.Linear(in_channels, width)
-        self.pos_drop = nn.ModuleList(Dropout(config.dropout) for _ in range(2))
+        self.pos_drop = Dropout(config.dropout)
         self.Spatial_blocks = _stack(config, width)
         self.blocks = _stack(config, wide)
         self.Spatial_norm = nn.LayerNorm(width, eps=EPS)
@@ -45,13 +45,12 @@ class PoseFormer(nn.Module):
     def lift(self, x_BFJC: Tensor) -> Tensor:
         """[B, F, J, in_channels] screen units -> [B, 1, J, 3] metres."""
         batch, frames, joints, channels = x_BFJC.shape
-        drop_spatial, drop_temporal = self.pos_drop
         x = x_BFJC.permute(2, 0, 1, 3).reshape(joints, batch * frames, channels)
-        x = drop_spatial(self.Spatial_patch_to_embedding(x) + self.Spatial_pos_embed.transpose(0, 1))
+        x = self.pos_drop(self.Spatial_patch_to_embedding(x) + self.Spatial_pos_embed.transpose(0, 1))
         for block in self.Spatial_blocks:
             x = block(x)
         x = self.Spatial_norm(x).view(joints, batch, frames, -1).permute(2, 1, 0, 3).reshape(frames, batch, -1)
-        x = drop_temporal(x + self.Temporal_pos_embed.transpose(0, 1))
+        x = self.pos_drop(x + self.Temporal_pos_embed.transpose(0, 1))
         for block in self.blocks:
             x = block(x)
         x_BC = self._mean_over_frames(self.Temporal_norm(x))
@@ -60,8 +59,9 @@ class PoseFormer(nn.Module):
     def _mean_over_frames(self, x_FBC: Tensor) -> Tensor:
         """[B, C]: a convolution of F channels into one, as the product that it is; the weights need not add up to 1."""
         frames, batch, width = x_FBC.shape
-        conv = self.weighted_mean
-        return (conv.weight.view(1, frames) @ x_FBC.reshape(frames, batch * width)).view(batch, width) + conv.bias
+        weight, bias = self.weighted_mean.weight, self.weighted_mean.bias
+        assert bias is not None, "Conv1d has one unless told otherwise"
+        return (weight.view(1, frames) @ x_FBC.reshape(frames, batch * width)).view(batch, width) + bias
 
 
 def _stack(config: NetworkConfig, width: int) -> nn.ModuleList:
