@@ -58,7 +58,8 @@ def _build_poseformer(arguments: dict[str, Any], archive: Archive) -> PoseFormer
         qk_scale=arguments["qk_scale"] or 0.0,
         drop_path=arguments["drop_path_rate"],
     )
-    return PoseFormer(config, arguments["num_frame"], arguments["num_joints"], in_features=arguments["in_chans"])
+    frames, joints = arguments["num_frame"], arguments["num_joints"]
+    return PoseFormer(config, frames=frames, joints=joints, in_channels=arguments["in_chans"])
 
 
 def _build_videopose3d(arguments: dict[str, Any], archive: Archive) -> TemporalModel:

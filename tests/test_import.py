@@ -22,7 +22,7 @@ from spaces.cli import BAD_INPUT, OK
 from spaces.space import read_space
 from trainables import registry
 from trainables.checkpoint import load_weights, save_weights
-from trainables.config import read_config
+from trainables.config import default_config, read_config
 from trainables.published import read_published
 from trainables.torch_files import read_torch_file
 from trainables.verbs import evaluate_weights
@@ -275,6 +275,38 @@ def test_weights_of_hmsft_are_refused_with_the_reason(answer, tmp_path):
     assert code == BAD_INPUT
     assert "of a network that was never published" in err
     assert not Path("o.safetensors").exists()
+
+
+def test_a_poseformer_checkpoint_says_its_sizes_and_the_recipe_its_heads(answer, tmp_path):
+    model, shape = registry.get("poseformer"), {"network.embed_dim_ratio": 8, "network.depth": 2}
+    config = default_config("poseformer", {**shape, "network.heads": 4, "data.frames": 9}, "tests")
+    made = model.build(config.network, config.data.sizes).eval()
+    torch.nn.init.normal_(made.Temporal_pos_embed)
+    content = script_checkpoint(made.state_dict())
+    content["model_pos"] = content.pop("state_dict")
+    published(content, tmp_path / "best_epoch.bin")
+    line = "import poseformer --weights best_epoch.bin --out ours.safetensors --set network.heads=4"
+    code, out, err = answer(*line.split())
+    assert (code, err) == (OK, "")
+    told = "network.embed_dim_ratio = 8, data.joints = 17, data.frames = 9, network.depth = 2, network.qkv_bias = True"
+    assert f"told by the weights: {told}, network.mlp_ratio = 2.0" in out
+    assert "network.heads = 4" in out.split("taken from recipe cpn_27 and --set: ")[1]
+    tensors, recorded, _ = load_weights(Path("ours.safetensors"))
+    assert (recorded.network.heads, recorded.network.drop_path, recorded.data.frames) == (4, 0.1, 9)
+    ours = model.build(recorded.network, recorded.data.sizes).eval()
+    ours.load_state_dict(tensors)
+    x = torch.randn(2, 9, 17, 2)
+    assert torch.equal(ours.lift(x), made.lift(x))
+
+
+def test_poseformer_heads_that_the_weights_cannot_have_are_refused(answer, tmp_path):
+    # The first recipe says 8 heads, which 12 channels do not have.
+    config = default_config("poseformer", {"network.embed_dim_ratio": 12, "network.heads": 4}, "tests")
+    made = registry.get("poseformer").build(config.network, config.data.sizes)
+    published({"model_pos": made.state_dict()}, tmp_path / "a.bin")
+    code, _, err = answer("import", "poseformer", "--weights", "a.bin", "--out", "o.safetensors")
+    assert code == BAD_INPUT
+    assert "network.heads = 8 must divide embed_dim_ratio 12; legal near it: 6, 12" in err
 
 
 GOLDEN = sorted((Path(__file__).parents[2] / "shared" / "parity").glob("graformer-*.npz"))

@@ -13,6 +13,7 @@ from trainables.layers.dropout import Dropout, DropPath
 from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 from trainables.layers.norm import BatchNorm
 from trainables.layers.stream import shared_stream, step_keys
+from trainables.layers.transformer import EPS, Block
 
 
 def normal(*shape):
@@ -216,3 +217,33 @@ def test_convolution_starts_with_the_published_deviation():
     weight = ChebyshevConv(96, 96).weight
     assert weight.shape == (3, 1, 96, 96)
     assert float(weight.detach().std()) == pytest.approx(0.00737, rel=0.02)  # five standard errors of 27,648 draws
+
+
+def test_transformer_block_agrees_with_torch():
+    block = Block(12, 3, 20, drop_path=0.5).double().eval()
+    layer = nn.TransformerEncoderLayer(
+        12, 3, 20, dropout=0.0, activation="gelu", layer_norm_eps=EPS, norm_first=True, dtype=torch.float64
+    )
+    # The same weights under other names, in the same order but for the norms.
+    names = {"self_attn.in_proj_": "attn.qkv.", "self_attn.out_proj.": "attn.proj.", "linear": "mlp.fc"}
+    ours = block.state_dict()
+    for name, tensor in layer.named_parameters():
+        for theirs, renamed in names.items():
+            name = name.replace(theirs, renamed)
+        tensor.data.copy_(ours.pop(name).normal_())
+    assert not ours
+    x_TNC = normal(7, 4, 12)
+    # float64 rounding of sums of some 20 products
+    torch.testing.assert_close(block(x_TNC), layer(x_TNC), rtol=1e-10, atol=1e-10)
+
+
+def test_transformer_block_drops_branches_of_whole_sequences():
+    block = Block(4, 2, 8, drop_path=0.5)
+    shared_stream(block).begin(torch.tensor(3))
+    x_TNC = torch.randn(1, 1, 4).expand(3, 4000, 4)  # all tokens and sequences alike: only the fates of two branches
+    change = block(x_TNC) - x_TNC
+    assert torch.equal(change, change[:1].expand_as(change))
+    kinds, counts = change[0].detach().unique(dim=0, return_counts=True)
+    # Neither, one, the other, both: a quarter each, within five standard errors of a share.
+    assert len(kinds) == 4
+    assert (counts / 4000 - 0.25).abs().max() < 5 * (0.25 * 0.75 / 4000) ** 0.5

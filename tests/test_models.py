@@ -1,4 +1,4 @@
-"""The contract that every model keeps, and what is particular to GraFormer."""
+"""The contract that every model keeps, and what is particular to GraFormer and PoseFormer."""
 
 import dataclasses
 import subprocess
@@ -8,15 +8,19 @@ import pytest
 import torch
 
 from data.batch import Batch, Sizes
-from data.skeleton import H36M_16, H36M_17
+from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
 from spaces.schema import ConfigError, dump
 from spaces.yaml_text import parse_yaml
 from trainables import registry
 from trainables.config import config_from, default_config, knobs_of
-from trainables.layers.dropout import Dropout
+from trainables.entry import Prediction
+from trainables.layers.dropout import Dropout, DropPath
 from trainables.layers.stream import dialled, shared_stream
 from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import LayerNorm, build
+from trainables.models.poseformer import config as poseformer
+from trainables.models.poseformer.network import build as build_poseformer
+from trainables.models.poseformer.network import infer as infer_poseformer
 
 every_model = pytest.mark.parametrize("name", registry.names())
 
@@ -232,3 +236,80 @@ def test_graformer_norm_is_the_published_formula_and_survives_equal_channels():
     flat = torch.zeros(2, 5, requires_grad=True)
     LayerNorm(5)(flat).square().sum().backward()
     assert flat.grad.isfinite().all()
+
+
+# --- PoseFormer
+
+
+def poseformer_of(frames=9, skeleton=H36M_17, **shape):
+    return build_poseformer(poseformer.NetworkConfig(**shape), Sizes(views=1, frames=frames, skeleton=skeleton))
+
+
+@pytest.mark.parametrize(
+    ("frames", "skeleton", "count"),
+    [(1, H36M_17, 9_559_285), (27, H36M_17, 9_573_455), (243, H36M_17, 9_691_175), (81, HUMANEVA_15, 7_491_263)],
+)
+def test_poseformer_has_the_published_number_of_parameters(frames, skeleton, count):
+    network = poseformer_of(frames, skeleton)
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
+
+
+def test_poseformer_drops_paths_at_rates_that_rise_evenly_in_both_stacks():
+    network = poseformer_of(depth=4, drop_path=0.3)
+    for stack in (network.Spatial_blocks, network.blocks):
+        rates = [layer.dial for layer in stack.modules() if isinstance(layer, DropPath)]
+        assert rates == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert poseformer_of(depth=1, drop_path=0.3).blocks[0].drop_path.dial == 0
+
+
+def test_poseformer_names_its_middle_frame_by_what_it_learns_of_the_order():
+    # Positions start at zero, and only the weights of the mean tell frames apart; a learnt position does too.
+    network = poseformer_of(frames=3, embed_dim_ratio=4, depth=1, heads=2, drop_path=0.0).double().eval()
+    torch.nn.init.constant_(network.weighted_mean.weight, 1 / 3)
+    x = torch.randn(2, 3, 17, 2, dtype=torch.float64)
+    # Sums in another order, float64.
+    torch.testing.assert_close(network.lift(x.flip(1)), network.lift(x), rtol=1e-9, atol=1e-9)
+    torch.nn.init.normal_(network.Temporal_pos_embed)
+    assert (network.lift(x.flip(1)) - network.lift(x)).abs().max() > 1e-3
+
+
+def test_poseformer_loss_is_the_mean_distance_and_its_gradient_is_finite_at_the_target():
+    model = registry.get("poseformer")
+    batch = random_batch(Sizes(views=1, frames=3, skeleton=H36M_17))
+    away = (batch.pose3d + torch.tensor([0.3, 0.0, -0.4])).requires_grad_()
+    terms = model.terms(Prediction(pose3d=away), batch, None)
+    torch.testing.assert_close(terms["mpjpe"], torch.tensor(0.5))  # 3, 4, 5; the root counts as any other joint
+    there = batch.pose3d.clone().requires_grad_()
+    model.terms(Prediction(pose3d=there), batch, None)["mpjpe"].backward()
+    assert not there.grad.any()
+    assert torch.equal(model.poses(Prediction(pose3d=away)), away)  # the predicted root stays in
+
+
+def test_poseformer_reports_every_broken_law():
+    with pytest.raises(ConfigError) as caught:
+        default_config("poseformer", {"network.heads": 7, "network.mlp_ratio": 0.01}, "best.yaml")
+    assert caught.value.problems == (
+        "network.heads = 7 must divide embed_dim_ratio 32; legal near it: 4, 8",
+        "network.mlp_ratio = 0.01 leaves no hidden channel of embed_dim_ratio 32; least: 0.03125",
+    )
+    with pytest.raises(ConfigError) as caught:
+        default_config("poseformer", {"data.frames": 8, "data.views": 2, "data.stride": 3}, "best.yaml")
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "data.frames = 8 must be odd; legal near it",
+        "data.views = 2 must be 1",
+        "data.stride = 3 must be 1",
+    ]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 1.37, 2.03, 3.999])
+@pytest.mark.parametrize("bias", [True, False])
+def test_poseformer_weights_tell_the_sizes_that_rebuild_them(ratio, bias):
+    network = poseformer_of(27, H36M_16, embed_dim_ratio=10, depth=3, heads=5, mlp_ratio=ratio, qkv_bias=bias)
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    told = infer_poseformer(shapes)
+    sizes = {"network.embed_dim_ratio": 10, "network.depth": 3, "network.qkv_bias": bias}
+    assert told == {**sizes, "network.mlp_ratio": pytest.approx(ratio, abs=0.01), "data.joints": 16, "data.frames": 27}
+    shape = {path.removeprefix("network."): value for path, value in told.items() if path.startswith("network.")}
+    again = poseformer_of(told["data.frames"], H36M_16, heads=5, **shape)
+    assert {name: tuple(tensor.shape) for name, tensor in again.state_dict().items()} == shapes
+    assert infer_poseformer({}) == {}

@@ -1,6 +1,6 @@
-"""PoseFormer (ICCV 2021): attention over the joints of each frame, then over the frames of the window.
+"""PoseFormer (ICCV 2021): a spatial transformer over the joints of each frame, a temporal one over the frames.
 
-Module names are the reference's state-dict names.
+Module names are the reference's state-dict names. Inside, tensors are token-major, [J, B F, C] and [F, B, J C].
 """
 
 from __future__ import annotations
@@ -13,69 +13,77 @@ from torch import Tensor, nn
 from data.batch import Batch, Sizes
 from trainables.entry import Prediction
 from trainables.layers.dropout import Dropout
-from trainables.layers.transformer import EPS, Block, depth_rates
+from trainables.layers.transformer import EPS, Block, drop_path_rates
 
-from .config import NetworkConfig
+from .config import NetworkConfig, hidden_of
 
 
 class PoseFormer(nn.Module):
-    """The published network: one pose, that of the middle frame, for a window of F frames."""
+    """The published network for windows of F frames of J joints with `in_channels` numbers each."""
 
-    def __init__(self, config: NetworkConfig, frames: int, num_joints: int, in_features: int = 2) -> None:
+    def __init__(self, config: NetworkConfig, *, frames: int, joints: int, in_channels: int = 2) -> None:
         super().__init__()
-        width, wide = config.embed_dim_ratio, config.embed_dim_ratio * num_joints
-        self.Spatial_patch_to_embedding = nn.Linear(in_features, width)
-        self.Spatial_pos_embed = nn.Parameter(torch.zeros(1, num_joints, width))
+        width = config.embed_dim_ratio
+        wide = width * joints
+        self.Spatial_pos_embed = nn.Parameter(torch.zeros(1, joints, width))
         self.Temporal_pos_embed = nn.Parameter(torch.zeros(1, frames, wide))
-        self.spatial_drop, self.temporal_drop = Dropout(config.dropout), Dropout(config.dropout)
-        self.Spatial_blocks = _blocks(config, width)
-        self.blocks = _blocks(config, wide)
+        self.Spatial_patch_to_embedding = nn.Linear(in_channels, width)
+        self.pos_drop = Dropout(config.dropout)
+        self.Spatial_blocks = _stack(config, width)
+        self.blocks = _stack(config, wide)
         self.Spatial_norm = nn.LayerNorm(width, eps=EPS)
         self.Temporal_norm = nn.LayerNorm(wide, eps=EPS)
         self.weighted_mean = nn.Conv1d(frames, 1, 1)
-        self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3 * num_joints))
+        # The reference leaves torch's 1e-5 to this norm alone.
+        self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3 * joints))
 
     def forward(self, batch: Batch) -> Prediction:
-        """The pose of the middle frame for `batch.pose2d` [B, 1, F, J, 2], in the camera's frame."""
+        """Poses for `batch.pose2d` [B, 1, F, J, 2], in the camera's frame."""
         assert batch.pose2d is not None, "poseformer needs Batch.pose2d"
         return Prediction(pose3d=self.lift(batch.pose2d[:, 0]))
 
     def lift(self, x_BFJC: Tensor) -> Tensor:
-        """[B, F, J, in_features] screen units -> [B, 1, J, 3] metres."""
-        batch, frames, joints, _ = x_BFJC.shape
-        x = self.Spatial_patch_to_embedding(x_BFJC.flatten(0, 1)) + self.Spatial_pos_embed
-        x = self.spatial_drop(x)
+        """[B, F, J, in_channels] screen units -> [B, 1, J, 3] metres."""
+        batch, frames, joints, channels = x_BFJC.shape
+        x = x_BFJC.permute(2, 0, 1, 3).reshape(joints, batch * frames, channels)
+        x = self.pos_drop(self.Spatial_patch_to_embedding(x) + self.Spatial_pos_embed.transpose(0, 1))
         for block in self.Spatial_blocks:
             x = block(x)
-        x = self.Spatial_norm(x).view(batch, frames, -1)
-        x = self.temporal_drop(x + self.Temporal_pos_embed)
+        x = self.Spatial_norm(x).view(joints, batch, frames, -1).permute(2, 1, 0, 3).reshape(frames, batch, -1)
+        x = self.pos_drop(x + self.Temporal_pos_embed.transpose(0, 1))
         for block in self.blocks:
             x = block(x)
-        x = self.Temporal_norm(x)
-        # A convolution of width 1 over frames as channels is this weighted sum, and a matrix product is faster.
-        x = self.weighted_mean.weight[:, :, 0] @ x + self.weighted_mean.bias
-        return self.head(x).view(batch, 1, joints, 3)
+        x_BC = self._mean_over_frames(self.Temporal_norm(x))
+        return self.head(x_BC).view(batch, 1, joints, 3)
+
+    def _mean_over_frames(self, x_FBC: Tensor) -> Tensor:
+        """[B, C]: a convolution of F channels into one, as the product that it is; the weights need not add up to 1."""
+        frames, batch, width = x_FBC.shape
+        weight, bias = self.weighted_mean.weight, self.weighted_mean.bias
+        assert bias is not None, "Conv1d has one unless told otherwise"
+        return (weight.view(1, frames) @ x_FBC.reshape(frames, batch * width)).view(batch, width) + bias
 
 
-def _blocks(config: NetworkConfig, width: int) -> nn.ModuleList:
+def _stack(config: NetworkConfig, width: int) -> nn.ModuleList:
+    """The blocks of one stack; the rates of stochastic depth are the same in both."""
     return nn.ModuleList(
         Block(
             width,
             config.heads,
-            mlp_ratio=config.mlp_ratio,
+            hidden_of(width, config.mlp_ratio),
             qkv_bias=config.qkv_bias,
-            qk_scale=config.qk_scale,
+            scale=config.qk_scale or None,
             dropout=config.dropout,
             attention_dropout=config.attention_dropout,
             drop_path=rate,
         )
-        for rate in depth_rates(config.drop_path, config.depth)
+        for rate in drop_path_rates(config.drop_path, config.depth)
     )
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> PoseFormer:
-    """The network for a skeleton and the frames of its windows."""
-    return PoseFormer(config, sizes.frames, sizes.skeleton.num_joints)
+    """The network for a window of a skeleton; views and stride are checked by `config.laws`."""
+    return PoseFormer(config, frames=sizes.frames, joints=sizes.skeleton.num_joints)
 
 
 def rename(name: str) -> str:
@@ -84,16 +92,16 @@ def rename(name: str) -> str:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Width, depth, frames, joints and the kind of perceptron and projection as the shapes of weights tell them; heads
-    and rates leave no trace."""
+    """Sizes and biases as the shapes of weights tell them; heads, scale and rates leave no trace."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("Spatial_pos_embed", ())) == 3:
-        found |= {"data.joints": shape[1], "network.embed_dim_ratio": shape[2]}
+        found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}
     if len(shape := shapes.get("Temporal_pos_embed", ())) == 3:
         found["data.frames"] = shape[1]
-    if depth := len({name.split(".")[1] for name in shapes if name.startswith("blocks.")}):
-        found["network.depth"] = depth
-        found["network.qkv_bias"] = "blocks.0.attn.qkv.bias" in shapes
+    if blocks := {name.split(".")[1] for name in shapes if name.startswith(("blocks.", "Spatial_blocks."))}:
+        found["network.depth"] = len(blocks)
+        found["network.qkv_bias"] = any(name.endswith(".attn.qkv.bias") for name in shapes)
+    # Of the wider stack: there the ratio is rounded down less.
     if len(shape := shapes.get("blocks.0.mlp.fc1.weight", ())) == 2:
         found["network.mlp_ratio"] = shape[0] / shape[1]
     return found
