@@ -80,7 +80,7 @@ def fill_gaps(points: Points, joints: tuple[str, ...]) -> tuple[Points, NDArray[
     """points [n, J, 2] with every nan filled, linearly in time inside and by the nearest frame at the ends; and which
     joints [n, J] were filled. DataError names joints that no frame has."""
     is_missing: NDArray[np.bool_] = np.asarray(np.isnan(points).any(-1))
-    never = [joint for joint, gone in zip(joints, is_missing.all(0), strict=True) if gone]
+    never = [joint for joint, gone in zip(joints, np.asarray(is_missing.all(0)), strict=True) if gone]
     if never:
         raise DataError("keypoints", [f"no frame has {', '.join(never)}; the network needs every joint at least once"])
     filled, frames = points.copy(), np.arange(len(points))

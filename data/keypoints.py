@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
 
 def _read_arrays(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             known = [name for name in ("keypoints", "width", "height", "fps", "layout") if name in archive.files]
             arrays = {name: archive[name] for name in known}
             here = ", ".join(archive.files) or "none"

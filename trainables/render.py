@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from data.skeleton import Skeleton
 
@@ -28,8 +28,8 @@ LIFT = math.radians(12)  # the view looks down by this angle, so that the ground
 SWING, SWING_SECONDS = math.radians(35), 8.0  # the view turns to and fro: depth is seen by motion
 TILE = 0.5  # metres of a square of the ground
 
-PAPER, FRAME, GROUND, WORDS, WARNING = "#ffffff", "#f3f4f6", "#d5d9df", "#30343b", "#c02020"
-LEFT, RIGHT, MIDDLE = "#1f6fd6", "#e0662a", "#4a5058"
+PAPER, FRAME, GROUND, WORDS, WARNING = "#ffffff", "#f3f4f6", "#c8cdd5", "#30343b", "#c02020"
+LEFT, RIGHT, MIDDLE = PENS = "#1f6fd6", "#e0662a", "#4a5058"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,15 +68,43 @@ def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
         else:
             # A GIF counts hundredths of a second: each frame's own time is rounded, so that errors do not add up.
             stream, clock = container.add_stream("gif", rate=100), Fraction(1, 100)
-            stream.pix_fmt = "rgb8"
+            stream.pix_fmt = "pal8"
         stream.width, stream.height, stream.thread_count = 2 * PANEL, PANEL + 2 * STRIP, 1
         stream.codec_context.time_base = clock
+        colours = _colours()
         for at, picture in enumerate(pictures(scene)):
-            frame = av.VideoFrame.from_image(picture)
+            frame = av.VideoFrame.from_image(picture) if suffix == ".mp4" else _few_colours(picture, colours)
             seconds = at * scene.every / scene.fps
             frame.pts, frame.time_base = at if suffix == ".mp4" else round(seconds * 100), clock
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def _colours() -> NDArray[np.uint8]:
+    """The 256 colours [256, 3] of a GIF: every pen on every paper, and the shades that smooth edges need between.
+
+    A palette of general colours would have to be dithered, which is ugly on plain ground and does not compress."""
+    rgb = {name: np.array(ImageColor.getrgb(name)[:3]) for name in (PAPER, FRAME, GROUND, WORDS, WARNING, *PENS)}
+    pairs = [(pen, paper) for pen in (*PENS, WORDS, WARNING, GROUND) for paper in (PAPER, FRAME)]
+    pairs += [(PENS[0], PENS[1]), (PENS[0], PENS[2]), (PENS[1], PENS[2]), *((pen, GROUND) for pen in PENS)]
+    shades = [rgb[pen] * share + rgb[paper] * (1 - share) for pen, paper in pairs for share in np.linspace(0, 1, 12)]
+    kept = list(rgb.values())
+    for shade in shades:
+        # Pillow looks colours up in cells of 4 levels: of two shades in one cell the wrong one could be taken.
+        if min(np.abs(shade - other).max() for other in kept) > 8:
+            kept.append(shade)
+    assert len(kept) <= 256, len(kept)
+    return np.round([*kept, *kept[:1] * (256 - len(kept))]).astype(np.uint8)
+
+
+def _few_colours(picture: Image.Image, colours: NDArray[np.uint8]) -> av.VideoFrame:
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours.tobytes())
+    pixels = np.asarray(picture.quantize(palette=palette, dither=Image.Dither.NONE))
+    # Alpha comes first; without it FFmpeg would write an animation of nothing.
+    opaque = np.concatenate((np.full((256, 1), 255, np.uint8), colours), 1)
+    indexed: Any = (pixels, opaque)  # the one format that takes two arrays; its annotation forgets it
+    return av.VideoFrame.from_ndarray(indexed, format="pal8")
 
 
 def pictures(scene: Scene) -> Iterator[Image.Image]:
