@@ -6,6 +6,7 @@ import sys
 
 from spaces.cli import Verb, main
 from trainables.options import add_evaluate_options, check_evaluate
+from trainables.options_predict import add_predict_options, check_predict
 
 from . import options, options_cluster, options_import, options_submit, options_train
 from .environment import settle_environment
@@ -66,6 +67,14 @@ VERBS = {
         add_options=add_evaluate_options,
         check=check_evaluate,
         run="trainables.verbs:evaluate",
+    ),
+    "predict": Verb(
+        summary="lift a video's 2D keypoints to 3D poses, and film them",
+        example="python -m search predict best.yaml --weights best.safetensors --input walk.json --out walk.npz "
+        "--render walk.mp4",
+        add_options=add_predict_options,
+        check=check_predict,
+        run="trainables.predict:predict",
     ),
     "import": Verb(
         summary="convert an authors' published checkpoint to weights of ours, strictly",

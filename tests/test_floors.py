@@ -17,17 +17,17 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "device", "team"),
+    ("layers.", "entry", "device", "render", "team"),
     ("metrics",),
     ("models.",),
     ("registry",),
     ("config",),
-    ("optim", "options", "evaluation"),
+    ("optim", "options", "options_predict", "evaluation"),
     ("engine", "capture", "rows", "checkpoint", "torch_files"),
     ("single", "fused"),
     ("folder", "published"),
     ("train",),
-    ("verbs",),
+    ("predict", "verbs"),
     ("__main__",),
 )
 THIRD_PARTY = {
@@ -50,6 +50,8 @@ ONLY_IN = {
     "optuna": {"search.suggest"},
     "mlflow": {"search.tracking"},
     "fsspec": {"search.mirror"},
+    "PIL": {"trainables.render"},
+    "av": {"trainables.render"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}

@@ -22,6 +22,7 @@ LIGHT = (
     "data.config",
     "trainables.config",
     "trainables.options",
+    "trainables.options_predict",
     "search.options",
     "search.options_cluster",
     "search.options_import",
@@ -29,7 +30,7 @@ LIGHT = (
     "search.plan",
     "search.__main__",
 )
-HEAVY = ("torch", "ray", "optuna", "mlflow")
+HEAVY = ("torch", "ray", "optuna", "mlflow", "PIL", "av")
 
 
 def python(*words):
@@ -62,7 +63,9 @@ print(json.dumps(loaded))
     assert json.loads(python("-c", source)) == {}
 
 
-@pytest.mark.parametrize("words", ["search --help", "search launch --help", "trainables --help"])
+@pytest.mark.parametrize(
+    "words", ["search --help", "search launch --help", "search predict --help", "trainables --help"]
+)
 def test_help_answers_within_a_second(words):
     seconds = []
     for _ in range(3):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from data.batch import Batch
 from data.geometry import mirror_points
 from data.module import DataModule, mirror_batch
+from data.skeleton import Skeleton
 
 from .entry import Model
 from .metrics import Sums, score_sequences
@@ -32,12 +33,17 @@ def predict(
     found = []
     for index in data.order(part, 0, 0)[low:high].split(BATCH):
         batch = data.gather(part, index, [name for name in reads if name != "pose3d"])
-        pose = poses(batch)
-        if flip:
-            mirrored = poses(mirror_batch(batch, skeleton))
-            pose = (pose + mirror_points(mirrored, skeleton.mirror)) / 2
-        found.append(pose.flatten(-4, -3))
+        found.append(poses_of(poses, batch, skeleton, flip=flip).flatten(-4, -3))
     return torch.cat(found, -3)
+
+
+def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> Tensor:
+    """Scored poses [..., B, F, J, 3] metres of a batch; `flip` as in `predict`."""
+    pose = poses(batch)
+    if flip:
+        mirrored = poses(mirror_batch(batch, skeleton))
+        pose = (pose + mirror_points(mirrored, skeleton.mirror)) / 2
+    return pose
 
 
 def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int, high: int) -> Sums:
