@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from trainables import registry
+from trainables.layers.dropout import Dropout
 from trainables.layers.graph import row_normalized_adjacency
+from trainables.layers.stream import dialled
 from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import GraFormer
+from trainables.models.videopose3d.config import NetworkConfig as VideoPose3DConfig
+from trainables.models.videopose3d.network import VideoPose3D
 
 Archive = Mapping[str, np.ndarray]
 
@@ -43,7 +48,22 @@ def _build_graformer(arguments: dict[str, Any], archive: Archive) -> GraFormer:
     return GraFormer(config, adjacency, in_features=arguments["coords_dim"][0])
 
 
-ADAPTERS = {"graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x))}
+def _build_videopose3d(arguments: dict[str, Any], archive: Archive) -> VideoPose3D:
+    config = VideoPose3DConfig(
+        channels=arguments["channels"], dropout=arguments["dropout"], dense=arguments.get("dense", False)
+    )
+    joints, features = arguments["num_joints_in"], arguments["in_features"]
+    assert joints == arguments["num_joints_out"]
+    network = VideoPose3D(config, tuple(arguments["filter_widths"]), joints, features, causal=arguments["causal"])
+    strided = {"TemporalModel": False, "TemporalModelOptimized1f": True}[arguments["class"]]
+    network.lift = partial(network.lift, strided=strided)
+    return network
+
+
+ADAPTERS = {
+    "graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x)),
+    "videopose3d": Adapter(build=_build_videopose3d, run=lambda network, x: network.lift(x)),
+}
 
 
 def check(archive: Archive) -> None:
@@ -62,6 +82,9 @@ def check(archive: Archive) -> None:
         network.to(dtype)
         _check_output(network, adapter, loss_of, archive, names, suffix)
     _check_trajectory(network, adapter, loss_of, archive, names)
+    if "train_out_f64" in archive:
+        network.load_state_dict(_filled(archive, rename))
+        _check_training(network, adapter, loss_of, archive, names, rename)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -109,7 +132,7 @@ def _check_output(
     network.zero_grad(set_to_none=True)
     loss.backward()
     grads = [network.get_parameter(name).grad for name in names]
-    norms = np.array([-1.0 if grad is None else float(grad.double().norm()) for grad in grads])
+    norms = _grad_norms(network, names)
     expected = archive[f"grad_norms_{suffix}"]
     # float32: two orders of summation, some hundred roundings of 6e-8 relative each.
     relative, floor = (FLOAT64, FLOAT64 * expected.max()) if suffix == "f64" else (1e-4, NORM_FLOOR * expected.max())
@@ -146,6 +169,43 @@ def _check_trajectory(
     np.testing.assert_allclose(
         norms, archive["traj_param_norms_f64"], rtol=FLOAT64, atol=FLOAT64, err_msg="parameter norms"
     )
+
+
+def _check_training(
+    network: nn.Module,
+    adapter: Adapter,
+    loss_of: Callable,
+    archive: Archive,
+    names: list[str],
+    rename: Callable[[str], str],
+) -> None:
+    """Training mode without dropout: one forward and backward pass, and the buffers behind it."""
+    for layer in dialled(network):
+        if isinstance(layer, Dropout):
+            layer.dial = 0.0
+    network.train()
+    out = adapter.run(network, _tensor(archive, "in_x", torch.float64))
+    loss = loss_of(out, _tensor(archive, "target", torch.float64))
+    _near(out, archive["train_out_f64"], FLOAT64, "output in training")
+    _near(loss, archive["train_loss_f64"], FLOAT64, "loss in training")
+    network.zero_grad(set_to_none=True)
+    loss.backward()
+    norms = _grad_norms(network, names)
+    expected = archive["train_grad_norms_f64"]
+    np.testing.assert_array_equal(norms == -1, expected == -1, err_msg="parameters without gradient in training")
+    floor = FLOAT64 * expected.max()
+    np.testing.assert_allclose(norms, expected, rtol=FLOAT64, atol=floor, err_msg="gradient norms in training")
+    after = {name.partition("/")[2]: archive[name] for name in archive if name.startswith("train_after/")}
+    buffers = dict(network.named_buffers())
+    assert after, "no buffer is recorded"
+    for name, value in after.items():
+        _near(buffers[rename(name)].double(), value, FLOAT64, f"{name} behind a step")
+
+
+def _grad_norms(network: nn.Module, names: list[str]) -> np.ndarray:
+    """By parameter; -1 for one that takes no part."""
+    grads = [network.get_parameter(name).grad for name in names]
+    return np.array([-1.0 if grad is None else float(grad.double().norm()) for grad in grads])
 
 
 def _check_start(network: nn.Module, archive: Archive, rename: Callable[[str], str]) -> None:
