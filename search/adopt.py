@@ -22,7 +22,9 @@ def adopt(request: ImportRequest) -> int:
     count = sum(tensor.numel() for tensor in tensors.values())
     print(f"{request.weights} -> {request.out}: {model.name}, {count:,} numbers in {len(tensors)} tensors")
     values = flatten(config)
-    chosen = [name for name in values if name.startswith("network.") and name not in told]
+    # Causality, too, changes what the network computes and leaves no trace in the weights.
+    shown = [name for name in values if name.startswith("network.") or name == "data.causal"]
+    chosen = [name for name in shown if name not in told and (name != "data.causal" or config.data.frames > 1)]
     if told:
         print(f"told by the weights: {', '.join(f'{name} = {values[name]}' for name in told)}")
     if chosen:

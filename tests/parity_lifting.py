@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from trainables import registry
+from trainables.layers.dropout import Dropout
 from trainables.layers.graph import row_normalized_adjacency
+from trainables.layers.stream import dialled
 from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import GraFormer
 from trainables.models.poseformer.config import NetworkConfig as PoseFormerConfig
 from trainables.models.poseformer.network import PoseFormer
 from trainables.models.videopose3d.config import NetworkConfig as VideoPose3DConfig
-from trainables.models.videopose3d.network import TemporalModel
+from trainables.models.videopose3d.network import VideoPose3D
 
 Archive = Mapping[str, np.ndarray]
 
@@ -62,19 +64,12 @@ def _build_poseformer(arguments: dict[str, Any], archive: Archive) -> PoseFormer
     return PoseFormer(config, frames=frames, joints=joints, in_channels=arguments["in_chans"])
 
 
-def _build_videopose3d(arguments: dict[str, Any], archive: Archive) -> TemporalModel:
-    widths = tuple(arguments["filter_widths"])
-    # Golden training passes have every rate 0.
+def _build_videopose3d(arguments: dict[str, Any], archive: Archive) -> VideoPose3D:
     config = VideoPose3DConfig(
-        channels=arguments["channels"], widths=widths, dropout=0.0, dense=arguments.get("dense", False)
+        channels=arguments["channels"], dropout=arguments["dropout"], dense=arguments.get("dense", False)
     )
-    network = TemporalModel(
-        config,
-        widths,
-        arguments["num_joints_out"],
-        causal=arguments["causal"],
-        in_features=arguments["in_features"],
-    )
+    joints, features = arguments["num_joints_in"], arguments["in_features"]
+    network = VideoPose3D(config, tuple(arguments["filter_widths"]), joints, features, causal=arguments["causal"])
     # The reference has a class for each form.
     network.lift = partial(network.lift, strided=arguments["class"].endswith("1f"))
     return network
@@ -196,6 +191,9 @@ def _check_training_pass(
     network: nn.Module, adapter: Adapter, loss_of: Callable, archive: Archive, names: list[str]
 ) -> None:
     """One pass in training mode, every rate 0: batch statistics, and the running ones after it."""
+    for layer in dialled(network):
+        if isinstance(layer, Dropout):
+            layer.dial = 0.0
     network.zero_grad(set_to_none=True)
     out = adapter.run(network, _tensor(archive, "in_x", torch.float64))
     _near(out, archive["train_out_f64"], FLOAT64, "training output")

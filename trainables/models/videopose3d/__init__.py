@@ -1,4 +1,4 @@
-"""VideoPose3D: temporal convolutions over 2D keypoints, the lifters' baseline (CVPR 2019)."""
+"""VideoPose3D: lifting of a video window by dilated convolutions over time (CVPR 2019)."""
 
 from trainables.entry import ModelEntry
 

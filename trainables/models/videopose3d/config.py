@@ -1,4 +1,4 @@
-"""Knobs of VideoPose3D. Defaults are the published network."""
+"""Knobs of VideoPose3D. Defaults are the published network; its window is `data.frames`."""
 
 from __future__ import annotations
 
@@ -9,54 +9,49 @@ from dataclasses import dataclass
 from data.config import Sizes
 from spaces.schema import knob
 
-WIDTH = 3  # of every filter unless widths are given
-POWERS = tuple(WIDTH**n for n in range(6))
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """VideoPose3D's shape, dropout and the end of its batch norm's momentum."""
+    """VideoPose3D's shape, dropout and batch norm."""
 
-    channels: int = knob(1024, least=1, help="channels of the convolutions")
+    channels: int = knob(1024, least=1, help="channels of a frame")
     widths: tuple[int, ...] = knob(
-        (), least=1, help="filter widths, odd, their product is data.frames; empty: as many threes as that takes"
+        (), least=1, help="filter widths, odd, with the product data.frames; empty: as many threes as that takes"
     )
-    dropout: float = knob(0.25, least=0, below=1, lane=True, help="dropout behind every convolution")
+    dropout: float = knob(0.25, least=0, below=1, lane=True, help="dropout behind every convolution but the last")
+    dense: bool = knob(False, help="plain convolutions as wide as the dilated ones reach, instead of these")
     final_momentum: float = knob(
-        0.001, above=0, most=1, lane=True, help="batch norm's momentum falls geometrically from 0.1 to this"
+        0.001, least=0, most=1, lane=True, help="momentum of batch norm at the end of training; 0.1 at the start"
     )
-    dense: bool = knob(False, help="full kernels in the place of dilated ones (an ablation, many more weights)")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A filter has a middle."""
+        """A filter has a middle frame."""
         even = [width for width in self.widths if width % 2 == 0]
         if even:
-            yield "widths", f"must be odd numbers; even: {', '.join(map(str, even))}"
+            near = ", ".join(f"{width - 1} or {width + 1}" for width in even)
+            yield "widths", f"must be odd; in place of {', '.join(map(str, even))}: {near}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Nothing to choose: the loss is the mean per-joint position error."""
+    """Nothing to choose: the loss is the mean distance of joints."""
 
 
-def filter_widths(network: NetworkConfig, frames: int) -> tuple[int, ...]:
-    """The filter widths of a network that sees so many frames."""
-    return network.widths or (WIDTH,) * round(math.log(frames, WIDTH)) or (1,)
+def widths_for(frames: int) -> tuple[int, ...] | None:
+    """The threes whose product is `frames`; (1,) for a single frame; None where there are none."""
+    count = round(math.log(frames, 3))
+    return ((3,) * count or (1,)) if 3**count == frames else None
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One view; the filters see exactly the frames of a window."""
+    """One view, whose window is what the filters see."""
     if sizes.views != 1:
         yield "data.views", "must be 1: videopose3d lifts a single view"
-    if network.widths and math.prod(network.widths) != sizes.frames:
+    if network.widths:
         product = math.prod(network.widths)
-        yield (
-            "network.widths",
-            f"see {product} frames, but data.frames = {sizes.frames}; set data.frames={product}, or other widths",
-        )
-    elif not network.widths and sizes.frames not in POWERS:
-        near = sorted(POWERS, key=lambda power: abs(power - sizes.frames))[:2]
-        yield (
-            "data.frames",
-            f"must be a power of 3 where network.widths is empty; legal near it: {', '.join(map(str, sorted(near)))}",
-        )
+        if product != sizes.frames:
+            yield "network.widths", f"see {product} frames (their product), but data.frames = {sizes.frames}; set both"
+    elif widths_for(sizes.frames) is None:
+        power = 3 ** math.floor(math.log(sizes.frames, 3))
+        remedy = f"legal near it: {power}, {3 * power}; other windows need network.widths"
+        yield "data.frames", f"must be a power of 3 while network.widths is empty; {remedy}"

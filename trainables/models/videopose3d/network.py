@@ -1,14 +1,13 @@
-"""VideoPose3D (CVPR 2019): dilated temporal convolutions with residuals, and the strided twin that trains one frame.
+"""VideoPose3D (CVPR 2019): residual blocks of dilated convolutions over time, without padding.
 
-Module names are the reference's state-dict names. Inside, tensors are [B, T, C], and a convolution is one matrix
-product: torch's own becomes a grouped convolution under vmap, which is slow on CPU.
+Module names are the reference's state-dict names. Inside, tensors are channel-last, [B, T, C]: a convolution is one
+matrix product on its taps side by side, which stays one product of matrices where lanes have weights of their own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -19,108 +18,99 @@ from trainables.entry import Prediction
 from trainables.layers.dropout import Dropout
 from trainables.layers.norm import BatchNorm
 
-from .config import WIDTH, NetworkConfig, filter_widths
+from .config import NetworkConfig, widths_for
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One residual stage: filter width, dilation, taps of its kernel, frames it costs on each side, causal shift."""
+class Conv(nn.Conv1d):
+    """A convolution's parameters [C_out, C_in, K] and start, applied to frames whose taps are side by side."""
 
-    width: int
-    dilation: int
-    taps: int
-    pad: int
-    shift: int
+    def forward(self, input: Tensor) -> Tensor:
+        """[B, T, K * C_in], the tap the slower index -> [B, T, C_out]."""
+        return linear(input, self.weight.transpose(1, 2).flatten(1), self.bias)
 
 
-def _stages(widths: Sequence[int], causal: bool, dense: bool) -> list[Stage]:
-    stages, dilation = [], widths[0]
-    for width in widths[1:]:
-        pad = (width - 1) * dilation // 2
-        taps = 2 * pad + 1 if dense else width
-        shift = width // 2 * dilation if causal else 0
-        stages.append(Stage(width, 1 if dense else dilation, taps, pad, shift))
-        dilation *= width
-    return stages
+class VideoPose3D(nn.Module):
+    """The published network for `joints` joints, and its strided twin with the same parameters.
 
-
-class TemporalModel(nn.Module):
-    """The published network; as many input frames as filters see, or more, give one pose or more."""
+    Both give the same for a window of exactly the receptive field. The strided one leaves out the hidden frames that
+    the single answer does not depend on; batch norm then sees fewer frames, as in the published training.
+    """
 
     def __init__(
-        self, config: NetworkConfig, widths: Sequence[int], num_joints: int, *, causal: bool, in_features: int = 2
+        self,
+        config: NetworkConfig,
+        widths: tuple[int, ...],
+        joints: int,
+        in_features: int = 2,
+        *,
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        channels, self.widths, self.causal = config.channels, tuple(widths), causal
-        self.stages = _stages(widths, causal, config.dense)
-        self.is_dense = config.dense
-        self.drop = Dropout(config.dropout)
-        self.expand_bn = BatchNorm(channels, config.final_momentum)
-        self.shrink = nn.Conv1d(channels, 3 * num_joints, 1)
-        self.expand_conv = nn.Conv1d(in_features * num_joints, channels, widths[0], bias=False)
-        kernels = [size for stage in self.stages for size in (stage.taps, 1)]
-        self.layers_conv = nn.ModuleList(nn.Conv1d(channels, channels, size, bias=False) for size in kernels)
-        self.layers_bn = nn.ModuleList(BatchNorm(channels, config.final_momentum) for _ in kernels)
+        channels, momentum = config.channels, config.final_momentum
+        self.widths, self.causal, self.dense = widths, causal, config.dense
+        self.dilations = [math.prod(widths[:i]) for i in range(len(widths))]
+        kernels = [
+            (width - 1) * dilation + 1 if config.dense else width
+            for width, dilation in zip(widths, self.dilations, strict=True)
+        ]
+        self.expand_bn = BatchNorm(channels, momentum)
+        self.shrink = Conv(channels, 3 * joints, 1)
+        self.expand_conv = Conv(in_features * joints, channels, kernels[0], bias=False)
+        self.layers_conv = nn.ModuleList(
+            Conv(channels, channels, size, bias=False) for kernel in kernels[1:] for size in (kernel, 1)
+        )
+        self.layers_bn = nn.ModuleList(BatchNorm(channels, momentum) for _ in self.layers_conv)
+        self.dropout = Dropout(config.dropout)
 
     @property
     def receptive_field(self) -> int:
-        """Frames that one pose sees."""
+        """Frames that one pose depends on."""
         return math.prod(self.widths)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Poses for `batch.pose2d` [B, 1, F, J, 2]: one for every frame that has a whole window."""
+        """Poses for `batch.pose2d` [B, 1, F, J, 2], in the camera's frame: F - RF + 1 of them."""
         assert batch.pose2d is not None, "videopose3d needs Batch.pose2d"
-        return Prediction(pose3d=self.lift(batch.pose2d[:, 0]))
+        x_BTJC = batch.pose2d[:, 0]
+        return Prediction(pose3d=self.lift(x_BTJC, strided=x_BTJC.shape[1] == self.receptive_field and not self.dense))
 
-    def lift(self, x_BTJC: Tensor, *, strided: bool | None = None) -> Tensor:
-        """[B, T, J, in_features] screen units -> [B, T - receptive field + 1, J, 3] metres.
+    def lift(self, x_BTJC: Tensor, *, strided: bool) -> Tensor:
+        """[B, T, J, in_features] screen units -> [B, T - RF + 1, J, 3] metres; `strided` only where T is RF."""
+        assert not (strided and (self.dense or x_BTJC.shape[1] != self.receptive_field)), (x_BTJC.shape, self.widths)
+        x = self._active(self.expand_conv(self._taps(x_BTJC.flatten(2), 0, strided)), self.expand_bn)
+        for i in range(1, len(self.widths)):
+            at = 2 * i - 2
+            hidden = self._active(self.layers_conv[at](self._taps(x, i, strided)), self.layers_bn[at])
+            hidden = self._active(self.layers_conv[at + 1](hidden), self.layers_bn[at + 1])
+            x = self._residual(x, i, strided) + hidden
+        return self.shrink(x).unflatten(2, (-1, 3))
 
-        `strided`: computes only what one pose needs, three times faster at 27 frames; its answer is the same, its
-        batch statistics are not. Unless told, single windows are computed so, as the reference trains.
-        """
-        if strided is None:
-            strided = x_BTJC.shape[1] == self.receptive_field and not self.is_dense
-        assert not (strided and self.is_dense), "dense kernels have no strided form"
-        x = x_BTJC.flatten(2)
-        x = self._act(_convolve(x, self.expand_conv, 1, self.widths[0] if strided else 1), self.expand_bn)
-        for i, stage in enumerate(self.stages):
-            across, within = self.layers_conv[2 * i], self.layers_conv[2 * i + 1]
-            if strided:
-                middle = stage.width // 2 * (2 if self.causal else 1)
-                kept, y = x[:, middle :: stage.width], _convolve(x, across, 1, stage.width)
-            else:
-                low, high = stage.pad + stage.shift, x.shape[1] - stage.pad + stage.shift
-                kept, y = x[:, low:high], _convolve(x, across, stage.dilation, 1)
-            y = self._act(y, self.layers_bn[2 * i])
-            x = kept + self._act(_convolve(y, within, 1, 1), self.layers_bn[2 * i + 1])
-        poses = linear(x, self.shrink.weight.squeeze(-1), self.shrink.bias)
-        return poses.unflatten(-1, (-1, 3))
+    def _active(self, x_BTC: Tensor, norm: nn.Module) -> Tensor:
+        return self.dropout(norm(x_BTC.flatten(0, 1)).relu()).view(x_BTC.shape)
 
-    def _act(self, x_BTC: Tensor, norm: nn.Module) -> Tensor:
-        return self.drop(norm(x_BTC.flatten(0, 1)).relu()).view_as(x_BTC)
+    def _taps(self, x_BTC: Tensor, i: int, strided: bool) -> Tensor:
+        """The frames that each frame behind filter i reads, side by side: [B, T', K * C]."""
+        width, step = self.widths[i], self.dilations[i]
+        if strided:
+            return x_BTC.unflatten(1, (-1, width)).flatten(2)
+        count = x_BTC.shape[1] - (width - 1) * step
+        if self.dense:
+            width, step = (width - 1) * step + 1, 1
+        return torch.cat([x_BTC[:, tap * step : tap * step + count] for tap in range(width)], 2)
 
-
-def _convolve(x_BTC: Tensor, convolution: nn.Module, dilation: int, stride: int) -> Tensor:
-    """Valid convolution of [B, T, C] with `convolution.weight` [out, C, taps], stride 1 or as wide as the kernel."""
-    weight = convolution.weight
-    assert isinstance(weight, Tensor), type(weight)
-    out, channels, taps = weight.shape
-    kernel = weight.transpose(1, 2).reshape(out, taps * channels)
-    if taps == 1:
-        return linear(x_BTC, kernel)
-    if stride == taps:
-        # The taps of a frame lie side by side already.
-        return linear(x_BTC.reshape(x_BTC.shape[0], -1, taps * channels), kernel)
-    assert stride == 1, (stride, taps)
-    length = x_BTC.shape[1] - (taps - 1) * dilation
-    pieces = [x_BTC[:, tap * dilation : tap * dilation + length] for tap in range(taps)]
-    return linear(torch.cat(pieces, -1), kernel)
+    def _residual(self, x_BTC: Tensor, i: int, strided: bool) -> Tensor:
+        """The frames that stay behind block i: the middle of its filter, the last frame if causal."""
+        width, dilation = self.widths[i], self.dilations[i]
+        tap = width - 1 if self.causal else width // 2
+        if strided:
+            return x_BTC[:, tap::width]
+        return x_BTC[:, tap * dilation : x_BTC.shape[1] - (width - 1 - tap) * dilation]
 
 
-def build(config: NetworkConfig, sizes: Sizes) -> TemporalModel:
-    """The network for a skeleton and the frames of its windows."""
-    widths = filter_widths(config, sizes.frames)
-    return TemporalModel(config, widths, sizes.skeleton.num_joints, causal=sizes.causal)
+def build(config: NetworkConfig, sizes: Sizes) -> VideoPose3D:
+    """The network for a skeleton and a window; `config.laws` checks that they go together."""
+    widths = config.widths or widths_for(sizes.frames)
+    assert widths is not None, sizes.frames
+    return VideoPose3D(config, widths, sizes.skeleton.num_joints, causal=sizes.causal)
 
 
 def rename(name: str) -> str:
@@ -129,16 +119,31 @@ def rename(name: str) -> str:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Channels, filter widths, frames and joints as the shapes of weights tell them; whether a network is causal and
-    its dropout leave no trace, and dense kernels are not told from wide ones."""
+    """Channels, joints and, where no `dense` network has such kernels, filter widths and window; causality and the
+    dropout rate leave no trace."""
     found: dict[str, object] = {}
-    first = shapes.get("expand_conv.weight", ())
-    if len(first) == 3:
-        widths = [first[2]]
-        while len(shape := shapes.get(f"layers_conv.{2 * len(widths) - 2}.weight", ())) == 3:
-            widths.append(shape[2])
-        given = () if set(widths) == {WIDTH} else tuple(widths)
-        found |= {"network.channels": first[0], "network.widths": given, "data.frames": math.prod(widths)}
-    if len(shape := shapes.get("shrink.bias", ())) == 1:
-        found["data.joints"] = shape[0] // 3
+    expand, shrink = (shapes.get(f"{name}.weight", ()) for name in ("expand_conv", "shrink"))
+    if len(expand) == 3:
+        found["network.channels"] = expand[0]
+        blocks = len([name for name in shapes if name.startswith("layers_conv.") and name.endswith(".weight")]) // 2
+        kernels = [expand, *(shapes.get(f"layers_conv.{2 * i}.weight", ()) for i in range(blocks))]
+        widths = tuple(shape[2] for shape in kernels if len(shape) == 3)
+        if len(widths) == len(kernels) and not _may_be_dense(widths):
+            frames = math.prod(widths)
+            # Threes alone are what an empty list means, in every recipe.
+            found |= {"network.widths": () if widths == widths_for(frames) else widths, "data.frames": frames}
+    if len(shrink) == 3:
+        found["data.joints"] = shrink[0] // 3
     return found
+
+
+def _may_be_dense(kernels: tuple[int, ...]) -> bool:
+    """Whether a `dense` network of other filter widths has these kernels: (3, 7) is that of the widths (3, 3) too."""
+    reach, differs = kernels[0], False
+    for kernel in kernels[1:]:
+        steps, rest = divmod(kernel - 1, reach)
+        if rest or steps % 2:
+            return False
+        differs |= steps + 1 != kernel
+        reach *= steps + 1
+    return differs

@@ -12,11 +12,11 @@ from .config import ObjectiveConfig
 
 
 def terms(prediction: Prediction, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:
-    """Mean joint distance in metres; the root counts, its target is 0."""
+    """Mean distance over all joints in metres (MPJPE); the root counts, its target is 0."""
     assert batch.pose3d is not None, "the loss needs Batch.pose3d"
     return {"mpjpe": mean_joint_distance(prediction.pose3d, batch.pose3d)}
 
 
 def poses(prediction: Prediction) -> Tensor:
-    """[B, F, J, 3] metres as predicted; the predicted root is not taken off, as published."""
+    """[B, F, J, 3] metres as the network gives them: nothing is taken off, as published."""
     return prediction.pose3d
