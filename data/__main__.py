@@ -1,9 +1,10 @@
-"""python -m data VERB: data sets written, checked, described."""
+"""python -m data VERB: data sets written, checked, converted, described."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from spaces.cli import Verb, main
@@ -39,6 +40,65 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_convert_options(parser: argparse.ArgumentParser) -> None:
+    sources = parser.add_subparsers(dest="source", metavar="SOURCE", required=True)
+    for name, (summary, example, add_options) in SOURCES.items():
+        line = sources.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add_options(line)
+        line.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the new files")
+        line.add_argument("--force", action="store_true", help="write over what is there")
+
+
+def _add_cmu_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with .asf and .amc, or .bvh files, at any depth")
+    parser.add_argument("--set", default="cmu", metavar="NAME", help="name of the new set (default cmu)")
+    index = "CSV of the actions: file,action[,subject] in the first line; without, all are Motion"
+    parser.add_argument("--index", type=Path, metavar="FILE", help=index)
+    parser.add_argument("--subject-prefix", default="", metavar="C", help="letters before the folder's name: C01 of 01")
+    scale = "metres per unit of length (default: as ASF headers say; of BVH the unit that gives a person's stature)"
+    parser.add_argument("--scale", type=_above_0, metavar="METRES", help=scale)
+    fps = "frames per second of .amc files, which do not tell (default 120)"
+    parser.add_argument("--fps", type=_above_0, default=120.0, metavar="F", help=fps)
+    parser.add_argument("--detector", action="store_true", help="also 2D with a detector's noise (keypoints det)")
+
+
+def _add_h36m_options(parser: argparse.ArgumentParser) -> None:
+    source = "folder with S1/MyPoseFeatures/D3_Positions/*.cdf, or a .pkl or data_3d_h36m.npz, or such a file"
+    parser.add_argument("dir", type=Path, metavar="DIR", help=source)
+
+
+def _above_0(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return value
+
+
+# Source: summary, example, its options beside --out and --force.
+SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
+    "cmu": (
+        "motion of the free CMU database (ASF/AMC or BVH) before four cameras",
+        "python -m data convert cmu subjects --out data/store --set cmu --subject-prefix C",
+        _add_cmu_options,
+    ),
+    "h36m": (
+        "Human3.6M from the original release or from pickled poses, with true 2D",
+        "python -m data convert h36m human36m --out data/store",
+        _add_h36m_options,
+    ),
+}
+
+
 def _add_describe_options(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--data", metavar="NAME", help="one split or set (default: all in the folder)")
@@ -58,6 +118,12 @@ VERBS = {
         add_options=_add_check_options,
         run="data.verbs.check:run",
     ),
+    "convert": Verb(
+        summary="convert motion of others to the layout of Human3.6M",
+        example=SOURCES["cmu"][1],
+        add_options=_add_convert_options,
+        run="data.verbs.convert:run",
+    ),
     "describe": Verb(
         summary="list sets and named splits with their sizes",
         example="python -m data describe --data synthetic --json",
@@ -67,4 +133,4 @@ VERBS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main("data", "Data sets written, checked, described.", VERBS))
+    sys.exit(main("data", "Data sets written, checked, converted, described.", VERBS))

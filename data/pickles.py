@@ -12,7 +12,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -75,6 +75,19 @@ def read_object(path: Path, key: str) -> object:
     return content
 
 
+def read_pickle(path: Path) -> object:
+    """The object in a bare pickle, under the same rules. DataError when it is missing, damaged, or not plain data."""
+    try:
+        with path.open("rb") as file:
+            return _PlainUnpickler(path, file).load()
+    except OSError as error:
+        raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except DataError:
+        raise
+    except BROKEN_PICKLE as error:
+        raise DataError(str(path), [f"is no pickle, or a damaged one ({error}); {REMEDY}"]) from None
+
+
 def _member(path: Path, key: str) -> bytes:
     """The bytes of one array file; reading to the end is what makes zipfile compare the checksum."""
     try:
@@ -107,7 +120,7 @@ def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
 class _PlainUnpickler(pickle.Unpickler):
     """Latin-1 reads the byte strings of Python 2 files as text of the same characters."""
 
-    def __init__(self, path: Path, payload: io.BytesIO) -> None:
+    def __init__(self, path: Path, payload: BinaryIO) -> None:
         super().__init__(payload, encoding="latin1")
         self._path = path
 

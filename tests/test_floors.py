@@ -49,6 +49,7 @@ ONLY_IN = {
     "ray.train": {"search.group"},
     "optuna": {"search.suggest"},
     "mlflow": {"search.tracking"},
+    "cdflib": {"data.conversion.cdf"},
     "fsspec": {"search.mirror"},
     "PIL": {"trainables.render"},
     "av": {"trainables.render"},

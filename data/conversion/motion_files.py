@@ -1,0 +1,95 @@
+"""Which motion capture files a folder holds, whose they are, and what is done in them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.poseset import DataError
+
+UNNAMED = "Motion"  # action of a file that no index names
+COLUMNS = ("file", "action")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MotionFile:
+    """A .bvh file, or an .amc file with its skeleton. `folder`: the name of the one it lies in."""
+
+    path: Path
+    skeleton: Path | None
+    folder: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label:
+    """What an index says of a file; subject: None where it leaves that to the folder."""
+
+    action: str = UNNAMED
+    subject: str | None = None
+
+
+def find_motions(root: Path) -> list[MotionFile]:
+    """All .amc and .bvh files below a folder, in order of their paths. DataError lists every .amc without skeleton."""
+    if not root.is_dir():
+        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc files, or with .bvh files"])
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (".amc", ".bvh", ".asf"))
+    motions: list[MotionFile] = []
+    problems: list[str] = []
+    for path in files:
+        if path.suffix.lower() == ".asf":
+            continue
+        skeleton = None
+        if path.suffix.lower() == ".amc":
+            skeletons = [one for one in files if one.suffix.lower() == ".asf" and one.parent == path.parent]
+            skeleton = _skeleton_of(path, skeletons)
+            if skeleton is None:
+                here = ", ".join(one.name for one in skeletons) or "none"
+                wanted = f"{path.stem.partition('_')[0]}.asf"
+                problems.append(f"{path}: which skeleton is its own? .asf files beside it: {here}; put {wanted} there")
+        motions.append(MotionFile(path=path, skeleton=skeleton, folder=path.resolve().parent.name))
+    if not motions:
+        problems.append("holds no .amc and no .bvh file, in no folder below either")
+    if problems:
+        raise DataError(str(root), problems)
+    return motions
+
+
+def _skeleton_of(path: Path, skeletons: list[Path]) -> Path | None:
+    """The only one, or the one with the longest name that the motion's name begins with: 01.asf of 01_02.amc."""
+    if len(skeletons) == 1:
+        return skeletons[0]
+    fitting = [one for one in skeletons if path.stem.startswith(one.stem)]
+    return max(fitting, key=lambda one: len(one.stem), default=None)
+
+
+def read_index(path: Path) -> Mapping[str, Label]:
+    """File name without suffix -> its label, of a CSV file with columns file, action and perhaps subject."""
+    try:
+        # What spreadsheets write begins with a byte order mark.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or f"it is no CSV text ({error})"
+        raise DataError(str(path), [f"cannot be read: {reason}"]) from None
+    missing = [column for column in COLUMNS if not rows or column not in rows[0]]
+    if missing:
+        wanted = "file,action or file,action,subject"
+        raise DataError(str(path), [f"has no row, or no column {', '.join(missing)}; its first line must be {wanted}"])
+    labels: dict[str, Label] = {}
+    problems: list[str] = []
+    for number, row in enumerate(rows, start=2):
+        name, action, subject = (str(row.get(column) or "").strip() for column in (*COLUMNS, "subject"))
+        if not name or not action:
+            problems.append(f"line {number}: file and action must both be given")
+        elif " " in action:
+            # The layout keeps the take number behind a blank.
+            joined = "".join(word[:1].upper() + word[1:] for word in action.split())
+            problems.append(f"line {number}: action '{action}' has a blank; write {joined}")
+        elif Path(name).stem in labels:
+            problems.append(f"line {number}: file '{Path(name).stem}' stands twice")
+        labels[Path(name).stem] = Label(action=action, subject=subject or None)
+    if problems:
+        raise DataError(str(path), problems)
+    return labels

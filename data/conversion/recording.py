@@ -1,0 +1,39 @@
+"""What a motion capture file holds once its joints have been moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.poseset import DataError
+
+from .rotations import Signal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recording:
+    """`points`: lower-case name -> positions [n, 3] float64 in units of the file, in its axes. metres_per_unit: None
+    where the format does not tell."""
+
+    points: Mapping[str, Signal]
+    fps: float
+    metres_per_unit: float | None
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file of motion capture software, which is ASCII with comments in any encoding."""
+    try:
+        return path.read_text(encoding="latin-1").splitlines()
+    except OSError as error:
+        raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
+
+
+def numbers(words: list[str]) -> list[float] | None:
+    """None when a word is no finite number."""
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        return None
+    # nan and infinity are the only numbers that are not below infinity in size.
+    return values if all(abs(value) < float("inf") for value in values) else None
