@@ -103,7 +103,7 @@ def _channels(words: list[str], line: int, joint: str, problems: list[str]) -> t
     channels = tuple(word.lower() for word in words[2:])
     if words[1:2] != [str(len(channels))]:
         problems.append(f"line {line}: {joint} announces {' '.join(words[1:2])} channels and names {len(channels)}")
-    for channel in channels:
+    for channel in dict.fromkeys(channels):
         if channel not in POSITIONS + ROTATIONS or channels.count(channel) > 1:
             legal = "Xposition ... Zrotation, each once"
             problems.append(f"line {line}: channel '{channel}' of {joint} is unknown or repeated; channels are {legal}")

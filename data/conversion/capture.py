@@ -13,7 +13,8 @@ from data.poseset import Array, Camera
 
 from .rotations import Signal
 
-CIRCLE = 1.6  # metres around the middle of a clip that its hip stays in; four cameras at 5 m see that much
+WIDEST = 3.2  # metres that the path of the hip may be wide in a clip; four cameras at 5 m see that much
+DIRECTIONS = np.radians(np.arange(0, 180, 22.5))  # in which a path is measured
 FEWEST_FRAMES = 30  # of a clip, at 50 Hz
 FASTEST = 18.0  # m/s; what is faster is a fault of the recording, or the rest pose in front of it
 # Azimuths, distance and height of the cameras of Human3.6M, and how far a subject's ring may be from them.
@@ -45,13 +46,13 @@ def steady(poses: Signal, fps: float) -> Iterator[tuple[int, int]]:
     yield from pairwise([0, *(np.flatnonzero(jumps) + 1).tolist(), len(poses)])
 
 
-def within_circles(poses: Signal) -> Iterator[tuple[int, int]]:
-    """Stretches [first, end) of poses [n, 17, 3] whose hip stays in such a circle; each as long as it can be."""
-    first, path = 0, poses[:, 0, :2]
+def in_one_place(poses: Signal) -> Iterator[tuple[int, int]]:
+    """Stretches [first, end) of poses [n, 17, 3] in which the hip's path is no wider, each as long as it can be."""
+    first, path = 0, poses[:, 0, :2] @ np.stack((np.cos(DIRECTIONS), np.sin(DIRECTIONS)))
     while first < len(path):
         rest = path[first:]
-        box = np.maximum.accumulate(rest) - np.minimum.accumulate(rest)
-        outside = np.flatnonzero(np.linalg.norm(box, axis=-1) > 2 * CIRCLE)
+        width = np.maximum.accumulate(rest) - np.minimum.accumulate(rest)
+        outside = np.flatnonzero(width.max(-1) > WIDEST)
         end = first + int(outside[0]) if len(outside) else len(path)
         yield first, end
         first = end

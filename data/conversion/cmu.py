@@ -19,7 +19,7 @@ from data.synthetic.recording import PIXEL_GRID, on_grid, pixels_of
 
 from .acclaim import Acclaim, read_amc, read_asf
 from .bvh import move, read_bvh
-from .capture import FEWEST_FRAMES, at_50_hz, centred, ring, share_inside, steady, within_circles, z_up
+from .capture import FEWEST_FRAMES, at_50_hz, centred, ring, share_inside, steady, in_one_place, z_up
 from .motion_files import Label, MotionFile, find_motions, read_index
 from .named_joints import joints_of, with_lost_bones
 from .recording import Recording
@@ -201,7 +201,7 @@ def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
     """First frame at 50 Hz and poses of each clip."""
     for first, end in steady(poses, fps):
         even = at_50_hz(poses[first:end], fps)
-        for start, stop in within_circles(even):
+        for start, stop in in_one_place(even):
             if stop - start >= FEWEST_FRAMES:
                 yield round(first * FPS / fps) + start, centred(even[start:stop]).astype(np.float32)
 

@@ -79,8 +79,8 @@ def _missing(names: Names, recording: Recording) -> list[str]:
 
 
 def _refusal(nearest: str, missing: list[str], recording: Recording) -> str:
-    found = f"lacks {', '.join(missing)} of the names of an {nearest}, the nearest naming of {len(NAMINGS)}"
-    return f"{found}; rename its bones or leave it out (it has {', '.join(recording.points)})"
+    found = f"lacks {', '.join(missing)}; the nearest of the known namings is {nearest}"
+    return f"{found}: rename its bones or leave it out (it has {', '.join(recording.points)})"
 
 
 # Bones that the BVH conversion of the CMU database has lost: joint with OFFSET 0, joint that stands for its length, and

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from data.conversion import cmu, human36m
-from data.conversion.capture import CIRCLE
+from data.conversion.capture import WIDEST
 from data.formats import h36m
 from data.formats.video_pose3d import is_humaneva
 from data.poseset import DataError
@@ -132,7 +132,7 @@ def _subject_row(subject: str, tally: cmu.Tally, clips: list[cmu.Clip], inside: 
 
 
 def _notes(tallies: Mapping[str, cmu.Tally], unnamed: tuple[str, ...], inside: Mapping[str, float]) -> list[str]:
-    how = f"clips are cut at jumps and where the hip leaves a circle of {CIRCLE:g} m"
+    how = f"clips are cut at jumps and where the hip's path gets wider than {WIDEST:g} m"
     notes = [f"50 Hz lies on straight lines between the frames of the source; {how}"]
     mended = [subject for subject, tally in tallies.items() if tally.is_mended]
     if mended:
