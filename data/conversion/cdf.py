@@ -13,7 +13,10 @@ from data.poseset import DataError
 
 VARIABLE = "Pose"
 # What cdflib raises on bytes that are no CDF file, or one that is cut off.
-BROKEN = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, struct.error, zlib.error)
+BROKEN = (
+    OSError, EOFError, MemoryError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def read_cdf(path: Path) -> np.ndarray:

@@ -19,7 +19,7 @@ from data.synthetic.recording import PIXEL_GRID, on_grid, pixels_of
 
 from .acclaim import Acclaim, read_amc, read_asf
 from .bvh import move, read_bvh
-from .capture import FEWEST_FRAMES, at_50_hz, centred, ring, share_inside, steady, in_one_place, z_up
+from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, ring, share_inside, steady, z_up
 from .motion_files import Label, MotionFile, find_motions, read_index
 from .named_joints import joints_of, with_lost_bones
 from .recording import Recording
