@@ -301,6 +301,15 @@ def test_force_writes_over_and_the_same_input_gives_the_same_bytes(tmp_path):
     assert list(json.loads(before["cameras_made.json"])) == ["01"]
 
 
+def test_2d_of_a_detector_does_not_outlive_its_poses(tmp_path, capsys):
+    write_subject(tmp_path / "subjects", "01", motion(90))
+    out = tmp_path / "out"
+    assert convert(tmp_path / "subjects", out, "--detector") == 0
+    assert convert(tmp_path / "subjects", out, "--force") == 2
+    assert "data_2d_made_det.npz is of an earlier conversion" in capsys.readouterr().err
+    assert convert(tmp_path / "subjects", out, "--force", "--detector") == 0
+
+
 @pytest.mark.parametrize("name", ["h36m", "synthetic", "my_humaneva15", "a/b", ""])
 def test_a_name_that_other_layouts_own_is_refused(tmp_path, capsys, name):
     write_subject(tmp_path / "subjects", "01", rest())

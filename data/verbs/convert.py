@@ -33,9 +33,14 @@ def run(arguments: Namespace) -> int:
 def _convert_cmu(arguments: Namespace) -> int:
     out, name = arguments.out, arguments.set
     paths = [h36m.file_3d(out, name), h36m.file_2d(out, name, "gt"), h36m.file_cameras(out, name), _manifest(out, name)]
+    noisy = h36m.file_2d(out, name, "det")
     if arguments.detector:
-        paths.append(h36m.file_2d(out, name, "det"))
+        paths.append(noisy)
     problems = [*_name_problems(name), *_there(paths, force=arguments.force)]
+    if noisy.exists() and not arguments.detector:
+        problems.append(
+            f"{noisy} is of an earlier conversion and would not fit the new poses; --detector, or remove it"
+        )
     request = cmu.Request(
         root=arguments.dir,
         index=arguments.index,
@@ -49,9 +54,9 @@ def _convert_cmu(arguments: Namespace) -> int:
     h36m.write(poses, out)
     rows = [summary(poses)]
     if arguments.detector:
-        noisy = cmu.detected(poses)
-        h36m.write_2d(noisy, out)
-        rows.append(summary(noisy))
+        shaken = cmu.detected(poses)
+        h36m.write_2d(shaken, out)
+        rows.append(summary(shaken))
     write_text(_manifest(out, name), cmu.manifest(clips))
     print(f"wrote set {name} to {out}:")
     print(table([row | {"subjects": len(poses.subjects)} for row in rows]))
