@@ -155,5 +155,5 @@ def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split) 
     elif seen:
         chosen = f"lowest {made_by.loop.select}: selected on the scored subjects {', '.join(seen)}"
     else:
-        chosen = f"lowest {made_by.loop.select} of {', '.join(split.val)}, who are not scored here"
-    return f"{chosen}; trained on {', '.join(trained)}, who are scored here" if trained else chosen
+        chosen = f"lowest {made_by.loop.select} of {', '.join(split.val)}, not scored here"
+    return f"{chosen}; trained on {', '.join(trained)}, scored here" if trained else chosen
