@@ -1,6 +1,7 @@
 """HumanEva-I and MPI-INF-3DHP: their splits and skeletons, what counts in a score, and the tables of their papers."""
 
 import argparse
+import types
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
 from trainables.evaluation import score_poses
-from trainables.metrics import auc, pck
+from trainables.metrics import Sums, auc, pck
 from trainables.options import TrainRequest, add_evaluate_options, check_evaluate
 from trainables.protocols import PROTOCOLS
 from trainables.tables import table, table_text
@@ -221,6 +222,28 @@ def test_only_valid_frames_count_the_root_does_not_and_scenes_weigh_by_frames(ro
     assert list(found["per_scene"]) == ["studio, green screen", "outdoors"]
     assert found["per_scene"]["outdoors"]["mpjpe_mm"] == near(two)
     assert found["metrics"]["frame_mean"]["mpjve_mm"] == near(0, abs=1e-9)  # constant offsets; float64 rounding
+
+
+def test_the_table_of_humaneva_has_every_action_of_every_subject():
+    config = DataConfig(name="humaneva", joints=15)
+    data = types.SimpleNamespace(config=config, actions=("Walking", "Box"), subjects=("Validate/S1", "Validate/S2"))
+    sums = Sums(4)
+    # Walking: S1 has 10 and 20 mm, S2 has 40 mm; Box: S1 has none, S2 has 70 mm.
+    sums.add("mpjpe_mm", torch.tensor([10.0, 20, 40, 70]), torch.tensor([0, 0, 1, 3]))
+    sums.add("p_mpjpe_mm", torch.tensor([1.0, 1, 1, 1]), torch.tensor([0, 0, 1, 3]))
+    facts = {"model": "m", "data": "humaneva", "subjects": data.subjects, "scored_poses": 4, "keypoints": "gt",
+             "joints": 15, "frames": 27, "views": 1, "flip": True, "weights_epoch": 3, "selection": "s"}  # fmt: skip
+    found = table(sums, data, facts)
+    assert found["per_action_and_subject"]["Box"] == {"Validate/S2": {"mpjpe_mm": 70.0, "p_mpjpe_mm": 1.0}}
+    lines = [line.split("  ") for line in table_text(found).splitlines()]
+    rows = {line[0]: [float(cell) if cell.strip("- ") else None for cell in line[1:] if cell] for line in lines[2:6]}
+    assert rows == {
+        "Walking": [15, 40, pytest.approx(23.3)],
+        "Box": [None, 70, 70],
+        "action mean": [15, 55, pytest.approx(46.7)],
+        "frame mean": [15, 55, 35],
+    }
+    assert lines[0][0].endswith("15 joints, 27 frame(s), 1 view(s), flip averaged; weights of epoch 3, s")
 
 
 def test_merged_groups_pool_their_frames(root):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from data.geometry import procrustes
 
 from .team import Team
+
+Name = TypeVar("Name", bound=Hashable)
 
 MM = 1000.0
 CHUNK = 65_536  # poses in one decomposition; bounds the memory, not the result
@@ -103,15 +106,15 @@ class Sums:
         """Plain mean of the groups' means, as the papers report of actions; groups without frames do not count."""
         return {name: float((total / count)[count > 0].mean()) for name, total, count in self._rows() if count.any()}
 
-    def per_group(self, groups: Sequence[str]) -> dict[str, dict[str, float]]:
+    def per_group(self, groups: Sequence[Name]) -> dict[Name, dict[str, float]]:
         """Every group's means; `groups` names them by index, those without frames are left out."""
-        table: dict[str, dict[str, float]] = {}
+        table: dict[Name, dict[str, float]] = {}
         for name, total, count in self._rows():
             for i in count.nonzero().flatten().tolist():
                 table.setdefault(groups[i], {})[name] = float(total[i] / count[i])
         return {group: table[group] for group in groups if group in table}
 
-    def frames(self, groups: Sequence[str]) -> dict[str, int]:
+    def frames(self, groups: Sequence[Name]) -> dict[Name, int]:
         """Scored frames of every group that has some."""
         counts = self.count["mpjpe_mm"].tolist()
         return {group: round(count) for group, count in zip(groups, counts, strict=True) if count}

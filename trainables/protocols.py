@@ -17,13 +17,12 @@ COUNTED_3DHP = 14
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
     """metrics: of a frame. is_root_zeroed: what the network says of the root is replaced by the truth, zero. scenes:
-    names of subjects that are also scored together, by scene. by_subject: the table is one of actions by subjects, or
-    of subjects where there is one action of each ('rows'); '' otherwise."""
+    names of subjects that are also scored together, by scene. has_cells: every action of every subject is told."""
 
     metrics: Mapping[str, FrameMetric] = field(default_factory=lambda: FRAME_METRICS)
     is_root_zeroed: bool = False
     scenes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    by_subject: str = ""
+    has_cells: bool = False
 
 
 def _pck_3dhp(pred: Tensor, true: Tensor) -> Tensor:
@@ -38,7 +37,7 @@ def _auc_3dhp(pred: Tensor, true: Tensor) -> Tensor:
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
         "h36m": Protocol(),
-        "humaneva": Protocol(by_subject="columns"),
+        "humaneva": Protocol(has_cells=True),
         "3dhp": Protocol(
             metrics=MappingProxyType({**FRAME_METRICS, "pck_150mm": _pck_3dhp, "auc_150mm": _auc_3dhp}),
             is_root_zeroed=True,
@@ -49,7 +48,6 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                     "outdoors": ("TS5", "TS6"),
                 }
             ),
-            by_subject="rows",
         ),
     }
 )

@@ -28,12 +28,11 @@ def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, A
         "per_subject": by_subject.per_group(subjects),
         "protocol": protocol | {"scored_poses_per_subject": by_subject.frames(subjects)},
     }
-    if published.by_subject == "columns":
+    if published.has_cells:
+        cells = sums.per_group([(action, subject) for action in actions for subject in subjects])
         result["per_action_and_subject"] = {
-            action: sums.merged(
-                [group % len(subjects) if group // len(subjects) == number else -1 for group in groups], len(subjects)
-            ).per_group(subjects)
-            for number, action in enumerate(actions)
+            action: {subject: cells[action, subject] for subject in subjects if (action, subject) in cells}
+            for action in result["per_action"]
         }
     if published.scenes:
         scenes = list(published.scenes)
@@ -79,7 +78,6 @@ def _columns(result: Mapping[str, Any], name: str, subjects: Sequence[str]) -> s
     rows: list[list[object]] = [
         [action, *(values.get(subject, {}).get(name) for subject in subjects), result["per_action"][action].get(name)]
         for action, values in cells.items()
-        if values
     ]
     of_subject = [
         _mean(values[subject][name] for values in cells.values() if subject in values) for subject in subjects
