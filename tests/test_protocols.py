@@ -23,9 +23,11 @@ from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
 from trainables.evaluation import score_poses
+from trainables.fused import FusedEngine
 from trainables.metrics import Sums, auc, pck
 from trainables.options import TrainRequest, add_evaluate_options, check_evaluate
 from trainables.protocols import PROTOCOLS
+from trainables.single import SingleEngine
 from trainables.tables import table, table_text
 from trainables.verbs import evaluate_weights, open_data, selection_of, train
 
@@ -288,6 +290,21 @@ def test_every_model_trains_and_is_scored_by_the_protocol_of_the_set(model, data
         assert "p_mpjpe_mm   Validate/S2" in text
         assert set(found["per_action_and_subject"]["Jog"]) == {"Validate/S2"}
         assert "selected on the scored subjects Validate/S2" in text
+
+
+@pytest.mark.parametrize("model", [name for name in registry.names() if not registry.get(name).unfusable])
+def test_a_lane_of_an_array_is_scored_by_the_protocol_as_a_solo_run(model, root):
+    run = tiny_run(model, "made_3dhp", root, **{"data.train_subjects": "S1", "data.val_subjects": "TS1,TS6"})
+    poses, split = read_poses(run.data, ("train", "val"))
+    data = DataModule(poses, split, run.data, dtype=torch.float64)
+    solo, array = SingleEngine(dtype=torch.float64), FusedEngine(2, dtype=torch.float64)
+    found = []
+    for engine in (solo, array):
+        engine.join(0, run)
+        engine.train_epoch(data)
+        found.append(engine.evaluate(data, [0])[0])
+    assert set(found[0]) >= {"val/mpjpe_mm", "val/pck_150mm", "val/auc_150mm", "val/mpjve_mm"}
+    assert found[0] == pytest.approx(found[1], rel=1e-6)  # float64 sums in another order, grown over an epoch
 
 
 @every_model
