@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from spaces.schema import knob
 
-from .skeleton import H36M_16, H36M_17, Skeleton
+from .families import FAMILIES, Family, family_of
+from .skeleton import Skeleton
+from .splits import set_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,11 +29,16 @@ class DataConfig:
     """The data knobs. Subjects left empty come from the named split."""
 
     name: str = knob(
-        "synthetic", help="named split (synthetic, h36m, h36m_authors, cmu, cmu_yardstick) or a set of files"
+        "synthetic",
+        help="named split (synthetic, h36m, cmu, humaneva, 3dhp; see the table of splits) or a set of files",
     )
     root: str = knob("data/store", help="folder of the data files")
     keypoints: str = knob("gt", help="source of the 2D: gt, or the detector in the name of the 2D file")
-    joints: int = knob(17, choices=(16, 17), help="joints of the Human3.6M skeleton; 16 drops Neck/Nose")
+    joints: int = knob(
+        17,
+        choices=(15, 16, 17),
+        help="joints; Human3.6M: 17, or 16 without Neck/Nose; HumanEva-I: 15; MPI-INF-3DHP: 17",
+    )
     views: int = knob(
         1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own"
     )
@@ -51,13 +58,24 @@ class DataConfig:
     test_subjects: tuple[str, ...] = knob((), help="subjects for `evaluate`; empty: those of the split")
 
     @property
+    def family(self) -> Family:
+        """What the name of the set tells of its files."""
+        return family_of(set_of(self.name))
+
+    @property
     def sizes(self) -> Sizes:
-        """Known without reading a file."""
-        skeleton = H36M_16 if self.joints == H36M_16.num_joints else H36M_17
+        """Known without reading a file; where `joints` breaks its law, those of the family's first skeleton."""
+        skeleton = self.family.skeleton(self.joints) or self.family.skeletons[0]
         return Sizes(views=self.views, frames=self.frames, skeleton=skeleton, stride=self.stride, causal=self.causal)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Windows have a middle frame, and training never sees what selects."""
+        """A set has the joints and the 2D of its family, windows have a middle frame, and training never sees what
+        selects."""
+        family = self.family
+        if self.joints not in family.counts:
+            yield "joints", f"does not go with data.name = {self.name}: {_remedy(family, self.joints)}"
+        if family.keypoints and self.keypoints != family.keypoints:
+            yield "keypoints", f"is not in the files of {family.title}; use {family.keypoints}"
         if self.frames % 2 == 0:
             yield "frames", f"must be odd; legal near it: {self.frames - 1}, {self.frames + 1}"
         for field in ("val_subjects", "test_subjects"):
@@ -67,3 +85,18 @@ class DataConfig:
                     field,
                     f"shares {', '.join(shared)} with train_subjects; a subject is trained on or scored, not both",
                 )
+
+
+def _remedy(family: Family, joints: int) -> str:
+    """What to set instead of joints that the family does not have."""
+    counts = " or ".join(map(str, family.counts))
+    others = [other.split for other in FAMILIES.values() if joints in other.counts]
+    return (
+        f"{family.title} has {counts}; set data.joints = {counts}, or name a set with {joints} (as {', '.join(others)})"
+    )
+
+
+def chosen_data(name: str) -> dict[str, object]:
+    """The knobs that `--data NAME` sets: the name, and the joints of a family that has one skeleton."""
+    counts = family_of(set_of(name)).counts
+    return {"data.name": name} | ({"data.joints": counts[0]} if len(counts) == 1 else {})

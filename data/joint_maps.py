@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from .keypoints import Keypoints, Points
 from .poseset import DataError
-from .skeleton import Skeleton
+from .skeleton import MPI_INF_3DHP_17, Skeleton
 
 # Joints that carry another name in the Human3.6M skeleton.
 SYNONYMS = {"Pelvis": "Hip", "LAnkle": "LFoot", "RAnkle": "RFoot"}
+# In MPI-INF-3DHP the neck is its base, where Human3.6M has the thorax, and the head stands where that has Neck/Nose.
+SYNONYMS_3DHP = {**SYNONYMS, "HeadTop": "Head", "Neck": "Thorax", "Head": "Neck"}
 # From the shoulder line through the ears to the top of the head: eyes and ears stand at 0.936 of a body's height, the
 # shoulders at 0.818 (Drillis and Contini 1966), so the top lies (1 - 0.936) / (0.936 - 0.818) of that way beyond them.
 BEYOND_EARS = 0.54
@@ -32,7 +34,7 @@ def to_skeleton(keypoints: Keypoints, target: Skeleton) -> tuple[Points, list[st
     """Pixels [n, J, 2] of the target's joints, nan where what they are made of was not detected, and words on
     joints that are only approximated. DataError names target joints that the layout cannot give."""
     known, made = _human36m(keypoints)
-    names = [SYNONYMS.get(joint, joint) for joint in target.joints]
+    names = _names(target.joints, target == MPI_INF_3DHP_17)
     missing = [joint for joint in names if joint not in known]
     if missing:
         found = f"{len(keypoints.joints)} {keypoints.layout} joints have no {', '.join(missing)}"
@@ -41,9 +43,16 @@ def to_skeleton(keypoints: Keypoints, target: Skeleton) -> tuple[Points, list[st
     return np.stack([known[name] for name in names], 1), [made[name] for name in names if name in made]
 
 
+def _names(joints: tuple[str, ...], is_3dhp: bool) -> list[str]:
+    """The joints by the names of the Human3.6M skeleton."""
+    same = SYNONYMS_3DHP if is_3dhp else SYNONYMS
+    return [same.get(joint, joint) for joint in joints]
+
+
 def _human36m(keypoints: Keypoints) -> tuple[dict[str, Points], dict[str, str]]:
     """Every Human3.6M joint that the layout has or nearly has, and how the near ones are made."""
-    known = {SYNONYMS.get(name, name): keypoints.points[:, at] for at, name in enumerate(keypoints.joints)}
+    names = _names(keypoints.joints, keypoints.layout == "3dhp")
+    known = {name: keypoints.points[:, at] for at, name in enumerate(names)}
     made: dict[str, str] = {}
     if keypoints.layout == "coco":
         known["Hip"] = (known["LHip"] + known["RHip"]) / 2

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .poseset import DataError
-from .skeleton import H36M_16, H36M_17, HUMANEVA_15
+from .skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 
 Points = NDArray[np.float64]
 
@@ -29,8 +29,9 @@ LAYOUTS: dict[str, dict[int, tuple[str, ...]]] = {
     "coco": {17: COCO_17},
     "h36m": {17: H36M_17.joints, 16: H36M_16.joints},
     "humaneva": {15: HUMANEVA_15.joints},
+    "3dhp": {17: MPI_INF_3DHP_17.joints},
 }
-ALLOWED = "coco (17 joints), h36m (17 or 16), humaneva (15)"
+ALLOWED = "coco (17 joints), h36m (17 or 16), humaneva (15), 3dhp (17)"
 FORMS = (
     "an .npz with `keypoints` (n, J, 2 or 3), or JSON: {width, height, fps, layout, "
     "frames: [[[x, y, score], ...], null]} or a list of {frame or image_id, keypoints: [51 numbers]}"

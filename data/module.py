@@ -4,92 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spaces.schema import ConfigError, did_you_mean
-
 from .batch import Batch, Sizes
 from .config import DataConfig
-from .formats import h36m
 from .geometry import mirror_intrinsics, to_screen, world_to_camera
 from .poseset import Camera, DataError, PoseSet
 from .poseset import Sequence as Clip
 from .skeleton import Skeleton
-from .splits import SPLITS, Split, split_named
+from .splits import Split
+from .truth import Truth, step_weights
 from .windows import Windows, mirror_where, reference_order, windows
 
 FIELDS = ("pose2d", "pose3d", "root3d", "camera", "action")
-
-
-def split_of(config: DataConfig) -> Split:
-    """The split that the config names, its subject knobs put in; a bare set name gives a split without subjects."""
-    named = split_named(config.name) or Split(name=config.name, set=config.name, train=(), val=(), test=())
-    return dataclasses.replace(
-        named,
-        train=config.train_subjects or named.train,
-        val=config.val_subjects or named.val,
-        test=config.test_subjects or named.test,
-    )
-
-
-def read_poses(config: DataConfig, parts: Sequence[str]) -> tuple[PoseSet, Split]:
-    """The pose set behind a config, only the subjects of `parts`, and its split. A set without named splits is whole in
-    `test` when no subject knob says otherwise. DataError or ConfigError name what is missing and the remedy."""
-    split = split_of(config)
-    root = Path(config.root)
-    sets = h36m.available_sets(root)
-    if split.set not in sets and split_named(config.name) is None:
-        names = [*SPLITS, *sets]
-        raise ConfigError(
-            f"data.name = {config.name}",
-            [
-                f"no such split, and no set of that name in {root}{did_you_mean(config.name, names)}; "
-                f"splits: {', '.join(SPLITS)}; sets found: {', '.join(sets) or 'none'}"
-            ],
-        )
-    wanted = {part: getattr(split, part) for part in parts}
-    empty = [part for part in parts if not wanted[part]]
-    if empty and (empty != ["test"] or split.train or split.val):
-        raise ConfigError(
-            f"data.name = {config.name}",
-            [f"has no named split, so its {part} subjects must be given: data.{part}_subjects" for part in empty],
-        )
-    subjects = None if empty else {subject for part in parts for subject in wanted[part]}
-    poses = h36m.read(root, split.set, config.keypoints, joints=config.joints, subjects=subjects)
-    if empty:
-        split = dataclasses.replace(split, test=poses.subjects)
-    _check_actions(poses, config)
-    return poses, split
-
-
-def _check_actions(poses: PoseSet, config: DataConfig) -> None:
-    groups = sorted({clip.group for clip in poses.sequences})
-    unknown = [
-        f"data.actions: no action '{name}'{did_you_mean(name, groups)}; here: {', '.join(groups)}"
-        for name in config.actions
-        if name not in groups
-    ]
-    if unknown:
-        raise DataError(f"data.name = {config.name}", unknown)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tracks:
     """One split as flat arrays of N frames in T tracks; a track is one clip, seen by V cameras.
 
-    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], camera [T, V, 9], action [T], lengths [T]; units as in Batch.
+    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], valid [N] frames that count in a score, camera [T, V, 9],
+    action [T], subject [T], lengths [T]; units as in Batch.
     """
 
     pose2d: Tensor
     pose3d: Tensor
     root3d: Tensor
+    valid: Tensor
     camera: Tensor
     action: Tensor
+    subject: Tensor
     lengths: Tensor
 
 
@@ -117,9 +65,11 @@ class DataModule:
         self.fingerprint = poses.fingerprint()
         clips = [clip for clip in poses.sequences if not config.actions or clip.group in config.actions]
         self.actions: tuple[str, ...] = tuple(dict.fromkeys(clip.group for clip in clips))
+        self.subjects: tuple[str, ...] = tuple(dict.fromkeys(clip.subject for clip in clips))
         self._mirror = torch.tensor(self.sizes.skeleton.mirror, device=self.device)
         self._tracks: dict[str, Tracks] = {}
         self._windows: dict[str, Windows] = {}
+        self._truths: dict[str, Truth] = {}
         for part in parts:
             chosen = [clip for clip in clips if clip.subject in getattr(split, part)]
             if not chosen:
@@ -128,7 +78,7 @@ class DataModule:
                     [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"],
                 )
             is_train = part == "train"
-            tracks = _tracks(chosen, config, self.actions)
+            tracks = _tracks(chosen, config, self.actions, self.subjects)
             tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
             self._tracks[part] = tracks
             self._windows[part] = windows(
@@ -142,6 +92,8 @@ class DataModule:
             )
             if not self.count(part):
                 raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
+            if not is_train:
+                self._truths[part] = _truth(tracks)
 
     def count(self, part: str) -> int:
         """Samples of a split; with `data.flip` a training sample and its mirror image count as two."""
@@ -206,13 +158,14 @@ class DataModule:
             found["action"] = tracks.action.index_select(0, track)
         return Batch(size=count, **found)
 
-    def truth(self, part: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Every target of a split in stored order: pose3d [N, J, 3] metres, track [N], action [N], and the number of
-        frames of its track [N]."""
-        tracks = self._tracks[part]
-        track = torch.repeat_interleave(torch.arange(len(tracks.lengths), device=self.device), tracks.lengths)
-        poses = tracks.pose3d.view(len(track), -1, 3)
-        return poses, track, tracks.action.index_select(0, track), tracks.lengths.index_select(0, track)
+    def truth(self, part: str) -> Truth:
+        """Every target of a split in stored order."""
+        return self._truths[part]
+
+    def num_scored(self, part: str) -> int:
+        """Target frames of a split that count in a score."""
+        truth = self._truths[part]
+        return len(truth.action) if truth.valid is None else int(truth.valid.sum())
 
 
 def share(count: int, rank: int, world: int) -> tuple[int, int]:
@@ -243,9 +196,10 @@ def _place(array: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
     return array.to(device, dtype) if array.is_floating_point() else array.to(device)
 
 
-def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...]) -> Tracks:
+def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], subjects: tuple[str, ...]) -> Tracks:
     """Flat arrays of the clips: one track per clip and camera with one view, per clip with several."""
-    pose2d, pose3d, root3d, camera, action, lengths = [], [], [], [], [], []
+    pose2d, pose3d, root3d, valid, camera, action, subject, lengths = [], [], [], [], [], [], [], []
+    root = config.sizes.skeleton.root
     for clip in clips:
         world = torch.from_numpy(clip.pose3d)
         lenses = [torch.from_numpy(lens.intrinsics) for lens in clip.cameras]
@@ -256,18 +210,35 @@ def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...])
         for views in _view_groups(len(clip.cameras), config.views, clip):
             poses = _to_camera(world, clip.cameras[views[0]])
             pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))
-            root3d.append(poses[:, 0])
-            pose3d.append((poses - poses[:, :1]).flatten(1))
+            root3d.append(poses[:, root])
+            pose3d.append((poses - poses[:, root, None]).flatten(1))
+            valid.append(torch.ones(len(world), dtype=torch.bool) if clip.valid is None else torch.tensor(clip.valid))
             camera.append(torch.stack([lenses[view] for view in views]).float())
             action.append(actions.index(clip.group))
+            subject.append(subjects.index(clip.subject))
             lengths.append(len(world))
     return Tracks(
         pose2d=torch.cat(pose2d),
         pose3d=torch.cat(pose3d),
         root3d=torch.cat(root3d),
+        valid=torch.cat(valid),
         camera=torch.stack(camera),
         action=torch.tensor(action),
+        subject=torch.tensor(subject),
         lengths=torch.tensor(lengths),
+    )
+
+
+def _truth(tracks: Tracks) -> Truth:
+    lengths = tracks.lengths
+    track = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+    valid = None if bool(tracks.valid.all()) else tracks.valid
+    return Truth(
+        pose3d=tracks.pose3d.view(len(track), -1, 3),
+        action=tracks.action.index_select(0, track),
+        subject=tracks.subject.index_select(0, track),
+        valid=valid,
+        step_weight=step_weights(lengths, valid),
     )
 
 

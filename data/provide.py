@@ -1,4 +1,4 @@
-"""The embedded default set, there when it is asked for."""
+"""The embedded synthetic sets, there when they are asked for."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from argparse import Namespace
 from pathlib import Path
 
 from .config import DataConfig
-from .formats import h36m
-from .module import split_of
+from .source import available_sets
+from .splits import set_of
+from .synthetic import h36m, humaneva, mpi_inf_3dhp
 from .verbs import synth
 
-DEFAULT = DataConfig()
+ROOT = DataConfig().root
+SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
 
 
 def provide(config: DataConfig) -> None:
-    """Writes the synthetic sets where the default data is asked for in the default folder and nothing is there yet, so
+    """Writes the synthetic sets where one of them is asked for in the default folder and nothing of it is there yet, so
     that a first run needs no step before it. A set that is there in part is left to be complained about."""
-    name = split_of(config).set
-    if (name, config.root) != (split_of(DEFAULT).set, DEFAULT.root):
+    name = set_of(config.name)
+    if name not in SETS or config.root != ROOT:
         return
     root = Path(config.root)
-    if not any(root.glob(f"*_{name}*")) and name not in h36m.available_sets(root):
+    if not any(root.glob(f"*_{name}*")) and name not in available_sets(root):
         synth.run(Namespace(root=root, seed=0, force=False))

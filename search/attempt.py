@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from data.config import DataConfig
-from data.module import DataModule, read_poses
+from data.module import DataModule
+from data.source import read_poses
 from trainables.config import TrainConfig, config_from
 from trainables.engine import Report
 from trainables.folder import RunFolder

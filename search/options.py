@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.config import chosen_data
 from spaces.files import target_problems
 from spaces.schema import ConfigError, did_you_mean, knobs, load
 from spaces.space import find_space, read_space
@@ -92,7 +93,7 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """Options of `launch`; defaults and bounds come from SweepConfig's knobs."""
     parser.add_argument("space", metavar="MODEL_OR_SPACE", help="a model (spaces/MODEL.yaml) or a space file")
     parser.add_argument(
-        "--data", metavar="NAME", default="synthetic", help="named split or set of files (default synthetic)"
+        "--data", metavar="NAME", help="named split or set of files (default: the recipe's, else synthetic)"
     )
     parser.add_argument(
         "--data-root", metavar="DIR", default="data/store", help="folder of the data files (default data/store)"
@@ -125,7 +126,9 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     sweep = _collect(problems, lambda: load(SweepConfig, given, "launch")) or SweepConfig(
         recipe=given.get("recipe", "")
     )
-    changes: dict[str, object] = {"data.name": options.data, "data.root": options.data_root}
+    changes: dict[str, object] = {"data.root": options.data_root}
+    if options.data is not None:
+        changes |= chosen_data(options.data)
     if options.epochs is not None:
         changes["loop.epochs"] = options.epochs
     changes |= _collect(problems, lambda: read_changes(options.changes)) or {}

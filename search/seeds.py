@@ -8,6 +8,7 @@ from typing import Any
 from spaces.table import text_table
 from trainables.config import config_from
 from trainables.folder import BEST
+from trainables.metrics import heading, in_table
 from trainables.verbs import evaluate_weights
 
 from .journal import Journal, trial_folder
@@ -45,11 +46,14 @@ def confirmation_text(journal: Journal) -> str:
     names = list(found.get("frame_mean", {}))
     rows: list[list[Any]] = [
         [trial.config["loop"]["seed"], trial.state, trial.score(objective),
-         *(trial.test.get("frame_mean", {}).get(name) for name in names)]
+         *(in_table(name, trial.test.get("frame_mean", {}).get(name)) for name in names)]
         for trial in journal.trials.values()
     ]  # fmt: skip
-    lines = [text_table(["seed", "state", objective, *(f"test/{name}" for name in names)], rows)]
+    lines = [text_table(["seed", "state", objective, *(f"test/{heading(name)}" for name in names)], rows)]
     for mean, metrics in found.items():
-        shown = ", ".join(f"{name} {value:.2f} +- {deviation:.2f}" for name, (value, deviation) in metrics.items())
+        shown = ", ".join(
+            f"{heading(name)} {in_table(name, value):.2f} +- {in_table(name, deviation):.2f}"
+            for name, (value, deviation) in metrics.items()
+        )
         lines.append(f"test, {mean.replace('_', ' ')} over {len(rows)} seeds: {shown}")
     return "\n".join(lines)

@@ -17,8 +17,8 @@ from typing import Any
 import ray
 from ray import tune
 
-from data.module import read_poses
 from data.provide import provide
+from data.source import read_poses
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import load, tree_of
 from spaces.space import parse_space

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.module import read_poses
 from data.provide import provide
+from data.source import read_poses
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError, config_id, tree_of
 from trainables.folder import RunFolder

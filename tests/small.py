@@ -5,9 +5,10 @@ import torch
 
 from data.formats import h36m
 from data.geometry import project, to_pixels, world_to_camera
-from data.module import DataModule, split_of
+from data.module import DataModule
 from data.poseset import PoseSet, Sequence
 from data.skeleton import H36M_17
+from data.source import split_of
 from trainables import registry
 from trainables.config import default_config
 

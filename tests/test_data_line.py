@@ -8,8 +8,9 @@ from small import tiny_poses, write_tiny
 
 from data.config import DataConfig
 from data.geometry import to_screen, world_to_camera
-from data.module import DataModule, mirror_batch, read_poses, split_of
+from data.module import DataModule, mirror_batch
 from data.poseset import DataError
+from data.source import read_poses, split_of
 from spaces.schema import ConfigError
 
 
@@ -118,7 +119,7 @@ def test_training_is_thinned_and_scoring_is_not(poses):
     whole, thin = module(poses, config()), module(poses, config(downsample=5, subset=0.5))
     assert thin.count("train") == whole.count("train") // 10
     assert thin.count("val") == whole.count("val")
-    torch.testing.assert_close(thin.truth("val")[0], whole.truth("val")[0])
+    torch.testing.assert_close(thin.truth("val").pose3d, whole.truth("val").pose3d)
 
 
 def test_actions_are_chosen_by_exact_name(root):

@@ -19,10 +19,11 @@ FLOORS = ("spaces", "data", "trainables", "search")
 TRAINABLES = (
     ("layers.", "entry", "device", "render", "team"),
     ("metrics",),
+    ("protocols",),
     ("models.",),
     ("registry",),
     ("config",),
-    ("optim", "options", "options_predict", "evaluation"),
+    ("optim", "options", "options_predict", "evaluation", "tables"),
     ("engine", "capture", "rows", "checkpoint", "torch_files"),
     ("single", "fused"),
     ("folder", "published"),

@@ -235,6 +235,28 @@ def test_an_imported_checkpoint_scores_as_the_network_that_made_it(answer, tmp_p
     assert (facts["imported_from"], facts["step"], len(facts["sha256"])) == ("ckpt_best.pth.tar", 1234, 64)
 
 
+@pytest.mark.parametrize(
+    ("name", "recipe"), [("poseformer", "hmsft_humaneva"), ("videopose3d", "humaneva_27"), ("graformer", "small")]
+)
+def test_a_checkpoint_of_humaneva_is_imported_with_its_recipe_or_its_set(answer, tmp_path, name, recipe):
+    made_with = tiny_run(name, "store", **{"data__name": "humaneva", "data__joints": 15})
+    weights = registry.get(name).build(made_with.network, made_with.data.sizes).state_dict()
+    published(weights, tmp_path / "a.bin")
+    changes = [] if name == "videopose3d" else ["--set", "network.heads=2"]
+    line = ["import", name, "--recipe", recipe, "--weights", "a.bin", "--out", "o.safetensors", *changes]
+    if name == "graformer":
+        code, _, err = answer(*line)
+        assert code == BAD_INPUT
+        assert "data.joints = 15 does not go with data.name = synthetic" in err
+        assert "name a set with 15 (as humaneva)" in err
+        line += ["--set", "data.name=humaneva"]
+    code, _, err = answer(*line)
+    assert (code, err) == (OK, "")
+    tensors, config, _ = load_weights(Path("o.safetensors"))
+    assert (config.data.name, config.data.sizes.skeleton.name) == ("humaneva", "humaneva_15")
+    assert all(torch.equal(tensors[key], tensor) for key, tensor in weights.items())
+
+
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("name", ["poseformer", "videopose3d"])
 def test_a_temporal_lifters_checkpoint_tells_its_shape(answer, tmp_path, name, prefix):

@@ -8,7 +8,8 @@ import pytest
 from data.joint_maps import BEYOND_EARS, fill_gaps, long_gaps, to_skeleton
 from data.keypoints import COCO_17, LAYOUTS, Told, read_keypoints
 from data.poseset import DataError
-from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
+from data.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
+from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
 from trainables.options_predict import LAYOUT_NAMES
 
 
@@ -196,6 +197,18 @@ def test_between_other_joint_sets_names_decide(tmp_path):
     np.testing.assert_array_equal(fifteen[:, 0], values[:, 0])
     np.testing.assert_array_equal(fifteen[:, HUMANEVA_15.joints.index("LAnkle")], values[:, 6])
     assert not made
+
+
+def test_joints_of_3dhp_are_those_of_human36m_by_place_and_not_by_name(tmp_path):
+    values = points(joints=17)
+    theirs, made = to_skeleton(from_arrays(tmp_path, values, "h36m"), MPI_INF_3DHP_17)
+    np.testing.assert_array_equal(theirs, values[:, JOINTS_3DHP])  # the order in which the synthetic twin is made
+    assert not made
+    back, _ = to_skeleton(from_arrays(tmp_path, theirs, "3dhp"), H36M_17)
+    np.testing.assert_array_equal(back, values)
+    seen, made = to_skeleton(from_arrays(tmp_path, values, "coco"), MPI_INF_3DHP_17)
+    np.testing.assert_allclose(seen[:, 14], (values[:, 11] + values[:, 12]) / 2)  # pelvis: between the hips
+    assert any(text.startswith("Head extrapolated") for text in made)
 
 
 @pytest.mark.parametrize(("joints", "layout"), [(16, "h36m"), (15, "humaneva")])

@@ -11,6 +11,9 @@ from made_sweeps import FOUR_POINTS, OBJECTIVE, answer_of, files_below, made_jou
 from search.__main__ import VERBS
 from search.plan import read_duration
 from spaces.cli import BAD_INPUT, OK
+from spaces.schema import dump
+from spaces.yaml_text import parse_yaml
+from trainables.config import config_from
 
 # A launch that gets past its checks would import this and fail loudly, instead of starting Ray.
 UNSTARTED = VERBS | {"launch": dataclasses.replace(VERBS["launch"], run="nothing_may_start:launch")}
@@ -39,7 +42,20 @@ BAD_LAUNCHES = [
     ([*GOOD, "--set", "optim.lr=fast"], ["optim.lr = fast: expected float, got text 'fast'"]),
     ([*GOOD, "--set", "optim.lr=nan"], ["optim.lr = nan: must be finite"]),
     ([*GOOD, "--set", "loop.batch=1.5"], ["loop.batch = 1.5: expected int, got text '1.5'"]),
-    ([*GOOD, "--set", "data.joints=12"], ["data.joints = 12: not allowed", "one of 16, 17"]),
+    (
+        [*GOOD, "--data", "humaneva", "--set", "data.joints=17"],
+        ["data.joints = 17 does not go with", "HumanEva-I has 15"],
+    ),
+    (
+        [*GOOD, "--set", "data.name=3dhp"],
+        ["data.joints = 16 does not go with data.name = 3dhp", "set data.joints = 17"],
+    ),
+    (
+        ["poseformer", "--data", "3dhp"],
+        ["data.keypoints = cpn_ft_h36m_dbb is not in the files of MPI-INF-3DHP; use gt"],
+    ),
+    (["poseformer", "--recipe", "hmsft_humaneva", "--data", "h36m"], ["Human3.6M has 17 or 16; set data.joints = 17"]),
+    ([*GOOD, "--set", "data.joints=12"], ["data.joints = 12: not allowed", "one of 15, 16, 17"]),
     ([*GOOD, "--set", "network.heads=7"], ["network.heads = 7 must divide the width", "legal near it: "]),
     ([*GOOD, "--set", "data.frames=3"], ["data.frames = 3 must be 1"]),
     ([*GOOD, "--set", "model=poseformer"], ["--set model: name another model or space instead"]),
@@ -160,6 +176,25 @@ def checked(*words):
     parser = argparse.ArgumentParser()
     VERBS["launch"].add_options(parser)
     return VERBS["launch"].check(parser.parse_args([str(word) for word in words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "joints"),
+    [
+        ("graformer", "synthetic", 16),
+        ("graformer --recipe small --data humaneva", "humaneva", 15),
+        ("graformer --recipe small --data 3dhp", "3dhp", 17),
+        ("poseformer --recipe small --data synthetic_3dhp", "synthetic_3dhp", 17),
+        ("poseformer --recipe hmsft_humaneva", "humaneva", 15),
+        ("poseformer --recipe hmsft_3dhp", "3dhp", 17),
+        ("videopose3d --recipe humaneva_27 --data humaneva_authors", "humaneva_authors", 15),
+        ("videopose3d --recipe small --data h36m_authors", "h36m_authors", 17),
+    ],
+)
+def test_data_brings_its_joints_and_a_recipe_its_data(storage, words, name, joints):
+    base = checked(*words.split()).plan.base
+    assert (base.data.name, base.data.joints, base.data.sizes.skeleton.num_joints) == (name, joints, joints)
+    assert config_from(parse_yaml(dump(base), "export"), "export") == base
 
 
 def test_a_launch_without_options_has_the_contracts_defaults(storage, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
+from data.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 from trainables.layers.attention import attend
 from trainables.layers.dropout import Dropout, DropPath
 from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
@@ -181,7 +181,9 @@ def test_adjacency_of_a_chain_of_three():
     torch.testing.assert_close(row_normalized_adjacency(((0, 1), (1, 2)), 3), expected)
 
 
-@pytest.mark.parametrize("skeleton", [H36M_16, H36M_17, HUMANEVA_15], ids=lambda skeleton: skeleton.name)
+@pytest.mark.parametrize(
+    "skeleton", [H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17], ids=lambda skeleton: skeleton.name
+)
 def test_chebyshev_convolution_is_the_sum_over_polynomials_of_the_laplacian(skeleton):
     joints = skeleton.num_joints
     adjacency = row_normalized_adjacency(skeleton.edges, joints)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from data.truth import step_weights
 from trainables.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
 
 
@@ -68,8 +69,8 @@ def test_sums_weigh_frames_and_actions_as_their_names_say():
     sums.add("mpjpe_mm", torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 0]))
     sums.add("mpjpe_mm", torch.tensor([10.0]), torch.tensor([2]))
     assert sums.frame_mean() == {"mpjpe_mm": 4.0}
-    assert sums.action_mean() == {"mpjpe_mm": 6.0}
-    assert sums.per_action(["Eating", "Posing", "Walking"]) == {
+    assert sums.group_mean() == {"mpjpe_mm": 6.0}
+    assert sums.per_group(["Eating", "Posing", "Walking"]) == {
         "Eating": {"mpjpe_mm": 2.0},
         "Walking": {"mpjpe_mm": 10.0},
     }
@@ -83,13 +84,13 @@ def test_sums_do_not_depend_on_how_the_frames_are_cut():
         parts.add("mpjpe_mm", some, of)
     # float64 sums in another order
     assert parts.frame_mean()["mpjpe_mm"] == pytest.approx(whole.frame_mean()["mpjpe_mm"], rel=1e-12)
-    assert parts.action_mean()["mpjpe_mm"] == pytest.approx(whole.action_mean()["mpjpe_mm"], rel=1e-12)
+    assert parts.group_mean()["mpjpe_mm"] == pytest.approx(whole.group_mean()["mpjpe_mm"], rel=1e-12)
 
 
 def test_a_sequence_score_is_the_frame_mean_of_each_metric():
-    true, track, action = poses(9), torch.tensor([0] * 4 + [1] * 5), torch.tensor([1] * 4 + [0] * 5)
+    true, action = poses(9), torch.tensor([1] * 4 + [0] * 5)
     pred = true + 0.05 * poses(9)
-    found = score_sequences(pred, true, track, action, torch.bincount(track)[track], 2).frame_mean()
+    found = score_sequences(pred, true, action, step_weights(torch.tensor([4, 5])), 2).frame_mean()
     for name, metric in (("mpjpe_mm", mpjpe_mm), ("p_mpjpe_mm", p_mpjpe_mm), ("n_mpjpe_mm", n_mpjpe_mm)):
         assert found[name] == pytest.approx(float(metric(pred, true).mean()), rel=1e-12)  # float64 rounding
 
@@ -100,21 +101,18 @@ def test_velocity_errors_stop_at_track_borders_and_weigh_tracks_by_frames():
     true = poses(7)
     pred = true.clone()
     pred[..., 0] += error[:, None]
-    track, action = torch.tensor([0, 0, 1, 1, 1, 1, 2]), torch.tensor([0, 0, 1, 1, 1, 1, 1])
-    sums = score_sequences(pred, true, track, action, torch.bincount(track)[track], 2)
+    action = torch.tensor([0, 0, 1, 1, 1, 1, 1])
+    sums = score_sequences(pred, true, action, step_weights(torch.tensor([2, 4, 1])), 2)
     # Track means: 1 and (2 + 4 + 0) / 3 = 2 mm a frame; the track of one frame has no step and does not count.
-    assert sums.per_action(["a", "b"])["a"]["mpjve_mm"] == pytest.approx(1.0)
-    assert sums.per_action(["a", "b"])["b"]["mpjve_mm"] == pytest.approx(2.0)
+    assert sums.per_group(["a", "b"])["a"]["mpjve_mm"] == pytest.approx(1.0)
+    assert sums.per_group(["a", "b"])["b"]["mpjve_mm"] == pytest.approx(2.0)
     assert sums.frame_mean()["mpjve_mm"] == pytest.approx((2 * 1 + 4 * 2) / 6)
-    assert sums.action_mean()["mpjve_mm"] == pytest.approx(1.5)
+    assert sums.group_mean()["mpjve_mm"] == pytest.approx(1.5)
 
 
 def test_a_frame_that_is_not_finite_shows_in_the_mean():
     true = poses(3)
     pred = true.clone()
     pred[1] = math.nan
-    track = action = torch.zeros(3, dtype=torch.int64)
-    assert all(
-        math.isnan(value)
-        for value in score_sequences(pred, true, track, action, torch.bincount(track)[track], 1).frame_mean().values()
-    )
+    action, weight = torch.zeros(3, dtype=torch.int64), step_weights(torch.tensor([3]))
+    assert all(math.isnan(value) for value in score_sequences(pred, true, action, weight, 1).frame_mean().values())

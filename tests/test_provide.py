@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from made_poses import made_poses
+from made_poses import made_3dhp, made_humaneva, made_poses
 
 from data.config import DataConfig
-from data.formats import h36m
+from data.formats import h36m, humaneva, mpi_inf_3dhp
 from data.provide import provide
 from data.skeleton import H36M_32
 from data.verbs import synth
@@ -17,6 +17,10 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = lambda seed, keypoints: made_poses("synthetic", keypoints, skeleton=H36M_32)  # noqa: E731
     monkeypatch.setattr(synth, "synthetic_h36m", made)
+    monkeypatch.setattr(
+        synth, "synthetic_humaneva", lambda seed, keypoints: made_humaneva("synthetic_humaneva15", keypoints)
+    )
+    monkeypatch.setattr(synth, "synthetic_3dhp", lambda seed: made_3dhp("synthetic_3dhp"))
     return tmp_path
 
 
@@ -26,6 +30,20 @@ def test_the_default_in_the_default_folder_is_written_once(here):
     written = file.stat().st_mtime_ns
     provide(DataConfig())
     assert file.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("name", "joints", "file"),
+    [
+        ("synthetic_humaneva15", 15, humaneva.file_3d(Path("data/store"), "synthetic_humaneva15")),
+        ("synthetic_3dhp", 17, mpi_inf_3dhp.file_test(Path("data/store"), "synthetic_3dhp")),
+    ],
+)
+def test_its_twins_of_other_layouts_are_written_too(here, name, joints, file):
+    provide(DataConfig(name="3dhp"))
+    assert not file.exists()
+    provide(DataConfig(name=name, joints=joints))
+    assert file.is_file()
 
 
 def test_other_sets_and_other_folders_are_not_written(here):

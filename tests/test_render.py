@@ -1,5 +1,6 @@
 """Films: they open, last as long as the video, and show the person upright, whole, and in two colours."""
 
+import dataclasses
 import io
 
 import av
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from data.skeleton import H36M_17
+from data.skeleton import H36M_17, MPI_INF_3DHP_17
+from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
 from trainables import render as drawing
 from trainables.render import PANEL, STRIP, Scene, pictures, render
 
@@ -51,6 +53,18 @@ def film(shown, suffix):
 def near(picture, colour, reach=40):
     """Rows and columns of the pixels of about that colour."""
     return np.argwhere(np.abs(picture.astype(int) - ImageColor.getrgb(colour)).max(-1) < reach)
+
+
+def test_the_first_joint_has_its_bone_where_it_is_not_the_root():
+    shown = scene(1)
+    moved = shown.keypoints[:, JOINTS_3DHP].copy()
+    moved[0, 0] = (950, 30)  # the top of the head, far from everything else
+    pose3d = shown.pose3d[:, JOINTS_3DHP]
+    shown = dataclasses.replace(shown, skeleton=MPI_INF_3DHP_17, keypoints=moved, pose3d=pose3d)
+    (picture,) = pictures(shown)
+    drawn = near(np.asarray(picture)[STRIP:-STRIP, :PANEL], drawing.MIDDLE)
+    across = drawing.MARGIN + 950 / 1000 * (PANEL - 2 * drawing.MARGIN)
+    assert (np.abs(drawn[:, 1] - across) < 6).any()
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4"])

@@ -6,7 +6,8 @@ import torch
 from data.config import DataConfig
 from data.formats import h36m
 from data.geometry import camera_to_world, project, world_to_camera
-from data.module import DataModule, split_of
+from data.module import DataModule
+from data.source import split_of
 from data.synthetic.h36m import synthetic_h36m
 
 

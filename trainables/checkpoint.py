@@ -53,10 +53,17 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig,
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, Any]]:
     """Tensors, the config that made them, and the facts saved beside (epoch, score)."""
+    made_by, facts = read_maker(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    return tensors, made_by, facts
+
+
+def read_maker(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
+    """The config that made the weights, and the facts saved beside; no tensor is read."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except FileNotFoundError:
         raise DataError(str(path), ["there is no such weights file"]) from None
     except (SafetensorError, OSError) as error:
@@ -64,7 +71,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, 
     if METADATA not in metadata:
         raise DataError(str(path), ["holds no config beside its weights; convert authors' files before use"])
     maker = json.loads(metadata[METADATA])
-    return tensors, config_from(parse_yaml(maker["config"], str(path)), str(path)), maker["facts"]
+    return config_from(parse_yaml(maker["config"], str(path)), str(path)), maker["facts"]
 
 
 def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, Any]:
@@ -99,9 +106,11 @@ def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None
     ours, theirs = flatten(config), flatten(made_by)
     decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames"))]
     decisive += [knob for knob in ours | theirs if knob.startswith("network.")]
+    # As many joints in another order fit every shape and mean nothing.
+    ours["skeleton"], theirs["skeleton"] = (one.data.sizes.skeleton.name for one in (config, made_by))
     problems = [
         f"{knob} = {theirs.get(knob)} in the weights, {ours.get(knob)} in the config"
-        for knob in decisive
+        for knob in [*decisive, "skeleton"]
         if ours.get(knob) != theirs.get(knob)
     ]
     if problems:

@@ -76,6 +76,8 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What a network answers: pose3d [B, F, J, 3] metres, in the frame of the targets."""
+    """What a network answers: pose3d [B, F, J, 3] metres, in the frame of the targets; root: the joint that is zero in
+    these."""
 
     pose3d: Tensor
+    root: int = 0

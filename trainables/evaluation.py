@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from data.skeleton import Skeleton
 
 from .entry import Model
 from .metrics import Sums, score_sequences
+from .protocols import PROTOCOLS
 from .team import Team
 
 Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
@@ -47,16 +47,29 @@ def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> T
 
 
 def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int, high: int) -> Sums:
-    """Sums of every metric by action over the stored frames [low, high) of a split, from poses [N, J, 3] metres of
-    [first, high): a frame before the first one only begins a step."""
-    true, track, action, frames = (values[first:high] for values in data.truth(part))
-    return score_sequences(poses, true, track, action, frames, len(data.actions), lead=low - first)
+    """Sums of every metric over the stored frames [low, high) of a split, from poses [N, J, 3] metres of [first, high):
+    a frame before the first one only begins a step. Groups are the actions of each subject, see `tables.table`."""
+    truth, protocol = data.truth(part).stretch(first, high), PROTOCOLS[data.config.family.key]
+    if protocol.is_root_zeroed:
+        root = torch.tensor([data.sizes.skeleton.root], device=poses.device)
+        poses = poses.index_fill(-2, root, 0)
+    return score_sequences(
+        poses,
+        truth.pose3d,
+        truth.action * len(data.subjects) + truth.subject,
+        truth.step_weight,
+        len(data.actions) * len(data.subjects),
+        lead=low - first,
+        valid=truth.valid,
+        metrics=protocol.metrics,
+    )
 
 
 def score(
     network: nn.Module, model: Model, data: DataModule, part: str, team: Team | None = None, *, flip: bool = False
 ) -> Sums:
-    """Sums of every metric over a split, by action. The ranks of a team share the frames and answer alike."""
+    """Sums of every metric over a split, in the groups of `score_poses`. The ranks of a team share the frames and
+    answer alike."""
     low, high = data.span(part)
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
     was_training = network.training
@@ -65,12 +78,3 @@ def score(
     network.train(was_training)
     sums = score_poses(poses, data, part, first, low, high)
     return sums if team is None else sums.over(team)
-
-
-def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, Any]:
-    """The result of `evaluate`: frame mean, action mean, and every action, in millimetres."""
-    return {
-        "metrics": {"frame_mean": sums.frame_mean(), "action_mean": sums.action_mean()},
-        "per_action": sums.per_action(data.actions),
-        "protocol": protocol,
-    }

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.config import chosen_data
 from spaces.schema import ConfigError, config_id
 
 from .config import TrainConfig, changed, read_config
@@ -100,13 +101,10 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
     """The request, or ConfigError with all problems."""
-    wanted: dict[str, str | tuple[str, ...] | None] = {
-        "data.name": options.data,
-        "data.root": options.data_root,
-        "data.actions": options.actions,
-    }
+    wanted = {"data.root": options.data_root, "data.actions": options.actions}
     values: dict[str, object] = {path: value for path, value in wanted.items() if value is not None}
     if options.data is not None:
+        values |= chosen_data(options.data)
         # Subjects belong to the set that the config was trained on; another set brings its own.
         values |= {f"data.{part}_subjects": () for part in ("train", "val", "test")}
     config = changed(read_config(options.config), values | read_changes(options.changes), options.config)

@@ -16,7 +16,7 @@ from .options import add_set_option, read_changes
 
 RENDERED = (".gif", ".mp4")
 READABLE = ("pose2d", "pose3d", "root3d")  # fields that keypoints give, or that only training reads
-LAYOUT_NAMES = ("coco", "h36m", "humaneva")
+LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -143,7 +143,7 @@ def _image_panel(scene: Scene, at: int) -> Image.Image:
     points = corner + scene.keypoints[at] * scale
     span = float(np.ptp(scene.keypoints[at], 0).max() * scale)
     # A small person gets thin limbs: at full width they would be a blot.
-    _skeleton(draw, scene.skeleton, points, range(1, scene.skeleton.num_joints), min(1.0, max(0.4, span / 300)))
+    _skeleton(draw, scene.skeleton, points, range(scene.skeleton.num_joints), min(1.0, max(0.4, span / 300)))
     return panel
 
 

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from data.module import DataModule, read_poses
+from data.module import DataModule
 from data.provide import provide
+from data.source import read_poses, split_of
+from data.splits import Split, split_named
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
-from spaces.table import text_table
 
 from . import registry
-from .checkpoint import check_kinship, load_into, load_state, load_weights
+from .checkpoint import check_kinship, load_into, load_state, load_weights, read_maker
 from .config import TrainConfig
 from .device import pick_device
 from .engine import Report, State
-from .evaluation import score, table
+from .evaluation import score
 from .folder import STATE, RunFolder
 from .options import EvaluateRequest, TrainRequest
 from .single import SingleEngine
+from .tables import table, table_text
 from .train import train_alone
 
 
@@ -106,7 +109,7 @@ def epoch_line(config: TrainConfig, report: Report) -> str:
 def evaluate(request: EvaluateRequest) -> int:
     """Prints the paper's table."""
     result = evaluate_weights(request.config, request.weights, flip=request.flip)
-    print(json.dumps(result, indent=1) if request.as_json else evaluation_text(result))
+    print(json.dumps(result, indent=1) if request.as_json else table_text(result))
     return OK
 
 
@@ -115,7 +118,8 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
     device = pick_device()
     model = registry.get(config.model)
     network = model.build(config.network, config.data.sizes)
-    facts = load_into(network, weights, config)
+    load_into(network, weights, config)
+    made_by, facts = read_maker(weights)
     provide(config.data)
     poses, split = read_poses(config.data, ("test",))
     data = DataModule(poses, split, config.data, parts=("test",), device=device)
@@ -132,24 +136,24 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "views": config.data.views,
         "actions": list(data.actions),
         "flip": flip,
-        "selection": f"lowest {config.loop.select} of a validation split",
-        "scored_poses": data.count("test"),
+        "selection": selection_of(made_by, facts, split),
+        "scored_poses": data.num_scored("test"),
     }
     return table(score(network.to(device), model, data, "test", flip=flip), data, protocol)
 
 
-def evaluation_text(result: dict[str, Any]) -> str:
-    """The table for people: a row per action, then both means."""
-    names = list(result["metrics"]["frame_mean"])
-    rows = [[action, *(values.get(name) for name in names)] for action, values in result["per_action"].items()]
-    for title in ("action_mean", "frame_mean"):
-        rows.append([title.replace("_", " "), *(result["metrics"][title].get(name) for name in names)])
-    protocol = result["protocol"]
-    flip = "flip averaged" if protocol["flip"] else "no flip"
-    told = (
-        f"{protocol['model']} on {protocol['data']}, subjects {', '.join(protocol['subjects'])}: "
-        f"{protocol['scored_poses']} poses, 2D {protocol['keypoints']}, {protocol['joints']} joints, "
-        f"{protocol['frames']} frame(s), {protocol['views']} view(s), {flip}; "
-        f"weights of epoch {protocol['weights_epoch']}, {protocol['selection']}"
-    )
-    return f"{told}\n{text_table(['action', *names], rows)}"
+def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split) -> str:
+    """How the epoch of the weights was chosen, and what of the scored subjects their training had seen."""
+    if "imported_from" in facts:
+        return "chosen by its authors"
+    split = split_of(made_by.data)
+    is_same = split.set == scored.set
+    seen, trained = ([one for one in scored.test if is_same and one in part] for part in (split.val, split.train))
+    named = split_named(made_by.data.name)
+    if seen and named is not None and named.val == named.test == split.val:
+        chosen = f"lowest {made_by.loop.select}: selected on the test subjects, as published"
+    elif seen:
+        chosen = f"lowest {made_by.loop.select}: selected on the scored subjects {', '.join(seen)}"
+    else:
+        chosen = f"lowest {made_by.loop.select} of {', '.join(split.val)}, not scored here"
+    return f"{chosen}; trained on {', '.join(trained)}, scored here" if trained else chosen

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from data.families import is_humaneva
 from data.pickles import member_names, read_object
 from data.poseset import DataError, PoseSet
 from data.skeleton import H36M_16, H36M_17, H36M_32, by_joint_count
@@ -20,7 +21,6 @@ from .video_pose3d import (
     available_keypoints,
     file_2d,
     file_3d,
-    is_humaneva,
     missing_files,
     read_clips,
     stored_sets,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.families import is_humaneva
 from data.pickles import member_names, read_object
 from data.poseset import Camera, DataError, PoseSet
 from data.skeleton import HUMANEVA_15
@@ -24,7 +25,6 @@ from .video_pose3d import (
     available_keypoints,
     file_2d,
     file_3d,
-    is_humaneva,
     missing_files,
     read_clips,
     stored_sets,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.families import is_humaneva
 from data.pickles import read_object
 from data.poseset import DataError, PoseSet
 from data.skeleton import Skeleton
@@ -31,11 +32,6 @@ def file_2d(root: Path, name: str, keypoints: str) -> Path:
 def stored_sets(root: Path) -> tuple[str, ...]:
     """Names of the sets with a 3D file in the folder, of either layout; none when there is no such folder."""
     return tuple(sorted(path.stem.removeprefix("data_3d_") for path in root.glob("data_3d_*.npz")))
-
-
-def is_humaneva(name: str) -> bool:
-    """Whether a set, or a file, of this name is in the layout of HumanEva-I."""
-    return any(part.startswith("humaneva") for part in name.split("_"))
 
 
 def available_keypoints(root: Path, name: str) -> tuple[str, ...]:

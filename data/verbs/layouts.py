@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from data.families import is_humaneva
 from data.formats import h36m, humaneva, mpi_inf_3dhp
-from data.formats.video_pose3d import is_humaneva, loose_files
+from data.formats.video_pose3d import loose_files
 from data.poseset import PoseSet
 
 from .tables import summary

@@ -142,8 +142,9 @@ class ResidualConv(nn.Module):
 class GraFormer(nn.Module):
     """The published network for any graph of joints; `adjacency` [J, J] as `row_normalized_adjacency` makes it."""
 
-    def __init__(self, config: NetworkConfig, adjacency: Tensor, in_features: int = 2) -> None:
+    def __init__(self, config: NetworkConfig, adjacency: Tensor, in_features: int = 2, root: int = 0) -> None:
         super().__init__()
+        self.root = root
         width, layers = config.width, range(config.layers)
         attention_layers = [AttentionLayer(config, len(adjacency)) for _ in layers]
         if config.tied_init:
@@ -157,7 +158,7 @@ class GraFormer(nn.Module):
     def forward(self, batch: Batch) -> Prediction:
         """Poses for `batch.pose2d` [B, 1, 1, J, 2], in the camera's frame."""
         assert batch.pose2d is not None, "graformer needs Batch.pose2d"
-        return Prediction(pose3d=self.lift(batch.pose2d[:, 0, 0]).unsqueeze(1))
+        return Prediction(pose3d=self.lift(batch.pose2d[:, 0, 0]).unsqueeze(1), root=self.root)
 
     def lift(self, x_BJC: Tensor) -> Tensor:
         """[B, J, in_features] screen units -> [B, J, 3] metres."""
@@ -180,7 +181,7 @@ def _tie(layers: list[AttentionLayer]) -> None:
 def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:
     """The network for a skeleton; frames and views are checked by `config.laws`."""
     skeleton = sizes.skeleton
-    return GraFormer(config, row_normalized_adjacency(skeleton.edges, skeleton.num_joints))
+    return GraFormer(config, row_normalized_adjacency(skeleton.edges, skeleton.num_joints), root=skeleton.root)
 
 
 def rename(name: str) -> str:

@@ -10,8 +10,6 @@ from trainables.entry import Prediction
 
 from .config import ObjectiveConfig
 
-ROOT = 0  # the hip, in every skeleton of the Human3.6M family
-
 
 def terms(prediction: Prediction, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:
     """Mean squared error over all coordinates in square metres; the root counts, its target is 0."""
@@ -21,4 +19,4 @@ def terms(prediction: Prediction, batch: Batch, objective: ObjectiveConfig) -> d
 
 def poses(prediction: Prediction) -> Tensor:
     """[B, F, J, 3] metres with the predicted root taken off, as published."""
-    return prediction.pose3d - prediction.pose3d[..., ROOT : ROOT + 1, :]
+    return prediction.pose3d - prediction.pose3d[..., prediction.root, None, :]
