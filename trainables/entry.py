@@ -76,6 +76,8 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What a network answers: pose3d [B, F, J, 3] metres, in the frame of the targets."""
+    """What a network answers: pose3d [B, F', J, 3] metres, in the axes of the targets; window3d [B, F, J, 3] from a
+    network that gives a pose for every frame of its window."""
 
     pose3d: Tensor
+    window3d: Tensor | None = None
