@@ -9,6 +9,8 @@ from spaces.schema import knob
 
 from .skeleton import H36M_16, H36M_17, Skeleton
 
+NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
@@ -35,6 +37,9 @@ class DataConfig:
     views: int = knob(
         1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own"
     )
+    axes: str = knob(
+        "camera", choices=("camera", "world"), help="axes of the 3D poses: those of a sample's first camera, or the world's"
+    )
     frames: int = knob(1, least=1, help="frames of the input window, odd")
     stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")
     causal: bool = knob(False, help="the target is the last frame of the window, not the middle one")
@@ -57,9 +62,14 @@ class DataConfig:
         return Sizes(views=self.views, frames=self.frames, skeleton=skeleton, stride=self.stride, causal=self.causal)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Windows have a middle frame, and training never sees what selects."""
+        """Windows have a middle frame, axes fit the views, and training never sees what selects."""
         if self.frames % 2 == 0:
             yield "frames", f"must be odd; legal near it: {self.frames - 1}, {self.frames + 1}"
+        if self.axes == "world" and self.views == 1:
+            told = "each camera is a sample of its own, and nothing tells the network where it stands"
+            yield "axes", f"must be camera while data.views = 1: {told}; or raise data.views"
+        if self.axes == "world" and self.flip:
+            yield "flip", f"must be false while data.axes = world: {NO_MIRROR}; or set data.axes = camera"
         for field in ("val_subjects", "test_subjects"):
             shared = sorted(set(self.train_subjects) & set(getattr(self, field)))
             if shared:

@@ -16,14 +16,14 @@ from spaces.schema import ConfigError, did_you_mean
 from .batch import Batch, Sizes
 from .config import DataConfig
 from .formats import h36m
-from .geometry import mirror_intrinsics, to_screen, world_to_camera
-from .poseset import Camera, DataError, PoseSet
-from .poseset import Sequence as Clip
+from .geometry import mirror_intrinsics
+from .poseset import DataError, PoseSet
 from .skeleton import Skeleton
 from .splits import SPLITS, Split, split_named
+from .tracks import Tracks, tracks_of
 from .windows import Windows, mirror_where, reference_order, windows
 
-FIELDS = ("pose2d", "pose3d", "root3d", "camera", "action")
+FIELDS = ("pose2d", "pose3d", "window3d", "root3d", "camera", "action")
 
 
 def split_of(config: DataConfig) -> Split:
@@ -78,21 +78,6 @@ def _check_actions(poses: PoseSet, config: DataConfig) -> None:
         raise DataError(f"data.name = {config.name}", unknown)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tracks:
-    """One split as flat arrays of N frames in T tracks; a track is one clip, seen by V cameras.
-
-    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], camera [T, V, 9], action [T], lengths [T]; units as in Batch.
-    """
-
-    pose2d: Tensor
-    pose3d: Tensor
-    root3d: Tensor
-    camera: Tensor
-    action: Tensor
-    lengths: Tensor
-
-
 class DataModule:
     """The splits of one data set, resident on `device`, answering `order` and `gather` by index arithmetic.
 
@@ -128,9 +113,7 @@ class DataModule:
                     [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"],
                 )
             is_train = part == "train"
-            tracks = _tracks(chosen, config, self.actions)
-            tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
-            self._tracks[part] = tracks
+            tracks = self._tracks[part] = tracks_of(chosen, config, self.actions).to(self.device, dtype)
             self._windows[part] = windows(
                 tracks.lengths,
                 frames=config.frames,
@@ -186,10 +169,14 @@ class DataModule:
         count, joints = len(index), sizes.skeleton.num_joints
         found: dict[str, Tensor] = {}
         is_mirrored = cut.is_mirrored.index_select(0, index) if cut.is_mirrored is not None else None
-        if "pose2d" in fields:
+        if "pose2d" in fields or "window3d" in fields:
             rows = cut.rows(index)
-            shape = (count, rows.shape[1], sizes.views, joints, 2)
-            found["pose2d"] = tracks.pose2d.index_select(0, rows.reshape(-1)).view(shape).transpose(1, 2)
+            frames, flat = rows.shape[1], rows.reshape(-1)
+            if "pose2d" in fields:
+                shape = (count, frames, sizes.views, joints, 2)
+                found["pose2d"] = tracks.pose2d.index_select(0, flat).view(shape).transpose(1, 2)
+            if "window3d" in fields:
+                found["window3d"] = tracks.pose3d.index_select(0, flat).view(count, frames, joints, 3)
         if "pose3d" in fields or "root3d" in fields:
             targets = cut.target_rows(index)
             flat = targets.reshape(-1)
@@ -224,7 +211,7 @@ def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:
     """The batch seen in a mirror: x negated, left and right swapped, cameras with it."""
     mirror = torch.tensor(skeleton.mirror, device=batch.pose2d.device if batch.pose2d is not None else None)
     everyone = torch.ones(batch.size, dtype=torch.bool, device=mirror.device)
-    fields = {name: value for name in FIELDS[:4] if (value := getattr(batch, name)) is not None}
+    fields = {name: value for name in FIELDS[:-1] if (value := getattr(batch, name)) is not None}
     turned: dict[str, Any] = dict(_mirrored(fields, everyone, mirror))
     return dataclasses.replace(batch, **turned)
 
@@ -237,49 +224,3 @@ def _mirrored(fields: dict[str, Tensor], is_mirrored: Tensor, mirror: Tensor) ->
         else:
             turned[name] = mirror_where(value, is_mirrored, mirror if name != "root3d" else mirror.new_zeros(1))
     return turned
-
-
-def _place(array: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return array.to(device, dtype) if array.is_floating_point() else array.to(device)
-
-
-def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...]) -> Tracks:
-    """Flat arrays of the clips: one track per clip and camera with one view, per clip with several."""
-    pose2d, pose3d, root3d, camera, action, lengths = [], [], [], [], [], []
-    for clip in clips:
-        world = torch.from_numpy(clip.pose3d)
-        lenses = [torch.from_numpy(lens.intrinsics) for lens in clip.cameras]
-        screens = [
-            to_screen(torch.from_numpy(pixels), lens.width, lens.height).float()
-            for pixels, lens in zip(clip.pose2d, clip.cameras, strict=True)
-        ]
-        for views in _view_groups(len(clip.cameras), config.views, clip):
-            poses = _to_camera(world, clip.cameras[views[0]])
-            pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))
-            root3d.append(poses[:, 0])
-            pose3d.append((poses - poses[:, :1]).flatten(1))
-            camera.append(torch.stack([lenses[view] for view in views]).float())
-            action.append(actions.index(clip.group))
-            lengths.append(len(world))
-    return Tracks(
-        pose2d=torch.cat(pose2d),
-        pose3d=torch.cat(pose3d),
-        root3d=torch.cat(root3d),
-        camera=torch.stack(camera),
-        action=torch.tensor(action),
-        lengths=torch.tensor(lengths),
-    )
-
-
-def _to_camera(world: Tensor, camera: Camera) -> Tensor:
-    orientation, translation = (torch.from_numpy(part).to(world) for part in (camera.orientation, camera.translation))
-    return world_to_camera(world, orientation, translation)
-
-
-def _view_groups(num_cameras: int, views: int, clip: Clip) -> list[list[int]]:
-    if views == 1:
-        return [[view] for view in range(num_cameras)]
-    if num_cameras < views:
-        found = f"has {num_cameras} views, but data.views = {views}"
-        raise DataError(f"subject {clip.subject}, action {clip.action}", [f"{found}; lower data.views"])
-    return [list(range(views))]

@@ -15,7 +15,7 @@ from .config import TrainConfig, changed, read_config
 from .options import add_set_option, read_changes
 
 RENDERED = (".gif", ".mp4")
-READABLE = ("pose2d", "pose3d", "root3d")  # fields that keypoints give, or that only training reads
+READABLE = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
 LAYOUT_NAMES = ("coco", "h36m", "humaneva")
 
 
