@@ -38,7 +38,9 @@ class DataConfig:
         1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own"
     )
     axes: str = knob(
-        "camera", choices=("camera", "world"), help="axes of the 3D poses: those of a sample's first camera, or the world's"
+        "camera",
+        choices=("camera", "world"),
+        help="axes of the 3D poses: those of a sample's first camera, or the world's",
     )
     frames: int = knob(1, least=1, help="frames of the input window, odd")
     stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")

@@ -84,5 +84,5 @@ def _to_camera(world: Tensor, camera: Camera) -> Tensor:
 
 
 def _view_groups(num_cameras: int, views: int) -> list[list[int]]:
-    """The cameras of each track; several views are always the first ones, in file order: networks know them by place."""
+    """The cameras of each track; several views are always the first ones: networks know them by place."""
     return [[view] for view in range(num_cameras)] if views == 1 else [list(range(views))]

@@ -90,7 +90,7 @@ def test_a_clip_of_the_data_set_gets_the_poses_of_evaluation(tmp_path, flip):
     with torch.no_grad():
         expected = evaluated(lambda b: model.poses(network(b)), model.reads, data, "test", 0, 40, flip=flip)
     screen = data.gather("test", torch.arange(40), ("pose2d",)).pose2d[:, 0, 0]
-    found = lift(network, model, screen, config.data, CPU, flip=flip)
+    found = lift(network, model, screen[None], config.data, CPU, flip=flip)
     # Other batch sizes sum in another order.
     torch.testing.assert_close(found, expected - expected[:, :1], rtol=0, atol=1e-5)
 
@@ -99,7 +99,7 @@ def test_a_clip_of_the_data_set_gets_the_poses_of_evaluation(tmp_path, flip):
 def test_windows_repeat_the_edges_and_look_the_right_way(frames, causal):
     data, count = DataConfig(frames=frames, causal=causal), 20
     screen = torch.randn(count, 17, 2)
-    found = lift(Recorder(), MODEL, screen, data, CPU)
+    found = lift(Recorder(), MODEL, screen[None], data, CPU)
     pad = (frames - 1) // 2
     start = torch.arange(count) - (frames - 1 if causal else pad)
     first, middle, last = (screen[(start + at).clamp(0, count - 1)] for at in (0, pad, frames - 1))
@@ -108,7 +108,7 @@ def test_windows_repeat_the_edges_and_look_the_right_way(frames, causal):
 
 
 def test_a_long_video_is_never_in_memory_as_windows(monkeypatch):
-    data, screen = DataConfig(frames=27), torch.randn(15_000, 17, 2)
+    data, screen = DataConfig(frames=27), torch.randn(1, 15_000, 17, 2)
     network = Recorder()
     whole = lift(network, MODEL, screen, data, CPU)
     assert max(network.held) <= predicting.INPUT_FRAMES
@@ -121,7 +121,7 @@ def test_a_long_video_is_never_in_memory_as_windows(monkeypatch):
 
 def test_a_window_longer_than_the_limit_still_works(monkeypatch):
     monkeypatch.setattr(predicting, "INPUT_FRAMES", 5)
-    assert lift(Recorder(), MODEL, torch.randn(4, 17, 2), DataConfig(frames=9), CPU).shape == (4, 17, 3)
+    assert lift(Recorder(), MODEL, torch.randn(1, 4, 17, 2), DataConfig(frames=9), CPU).shape == (4, 17, 3)
 
 
 def test_the_network_sees_screen_units_of_the_files_own_size(home, monkeypatch):
@@ -129,7 +129,7 @@ def test_the_network_sees_screen_units_of_the_files_own_size(home, monkeypatch):
     monkeypatch.setattr(predicting, "lift", lambda n, m, screen, *a, **k: seen.append(screen) or torch.zeros(30, 16, 3))
     assert predict(home) == 0
     with np.load(home / "o.npz") as out:
-        torch.testing.assert_close(seen[0], to_screen(torch.from_numpy(out["keypoints"]), 1000, 1002))
+        torch.testing.assert_close(seen[0][0], to_screen(torch.from_numpy(out["keypoints"]), 1000, 1002))
 
 
 def test_gaps_are_filled_marked_and_the_long_ones_told(home, capsys):
@@ -220,14 +220,14 @@ def test_weights_of_another_network_are_refused_with_the_knobs(home, capsys):
     assert not (home / "o.npz").exists()
 
 
-def test_several_views_and_images_are_refused(home, capsys, monkeypatch):
+def test_too_few_views_and_images_are_refused(home, capsys, monkeypatch):
     found = registry.entry("graformer")
     whole = registry.config("graformer")
     monkeypatch.setattr(registry, "entry", lambda _: dataclasses.replace(found, reads=(*found.reads, "image")))
     monkeypatch.setattr(registry, "config", lambda _: dataclasses.replace(whole, laws=lambda *_: iter(())))
     assert predict(home, "--set", "data.views=4") == 2
     told = capsys.readouterr().err
-    assert "data.views = 4" in told
+    assert "--input: 1 given, but data.views = 4; give one file for each camera, in the order of training" in told
     assert "reads image" in told
 
 

@@ -28,11 +28,10 @@ def scene(frames=20, fps=25.0, width=1000, height=600, poses=None):
     keypoints = pose3d[..., :2].astype(float) * 200 + (width / 2, height / 2)
     return Scene(
         pose3d=pose3d,
-        keypoints=keypoints,
-        is_filled=np.arange(frames) == 3,
+        keypoints=keypoints[None],
+        is_filled=np.arange(frames)[None] == 3,
         skeleton=H36M_17,
-        width=width,
-        height=height,
+        sizes=((width, height),),
         fps=fps,
     )
 
@@ -117,7 +116,7 @@ def test_a_frame_without_detection_says_so():
 def test_keypoints_keep_the_aspect_of_the_image_and_stay_in_their_panel():
     for width, height in ((1920, 1080), (600, 1200)):
         wide = scene(1, width=width, height=height)
-        wide.keypoints[0, 13] = (width * 3, height / 2)  # far outside: must not be drawn over the 3D panel
+        wide.keypoints[0, 0, 13] = (width * 3, height / 2)  # far outside: must not be drawn over the 3D panel
         picture = np.asarray(next(pictures(wide)))[STRIP:-STRIP]
         frame = near(picture[:, :PANEL], drawing.FRAME, 3)
         tall, across = np.ptp(frame, 0)

@@ -5,6 +5,7 @@ Module names are the published state-dict names. Inside, tensors are token-major
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import torch
@@ -94,7 +95,8 @@ class SGraFormer(nn.Module):
         edge = self.edge_embedding(hops_SKJJ[0].flatten())
         x_VJNC = x_BVFJC.permute(1, 3, 0, 2, 4).reshape(views, joints, batch * frames, -1)
         near_VJSNJ = _shares(x_VJNC).unflatten(2, (len(hops_SKJJ), -1))
-        tokens, hop_tokens, messages = [], [], []
+        tokens, hop_tokens = [], []
+        messages: list[Tensor] = []
         for encoder, x_JNC, near_JSNJ in zip(self.encoders, x_VJNC, near_VJSNJ, strict=True):
             t, q, messages = encoder(x_JNC, near_JSNJ, hops_SKJJ, edge, messages)
             tokens.append(t)
@@ -155,3 +157,34 @@ def build(config: NetworkConfig, sizes: Sizes) -> SGraFormer:
 def rename(name: str) -> str:
     """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
     return name.removeprefix("module.")
+
+
+def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
+    """Published tensors that a compact network does without."""
+    if not config.compact:
+        return frozenset()
+    with torch.device("meta"):
+        whole, compact = (
+            build(dataclasses.replace(config, compact=flag), sizes).state_dict() for flag in (False, True)
+        )
+    return frozenset(whole.keys() - compact.keys())
+
+
+def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
+    """Sizes and biases as the shapes of weights tell them; heads, scale, rates and the kind of hops leave no trace."""
+    found: dict[str, object] = {}
+    if len(shape := shapes.get("SF1.Spatial_pos_embed", ())) == 3:
+        found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}
+    if len(shape := shapes.get("view_pos_embed", ())) == 4:
+        found |= {"data.views": shape[1], "data.frames": shape[2]}
+    if len(shape := shapes.get("conv.1.weight", ())) == 4:
+        found["network.mvf_kernel"] = shape[2]
+    if blocks := {name.split(".")[2] for name in shapes if name.startswith("TF.blocks.")}:
+        found["network.depth"] = len(blocks)
+        found["network.qkv_bias"] = "TF.blocks.0.attn.qkv.bias" in shapes
+        if "linear_hop.weight" not in shapes:
+            found["network.compact"] = True  # whole weights may be wanted compact
+    # Of the wider stack: there the ratio is rounded down less.
+    if len(shape := shapes.get("TF.blocks.0.mlp.fc1.weight", ())) == 2:
+        found["network.mlp_ratio"] = shape[0] / shape[1]
+    return found
