@@ -118,7 +118,7 @@ def test_network_takes_any_batch_size_and_samples_do_not_mix(name):
 def test_network_overfits_one_batch(name):
     model, (network, run) = registry.get(name), tiny_network(name, dropout=False)
     batch = random_batch(run.data.sizes)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     losses = []
     for _ in range(80):
         optimizer.zero_grad()
