@@ -47,7 +47,7 @@ def _module(archive: Archive) -> DataModule:
 
 
 def _without_path(pose3d: np.ndarray) -> np.ndarray:
-    """The archive has joints 1 to 16 relative to joint 0 already, and the root's path, which no loss sees, in joint 0."""
+    """The archive has joints 1 to 16 relative to the root already, and the root's path, which no loss sees, in 0."""
     still = pose3d.copy()
     still[..., 0, :] = 0
     return still
