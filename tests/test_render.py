@@ -1,5 +1,6 @@
 """Films: they open, last as long as the video, and show the person upright, whole, and in two colours."""
 
+import dataclasses
 import io
 
 import av
@@ -122,3 +123,26 @@ def test_keypoints_keep_the_aspect_of_the_image_and_stay_in_their_panel():
         tall, across = np.ptp(frame, 0)
         assert across / tall == pytest.approx(width / height, rel=0.03)
         assert not len(near(picture[:, PANEL : PANEL + 40], drawing.LEFT))
+
+
+@pytest.mark.parametrize("views", [2, 3, 4])
+def test_several_views_share_the_left_panel_and_name_those_without_detection(views):
+    """Each person is drawn in a cell of their own, none of which is left empty."""
+    one = scene(4)
+    is_filled = np.zeros((views, 4), bool)
+    is_filled[1, 0] = True
+    several = dataclasses.replace(
+        one, keypoints=np.repeat(one.keypoints, views, 0), is_filled=is_filled, sizes=one.sizes * views
+    )
+    picture = np.asarray(next(pictures(several)))
+    panel, half = picture[STRIP:-STRIP, :PANEL], PANEL // 2
+    cells = (
+        [panel[:half], panel[half:]]
+        if views == 2
+        else [panel[r : r + half, c : c + half] for r in (0, half) for c in (0, half)]
+    )
+    for number, cell in enumerate(cells):
+        assert (len(near(cell, drawing.LEFT)) > 20) == (number < views)
+    assert len(near(picture, drawing.WARNING, 30))
+    three_d = np.asarray(next(pictures(one)))[STRIP:-STRIP, PANEL:]
+    assert np.array_equal(picture[STRIP:-STRIP, PANEL:], three_d)

@@ -16,7 +16,7 @@ from data.batch import Batch, Sizes
 from data.skeleton import H36M_16, H36M_17
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
-from spaces.schema import ConfigError
+from spaces.schema import ConfigError, dump
 from trainables import registry
 from trainables.checkpoint import load_weights
 from trainables.config import default_config
@@ -307,6 +307,14 @@ def test_two_ranks_train_it_with_its_idle_tensors(tmp_path):
     one, other = run_team(2, config, tmp_path).values()
     assert one == other
     assert one[1][0] < one[0][0]
+
+
+def test_world_axes_have_no_mirror_image_to_average_with(capsys, tmp_path):
+    config = tiny_run("sgraformer", write_tiny(tmp_path, frames=4), data__axes="world")
+    (tmp_path / "c.yaml").write_text(dump(config))
+    code, _, err = answer_of(capsys, VERBS, "evaluate", str(tmp_path / "c.yaml"), "--weights", "w", "--flip")
+    assert code == BAD_INPUT
+    assert "--flip: data.axes = world, and mirrored images are of no pose that the world's axes could tell" in err
 
 
 # --- import
