@@ -1,6 +1,6 @@
 """Samples per second that the data module gathers on one core: python bench/gather.py
 
-Single frames, windows, and windows in four views: shuffled batches of 1,024 from a set the size of CMU's training split.
+Single frames, windows, windows in four views: shuffled batches of 1,024 from a set the size of CMU's training split.
 """
 
 from __future__ import annotations

@@ -163,10 +163,7 @@ def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
     """Published tensors that a compact network does without."""
     if not config.compact:
         return frozenset()
-    with torch.device("meta"):
-        whole, compact = (
-            build(dataclasses.replace(config, compact=flag), sizes).state_dict() for flag in (False, True)
-        )
+    whole, compact = (build(dataclasses.replace(config, compact=flag), sizes).state_dict() for flag in (False, True))
     return frozenset(whole.keys() - compact.keys())
 
 
