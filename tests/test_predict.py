@@ -341,3 +341,8 @@ def test_all_problems_of_all_views_come_at_once(rig, capsys):
     assert "views: 2 problems" in told
     assert "changed.npz: height = -4" in told
     assert "odd.npz: holds no pose" in told
+
+
+def test_poses_in_world_axes_are_filmed_upright_and_not_mirrored():
+    assert (predicting.UPRIGHT @ (0, 0, 1)).tolist() == [0, -1, 0]  # up is against the image's y
+    assert np.linalg.det(predicting.UPRIGHT) == pytest.approx(1)

@@ -73,7 +73,7 @@ def predict(request: PredictRequest) -> int:
             print(f"rendering {scene.told}", flush=True)
             render(scene, film, request.render.suffix.lower())
     read, written = (
-        " and ".join(str(path) for path in paths if path) for paths in (request.inputs, (request.out, request.render))
+        ", ".join(str(path) for path in paths if path) for paths in (request.inputs, (request.out, request.render))
     )
     axes = "axes of the training set's world" if config.data.axes == "world" else "x right, y down, z forward"
     print(f"{read} -> {written}: {skeleton.num_joints} joints, metres from the hip, {axes}")

@@ -142,15 +142,15 @@ def _image_panel(scene: Scene, at: int, font: ImageFont.FreeTypeFont | ImageFont
     rows, columns = min(views, 2), -(-views // 2)
     cell = PANEL * SMOOTH // columns, PANEL * SMOOTH // rows
     for view in range(views):
-        picture = _view_picture(scene, at, view, cell)
-        if views > 1:
-            ImageDraw.Draw(picture).text((6 * SMOOTH, 6 * SMOOTH), str(view + 1), WORDS, font, "lt")
+        picture = _view_picture(scene, at, view, cell, font)
         panel.paste(picture, (view % columns * cell[0], view // columns * cell[1]))
     return panel
 
 
-def _view_picture(scene: Scene, at: int, view: int, cell: tuple[int, int]) -> Image.Image:
-    """One view's keypoints, y down, aspect kept; what lies outside the cell is cut off."""
+def _view_picture(
+    scene: Scene, at: int, view: int, cell: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> Image.Image:
+    """One view's keypoints, y down, aspect kept, its number in a corner; what lies outside the cell is cut off."""
     picture = Image.new("RGB", cell, PAPER)
     margin = MARGIN * SMOOTH * min(cell) / (PANEL * SMOOTH)
     size = np.array(scene.sizes[view], float)
@@ -158,6 +158,8 @@ def _view_picture(scene: Scene, at: int, view: int, cell: tuple[int, int]) -> Im
     corner = (np.array(cell) - size * scale) / 2
     draw = ImageDraw.Draw(picture)
     draw.rectangle((*corner, *(corner + size * scale)), FRAME, GROUND, SMOOTH)
+    if len(scene.sizes) > 1:
+        draw.text(tuple(corner + 6 * SMOOTH), str(view + 1), WORDS, font, "lt")
     keypoints = scene.keypoints[view, at]
     span = float(np.ptp(keypoints, 0).max() * scale)
     # A small person gets thin limbs: at full width they would be a blot.
