@@ -1,6 +1,6 @@
 """Samples per second that the data module gathers on one core: python bench/gather.py
 
-Single frames and windows, shuffled batches of 1,024 out of a set as large as the CMU training split.
+Single frames, windows, windows in four views: shuffled batches of 1,024 from a set the size of CMU's training split.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from data.skeleton import H36M_17
 from data.splits import Split
 from spaces.table import text_table
 
-READS = ("pose2d", "pose3d")
+LIFTING, WINDOWED = ("pose2d", "pose3d"), ("pose2d", "window3d")
 
 
 def noise_set(clips: int, frames: int) -> PoseSet:
@@ -39,14 +39,14 @@ def noise_set(clips: int, frames: int) -> PoseSet:
     return PoseSet(name="noise", keypoints="gt", skeleton=H36M_17, fps=50.0, sequences=tuple(made))
 
 
-def rate(module: DataModule, batch: int, seconds: float) -> float:
-    """Samples per second over whole epochs, the order of samples included."""
-    done, epoch, started = 0, 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
+def rate(module: DataModule, reads: tuple[str, ...], batch: int, seconds: float) -> float:
+    """Samples per second of process time over whole epochs, the order of samples included."""
+    done, epoch, started = 0, 0, time.process_time()
+    while time.process_time() - started < seconds:
         epoch += 1
         for index, _, _ in module.batches("train", epoch, 0, batch):
-            done += module.gather("train", index, READS).size
-    return done / (time.perf_counter() - started)
+            done += module.gather("train", index, reads).size
+    return done / (time.process_time() - started)
 
 
 def main() -> None:
@@ -58,13 +58,21 @@ def main() -> None:
     poses = noise_set(clips=120, frames=540)
     split = Split(name="noise", set="noise", train=("S1",), val=(), test=())
     rows = []
-    for frames, flip in ((1, False), (1, True), (27, False), (81, False)):
-        config = DataConfig(name="noise", frames=frames, flip=flip)
+    # SGraFormer's batches: four views, and the poses of the whole window.
+    for frames, views, flip, reads in (
+        (1, 1, False, LIFTING),
+        (1, 1, True, LIFTING),
+        (27, 1, False, LIFTING),
+        (81, 1, False, LIFTING),
+        (27, 4, False, WINDOWED),
+    ):
+        config = DataConfig(name="noise", frames=frames, views=views, flip=flip)
         module = DataModule(poses, split, config, parts=("train",))
-        rate(module, options.batch, 1.0)
-        rows.append([frames, "yes" if flip else "no", f"{rate(module, options.batch, options.seconds) / 1e6:.2f} M/s"])
+        rate(module, reads, options.batch, 1.0)
+        found = rate(module, reads, options.batch, options.seconds)
+        rows.append([frames, views, "yes" if flip else "no", f"{found / 1e6:.3f} M/s"])
     print(f"torch {torch.__version__}, {platform.machine()}, one thread, batch {options.batch}")
-    print(text_table(["frames", "flip", "samples"], rows))
+    print(text_table(["frames", "views", "flip", "samples"], rows))
 
 
 if __name__ == "__main__":

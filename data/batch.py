@@ -11,15 +11,18 @@ from torch import Tensor
 
 from .config import Sizes
 
-__all__ = ["Batch", "Sizes"]
+__all__ = ["TARGETS", "Batch", "Sizes"]
+
+TARGETS = ("pose3d", "window3d")  # fields that only a loss reads; scoring has the truth from `DataModule.truth`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """B samples on one device; a field that the model does not read is None.
 
-    pose2d [B, V, F, J, 2] screen units, x in [-1, 1]; pose3d [B, F', J, 3] metres in the frame of the first view's
-    camera, root at zero; root3d [B, F', 1, 3] metres, the root's own path; camera [B, V, 9] focal 2, centre 2,
+    pose2d [B, V, F, J, 2] screen units, x in [-1, 1]; pose3d [B, F', J, 3] metres in the axes of the first view's
+    camera, or of the world (`data.axes`), root at zero; window3d [B, F, J, 3] the same for every frame of the window,
+    edge frames repeated; root3d [B, F', 1, 3] metres, the root's own path; camera [B, V, 9] focal 2, centre 2,
     radial 3, tangential 2, normalised; action [B] int64 index into `DataModule.actions`.
     F' counts the target frames of a window: the chunk in its middle, one frame unless a reader says otherwise.
     """
@@ -27,6 +30,7 @@ class Batch:
     size: int
     pose2d: Tensor | None = None
     pose3d: Tensor | None = None
+    window3d: Tensor | None = None
     root3d: Tensor | None = None
     camera: Tensor | None = None
     action: Tensor | None = None

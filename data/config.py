@@ -11,6 +11,8 @@ from .families import FAMILIES, Family, family_of
 from .skeleton import Skeleton
 from .splits import set_of
 
+NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
@@ -42,6 +44,11 @@ class DataConfig:
     views: int = knob(
         1, least=1, most=4, help="synchronised cameras in one sample; 1: each camera is a sample of its own"
     )
+    axes: str = knob(
+        "camera",
+        choices=("camera", "world"),
+        help="axes of the 3D poses: those of a sample's first camera, or the world's",
+    )
     frames: int = knob(1, least=1, help="frames of the input window, odd")
     stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")
     causal: bool = knob(False, help="the target is the last frame of the window, not the middle one")
@@ -69,8 +76,8 @@ class DataConfig:
         return Sizes(views=self.views, frames=self.frames, skeleton=skeleton, stride=self.stride, causal=self.causal)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A set has the joints and the 2D of its family, windows have a middle frame, and training never sees what
-        selects."""
+        """A set has the joints and the 2D of its family, windows have a middle frame, axes fit the views, and training
+        never sees what selects."""
         family = self.family
         if self.joints not in family.counts:
             yield "joints", f"does not go with data.name = {self.name}: {_remedy(family, self.joints)}"
@@ -78,6 +85,11 @@ class DataConfig:
             yield "keypoints", f"is not in the files of {family.title}; use {family.keypoints}"
         if self.frames % 2 == 0:
             yield "frames", f"must be odd; legal near it: {self.frames - 1}, {self.frames + 1}"
+        if self.axes == "world" and self.views == 1:
+            told = "each camera is a sample of its own, and nothing tells the network where it stands"
+            yield "axes", f"must be camera while data.views = 1: {told}; or raise data.views"
+        if self.axes == "world" and self.flip:
+            yield "flip", f"must be false while data.axes = world: {NO_MIRROR}; or set data.axes = camera"
         for field in ("val_subjects", "test_subjects"):
             shared = sorted(set(self.train_subjects) & set(getattr(self, field)))
             if shared:

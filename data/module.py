@@ -12,33 +12,15 @@ from torch import Tensor
 
 from .batch import Batch, Sizes
 from .config import DataConfig
-from .geometry import mirror_intrinsics, to_screen, world_to_camera
-from .poseset import Camera, DataError, PoseSet
-from .poseset import Sequence as Clip
+from .geometry import mirror_intrinsics
+from .poseset import DataError, PoseSet
 from .skeleton import Skeleton
 from .splits import Split
-from .truth import Truth, step_weights
+from .tracks import Tracks, tracks_of
+from .truth import Truth
 from .windows import Windows, mirror_where, reference_order, windows
 
-FIELDS = ("pose2d", "pose3d", "root3d", "camera", "action")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tracks:
-    """One split as flat arrays of N frames in T tracks; a track is one clip, seen by V cameras.
-
-    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], valid [N] frames that count in a score, camera [T, V, 9],
-    action [T], subject [T], lengths [T]; units as in Batch.
-    """
-
-    pose2d: Tensor
-    pose3d: Tensor
-    root3d: Tensor
-    valid: Tensor
-    camera: Tensor
-    action: Tensor
-    subject: Tensor
-    lengths: Tensor
+FIELDS = ("pose2d", "pose3d", "window3d", "root3d", "camera", "action")
 
 
 class DataModule:
@@ -78,8 +60,7 @@ class DataModule:
                     [f"no clip is left for {part}: look at data.{part}_subjects and data.actions"],
                 )
             is_train = part == "train"
-            tracks = _tracks(chosen, config, self.actions, self.subjects)
-            tracks = Tracks(*(_place(getattr(tracks, f.name), self.device, dtype) for f in dataclasses.fields(Tracks)))
+            tracks = tracks_of(chosen, config, self.actions, self.subjects).to(self.device, dtype)
             self._tracks[part] = tracks
             self._windows[part] = windows(
                 tracks.lengths,
@@ -93,7 +74,7 @@ class DataModule:
             if not self.count(part):
                 raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
             if not is_train:
-                self._truths[part] = _truth(tracks)
+                self._truths[part] = tracks.truth()
 
     def count(self, part: str) -> int:
         """Samples of a split; with `data.flip` a training sample and its mirror image count as two."""
@@ -138,10 +119,14 @@ class DataModule:
         count, joints = len(index), sizes.skeleton.num_joints
         found: dict[str, Tensor] = {}
         is_mirrored = cut.is_mirrored.index_select(0, index) if cut.is_mirrored is not None else None
-        if "pose2d" in fields:
+        if "pose2d" in fields or "window3d" in fields:
             rows = cut.rows(index)
-            shape = (count, rows.shape[1], sizes.views, joints, 2)
-            found["pose2d"] = tracks.pose2d.index_select(0, rows.reshape(-1)).view(shape).transpose(1, 2)
+            frames, flat = rows.shape[1], rows.reshape(-1)
+            if "pose2d" in fields:
+                shape = (count, frames, sizes.views, joints, 2)
+                found["pose2d"] = tracks.pose2d.index_select(0, flat).view(shape).transpose(1, 2)
+            if "window3d" in fields:
+                found["window3d"] = tracks.pose3d.index_select(0, flat).view(count, frames, joints, 3)
         if "pose3d" in fields or "root3d" in fields:
             targets = cut.target_rows(index)
             flat = targets.reshape(-1)
@@ -177,7 +162,7 @@ def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:
     """The batch seen in a mirror: x negated, left and right swapped, cameras with it."""
     mirror = torch.tensor(skeleton.mirror, device=batch.pose2d.device if batch.pose2d is not None else None)
     everyone = torch.ones(batch.size, dtype=torch.bool, device=mirror.device)
-    fields = {name: value for name in FIELDS[:4] if (value := getattr(batch, name)) is not None}
+    fields = {name: value for name in FIELDS[:-1] if (value := getattr(batch, name)) is not None}
     turned: dict[str, Any] = dict(_mirrored(fields, everyone, mirror))
     return dataclasses.replace(batch, **turned)
 
@@ -190,67 +175,3 @@ def _mirrored(fields: dict[str, Tensor], is_mirrored: Tensor, mirror: Tensor) ->
         else:
             turned[name] = mirror_where(value, is_mirrored, mirror if name != "root3d" else mirror.new_zeros(1))
     return turned
-
-
-def _place(array: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return array.to(device, dtype) if array.is_floating_point() else array.to(device)
-
-
-def _tracks(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], subjects: tuple[str, ...]) -> Tracks:
-    """Flat arrays of the clips: one track per clip and camera with one view, per clip with several."""
-    pose2d, pose3d, root3d, valid, camera, action, subject, lengths = [], [], [], [], [], [], [], []
-    root = config.sizes.skeleton.root
-    for clip in clips:
-        world = torch.from_numpy(clip.pose3d)
-        lenses = [torch.from_numpy(lens.intrinsics) for lens in clip.cameras]
-        screens = [
-            to_screen(torch.from_numpy(pixels), lens.width, lens.height).float()
-            for pixels, lens in zip(clip.pose2d, clip.cameras, strict=True)
-        ]
-        for views in _view_groups(len(clip.cameras), config.views, clip):
-            poses = _to_camera(world, clip.cameras[views[0]])
-            pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))
-            root3d.append(poses[:, root])
-            pose3d.append((poses - poses[:, root, None]).flatten(1))
-            valid.append(torch.ones(len(world), dtype=torch.bool) if clip.valid is None else torch.tensor(clip.valid))
-            camera.append(torch.stack([lenses[view] for view in views]).float())
-            action.append(actions.index(clip.group))
-            subject.append(subjects.index(clip.subject))
-            lengths.append(len(world))
-    return Tracks(
-        pose2d=torch.cat(pose2d),
-        pose3d=torch.cat(pose3d),
-        root3d=torch.cat(root3d),
-        valid=torch.cat(valid),
-        camera=torch.stack(camera),
-        action=torch.tensor(action),
-        subject=torch.tensor(subject),
-        lengths=torch.tensor(lengths),
-    )
-
-
-def _truth(tracks: Tracks) -> Truth:
-    lengths = tracks.lengths
-    track = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
-    valid = None if bool(tracks.valid.all()) else tracks.valid
-    return Truth(
-        pose3d=tracks.pose3d.view(len(track), -1, 3),
-        action=tracks.action.index_select(0, track),
-        subject=tracks.subject.index_select(0, track),
-        valid=valid,
-        step_weight=step_weights(lengths, valid),
-    )
-
-
-def _to_camera(world: Tensor, camera: Camera) -> Tensor:
-    orientation, translation = (torch.from_numpy(part).to(world) for part in (camera.orientation, camera.translation))
-    return world_to_camera(world, orientation, translation)
-
-
-def _view_groups(num_cameras: int, views: int, clip: Clip) -> list[list[int]]:
-    if views == 1:
-        return [[view] for view in range(num_cameras)]
-    if num_cameras < views:
-        found = f"has {num_cameras} views, but data.views = {views}"
-        raise DataError(f"subject {clip.subject}, action {clip.action}", [f"{found}; lower data.views"])
-    return [list(range(views))]

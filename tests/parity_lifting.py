@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from data.skeleton import H36M_17
 from trainables import registry
 from trainables.layers.dropout import Dropout
 from trainables.layers.graph import row_normalized_adjacency
@@ -19,6 +20,8 @@ from trainables.models.graformer.config import NetworkConfig
 from trainables.models.graformer.network import GraFormer
 from trainables.models.poseformer.config import NetworkConfig as PoseFormerConfig
 from trainables.models.poseformer.network import PoseFormer
+from trainables.models.sgraformer.config import NetworkConfig as SGraFormerConfig
+from trainables.models.sgraformer.network import SGraFormer
 from trainables.models.videopose3d.config import NetworkConfig as VideoPose3DConfig
 from trainables.models.videopose3d.network import VideoPose3D
 
@@ -75,9 +78,35 @@ def _build_videopose3d(arguments: dict[str, Any], archive: Archive) -> VideoPose
     return network
 
 
+def _build_sgraformer(arguments: dict[str, Any], archive: Archive) -> SGraFormer:
+    config = SGraFormerConfig(
+        embed_dim_ratio=arguments["embed_dim_ratio"],
+        depth=arguments["depth"],
+        heads=arguments["num_heads"],
+        mlp_ratio=arguments["mlp_ratio"],
+        mvf_kernel=arguments["mvf_kernel"],
+        qkv_bias=arguments["qkv_bias"],
+        qk_scale=arguments["qk_scale"] or 0.0,
+        drop_path=arguments["drop_path_rate"],
+    )
+    frames, channels = arguments["num_frame"], arguments["in_chans"]
+    network = SGraFormer(config, views=4, frames=frames, skeleton=H36M_17, in_channels=channels)
+    if (archive["in_hops"] != archive["in_hops"][0]).any():
+        network.lift = _with_hops(network.lift, torch.from_numpy(archive["in_hops"]))
+    else:
+        np.testing.assert_array_equal(network.hops.numpy(), archive["in_hops"][0])
+    return network
+
+
+def _with_hops(lift: Callable[..., Tensor], hops: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: lift(x, hops.to(x))
+
+
 ADAPTERS = {
     "graformer": Adapter(build=_build_graformer, run=lambda network, x: network.lift(x)),
     "poseformer": Adapter(build=_build_poseformer, run=lambda network, x: network.lift(x)),
+    # Its views stand behind the frames in the published tensors.
+    "sgraformer": Adapter(build=_build_sgraformer, run=lambda network, x: network.lift(x.transpose(1, 2))),
     "videopose3d": Adapter(build=_build_videopose3d, run=lambda network, x: network.lift(x)),
 }
 

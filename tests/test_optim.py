@@ -4,9 +4,12 @@ import dataclasses
 
 import pytest
 import torch
+from small import tiny_config, tiny_module, write_tiny
 from torch import nn
 
-from trainables.config import OptimConfig
+from spaces.schema import ConfigError
+from trainables.config import OptimConfig, default_config
+from trainables.fused import FusedEngine
 from trainables.optim import (
     StepSettings,
     _step_matrix,
@@ -18,11 +21,13 @@ from trainables.optim import (
     take_step,
 )
 from trainables.rows import ALIGN, Rows
+from trainables.single import SingleEngine
 
 CONFIGS = [
     OptimConfig(lr=1e-2),
     OptimConfig(lr=3e-3, weight_decay=0.3, lr_decay=0.5, lr_decay_steps=4),
     OptimConfig(lr=2e-2, beta1=0.5, beta2=0.9, clip=0.0, lr_decay_by="epochs"),
+    OptimConfig(lr=1e-2, lr_decay_by="epochs", lr_decay=0.9, lr_decay_large=0.3, large_decay_epochs=1),
     OptimConfig(lr=1e-2, beta1=0.0, beta2=0.0, clip=0.2, weight_decay=0.01),
 ]
 
@@ -91,3 +96,31 @@ def test_a_part_without_gradient_is_zero():
     views = rows.views(matrix, 2)
     assert not views["1.weight"].any()
     assert matrix.sum() == sum(p[0].numel() for p in parts if p is not None) * 2
+
+
+LARGE = OptimConfig(lr=1.0, lr_decay=0.9, lr_decay_by="epochs", lr_decay_large=0.5, large_decay_epochs=3)
+
+
+def test_the_large_decay_takes_the_place_of_the_small_one_at_the_end_of_every_third_epoch():
+    # By hand: after epochs 1 and 2 times 0.9, after epoch 3 times 0.5, and so on; two steps an epoch.
+    expected = [1, 0.9, 0.81, 0.405, 0.3645, 0.32805, 0.164025, 0.1476225]
+    found = learning_rates(LARGE, torch.arange(1, 17), 2)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64).repeat_interleave(2))
+    plain = dataclasses.replace(LARGE, large_decay_epochs=0)
+    torch.testing.assert_close(learning_rates(plain, torch.tensor([15]), 2), torch.tensor([0.9**7]).double())
+
+
+@pytest.mark.parametrize("make", [lambda: SingleEngine(), lambda: FusedEngine(2)])
+def test_both_engines_take_the_rates_of_the_large_decay(tmp_path, make):
+    changes = {f"optim__{field}": getattr(LARGE, field) for field in ("lr_decay_by", "lr_decay_large", "lr_decay")}
+    root = write_tiny(tmp_path, frames=4)
+    config = tiny_config(root, **changes, optim__lr=1e-3, optim__large_decay_epochs=2, loop__epochs=5)
+    engine, data = make(), tiny_module(config)
+    engine.join(0, config)
+    rates = [engine.train_epoch(data)[0].lr for _ in range(5)]
+    assert rates == pytest.approx([1e-3, 9e-4, 4.5e-4, 4.05e-4, 2.025e-4])
+
+
+def test_a_large_decay_needs_epochs_as_stairs():
+    with pytest.raises(ConfigError, match="large_decay_epochs = 5 must be 0 while"):
+        default_config("graformer", {"optim.large_decay_epochs": 5}, "tests")

@@ -7,6 +7,7 @@ import numpy as np
 import parity_datapath
 import parity_geometry
 import parity_lifting
+import parity_sgraformer_data
 import pytest
 
 from trainables import registry
@@ -15,7 +16,11 @@ HERE = Path(__file__).parent
 SHARED = HERE.parents[1] / "shared" / "parity"
 FOLDER = Path(os.environ.get("PARITY_DIR") or (SHARED if SHARED.is_dir() else HERE / "golden"))
 FILES = sorted(FOLDER.glob("*.npz"))
-DATA_CHECKS = {"geometry": parity_geometry.check, "datapath": parity_datapath.check}
+DATA_CHECKS = {
+    "geometry": parity_geometry.check,
+    "datapath": parity_datapath.check,
+    "sgraformer-data": parity_sgraformer_data.check,
+}
 
 
 def test_there_are_golden_files():

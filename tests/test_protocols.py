@@ -52,6 +52,8 @@ def root(tmp_path_factory):
 def tiny_run(model, data, root="store", **changes):
     """A run that trains in a second on the data of `--data`."""
     settings = registry.get(model).tiny | chosen_data(data) | MADE.get(data, {}) | {"data.root": str(root)}
+    if "3dhp" in data and "data.views" in settings:
+        settings["data.views"] = 1  # the cameras of a sequence share no world
     return default_config(model, {**settings, "loop.epochs": 1, **changes}, "tests")
 
 
@@ -318,7 +320,8 @@ def test_every_model_keeps_its_contract_on_every_skeleton(model, data):
     poses = parts.poses(prediction)
     assert poses.shape == batch.pose3d.shape
     sum(parts.terms(prediction, batch, run.objective).values()).backward()
-    assert all(one.grad is not None and one.grad.isfinite().all() for one in network.parameters())
+    wanting = [one for one in network.parameters() if one.requires_grad]
+    assert all(one.grad is not None and one.grad.isfinite().all() for one in wanting)
     if model == "graformer":
         root = run.data.sizes.skeleton.root
         assert not poses[:, :, root].any()

@@ -30,11 +30,10 @@ def scene(frames=20, fps=25.0, width=1000, height=600, poses=None):
     keypoints = pose3d[..., :2].astype(float) * 200 + (width / 2, height / 2)
     return Scene(
         pose3d=pose3d,
-        keypoints=keypoints,
-        is_filled=np.arange(frames) == 3,
+        keypoints=keypoints[None],
+        is_filled=np.arange(frames)[None] == 3,
         skeleton=H36M_17,
-        width=width,
-        height=height,
+        sizes=((width, height),),
         fps=fps,
     )
 
@@ -57,8 +56,8 @@ def near(picture, colour, reach=40):
 
 def test_the_first_joint_has_its_bone_where_it_is_not_the_root():
     shown = scene(1)
-    moved = shown.keypoints[:, JOINTS_3DHP].copy()
-    moved[0, 0] = (950, 30)  # the top of the head, far from everything else
+    moved = shown.keypoints[:, :, JOINTS_3DHP].copy()
+    moved[0, 0, 0] = (950, 30)  # the top of the head, far from everything else
     pose3d = shown.pose3d[:, JOINTS_3DHP]
     shown = dataclasses.replace(shown, skeleton=MPI_INF_3DHP_17, keypoints=moved, pose3d=pose3d)
     (picture,) = pictures(shown)
@@ -131,9 +130,32 @@ def test_a_frame_without_detection_says_so():
 def test_keypoints_keep_the_aspect_of_the_image_and_stay_in_their_panel():
     for width, height in ((1920, 1080), (600, 1200)):
         wide = scene(1, width=width, height=height)
-        wide.keypoints[0, 13] = (width * 3, height / 2)  # far outside: must not be drawn over the 3D panel
+        wide.keypoints[0, 0, 13] = (width * 3, height / 2)  # far outside: must not be drawn over the 3D panel
         picture = np.asarray(next(pictures(wide)))[STRIP:-STRIP]
         frame = near(picture[:, :PANEL], drawing.FRAME, 3)
         tall, across = np.ptp(frame, 0)
         assert across / tall == pytest.approx(width / height, rel=0.03)
         assert not len(near(picture[:, PANEL : PANEL + 40], drawing.LEFT))
+
+
+@pytest.mark.parametrize("views", [2, 3, 4])
+def test_several_views_share_the_left_panel_and_name_those_without_detection(views):
+    """Each person is drawn in a cell of their own, none of which is left empty."""
+    one = scene(4)
+    is_filled = np.zeros((views, 4), bool)
+    is_filled[1, 0] = True
+    several = dataclasses.replace(
+        one, keypoints=np.repeat(one.keypoints, views, 0), is_filled=is_filled, sizes=one.sizes * views
+    )
+    picture = np.asarray(next(pictures(several)))
+    panel, half = picture[STRIP:-STRIP, :PANEL], PANEL // 2
+    cells = (
+        [panel[:half], panel[half:]]
+        if views == 2
+        else [panel[r : r + half, c : c + half] for r in (0, half) for c in (0, half)]
+    )
+    for number, cell in enumerate(cells):
+        assert (len(near(cell, drawing.LEFT)) > 20) == (number < views)
+    assert len(near(picture, drawing.WARNING, 30))
+    three_d = np.asarray(next(pictures(one)))[STRIP:-STRIP, PANEL:]
+    assert np.array_equal(picture[STRIP:-STRIP, PANEL:], three_d)

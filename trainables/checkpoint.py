@@ -104,7 +104,7 @@ def misfits(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
 def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None:
     """ConfigError listing every knob of network and data sizes in which the weights' maker differs from `config`."""
     ours, theirs = flatten(config), flatten(made_by)
-    decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames"))]
+    decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames", "axes"))]
     decisive += [knob for knob in ours | theirs if knob.startswith("network.")]
     # As many joints in another order fit every shape and mean nothing.
     ours["skeleton"], theirs["skeleton"] = (one.data.sizes.skeleton.name for one in (config, made_by))

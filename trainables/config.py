@@ -22,11 +22,22 @@ class OptimConfig:
     lr_decay: float = knob(0.9, above=0, most=1, lane=True, help="factor on the rate at every stair; 1: constant rate")
     lr_decay_by: str = knob("steps", choices=("steps", "epochs"), lane=True, help="a stair: so many steps, or an epoch")
     lr_decay_steps: int = knob(50_000, least=1, lane=True, unit="steps", help="optimiser steps from stair to stair")
+    lr_decay_large: float = knob(
+        0.5, above=0, most=1, lane=True, help="factor instead of lr_decay at the end of every so-many-th epoch"
+    )
+    large_decay_epochs: int = knob(
+        0, least=0, lane=True, unit="epochs", help="how often lr_decay_large takes the place of lr_decay; 0: never"
+    )
     weight_decay: float = knob(0.0, least=0, lane=True, help="decoupled decay, multiplied by the rate")
     beta1: float = knob(0.9, least=0, below=1, lane=True, help="memory of the mean gradient")
     beta2: float = knob(0.999, least=0, below=1, lane=True, help="memory of the mean squared gradient")
     amsgrad: bool = knob(False, help="divide by the largest mean squared gradient so far (AMSGrad)")
     clip: float = knob(1.0, least=0, lane=True, help="limit of the global gradient norm; 0: no clipping")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Two factors take turns only where the stair is an epoch."""
+        if self.large_decay_epochs and self.lr_decay_by != "epochs":
+            yield "large_decay_epochs", "must be 0 while optim.lr_decay_by = steps; or set optim.lr_decay_by = epochs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from data.config import Sizes
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
+Spares = Callable[[Any, "Sizes"], frozenset[str]]
 Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
 
@@ -32,6 +33,7 @@ class ModelEntry:
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
     infer: str = ""
+    spares: str = ""
     strangers: str = ""
 
 
@@ -57,6 +59,7 @@ class Model:
     array, '' if it can
     strangers: what to say of published weights that are taken for this network's and are not
     infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
+    spares(network_config, sizes) -> published tensors, by our names, that this network does without; None: it has all
     """
 
     name: str
@@ -72,12 +75,14 @@ class Model:
     unfusable: str
     strangers: str
     infer: Infer | None
+    spares: Spares | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What a network answers: pose3d [B, F, J, 3] metres, in the frame of the targets; root: the joint that is zero in
-    these."""
+    """What a network answers: pose3d [B, F', J, 3] metres, in the axes of the targets; window3d [B, F, J, 3] from a
+    network that gives a pose for every frame of its window; root: the joint that is zero in the targets."""
 
     pose3d: Tensor
+    window3d: Tensor | None = None
     root: int = 0

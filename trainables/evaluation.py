@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch
+from data.batch import TARGETS, Batch
 from data.geometry import mirror_points
 from data.module import DataModule, mirror_batch
 from data.skeleton import Skeleton
@@ -32,7 +32,7 @@ def predict(
     skeleton = data.sizes.skeleton
     found = []
     for index in data.order(part, 0, 0)[low:high].split(BATCH):
-        batch = data.gather(part, index, [name for name in reads if name != "pose3d"])
+        batch = data.gather(part, index, [name for name in reads if name not in TARGETS])
         found.append(poses_of(poses, batch, skeleton, flip=flip).flatten(-4, -3))
     return torch.cat(found, -3)
 

@@ -33,14 +33,19 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimConfig, devi
 def learning_rates(config: OptimConfig, steps: Tensor, epoch_steps: int) -> Tensor:
     """Rates float64 of steps 1, 2, ... counted over all epochs of `epoch_steps` steps.
 
-    By epochs: lr * decay^e in epoch e = 0, 1, ... By steps: lr * decay^(s / stair), s = 1 before the first stair and
-    the last multiple of `lr_decay_steps` from then on, as GraFormer's published schedule has it."""
+    By epochs: lr * decay^e behind e epochs, where every `large_decay_epochs`-th factor is `lr_decay_large` instead. By
+    steps: lr * decay^(s / stair), s = 1 before the first stair and the last multiple of `lr_decay_steps` from then on,
+    as GraFormer's published schedule has it."""
+    large = torch.zeros_like(steps)
     if config.lr_decay_by == "epochs":
         exponent = ((steps - 1) // epoch_steps).double()
+        if config.large_decay_epochs:
+            large = (steps - 1) // epoch_steps // config.large_decay_epochs
     else:
         stair = steps // config.lr_decay_steps * config.lr_decay_steps
         exponent = stair.clamp_min(1).double() / config.lr_decay_steps
-    return config.lr * torch.pow(torch.tensor(config.lr_decay, dtype=torch.float64), exponent)
+    small, big = (torch.tensor(factor, dtype=torch.float64) for factor in (config.lr_decay, config.lr_decay_large))
+    return config.lr * torch.pow(small, exponent - large) * torch.pow(big, large)
 
 
 def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: Tensor, clip: float) -> None:

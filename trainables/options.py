@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.config import chosen_data
+from data.config import NO_MIRROR, chosen_data
 from spaces.schema import ConfigError, config_id
 
 from .config import TrainConfig, changed, read_config
@@ -108,4 +108,11 @@ def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
         # Subjects belong to the set that the config was trained on; another set brings its own.
         values |= {f"data.{part}_subjects": () for part in ("train", "val", "test")}
     config = changed(read_config(options.config), values | read_changes(options.changes), options.config)
+    if problems := flip_problems(options.flip, config):
+        raise ConfigError("evaluate", problems)
     return EvaluateRequest(config=config, weights=options.weights, flip=options.flip, as_json=options.as_json)
+
+
+def flip_problems(flip: bool, config: TrainConfig) -> list[str]:
+    """Why --flip cannot be had with this config."""
+    return [f"--flip: data.axes = world, and {NO_MIRROR}; leave it out"] if flip and config.data.axes == "world" else []

@@ -12,21 +12,21 @@ from spaces.schema import ConfigError
 
 from . import registry
 from .config import TrainConfig, changed, read_config
-from .options import add_set_option, read_changes
+from .options import add_set_option, flip_problems, read_changes
 
 RENDERED = (".gif", ".mp4")
-READABLE = ("pose2d", "pose3d", "root3d")  # fields that keypoints give, or that only training reads
+READABLE = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
 LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictRequest:
-    """Keypoints of a video to lift. width, height, fps, layout: what the user says of the file, None where it says it
-    itself."""
+    """Keypoints of a video to lift, or of one from each of several cameras. width, height, fps, layout: what the user
+    says of the files, None where they say it themselves."""
 
     config: TrainConfig
     weights: Path
-    input: Path
+    inputs: tuple[Path, ...]
     out: Path
     render: Path | None
     flip: bool
@@ -41,8 +41,10 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="YAML file of the run that made the weights")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
     parser.add_argument(
-        "--input", type=Path, required=True, metavar="FILE", help="2D keypoints of one person, .npz or JSON, in pixels"
-    )
+        "--input", type=Path, required=True, action="append", metavar="FILE", dest="inputs",
+        help="2D keypoints of one person, .npz or JSON, in pixels; of several views once for each camera, in the order "
+        "of training",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz file to write the 3D poses to")
     parser.add_argument(
         "--render", type=Path, metavar="FILE", help="also draw the 2D beside the moving 3D skeleton: out.gif or out.mp4"
@@ -66,19 +68,23 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     config = None
     try:
         config = changed(read_config(options.config), read_changes(options.changes), options.config)
-        problems += _unliftable(config)
+        problems += _unliftable(config, len(options.inputs)) + flip_problems(options.flip, config)
     except ConfigError as error:
         problems += error.problems_in("predict")
     problems += [
         f"--{name} {path}: there is no such file"
-        for name, path in (("weights", options.weights), ("input", options.input))
+        for name, path in (("weights", options.weights), *(("input", path) for path in options.inputs))
         if not path.is_file()
     ]
     if options.render is not None and options.render.suffix.lower() not in RENDERED:
         problems.append(f"--render {options.render}: name a file that ends in {' or '.join(RENDERED)}")
     targets = {"--out": options.out} | ({"--render": options.render} if options.render else {})
-    sources = {"CONFIG": Path(options.config), "--weights": options.weights, "--input": options.input}
-    taken = {path.resolve(): name for name, path in sources.items()}
+    sources = [("CONFIG", Path(options.config)), ("--weights", options.weights)]
+    sources += [("--input", path) for path in options.inputs]
+    taken = {path.resolve(): name for name, path in sources}
+    problems += [
+        f"--input {path}: is given twice" for path in dict.fromkeys(options.inputs) if options.inputs.count(path) > 1
+    ]
     for name, path in targets.items():
         problems += [f"{name} {text}" for text in target_problems(path, force=options.force)]
         other = taken.setdefault(path.resolve(), name)
@@ -90,16 +96,16 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     if problems or config is None:
         raise ConfigError("predict", problems)
     return PredictRequest(
-        config=config, weights=options.weights, input=options.input, out=options.out, render=options.render,
+        config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
         flip=options.flip, layout=options.layout, **numbers,
     )  # fmt: skip
 
 
-def _unliftable(config: TrainConfig) -> list[str]:
+def _unliftable(config: TrainConfig, given: int) -> list[str]:
     problems = []
-    if config.data.views > 1:
-        found = f"data.views = {config.data.views}: keypoints of one video are one view"
-        problems.append(f"{found}; `predict` takes configs with data.views = 1")
+    if config.data.views != given:
+        wanted = "one file" if config.data.views == 1 else "one file for each camera, in the order of training"
+        problems.append(f"--input: {given} given, but data.views = {config.data.views}; give {wanted}")
     other = [field for field in registry.entry(config.model).reads if field not in READABLE]
     if other:
         problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints to give it")

@@ -63,4 +63,5 @@ def get(name: str) -> Model:
         unfusable=found.unfusable,
         strangers=found.strangers,
         infer=_part(name, found.infer) if found.infer else None,
+        spares=_part(name, found.spares) if found.spares else None,
     )

@@ -34,15 +34,14 @@ LEFT, RIGHT, MIDDLE = PENS = "#1f6fd6", "#e0662a", "#4a5058"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """What is shown: pose3d [n, J, 3] metres, root at zero, x right, y down, z forward; keypoints [n, J, 2] pixels of
-    an image of width x height; is_filled [n]: frames without a detection; fps of the n frames."""
+    """What is shown: pose3d [n, J, 3] metres, root at zero, x right, y down, z forward; keypoints [V, n, J, 2] pixels
+    of images of V sizes (width, height); is_filled [V, n]: frames without a detection; fps of the n frames."""
 
     pose3d: NDArray[np.float32]
     keypoints: NDArray[np.float64]
     is_filled: NDArray[np.bool_]
     skeleton: Skeleton
-    width: int
-    height: int
+    sizes: tuple[tuple[int, int], ...]
     fps: float
 
     @property
@@ -113,7 +112,7 @@ def pictures(scene: Scene) -> Iterator[Image.Image]:
     small = ImageFont.load_default(15 * SMOOTH)
     for at in range(0, len(scene.pose3d), scene.every):
         sheet = Image.new("RGB", (2 * PANEL * SMOOTH, (PANEL + 2 * STRIP) * SMOOTH), PAPER)
-        sheet.paste(_image_panel(scene, at), (0, STRIP * SMOOTH))
+        sheet.paste(_image_panel(scene, at, small), (0, STRIP * SMOOTH))
         sheet.paste(view.panel(at), (PANEL * SMOOTH, STRIP * SMOOTH))
         _words(sheet, scene, at, small)
         yield sheet.reduce(SMOOTH)
@@ -122,29 +121,51 @@ def pictures(scene: Scene) -> Iterator[Image.Image]:
 def _words(sheet: Image.Image, scene: Scene, at: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
     draw, middle = ImageDraw.Draw(sheet), STRIP * SMOOTH // 2
     low, edge, side = sheet.height - middle, MARGIN * SMOOTH, PANEL * SMOOTH
-    draw.text((edge, middle), f"2D keypoints, {scene.width} x {scene.height}", WORDS, font, "lm")
+    sizes = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(scene.sizes))
+    views = f" of {len(scene.sizes)} views" if len(scene.sizes) > 1 else ""
+    draw.text((edge, middle), f"2D keypoints{views}, {sizes}", WORDS, font, "lm")
     draw.text((side + edge, middle), "3D pose, half-metre squares", WORDS, font, "lm")
     seconds = at / scene.fps
     draw.text((edge, low), f"frame {at} of {len(scene.pose3d)}   {seconds:.2f} s", WORDS, font, "lm")
-    if scene.is_filled[at]:
-        draw.text((side - edge, low), "no detection, filled in", WARNING, font, "rm")
+    blind = [str(view + 1) for view in np.flatnonzero(scene.is_filled[:, at])]
+    if blind:
+        where = f" in {', '.join(blind)}" if len(scene.sizes) > 1 else ""
+        draw.text((side - edge, low), f"no detection{where}, filled in", WARNING, font, "rm")
     draw.text((side + edge, low), "left", LEFT, font, "lm")
     draw.text((side + edge + 40 * SMOOTH, low), "right", RIGHT, font, "lm")
 
 
-def _image_panel(scene: Scene, at: int) -> Image.Image:
-    """The keypoints in the frame of the image, y down, aspect kept; what lies outside the panel is cut off."""
+def _image_panel(scene: Scene, at: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+    """The keypoints in the frames of their images, one below the other or two by two, numbered."""
     panel = Image.new("RGB", (PANEL * SMOOTH, PANEL * SMOOTH), PAPER)
-    scale = (PANEL - 2 * MARGIN) * SMOOTH / max(scene.width, scene.height)
-    size = np.array((scene.width, scene.height)) * scale
-    corner = (PANEL * SMOOTH - size) / 2
-    draw = ImageDraw.Draw(panel)
-    draw.rectangle((*corner, *(corner + size)), FRAME, GROUND, SMOOTH)
-    points = corner + scene.keypoints[at] * scale
-    span = float(np.ptp(scene.keypoints[at], 0).max() * scale)
-    # A small person gets thin limbs: at full width they would be a blot.
-    _skeleton(draw, scene.skeleton, points, range(scene.skeleton.num_joints), min(1.0, max(0.4, span / 300)))
+    views = len(scene.sizes)
+    rows, columns = min(views, 2), -(-views // 2)
+    cell = PANEL * SMOOTH // columns, PANEL * SMOOTH // rows
+    for view in range(views):
+        picture = _view_picture(scene, at, view, cell, font)
+        panel.paste(picture, (view % columns * cell[0], view // columns * cell[1]))
     return panel
+
+
+def _view_picture(
+    scene: Scene, at: int, view: int, cell: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> Image.Image:
+    """One view's keypoints, y down, aspect kept, its number in a corner; what lies outside the cell is cut off."""
+    picture = Image.new("RGB", cell, PAPER)
+    margin = MARGIN * SMOOTH * min(cell) / (PANEL * SMOOTH)
+    size = np.array(scene.sizes[view], float)
+    scale = float(((np.array(cell) - 2 * margin) / size).min())
+    corner = (np.array(cell) - size * scale) / 2
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((*corner, *(corner + size * scale)), FRAME, GROUND, SMOOTH)
+    if len(scene.sizes) > 1:
+        draw.text(tuple(corner + 6 * SMOOTH), str(view + 1), WORDS, font, "lt")
+    keypoints = scene.keypoints[view, at]
+    span = float(np.ptp(keypoints, 0).max() * scale)
+    # A small person gets thin limbs: at full width they would be a blot.
+    joints = range(scene.skeleton.num_joints)
+    _skeleton(draw, scene.skeleton, corner + keypoints * scale, joints, min(1.0, max(0.4, span / 300)))
+    return picture
 
 
 class _View:

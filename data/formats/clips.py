@@ -151,8 +151,12 @@ def reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
 
 
 def check_finite(array: Array, kind: str, place: str, check: Check) -> None:
-    if np.isfinite(array).all():
+    is_finite = np.isfinite(array)
+    if is_finite.all():
         return
-    frame, joint, channel = np.argwhere(~np.isfinite(array))[0]
+    if not is_finite.any():
+        check.fault(f"{place}: {kind} has no pose in any of {len(array)} frames; re-run the detector or drop the clip")
+        return
+    frame, joint, channel = np.argwhere(~is_finite)[0]
     found = f"{kind} is {array[frame, joint, channel]} at frame {frame}, joint {joint}"
     check.fault(f"{place}: {found} ({check.skeleton.joints[joint]}); fill the gap or drop the clip")

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from data.conversion import cmu, human36m
 from data.conversion.capture import WIDEST
+from data.families import family_of
 from data.formats import h36m
-from data.formats.video_pose3d import is_humaneva
 from data.poseset import DataError
 from data.splits import SPLITS
 from spaces.files import write_text
@@ -104,7 +104,7 @@ def _checked(find: Callable[[], Found], root: Path, problems: list[str]) -> Foun
 def _name_problems(name: str) -> list[str]:
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
         return [f"--set {name}: a name of a set is letters, digits and _"]
-    if name in RESERVED or is_humaneva(name):
+    if name in RESERVED or family_of(name).key != "h36m":
         return [f"--set {name}: belongs to a set with a layout or cameras of its own; choose another name"]
     return []
 

@@ -59,13 +59,12 @@ class Dropout(Dialled):
 
 
 class DropPath(Dropout):
-    """Stochastic depth: drops whole samples, the entries of axis 0, of a residual branch (Huang et al. 2016)."""
+    """Stochastic depth: drops whole samples, the entries of `axis`, of a residual branch (Huang et al. 2016)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, ...]; in evaluation mode unchanged."""
-        if not self.training:
-            return x
-        if self.is_off:
-            self.stream.skip()
-            return x
-        return x * self.factor(x[(slice(None), *(slice(0, 1),) * (x.ndim - 1))])
+    def __init__(self, rate: float, axis: int = 0) -> None:
+        super().__init__(rate)
+        self.axis = axis
+
+    def factor(self, x: Tensor) -> Tensor:
+        """0, or what keeps the mean, for each sample; axes of length 1 stand for the others."""
+        return super().factor(x[tuple(slice(None) if axis == self.axis else slice(0, 1) for axis in range(x.ndim))])

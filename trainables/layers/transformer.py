@@ -6,13 +6,34 @@ layer's output splits into heads as a view, so that attention copies nothing bef
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from .attention import attend
 from .dropout import Dropout, DropPath
+from .widths import hidden_of
 
 EPS = 1e-6  # of every norm inside these transformers; torch's own default of 1e-5 moves published outputs by 1e-4
+
+
+def attend_by_head(
+    q_TNC: Tensor,
+    k_TNC: Tensor,
+    v_TNC: Tensor,
+    heads: int,
+    *,
+    scale: float | None = None,
+    bias: Tensor | None = None,
+    drop: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """`attend` with every head's channels on their own: [T, N, C] each -> [T, N, C]."""
+    tokens, count, width = q_TNC.shape
+    q, k, v = (part.view(tokens, count * heads, -1).transpose(0, 1) for part in (q_TNC, k_TNC, v_TNC))
+    mixed = attend(q, k, v, scale=scale, bias=bias, drop=drop)
+    return mixed.transpose(0, 1).reshape(tokens, count, width)
 
 
 class SelfAttention(nn.Module):
@@ -30,16 +51,14 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.proj_drop = Dropout(dropout)
 
-    def forward(self, x_TNC: Tensor) -> Tensor:
-        """x [T, N, C] -> [T, N, C]."""
-        tokens, count, width = x_TNC.shape
+    def forward(self, x_TNC: Tensor, bias_TT: Tensor | None = None) -> Tensor:
+        """x [T, N, C] -> [T, N, C]; `bias_TT` [T, T] is added to the scores."""
         weights = self.qkv.weight.chunk(3)
         biases = (None, None, None) if self.qkv.bias is None else self.qkv.bias.chunk(3)
         # Three products: of one with 3 C columns, sequence and head could not become one axis without a copy.
-        parts = (linear(x_TNC, weight, bias) for weight, bias in zip(weights, biases, strict=True))
-        q, k, v = (part.view(tokens, count * self.heads, -1).transpose(0, 1) for part in parts)
-        mixed = attend(q, k, v, scale=self.scale, drop=self.attn_drop)
-        joined: Tensor = self.proj_drop(self.proj(mixed.transpose(0, 1).reshape(tokens, count, width)))
+        q, k, v = (linear(x_TNC, weight, bias) for weight, bias in zip(weights, biases, strict=True))
+        mixed = attend_by_head(q, k, v, self.heads, scale=self.scale, bias=bias_TT, drop=self.attn_drop)
+        joined: Tensor = self.proj_drop(self.proj(mixed))
         return joined
 
 
@@ -82,19 +101,53 @@ class Block(nn.Module):
         )
         self.norm2 = nn.LayerNorm(width, eps=EPS)
         self.mlp = FeedForward(width, hidden, dropout)
-        self.drop_path = DropPath(drop_path)  # every call draws anew
+        self.drop_path = DropPath(drop_path, axis=1)  # every call draws anew
 
     def forward(self, x_TNC: Tensor) -> Tensor:
         """x [T, N, C] -> [T, N, C]."""
-        x_TNC = x_TNC + self._kept(self.attn(self.norm1(x_TNC)))
-        return x_TNC + self._kept(self.mlp(self.norm2(x_TNC)))
-
-    def _kept(self, branch_TNC: Tensor) -> Tensor:
-        """The branch of a sequence, or zeros; stochastic depth goes by the first axis."""
-        kept: Tensor = self.drop_path(branch_TNC.transpose(0, 1))
-        return kept.transpose(0, 1)
+        x_TNC = x_TNC + self.drop_path(self.attn(self.norm1(x_TNC)))
+        out: Tensor = x_TNC + self.drop_path(self.mlp(self.norm2(x_TNC)))
+        return out
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:
     """Rates rising evenly from 0 in the first block to `last` in the last; 0 where there is only one."""
     return [last * i / max(depth - 1, 1) for i in range(depth)]
+
+
+class Knobs(Protocol):
+    """What the configs of such networks have in common."""
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def mlp_ratio(self) -> float: ...
+    @property
+    def qkv_bias(self) -> bool: ...
+    @property
+    def qk_scale(self) -> float: ...
+    @property
+    def dropout(self) -> float: ...
+    @property
+    def attention_dropout(self) -> float: ...
+    @property
+    def drop_path(self) -> float: ...
+
+
+def stack(config: Knobs, width: int) -> nn.ModuleList:
+    """The blocks of one stack."""
+    return nn.ModuleList(
+        Block(
+            width,
+            config.heads,
+            hidden_of(width, config.mlp_ratio),
+            qkv_bias=config.qkv_bias,
+            scale=config.qk_scale or None,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            drop_path=rate,
+        )
+        for rate in drop_path_rates(config.drop_path, config.depth)
+    )

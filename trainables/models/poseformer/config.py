@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from data.config import Sizes
 from spaces.schema import knob
+from trainables.layers.widths import width_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,15 +27,8 @@ class NetworkConfig:
     )
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Heads share the channels of a joint evenly; a block has at least one hidden channel."""
-        width = self.embed_dim_ratio
-        if width % self.heads:
-            legal = [heads for heads in range(1, width + 1) if width % heads == 0]
-            near = [max(heads for heads in legal if heads < self.heads)]
-            near += [heads for heads in legal if heads > self.heads][:1]
-            yield "heads", f"must divide embed_dim_ratio {width}; legal near it: {', '.join(map(str, near))}"
-        if not hidden_of(width, self.mlp_ratio):
-            yield "mlp_ratio", f"leaves no hidden channel of embed_dim_ratio {width}; least: {1 / width:g}"
+        """Of its width."""
+        yield from width_problems(self.embed_dim_ratio, self.heads, self.mlp_ratio)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +42,3 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
         yield "data.views", "must be 1: poseformer lifts a single view"
     if sizes.stride != 1:
         yield "data.stride", "must be 1: poseformer answers with one frame of its window"
-
-
-def hidden_of(width: int, mlp_ratio: float) -> int:
-    """Hidden channels of a block, rounded down."""
-    # 1e-6: a ratio that was found as hidden / width must not fall one short by its rounding.
-    return int(width * mlp_ratio + 1e-6)

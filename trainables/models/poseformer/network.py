@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from data.batch import Batch, Sizes
 from trainables.entry import Prediction
 from trainables.layers.dropout import Dropout
-from trainables.layers.transformer import EPS, Block, drop_path_rates
+from trainables.layers.transformer import EPS, stack
 
-from .config import NetworkConfig, hidden_of
+from .config import NetworkConfig
 
 
 class PoseFormer(nn.Module):
@@ -29,8 +29,8 @@ class PoseFormer(nn.Module):
         self.Temporal_pos_embed = nn.Parameter(torch.zeros(1, frames, wide))
         self.Spatial_patch_to_embedding = nn.Linear(in_channels, width)
         self.pos_drop = Dropout(config.dropout)
-        self.Spatial_blocks = _stack(config, width)
-        self.blocks = _stack(config, wide)
+        self.Spatial_blocks = stack(config, width)
+        self.blocks = stack(config, wide)
         self.Spatial_norm = nn.LayerNorm(width, eps=EPS)
         self.Temporal_norm = nn.LayerNorm(wide, eps=EPS)
         self.weighted_mean = nn.Conv1d(frames, 1, 1)
@@ -62,23 +62,6 @@ class PoseFormer(nn.Module):
         weight, bias = self.weighted_mean.weight, self.weighted_mean.bias
         assert bias is not None, "Conv1d has one unless told otherwise"
         return (weight.view(1, frames) @ x_FBC.reshape(frames, batch * width)).view(batch, width) + bias
-
-
-def _stack(config: NetworkConfig, width: int) -> nn.ModuleList:
-    """The blocks of one stack; the rates of stochastic depth are the same in both."""
-    return nn.ModuleList(
-        Block(
-            width,
-            config.heads,
-            hidden_of(width, config.mlp_ratio),
-            qkv_bias=config.qkv_bias,
-            scale=config.qk_scale or None,
-            dropout=config.dropout,
-            attention_dropout=config.attention_dropout,
-            drop_path=rate,
-        )
-        for rate in drop_path_rates(config.drop_path, config.depth)
-    )
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> PoseFormer:

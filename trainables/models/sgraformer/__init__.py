@@ -1,0 +1,13 @@
+"""SGraFormer: lifting from several synchronised views, told by the bones between joints (AAAI 2024)."""
+
+from trainables.entry import ModelEntry
+
+__all__ = ["ENTRY"]
+
+ENTRY = ModelEntry(
+    name="sgraformer",
+    reads=("pose2d", "window3d"),
+    infer="network:infer",
+    spares="network:spares",
+    tiny={"network.embed_dim_ratio": 4, "network.heads": 2, "network.mvf_kernel": 3, "data.frames": 3, "data.views": 2},
+)

@@ -1,0 +1,187 @@
+"""SGraFormer (AAAI 2024): a spatial encoder for each of several synchronised views, their fusion, a temporal encoder.
+
+Module names are the published state-dict names. Inside, tensors are token-major, [J, B F, C] and [F, B, J C].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from data.batch import Batch, Sizes
+from data.skeleton import Skeleton
+from trainables.entry import Prediction
+from trainables.layers.dropout import Dropout
+from trainables.layers.norm import MOMENTUM, BatchNorm
+from trainables.layers.transformer import EPS, stack
+
+from .blocks import ViewEncoder, idle
+from .config import NetworkConfig
+from .hops import HOPS, normalised_hops, published_hops
+
+
+class TemporalEncoder(nn.Module):
+    """PoseFormer's temporal half, every frame out."""
+
+    def __init__(self, config: NetworkConfig, frames: int, width: int) -> None:
+        super().__init__()
+        self.Temporal_pos_embed = nn.Parameter(torch.zeros(1, frames, width))
+        self.pos_drop = Dropout(config.dropout)
+        self.blocks = stack(config, width)
+        self.Temporal_norm = nn.LayerNorm(width, eps=EPS)
+        self.weighted_mean = idle(nn.Conv1d(frames, 1, 1))
+
+    def forward(self, x_FBC: Tensor) -> Tensor:
+        """[F, B, C] -> [F, B, C]."""
+        x_FBC = self.pos_drop(x_FBC + self.Temporal_pos_embed.transpose(0, 1))
+        for block in self.blocks:
+            x_FBC = block(x_FBC)
+        out: Tensor = self.Temporal_norm(x_FBC)
+        return out
+
+
+class SGraFormer(nn.Module):
+    """The published network for windows of F frames, seen by V views in a fixed order."""
+
+    hops: Tensor
+
+    def __init__(
+        self, config: NetworkConfig, *, views: int, frames: int, skeleton: Skeleton, in_channels: int = 2
+    ) -> None:
+        super().__init__()
+        joints = skeleton.num_joints
+        wide = config.embed_dim_ratio * joints
+        self.view_pos_embed = nn.Parameter(torch.zeros(1, views, frames, wide))
+        for name in ("hop_w0", "hop_w1", "hop_w2", "hop_w3", "hop_w4", "hop_global"):
+            self.register_parameter(name, nn.Parameter(torch.ones(joints, joints), requires_grad=False))
+        for view in range(views):
+            self.add_module(f"SF{view + 1}", ViewEncoder(config, joints, in_channels, is_first=view == 0))
+        self.conv = _fusion(views, config.mvf_kernel)
+        self.conv_hop = idle(_fusion(views, config.mvf_kernel))
+        # The reference leaves torch's 1e-5 to these and to the head's.
+        self.conv_norm = nn.LayerNorm(wide)
+        self.conv_hop_norm = idle(nn.LayerNorm(wide))
+        self.TF = TemporalEncoder(config, frames, wide)
+        self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3 * joints))
+        self.linear_hop = idle(nn.Linear(8, 2))
+        self.edge_embedding = nn.Linear(HOPS * joints**2, joints**2)
+        hops = published_hops(skeleton) if config.hops == "published" else normalised_hops(skeleton)
+        self.register_buffer("hops", hops, persistent=False)
+        if config.compact:
+            _drop_idle(self)
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """One a view, in their order."""
+        return [module for name, module in self.named_children() if name.startswith("SF")]
+
+    def forward(self, batch: Batch) -> Prediction:
+        """The poses of a window and the one in its middle, for `batch.pose2d` [B, V, F, J, 2]."""
+        assert batch.pose2d is not None, "sgraformer needs Batch.pose2d"
+        window = self.lift(batch.pose2d)
+        middle = window.shape[1] // 2
+        return Prediction(pose3d=window[:, middle : middle + 1], window3d=window)
+
+    def lift(self, x_BVFJC: Tensor, hops: Tensor | None = None) -> Tensor:
+        """[B, V, F, J, in_channels] screen units -> [B, F, J, 3] metres.
+
+        `hops` [B, 4, J, J] are tables for each sample, instead of the network's own; only the first sample's tell the
+        attention of bones, as published."""
+        batch, views, frames, joints, _ = x_BVFJC.shape
+        hops_SKJJ = self.hops.unsqueeze(0) if hops is None else hops
+        edge = self.edge_embedding(hops_SKJJ[0].flatten())
+        x_VJNC = x_BVFJC.permute(1, 3, 0, 2, 4).reshape(views, joints, batch * frames, -1)
+        near_VJSNJ = _shares(x_VJNC).unflatten(2, (len(hops_SKJJ), -1))
+        tokens, hop_tokens = [], []
+        messages: list[Tensor] = []
+        for encoder, x_JNC, near_JSNJ in zip(self.encoders, x_VJNC, near_VJSNJ, strict=True):
+            t, q, messages = encoder(x_JNC, near_JSNJ, hops_SKJJ, edge, messages)
+            tokens.append(t)
+            hop_tokens.append(q)
+        x_BFC = self._fused(tokens, batch) * self._fused(hop_tokens, batch)
+        x_FBC = self.TF(x_BFC.transpose(0, 1))
+        return self.head(x_FBC).transpose(0, 1).unflatten(2, (joints, 3))
+
+    def _fused(self, views: list[Tensor], batch: int) -> Tensor:
+        """The views, each [J, B F, C], as one [B, F, J C]: a filter over frames and channels that mixes them, added to
+        their sum. Both kinds of tokens pass the same weights, one after the other, and so through the statistics of
+        one batch norm, which are updated twice a step."""
+        total_BFC = _by_frame(torch.stack(views).sum(0), batch)
+        # With the views innermost in memory the convolution takes a quarter of the time.
+        x_BFCV = _by_frame(torch.stack(views, -1), batch) + self.view_pos_embed.permute(0, 2, 3, 1)
+        mixed_BFC = self.conv(x_BFCV.permute(0, 3, 1, 2)).squeeze(1)
+        out: Tensor = self.conv_norm(mixed_BFC + total_BFC)
+        return out
+
+
+def _by_frame(x_JNC: Tensor, batch: int) -> Tensor:
+    """[J, B F, C, ...] -> [B, F, J C, ...]."""
+    return x_JNC.unflatten(1, (batch, -1)).movedim(0, 2).flatten(2, 3)
+
+
+def _fusion(views: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        BatchNorm(views, MOMENTUM), nn.Conv2d(views, 1, kernel, padding=kernel // 2, bias=False), nn.ReLU()
+    )
+
+
+def _shares(x_VJNC: Tensor) -> Tensor:
+    """[V, J, N, J]: each joint's squared distances to all joints, as shares of their sum; zeros where all coincide."""
+    squares: Tensor = torch.zeros((), dtype=x_VJNC.dtype, device=x_VJNC.device)
+    for x_VJN in x_VJNC.unbind(-1):
+        squares = squares + (x_VJN.unsqueeze(-1) - x_VJN.transpose(1, 2).unsqueeze(1)).square()
+    # The published code divides 0 by 0 for a detector's blank frame; any other sum is far above the least number.
+    return squares / squares.sum(-1, keepdim=True).clamp_min(torch.finfo(squares.dtype).tiny)
+
+
+def _drop_idle(network: nn.Module) -> None:
+    """Takes out what `idle` marks. It was made and started first, so that everything else starts as beside it."""
+    for module in list(network.modules()):
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            if not parameter.requires_grad:
+                delattr(module, name)
+        for name, child in list(module.named_children()):
+            own = list(child.parameters())
+            if own and not any(parameter.requires_grad for parameter in own):
+                delattr(module, name)
+
+
+def build(config: NetworkConfig, sizes: Sizes) -> SGraFormer:
+    """The network for a window of a skeleton in some views; stride and causality are checked by `config.laws`."""
+    return SGraFormer(config, views=sizes.views, frames=sizes.frames, skeleton=sizes.skeleton)
+
+
+def rename(name: str) -> str:
+    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
+    return name.removeprefix("module.")
+
+
+def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
+    """Published tensors that a compact network does without."""
+    if not config.compact:
+        return frozenset()
+    whole, compact = (build(dataclasses.replace(config, compact=flag), sizes).state_dict() for flag in (False, True))
+    return frozenset(whole.keys() - compact.keys())
+
+
+def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
+    """Sizes and biases as the shapes of weights tell them; heads, scale, rates and the kind of hops leave no trace."""
+    found: dict[str, object] = {}
+    if len(shape := shapes.get("SF1.Spatial_pos_embed", ())) == 3:
+        found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}
+    if len(shape := shapes.get("view_pos_embed", ())) == 4:
+        found |= {"data.views": shape[1], "data.frames": shape[2]}
+    if len(shape := shapes.get("conv.1.weight", ())) == 4:
+        found["network.mvf_kernel"] = shape[2]
+    if blocks := {name.split(".")[2] for name in shapes if name.startswith("TF.blocks.")}:
+        found["network.depth"] = len(blocks)
+        found["network.qkv_bias"] = "TF.blocks.0.attn.qkv.bias" in shapes
+        if "linear_hop.weight" not in shapes:
+            found["network.compact"] = True  # whole weights may be wanted compact
+    # Of the wider stack: there the ratio is rounded down less.
+    if len(shape := shapes.get("TF.blocks.0.mlp.fc1.weight", ())) == 2:
+        found["network.mlp_ratio"] = shape[0] / shape[1]
+    return found
