@@ -32,9 +32,7 @@ from .evaluation import poses_of
 from .options_predict import PredictRequest
 from .render import Scene, render
 
-INPUT_FRAMES = (
-    8192  # frames of all views, windows counted whole, in one forward pass; a speed choice, and what bounds the memory
-)
+INPUT_FRAMES = 8192  # of all views, windows counted whole, in one forward pass; a speed choice, bounds the memory
 GAPS_SHOWN = 12  # lines of a view
 # The world has z up; a film has x right, y down, z forward. A rotation, so that left stays left.
 UPRIGHT = np.array(((1, 0, 0), (0, 0, -1), (0, 1, 0)), np.float32)
