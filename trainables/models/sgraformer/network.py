@@ -52,7 +52,7 @@ class SGraFormer(nn.Module):
         self, config: NetworkConfig, *, views: int, frames: int, skeleton: Skeleton, in_channels: int = 2
     ) -> None:
         super().__init__()
-        joints = skeleton.num_joints
+        joints, self.root = skeleton.num_joints, skeleton.root
         wide = config.embed_dim_ratio * joints
         self.view_pos_embed = nn.Parameter(torch.zeros(1, views, frames, wide))
         for name in ("hop_w0", "hop_w1", "hop_w2", "hop_w3", "hop_w4", "hop_global"):
@@ -83,7 +83,7 @@ class SGraFormer(nn.Module):
         assert batch.pose2d is not None, "sgraformer needs Batch.pose2d"
         window = self.lift(batch.pose2d)
         middle = window.shape[1] // 2
-        return Prediction(pose3d=window[:, middle : middle + 1], window3d=window)
+        return Prediction(pose3d=window[:, middle : middle + 1], window3d=window, root=self.root)
 
     def lift(self, x_BVFJC: Tensor, hops: Tensor | None = None) -> Tensor:
         """[B, V, F, J, in_channels] screen units -> [B, F, J, 3] metres.

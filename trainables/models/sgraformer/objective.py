@@ -19,5 +19,5 @@ def terms(prediction: Prediction, batch: Batch, objective: ObjectiveConfig) -> d
 
 
 def poses(prediction: Prediction) -> Tensor:
-    """[B, 1, J, 3] metres: the middle frame, less its own predicted root, which every skeleton here has first."""
-    return prediction.pose3d - prediction.pose3d[:, :, :1]
+    """[B, 1, J, 3] metres: the middle frame, less its own predicted root."""
+    return prediction.pose3d - prediction.pose3d[..., prediction.root, None, :]
