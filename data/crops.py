@@ -75,7 +75,8 @@ def moved(points: Numbers, matrix: Numbers) -> Numbers:
 def to_crop_units(pixels: Numbers, height: int, width: int) -> Numbers:
     """Crop pixels [..., 2] in units in which the crop reaches from -1 to 1; the published networks take half the side,
     not half of one less, so the last pixel is a little short of 1."""
-    return pixels / np.array((width / 2, height / 2)) - 1
+    found: Numbers = pixels / np.array((width / 2, height / 2)) - 1
+    return found
 
 
 def decode(content: bytes) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Object arrays of .npz files, unpickled under a short list of what plain data needs.
+"""Object arrays of .npz files, and pickle files, unpickled under a short list of what plain data needs.
 
 `numpy.load(allow_pickle=True)` runs whatever a file asks for; here numbers, text, lists, tuples, dictionaries
 and numpy arrays of them are admitted, and nothing else.
@@ -12,7 +12,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -75,6 +75,23 @@ def read_object(path: Path, key: str) -> object:
     return content
 
 
+def read_pickle(path: Path) -> object:
+    """The object in a pickle file, under the same short list. DataError when the file is missing, damaged, or asks to
+    import anything but numpy arrays."""
+    try:
+        with path.open("rb") as file:
+            content: object = _PlainUnpickler(path, file).load()
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(str(path), ["no such file"]) from None
+    except OSError as error:
+        raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except BROKEN_PICKLE as error:
+        raise DataError(str(path), [f"is no pickle, or damaged ({error}); {REMEDY}"]) from None
+    return content
+
+
 def _member(path: Path, key: str) -> bytes:
     """The bytes of one array file; reading to the end is what makes zipfile compare the checksum."""
     try:
@@ -107,7 +124,7 @@ def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
 class _PlainUnpickler(pickle.Unpickler):
     """Latin-1 reads the byte strings of Python 2 files as text of the same characters."""
 
-    def __init__(self, path: Path, payload: io.BytesIO) -> None:
+    def __init__(self, path: Path, payload: IO[bytes]) -> None:
         super().__init__(payload, encoding="latin1")
         self._path = path
 
