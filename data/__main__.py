@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spaces.cli import Verb, main
 
-FORMATS = ("h36m", "humaneva", "3dhp")
+FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images")
 STORE = Path("data/store")
 
 
@@ -24,6 +24,9 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="another seed is another set (default 0)")
     parser.add_argument("--force", action="store_true", help="write over what is there")
+    parser.add_argument(
+        "--images", type=_seed, default=0, metavar="N", help="write the image set instead, with N images (about 6000)"
+    )
 
 
 def _seed(text: str) -> int:
@@ -47,7 +50,7 @@ def _add_describe_options(parser: argparse.ArgumentParser) -> None:
 
 VERBS = {
     "synth": Verb(
-        summary="write the embedded synthetic sets, in the layouts of Human3.6M, HumanEva-I and MPI-INF-3DHP",
+        summary="write the embedded synthetic sets, in the layouts of Human3.6M, HumanEva-I, MPI-INF-3DHP; the image set",
         example="python -m data synth --root data/store",
         add_options=_add_synth_options,
         run="data.verbs.synth:run",

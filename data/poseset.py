@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,13 @@ class Camera:
 class ImageTrack:
     """The images of one camera's n frames, and the box of the person in each.
 
-    A file is `folder`/<stem>_<number, six digits>.jpg. numbers [n] int64; center [n, 2] and width_px [n] of the boxes
-    in image pixels, float64.
+    A file is `folder`/<stem>_<number, six digits>.jpg. size: width and height in pixels. numbers [n] int64; center
+    [n, 2] and width_px [n] of the boxes in image pixels, float64.
     """
 
     folder: Path
     stem: str
+    size: tuple[int, int]
     numbers: NDArray[np.int64]
     center: NDArray[np.float64]
     width_px: NDArray[np.float64]
@@ -68,15 +70,10 @@ class ImageTrack:
         """The file of one frame, counted from 0."""
         return self.folder / image_name(self.stem, int(self.numbers[frame]))
 
-    def only(self, frames: NDArray[np.bool_] | NDArray[np.int64]) -> ImageTrack:
+    def only(self, frames: NDArray[np.bool_] | NDArray[np.int64] | slice) -> ImageTrack:
         """The track of some of its frames."""
-        return ImageTrack(
-            folder=self.folder,
-            stem=self.stem,
-            numbers=self.numbers[frames],
-            center=self.center[frames],
-            width_px=self.width_px[frames],
-        )
+        center, width_px = self.center[frames], self.width_px[frames]
+        return dataclasses.replace(self, numbers=self.numbers[frames], center=center, width_px=width_px)
 
 
 def image_name(stem: str, number: int) -> str:
@@ -141,7 +138,7 @@ class PoseSet:
                 for array in (camera.orientation, camera.translation, camera.intrinsics):
                     _add(digest, array)
             for images in clip.images:
-                digest.update(images.stem.encode())
+                digest.update(repr((images.stem, images.size)).encode())
                 for values in (images.numbers, images.center, images.width_px):
                     _add(digest, values)
         return digest.hexdigest()

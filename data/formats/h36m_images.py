@@ -183,17 +183,19 @@ def _clip(
         check.fault(f"{place}: two labels of one image_id; make the labels again")
     for kind, values in (("3D", pose), ("2D", screen)):
         check_finite(values.astype(np.float32), kind, place, check)
+    place_of_images = folder / IMAGES / shot.stem
+    size = _size(place_of_images, shot.stem, numbers, check)
+    camera = _camera(records[0].get("camera"), shot, size, place, check) if size is not None else None
+    if camera is None:
+        return None
     track = ImageTrack(
-        folder=folder / IMAGES / shot.stem,
+        folder=place_of_images,
         stem=shot.stem,
+        size=(camera.width, camera.height),
         numbers=numbers.astype(np.int64),
         center=center.astype(np.float64),
         width_px=scale[:, 0].astype(np.float64) * SCALE_PX,
     )
-    size = _size(track, check)
-    camera = _camera(records[0].get("camera"), shot, size, place, check) if size is not None else None
-    if camera is None:
-        return None
     pixels = to_pixels(torch.from_numpy(screen.astype(np.float64)), camera.width, camera.height).numpy()
     return Sequence(
         subject=f"S{shot.subject}",
@@ -222,13 +224,13 @@ def _stacked(records: list[Record], key: str, shape: tuple[int, ...], place: str
     return values
 
 
-def _size(track: ImageTrack, check: Check) -> tuple[int, int] | None:
+def _size(folder: Path, stem: str, numbers: NDArray[Any], check: Check) -> tuple[int, int] | None:
     """Width and height of the first image that is there and whole enough to tell."""
-    for frame in range(len(track.numbers)):
-        size = image_size(track.file(frame))
+    for number in numbers.tolist():
+        size = image_size(folder / image_name(stem, int(number)))
         if size is not None:
             return size
-    check.fault(f"{track.stem}: no image of it can be read; copy {IMAGES}/{track.stem} again")
+    check.fault(f"{stem}: no image of it can be read; copy {IMAGES}/{stem} again")
     return None
 
 

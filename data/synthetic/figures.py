@@ -78,7 +78,8 @@ def draw_background(rng: np.random.Generator, width: int, height: int) -> Image.
 def draw_noise(rng: np.random.Generator) -> NDArray[np.int16]:
     """A pattern of camera noise [side, side, 3], larger than an image."""
     pattern = rng.standard_normal((NOISE_TILE, NOISE_TILE, 3), np.float32) * NOISE_LEVELS
-    return np.rint(pattern).astype(np.int16)
+    levels: NDArray[np.int16] = np.rint(pattern).astype(np.int16)
+    return levels
 
 
 def noisy(image: Image.Image, pattern: NDArray[np.int16], rng: np.random.Generator) -> Image.Image:
