@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spaces.cli import Verb, main
 
-FORMATS = ("h36m", "humaneva", "3dhp")
+FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images")
 STORE = Path("data/store")
 
 
@@ -25,6 +25,9 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="another seed is another set (default 0)")
     parser.add_argument("--force", action="store_true", help="write over what is there")
+    parser.add_argument(
+        "--images", type=_seed, default=0, metavar="N", help="write the image set instead, with N images (about 6000)"
+    )
 
 
 def _seed(text: str) -> int:
@@ -84,6 +87,12 @@ def _above_0(text: str) -> float:
     return value
 
 
+def _add_h36m_images_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with images/s_01_act_02_subact_01_ca_01/*.jpg")
+    poses = "folder with data_3d_h36m.npz and its 2D, gt and cpn_ft_h36m_dbb"
+    parser.add_argument("--poses", type=Path, default=STORE, metavar="FOLDER", help=f"{poses} (default {STORE})")
+
+
 # Source: summary, example, its options beside --out and --force.
 SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
     "cmu": (
@@ -96,6 +105,11 @@ SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] =
         "python -m data convert h36m human36m --out data/store",
         _add_h36m_options,
     ),
+    "h36m-images": (
+        "labels of the frames of Human3.6M's videos from its poses, a detector's 2D and the calibration",
+        "python -m data convert h36m-images frames --poses data/store --out data/store/h36m_images",
+        _add_h36m_images_options,
+    ),
 }
 
 
@@ -107,7 +121,7 @@ def _add_describe_options(parser: argparse.ArgumentParser) -> None:
 
 VERBS = {
     "synth": Verb(
-        summary="write the embedded synthetic sets, in the layouts of Human3.6M, HumanEva-I and MPI-INF-3DHP",
+        summary="write the embedded synthetic sets in the layouts of Human3.6M, HumanEva-I, MPI-INF-3DHP, or images",
         example="python -m data synth --root data/store",
         add_options=_add_synth_options,
         run="data.verbs.synth:run",
@@ -119,7 +133,7 @@ VERBS = {
         run="data.verbs.check:run",
     ),
     "convert": Verb(
-        summary="convert motion of others to the layout of Human3.6M",
+        summary="convert files of others to a layout of ours",
         example=SOURCES["cmu"][1],
         add_options=_add_convert_options,
         run="data.verbs.convert:run",

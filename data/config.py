@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from spaces.schema import knob
 
@@ -13,17 +14,21 @@ from .splits import set_of
 
 NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
 
+CROP_STEP = 32  # pixels; an image trunk halves its maps five times
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
     """What a network must know of its data: views V, frames F, and the skeleton with its J joints; target frames of a
-    training sample; whether a window ends with its target instead of having it in the middle."""
+    training sample; whether a window ends with its target instead of having it in the middle; height Y and width X in
+    pixels of the crop that an image is."""
 
     views: int
     frames: int
     skeleton: Skeleton
     stride: int = 1
     causal: bool = False
+    crop: tuple[int, int] = (256, 192)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +37,7 @@ class DataConfig:
 
     name: str = knob(
         "synthetic",
-        help="named split (synthetic, h36m, cmu, humaneva, 3dhp; see the table of splits) or a set of files",
+        help="named split (synthetic, synthetic_images, h36m, cmu, humaneva, 3dhp: table of splits) or a set of files",
     )
     root: str = knob("data/store", help="folder of the data files")
     keypoints: str = knob("gt", help="source of the 2D: gt, or the detector in the name of the 2D file")
@@ -53,6 +58,11 @@ class DataConfig:
     stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")
     causal: bool = knob(False, help="the target is the last frame of the window, not the middle one")
     flip: bool = knob(False, help="train on every sample a second time, mirrored")
+    flip_by: str = knob(
+        "samples",
+        choices=("samples", "batches"),
+        help="what flip does: every sample twice, or each batch whole, mirrored or not by a coin",
+    )
     order: str = knob(
         "seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)"
     )
@@ -60,6 +70,12 @@ class DataConfig:
     downsample: int = knob(1, least=1, help="training keeps every n-th target frame; val and test keep all")
     subset: float = knob(1.0, above=0, most=1, help="share of each training track to keep, from a drawn start")
     workers: int = knob(0, least=0, help="processes that decode images; pose files live on the device and use none")
+    crop_height: int = knob(256, least=32, unit="px", help="height of image crops, a multiple of 32")
+    crop_width: int = knob(192, least=32, unit="px", help="width of image crops, a multiple of 32")
+    cache: str = knob("cache", help="folder of decoded crops, as seen from data.root; may be deleted at any time")
+    broken_images: str = knob(
+        "stop", choices=("stop", "skip"), help="missing or broken images: stop and name them, or go on without"
+    )
     train_subjects: tuple[str, ...] = knob((), help="subjects to train on; empty: those of the split")
     val_subjects: tuple[str, ...] = knob((), help="subjects that select; empty: those of the split")
     test_subjects: tuple[str, ...] = knob((), help="subjects for `evaluate`; empty: those of the split")
@@ -72,12 +88,23 @@ class DataConfig:
     @property
     def sizes(self) -> Sizes:
         """Known without reading a file; where `joints` breaks its law, those of the family's first skeleton."""
-        skeleton = self.family.skeleton(self.joints) or self.family.skeletons[0]
-        return Sizes(views=self.views, frames=self.frames, skeleton=skeleton, stride=self.stride, causal=self.causal)
+        return Sizes(
+            views=self.views,
+            frames=self.frames,
+            skeleton=self.family.skeleton(self.joints) or self.family.skeletons[0],
+            stride=self.stride,
+            causal=self.causal,
+            crop=(self.crop_height, self.crop_width),
+        )
+
+    @property
+    def cache_folder(self) -> Path:
+        """Beside the data, wherever a node has it, unless `cache` is a whole path."""
+        return Path(self.root) / self.cache
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A set has the joints and the 2D of its family, windows have a middle frame, axes fit the views, and training
-        never sees what selects."""
+        """A set has the joints and the 2D of its family, windows have a middle frame, axes fit the views, crops halve
+        five times, and training never sees what selects."""
         family = self.family
         if self.joints not in family.counts:
             yield "joints", f"does not go with data.name = {self.name}: {_remedy(family, self.joints)}"
@@ -90,6 +117,11 @@ class DataConfig:
             yield "axes", f"must be camera while data.views = 1: {told}; or raise data.views"
         if self.axes == "world" and self.flip:
             yield "flip", f"must be false while data.axes = world: {NO_MIRROR}; or set data.axes = camera"
+        for field in ("crop_height", "crop_width"):
+            side = getattr(self, field)
+            if side % CROP_STEP:
+                below = max(side // CROP_STEP, 1) * CROP_STEP
+                yield field, f"must be a multiple of {CROP_STEP}; legal near it: {below}, {below + CROP_STEP}"
         for field in ("val_subjects", "test_subjects"):
             shared = sorted(set(self.train_subjects) & set(getattr(self, field)))
             if shared:

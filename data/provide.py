@@ -9,7 +9,10 @@ from .config import DataConfig
 from .source import available_sets
 from .splits import set_of
 from .synthetic import h36m, humaneva, mpi_inf_3dhp
+from .synthetic.images import IMAGES_DEFAULT
+from .synthetic.images import NAME as IMAGES
 from .verbs import synth
+from .verbs.synth_images import synth_images
 
 ROOT = DataConfig().root
 SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
@@ -19,8 +22,12 @@ def provide(config: DataConfig) -> None:
     """Writes the synthetic sets where one of them is asked for in the default folder and nothing of it is there yet, so
     that a first run needs no step before it. A set that is there in part is left to be complained about."""
     name = set_of(config.name)
-    if name not in SETS or config.root != ROOT:
+    if name not in (*SETS, IMAGES) or config.root != ROOT:
         return
     root = Path(config.root)
-    if not any(root.glob(f"*_{name}*")) and name not in available_sets(root):
-        synth.run(Namespace(root=root, seed=0, force=False))
+    if any(root.glob(f"*_{name}*")) or (root / name).exists() or name in available_sets(root):
+        return
+    if name == IMAGES:
+        synth_images(root, 0, IMAGES_DEFAULT, force=False)
+    else:
+        synth.run(Namespace(root=root, seed=0, force=False, images=0))

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from spaces.schema import ConfigError, did_you_mean
 
 from .config import DataConfig
-from .formats import h36m, humaneva, mpi_inf_3dhp
+from .formats import h36m, h36m_images, humaneva, mpi_inf_3dhp
 from .poseset import DataError, PoseSet
-from .splits import SPLITS, Split, split_named
+from .splits import IMAGE_SETS, SPLITS, Split, split_named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,8 +24,22 @@ class Reader:
     read: Callable[[DataConfig, str, Collection[str] | None], PoseSet]
 
 
+def _h36m_sets(root: Path) -> tuple[str, ...]:
+    return (*h36m.available_sets(root), *h36m_images.available_sets(root))
+
+
 def _read_h36m(config: DataConfig, name: str, subjects: Collection[str] | None) -> PoseSet:
-    return h36m.read(Path(config.root), name, config.keypoints, joints=config.joints, subjects=subjects)
+    root = Path(config.root)
+    if name in IMAGE_SETS or name in h36m_images.available_sets(root):
+        return h36m_images.read(
+            root,
+            name,
+            config.keypoints,
+            joints=config.joints,
+            subjects=subjects,
+            kept_in=config.cache_folder / "labels",
+        )
+    return h36m.read(root, name, config.keypoints, joints=config.joints, subjects=subjects)
 
 
 def _read_humaneva(config: DataConfig, name: str, subjects: Collection[str] | None) -> PoseSet:
@@ -39,7 +53,7 @@ def _read_3dhp(config: DataConfig, name: str, subjects: Collection[str] | None) 
 # By the key of the family.
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
-        "h36m": Reader(sets=h36m.available_sets, read=_read_h36m),
+        "h36m": Reader(sets=_h36m_sets, read=_read_h36m),
         "humaneva": Reader(sets=humaneva.available_sets, read=_read_humaneva),
         "3dhp": Reader(sets=mpi_inf_3dhp.available_sets, read=_read_3dhp),
     }

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """`set` names the files, data_3d_<set>.npz and so on; the rest are subjects."""
+    """`set` names the files, data_3d_<set>.npz and so on, or a folder of images; the rest are subjects."""
 
     name: str
     set: str
@@ -35,8 +35,11 @@ SPLITS: Mapping[str, Split] = MappingProxyType(
     dict(
         (
             _split("synthetic", "synthetic", "S1 S5 S6 S7", "S8", "S9 S11"),
+            _split("synthetic_images", "synthetic_images", "S1 S5 S6 S7", "S8", "S9 S11"),
             _split("h36m", "h36m", "S1 S5 S6 S7", "S8", "S9 S11"),
             _split("h36m_authors", "h36m", "S1 S5 S6 S7 S8", "S9 S11", "S9 S11"),
+            _split("h36m_images", "h36m_images", "S1 S5 S6 S7", "S8", "S9 S11"),
+            _split("h36m_images_authors", "h36m_images", "S1 S5 S6 S7 S8", "S9 S11", "S9 S11"),
             _split("cmu", "cmu", "C01 C02 C03 C04 C05 C08 C09 C10 C11 C12 C13", "C06 C07", "C14"),
             _split("cmu_yardstick", "cmu", " ".join(f"C{number:02d}" for number in range(1, 14)), "C14", "C14"),
             _split("humaneva", "humaneva15", "Train/S1 Train/S2", "Train/S3", _EVA_TEST),
@@ -48,6 +51,9 @@ SPLITS: Mapping[str, Split] = MappingProxyType(
         )
     )
 )
+
+# Sets that are folders of images, whether they are here or not.
+IMAGE_SETS = ("synthetic_images", "h36m_images")
 
 
 def set_of(name: str) -> str:

@@ -52,7 +52,12 @@ ONLY_IN = {
     "mlflow": {"search.tracking"},
     "cdflib": {"data.conversion.cdf"},
     "fsspec": {"search.mirror"},
-    "PIL": {"trainables.render"},
+    "PIL": {
+        "data.crops",
+        "data.formats.h36m_images",
+        "data.synthetic.figures",
+        "trainables.render",
+    },
     "av": {"trainables.render"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.

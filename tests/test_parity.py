@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import parity_crops
 import parity_datapath
 import parity_geometry
 import parity_lifting
@@ -20,6 +21,7 @@ DATA_CHECKS = {
     "geometry": parity_geometry.check,
     "datapath": parity_datapath.check,
     "sgraformer-data": parity_sgraformer_data.check,
+    "context_aware_poseformer-data": parity_crops.check,
 }
 
 

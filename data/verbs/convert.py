@@ -1,4 +1,4 @@
-"""`python -m data convert SOURCE`: other people's motion in the layout of Human3.6M."""
+"""`python -m data convert SOURCE`: other people's files in a layout of ours."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from data.splits import SPLITS
 from spaces.files import write_text
 
 from .check import PUBLISHED_CAMERA_FRAMES
+from .convert_images import convert_h36m_images
 from .tables import summary, table
 
 Found = TypeVar("Found")
@@ -151,4 +152,6 @@ def _notes(tallies: Mapping[str, cmu.Tally], unnamed: tuple[str, ...], inside: M
     return notes
 
 
-CONVERTERS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType({"cmu": _convert_cmu, "h36m": _convert_h36m})
+CONVERTERS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType(
+    {"cmu": _convert_cmu, "h36m": _convert_h36m, "h36m-images": convert_h36m_images}
+)
