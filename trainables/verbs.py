@@ -130,6 +130,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "joints": config.data.joints,
         "frames": config.data.frames,
         "views": config.data.views,
+        "axes": config.data.axes,
         "actions": list(data.actions),
         "flip": flip,
         "selection": f"lowest {config.loop.select} of a validation split",
