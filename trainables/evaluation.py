@@ -20,6 +20,7 @@ from .team import Team
 Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
 
 BATCH = 1024  # samples per forward pass; a speed choice, the poses do not depend on it
+FRAMES = 32_768  # of all views and windows in a pass, which bounds the memory
 
 
 @torch.no_grad()
@@ -29,9 +30,9 @@ def predict(
     """Scored poses [..., N, J, 3] metres of the stored frames [low, high) of a split; `poses` may answer for several
     networks at once. `flip` averages each with the mirrored prediction of the mirrored input (test-time augmentation).
     """
-    skeleton = data.sizes.skeleton
+    sizes, skeleton = data.sizes, data.sizes.skeleton
     found = []
-    for index in data.order(part, 0, 0)[low:high].split(BATCH):
+    for index in data.order(part, 0, 0)[low:high].split(max(1, min(BATCH, FRAMES // (sizes.frames * sizes.views)))):
         batch = data.gather(part, index, [name for name in reads if name not in TARGETS])
         found.append(poses_of(poses, batch, skeleton, flip=flip).flatten(-4, -3))
     return torch.cat(found, -3)

@@ -134,6 +134,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "joints": config.data.joints,
         "frames": config.data.frames,
         "views": config.data.views,
+        "axes": config.data.axes,
         "actions": list(data.actions),
         "flip": flip,
         "selection": selection_of(made_by, facts, split),
