@@ -13,8 +13,9 @@ from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import Labelled, focal_and_center, records, write_labels
 from data.formats.h36m_shots import FILES, Shot
 from data.geometry import project, to_pixels
-from data.module import DataModule, read_poses
+from data.module import DataModule
 from data.poseset import image_name
+from data.source import read_poses
 
 NAME = "synthetic_images"
 WIDTH, HEIGHT = 100, 96

@@ -11,6 +11,7 @@ from data.module import DataModule
 from data.poseset import Camera, PoseSet, Sequence
 from data.skeleton import H36M_17
 from data.splits import Split
+from data.truth import step_weights
 from trainables.entry import Prediction
 from trainables.metrics import score_sequences
 from trainables.models.sgraformer.hops import published_hops, raw_hops
@@ -90,10 +91,9 @@ def _check_scores(archive: Archive) -> None:
     found = torch.from_numpy(archive["eval_pred"])
     scored = poses(Prediction(pose3d=found.flatten(0, 1)))[:, 0]
     true = torch.from_numpy(archive["eval_gt"]).flatten(0, 2)
-    track = torch.arange(len(labels)).repeat_interleave(found.shape[1])
     action = torch.tensor([actions.index(name) for name in labels]).repeat_interleave(found.shape[1])
-    frames = torch.full_like(track, found.shape[1])
-    table = score_sequences(scored, true, track, action, frames, len(actions)).per_action(actions)
+    steps = step_weights(torch.full((len(labels),), found.shape[1]))
+    table = score_sequences(scored, true, action, steps, len(actions)).per_group(actions)
     for name, key in (("mpjpe_mm", "p1"), ("p_mpjpe_mm", "p2")):
         expected = archive[f"eval_per_action_{key}_mm"]
         assert list(table) == actions

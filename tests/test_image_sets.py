@@ -15,10 +15,10 @@ from data.config import DataConfig
 from data.formats import h36m, h36m_images, h36m_shots
 from data.formats.h36m_images import IMAGES
 from data.formats.h36m_shots import Shot
-from data.module import read_poses
 from data.pickles import read_pickle
 from data.poseset import DataError
 from data.provide import provide
+from data.source import read_poses
 from data.synthetic import figures
 from data.synthetic.images import write_images
 from data.verbs import synth_images

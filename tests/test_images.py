@@ -18,8 +18,9 @@ from small import tiny_config, tiny_module, write_tiny
 from data import building, crops
 from data.formats import h36m
 from data.formats.h36m_images import IMAGES
-from data.module import DataModule, mirror_batch, read_poses, split_of
+from data.module import DataModule, mirror_batch
 from data.poseset import DataError
+from data.source import read_poses, split_of
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine
 
@@ -244,7 +245,7 @@ def test_a_run_can_go_on_without_broken_images(own, stored, capsys):
     batch = every(module)
     for name in FIELDS:
         assert torch.equal(getattr(batch, name), getattr(whole, name)[kept]), name
-    assert len(module.truth("train")[0]) == 14
+    assert module.count("train") == 14
 
 
 def test_an_image_of_another_size_than_its_clip_is_broken(own):

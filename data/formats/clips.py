@@ -155,7 +155,7 @@ def check_finite(array: Array, kind: str, place: str, check: Check) -> None:
     if is_finite.all():
         return
     if not is_finite.any():
-        check.fault(f"{place}: {kind} has no pose in any of {len(array)} frames; re-run the detector or drop the clip")
+        check.fault(f"{place}: {kind} is nan in all {len(array)} frames; re-run the detector or drop the clip")
         return
     frame, joint, channel = np.argwhere(~is_finite)[0]
     found = f"{kind} is {array[frame, joint, channel]} at frame {frame}, joint {joint}"
