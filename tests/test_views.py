@@ -151,6 +151,6 @@ def test_a_view_without_any_pose_is_told_with_its_camera(four_views, tmp_path):
     with pytest.raises(DataError) as caught:
         h36m.read(tmp_path, "blind", "gt", joints=17)
     assert caught.value.problems == (
-        f"subject S8, action {first.action}, camera 3: 2D has no pose in any of {len(first.pose3d)} frames; re-run the "
+        f"subject S8, action {first.action}, camera 3: 2D is nan in all {len(first.pose3d)} frames; re-run the "
         "detector or drop the clip",
     )
