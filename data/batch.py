@@ -21,6 +21,9 @@ class Batch:
     pose2d [B, V, F, J, 2] screen units, x in [-1, 1]; pose3d [B, F', J, 3] metres in the frame of the first view's
     camera, root at zero; root3d [B, F', 1, 3] metres, the root's own path; camera [B, V, 9] focal 2, centre 2,
     radial 3, tangential 2, normalised; action [B] int64 index into `DataModule.actions`.
+    image [B, V, 3, Y, X] uint8 RGB, the pixels of a crop; crop2d [B, V, F, J, 2] keypoints in that crop, in [-1, 1]:
+    x / (X / 2) - 1, y / (Y / 2) - 1; features [B, V, N] the four maps that a frozen trunk makes of the image, finest
+    first, each flattened channel-first.
     F' counts the target frames of a window: the chunk in its middle, one frame unless a reader says otherwise.
     """
 
@@ -30,3 +33,6 @@ class Batch:
     root3d: Tensor | None = None
     camera: Tensor | None = None
     action: Tensor | None = None
+    image: Tensor | None = None
+    crop2d: Tensor | None = None
+    features: Tensor | None = None

@@ -13,13 +13,15 @@ from .skeleton import H36M_16, H36M_17, Skeleton
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
     """What a network must know of its data: views V, frames F, and the skeleton with its J joints; target frames of a
-    training sample; whether a window ends with its target instead of having it in the middle."""
+    training sample; whether a window ends with its target instead of having it in the middle; height Y and width X in
+    pixels of the crop that an image is."""
 
     views: int
     frames: int
     skeleton: Skeleton
     stride: int = 1
     causal: bool = False
+    crop: tuple[int, int] = (256, 192)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
