@@ -50,7 +50,12 @@ ONLY_IN = {
     "optuna": {"search.suggest"},
     "mlflow": {"search.tracking"},
     "fsspec": {"search.mirror"},
-    "PIL": {"trainables.render"},
+    "PIL": {
+        "data.crops",
+        "data.formats.h36m_images",
+        "data.synthetic.figures",
+        "trainables.render",
+    },
     "av": {"trainables.render"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import parity_crops
 import parity_datapath
 import parity_geometry
 import parity_lifting
@@ -15,7 +16,11 @@ HERE = Path(__file__).parent
 SHARED = HERE.parents[1] / "shared" / "parity"
 FOLDER = Path(os.environ.get("PARITY_DIR") or (SHARED if SHARED.is_dir() else HERE / "golden"))
 FILES = sorted(FOLDER.glob("*.npz"))
-DATA_CHECKS = {"geometry": parity_geometry.check, "datapath": parity_datapath.check}
+DATA_CHECKS = {
+    "geometry": parity_geometry.check,
+    "datapath": parity_datapath.check,
+    "context_aware_poseformer-data": parity_crops.check,
+}
 
 
 def test_there_are_golden_files():

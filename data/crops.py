@@ -1,0 +1,99 @@
+"""Crops of whole images: which box of an image a person fills, and the pixels of that box at a fixed size.
+
+Everything is a similarity without rotation, x and y scaled alike, so a crop is told by the centre of its box and the
+box's width in the image. Pixels count from 0 at the middle of the first one. numpy and Pillow only: the processes that
+decode import nothing heavier. Pillow, not OpenCV: it is here already, decodes and warps within 2 grey levels of the
+published crops, and starts no threads of its own.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Numbers = NDArray[np.float64]
+
+# Metres around the root, at its depth: left, top, right, bottom; 2 m wide and high, a little lower than the root.
+BODY_BOX = (-1.0, -0.9, 1.0, 1.1)
+SCALE_PX = 200.0  # a "scale" in the labels of Human3.6M-Toolbox is a length in units of so many pixels
+KEYPOINT_MARGIN = 1.25  # a box around keypoints, this much larger, holds the whole person
+SMALLEST_WIDTH_PX = 2.0  # one pixel has no extent to be scaled
+
+
+def body_boxes(root: Numbers, focal_px: Numbers, center_px: Numbers) -> Numbers:
+    """Boxes [..., 4] (left, top, right, bottom) in pixels of people with their root at [..., 3] metres in camera axes,
+    seen through a lens without distortion, focal_px [..., 2] and center_px [..., 2]."""
+    corners = np.array(BODY_BOX).reshape(2, 2) + root[..., None, :2]
+    seen = focal_px[..., None, :] * corners / root[..., None, 2:] + center_px[..., None, :]
+    found: Numbers = seen.reshape(*root.shape[:-1], 4)
+    return found
+
+
+def center_and_scale(boxes: Numbers) -> tuple[Numbers, Numbers]:
+    """Middle [..., 2] in pixels and size [..., 2] in units of 200 pixels of boxes [..., 4]."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return (low + high) / 2, (high - low) / SCALE_PX
+
+
+def keypoint_boxes(points: Numbers, height: int, width: int) -> tuple[Numbers, Numbers]:
+    """Centres [..., 2] and widths [...] in pixels of boxes around keypoints [..., J, 2]: a quarter larger than the
+    keypoints reach, grown to the shape of a crop of `height` and `width`."""
+    low, high = points.min(-2), points.max(-2)
+    extent = (high - low) * KEYPOINT_MARGIN
+    widths = np.maximum(extent[..., 0], extent[..., 1] * (width / height))
+    return (low + high) / 2, np.maximum(widths, SMALLEST_WIDTH_PX)
+
+
+def affine(center: Numbers, width_px: Numbers, height: int, width: int) -> Numbers:
+    """Matrices [..., 2, 3] from image pixels to pixels of a crop of `height` and `width`, for boxes centred at
+    center [..., 2] and width_px [...] wide: the first and last pixel of the box's width become those of the crop's."""
+    factor = (width - 1) / (np.asarray(width_px, np.float64) - 1)
+    middle = np.array(((width - 1) / 2, (height - 1) / 2))
+    found = np.zeros((*factor.shape, 2, 3))
+    found[..., 0, 0] = found[..., 1, 1] = factor
+    found[..., 2] = middle - factor[..., None] * center
+    return found
+
+
+def inverse(matrix: Numbers) -> Numbers:
+    """Matrices [..., 2, 3] from crop pixels back to image pixels."""
+    found = np.zeros_like(matrix)
+    found[..., 0, 0] = found[..., 1, 1] = 1 / matrix[..., 0, 0]
+    found[..., 2] = -matrix[..., 2] * found[..., 0, :1]
+    return found
+
+
+def moved(points: Numbers, matrix: Numbers) -> Numbers:
+    """points [..., J, 2] through matrices [..., 2, 3]."""
+    found: Numbers = points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
+    return found
+
+
+def to_crop_units(pixels: Numbers, height: int, width: int) -> Numbers:
+    """Crop pixels [..., 2] in units in which the crop reaches from -1 to 1; the published networks take half the side,
+    not half of one less, so the last pixel is a little short of 1."""
+    return pixels / np.array((width / 2, height / 2)) - 1
+
+
+def decode(content: bytes) -> Image.Image:
+    """The RGB image in a file's bytes. ValueError with the reason when it is broken or cut off."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.convert("RGB")
+    # Pillow's decoders raise all of these, and its guard against huge images one more, on bytes that are no image.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+
+
+def warp(image: Image.Image, matrix: Numbers, height: int, width: int) -> NDArray[np.uint8]:
+    """The crop [Y, X, 3] of an RGB image, bilinear, black where it reaches beyond; matrix [2, 3] from image to crop."""
+    back = inverse(matrix)
+    step = float(back[0, 0])
+    # Pillow's coordinates count from the corner of the first pixel, ours from its middle.
+    shift = (back[:, 2] + (1 - step) / 2).tolist()
+    terms = (step, 0.0, shift[0], 0.0, step, shift[1])
+    found = image.transform((width, height), Image.Transform.AFFINE, terms, Image.Resampling.BILINEAR)
+    return np.asarray(found)
