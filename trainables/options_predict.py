@@ -10,7 +10,6 @@ from typing import Any
 from spaces.files import target_problems
 from spaces.schema import ConfigError
 
-from . import registry
 from .config import TrainConfig, changed, read_config
 from .options import add_set_option, read_changes
 
@@ -100,7 +99,7 @@ def _unliftable(config: TrainConfig) -> list[str]:
     if config.data.views > 1:
         found = f"data.views = {config.data.views}: keypoints of one video are one view"
         problems.append(f"{found}; `predict` takes configs with data.views = 1")
-    other = [field for field in registry.entry(config.model).reads if field not in READABLE]
+    other = [field for field in config.traits.reads if field not in READABLE]
     if other:
         problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints to give it")
     return problems

@@ -113,8 +113,7 @@ def evaluate(request: EvaluateRequest) -> int:
 def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[str, Any]:
     """The table of contract JSON form for weights on the test subjects of the config's split."""
     device = pick_device()
-    model = registry.get(config.model)
-    network = model.build(config.network, config.data.sizes)
+    network = registry.get(config.model).build(config.network, config.data.sizes)
     facts = load_into(network, weights, config)
     provide(config.data)
     poses, split = read_poses(config.data, ("test",))
@@ -135,7 +134,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "selection": f"lowest {config.loop.select} of a validation split",
         "scored_poses": data.count("test"),
     }
-    return table(score(network.to(device), model, data, "test", flip=flip), data, protocol)
+    return table(score(network.to(device), config, data, "test", flip=flip), data, protocol)
 
 
 def evaluation_text(result: dict[str, Any]) -> str:
