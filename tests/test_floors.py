@@ -17,13 +17,13 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "device", "render", "team"),
+    ("layers.", "entry", "device", "misfits", "render", "team", "torch_files", "trunks"),
     ("metrics",),
     ("models.",),
     ("registry",),
     ("config",),
     ("optim", "options", "options_predict", "evaluation"),
-    ("engine", "capture", "rows", "checkpoint", "torch_files"),
+    ("engine", "capture", "rows", "checkpoint"),
     ("single", "fused"),
     ("folder", "published"),
     ("train",),
