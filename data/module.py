@@ -15,6 +15,7 @@ from spaces.schema import ConfigError, did_you_mean
 
 from .batch import Batch, Sizes
 from .config import DataConfig
+from .feed import Source
 from .formats import h36m
 from .geometry import mirror_intrinsics, to_screen, world_to_camera
 from .poseset import Camera, DataError, PoseSet
@@ -120,6 +121,7 @@ class DataModule:
         self._mirror = torch.tensor(self.sizes.skeleton.mirror, device=self.device)
         self._tracks: dict[str, Tracks] = {}
         self._windows: dict[str, Windows] = {}
+        self.sources: dict[str, Source] = {}
         for part in parts:
             chosen = [clip for clip in clips if clip.subject in getattr(split, part)]
             if not chosen:
