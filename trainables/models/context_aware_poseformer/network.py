@@ -66,10 +66,11 @@ class ContextAwarePoseFormer(nn.Module):
         shape = shape or trunk_shape(config.trunk)
         self.crop = crop
         self.channels = shape.stages[-1].channels
+        # The head comes first, so that a seed starts it alike with a trunk beside it and without.
+        self.volume_net = LiftingHead(config, self.channels, joints)
         self.backbone: Trunk | None = None
         if config.features == "live":
             self.backbone = Trunk(shape, is_frozen=config.trunk_lr_factor == 0)
-        self.volume_net = LiftingHead(config, self.channels, joints)
 
     def forward(self, batch: Batch) -> Prediction:
         """Poses for `batch.pose2d` and `batch.crop2d` [B, 1, 1, J, 2] with `image` [B, 1, 3, Y, X], or `features`
