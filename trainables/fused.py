@@ -18,7 +18,7 @@ from . import registry
 from .capture import Captured
 from .config import TrainConfig, array_knobs, lane_knobs
 from .device import keep_freed_memory
-from .engine import Lane, Losses, Report, State, Verdict, autocast, build_network, summed
+from .engine import Lane, Losses, Report, State, Verdict, autocast, batch_of_step, build_network, inputs_of_step, summed
 from .evaluation import Poses, predict, score_poses
 from .layers.stream import dialled, shared_stream, step_keys
 from .optim import Run, StepSettings, moment_kinds, prefix_of, settings_table, step_rows
@@ -242,12 +242,13 @@ class _Array:
         if index.shape not in self._steps:
             recorder = self.device if self.device.type == "cuda" else None
             self._steps[index.shape] = Captured(self._take_step, recorder)
-        return self._steps[index.shape](index, key, progress, settings)
+        inputs = inputs_of_step(data, index.flatten(), self.reads)
+        return self._steps[index.shape](key, progress, settings, *inputs)
 
-    def _take_step(self, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
+    def _take_step(self, key: Tensor, progress: Tensor, settings: Tensor, *inputs: Tensor) -> Tensor:
         assert self._data is not None, "no epoch has begun"
-        count, size = index.shape
-        batch = self._data.gather("train", index.flatten(), self.reads)
+        batch = batch_of_step(self._data, inputs, self.reads)
+        count, size = len(key), batch.size // len(key)
         named = [(field.name, getattr(batch, field.name)) for field in dataclasses.fields(batch)]
         fields = {name: x.view(count, size, *x.shape[1:]) for name, x in named if isinstance(x, Tensor)}
         self.network.train()

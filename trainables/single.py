@@ -14,7 +14,19 @@ from data.module import DataModule
 from . import registry
 from .capture import Captured
 from .config import TrainConfig
-from .engine import Lane, Losses, Moments, Report, State, Verdict, autocast, build_network, summed
+from .engine import (
+    Lane,
+    Losses,
+    Moments,
+    Report,
+    State,
+    Verdict,
+    autocast,
+    batch_of_step,
+    build_network,
+    inputs_of_step,
+    summed,
+)
 from .entry import Model
 from .evaluation import score
 from .layers.stream import Stream, shared_stream, step_keys
@@ -95,11 +107,13 @@ class SingleEngine:
         rates = rates.to(self.device, torch.float32) if self.device.type == "cuda" else rates
         total = torch.empty(steps, device=self.device, dtype=torch.float64)
         counts = torch.empty(steps, dtype=torch.float64)
+        reads = books.config.traits.reads
         batches = data.batches("train", books.epoch, loop.seed, loop.batch)
         for i, (index, own, whole) in enumerate(batches):
             # Ranks' gradients are averaged, whatever the size of their slices.
             step = self._step(len(index), own * self.team.world / whole)
-            total[i], counts[i] = step(index, keys[i], progress, rates[i]) * own, whole
+            inputs = inputs_of_step(data, index, reads)
+            total[i], counts[i] = step(keys[i], progress, rates[i], *inputs) * own, whole
         return {books.number: books.losses(self.team.sum(total).cpu(), counts)}
 
     def _step(self, size: int, share: float) -> Captured:
@@ -107,11 +121,11 @@ class SingleEngine:
             self._steps[size, share] = Captured(functools.partial(self._take_step, share), self._recorder)
         return self._steps[size, share]
 
-    def _take_step(self, share: float, index: Tensor, key: Tensor, progress: Tensor, lr: Tensor) -> Tensor:
+    def _take_step(self, share: float, key: Tensor, progress: Tensor, lr: Tensor, *inputs: Tensor) -> Tensor:
         place = self._only()
         assert self._data is not None, "no epoch has begun"
         config = place.books.config
-        batch = self._data.gather("train", index, config.traits.reads)
+        batch = batch_of_step(self._data, inputs, config.traits.reads)
         place.stream.begin(key, progress)
         with autocast(self.device, config.loop.precision):
             loss = summed(place.model.terms(place.network(batch), batch, config.objective))

@@ -10,7 +10,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+
+from .convolution import Conv, Step, normed
 
 STEM = 64  # channels of the stem, and planes of stage 1, in every published form
 EXPANSION = 4  # output channels of a bottleneck, as a multiple of its planes
@@ -52,14 +55,13 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(channels, channels, 3), nn.BatchNorm2d(channels)
-        self.conv2, self.bn2 = _conv(channels, channels, 3), nn.BatchNorm2d(channels)
+        self.conv1, self.bn1 = Conv(channels, channels, 3), nn.BatchNorm2d(channels)
+        self.conv2, self.bn2 = Conv(channels, channels, 3), nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, C, Y, X] -> the same shape."""
-        out: Tensor = self.bn1(self.conv1(x)).relu_()
-        out = self.bn2(self.conv2(out))
-        return out.add_(x).relu_()
+        out = normed(self.conv1, self.bn1, x, is_active=True)
+        return normed(self.conv2, self.bn2, out, x, is_active=True)
 
 
 class Bottleneck(nn.Module):
@@ -67,18 +69,17 @@ class Bottleneck(nn.Module):
 
     def __init__(self, channels: int, planes: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(channels, planes, 1), nn.BatchNorm2d(planes)
-        self.conv2, self.bn2 = _conv(planes, planes, 3), nn.BatchNorm2d(planes)
-        self.conv3, self.bn3 = _conv(planes, planes * EXPANSION, 1), nn.BatchNorm2d(planes * EXPANSION)
+        self.conv1, self.bn1 = Conv(channels, planes, 1), nn.BatchNorm2d(planes)
+        self.conv2, self.bn2 = Conv(planes, planes, 3), nn.BatchNorm2d(planes)
+        self.conv3, self.bn3 = Conv(planes, planes * EXPANSION, 1), nn.BatchNorm2d(planes * EXPANSION)
         changes = channels != planes * EXPANSION
-        self.downsample = _step(channels, planes * EXPANSION, 1, is_active=False) if changes else None
+        self.downsample = Step(channels, planes * EXPANSION, 1, is_active=False) if changes else None
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, C, Y, X] -> [B, 4 planes, Y, X]."""
-        out: Tensor = self.bn1(self.conv1(x)).relu_()
-        out = self.bn2(self.conv2(out)).relu_()
-        out = self.bn3(self.conv3(out))
-        return out.add_(x if self.downsample is None else self.downsample(x)).relu_()
+        out = normed(self.conv1, self.bn1, x, is_active=True)
+        out = normed(self.conv2, self.bn2, out, is_active=True)
+        return normed(self.conv3, self.bn3, out, x if self.downsample is None else self.downsample(x), is_active=True)
 
 
 class Exchange(nn.Module):
@@ -115,8 +116,8 @@ class HRNet(nn.Module):
     def __init__(self, shape: Shape, *, last_targets: int) -> None:
         super().__init__()
         self.shape = shape
-        self.conv1, self.bn1 = _conv(3, shape.stem, 3, stride=2), nn.BatchNorm2d(shape.stem)
-        self.conv2, self.bn2 = _conv(shape.stem, shape.stem, 3, stride=2), nn.BatchNorm2d(shape.stem)
+        self.conv1, self.bn1 = Conv(3, shape.stem, 3, stride=2), nn.BatchNorm2d(shape.stem)
+        self.conv2, self.bn2 = Conv(shape.stem, shape.stem, 3, stride=2), nn.BatchNorm2d(shape.stem)
         wide = shape.planes * EXPANSION
         self.layer1 = nn.Sequential(
             *(Bottleneck(wide if i else shape.stem, shape.planes) for i in range(shape.bottlenecks))
@@ -132,8 +133,10 @@ class HRNet(nn.Module):
     def branches(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Normalised pixels [B, 3, Y, X] -> the fused maps of the last module, and the four branches of the first
         module of stage 4 before any fusion."""
-        x = self.bn1(self.conv1(image)).relu_()
-        x = self.bn2(self.conv2(x)).relu_()
+        if image.is_cpu:
+            image = image.contiguous(memory_format=torch.channels_last)  # a fifth faster there
+        x = normed(self.conv1, self.bn1, image, is_active=True)
+        x = normed(self.conv2, self.bn2, x, is_active=True)
         maps = [self.layer1(x)]
         for transition, stage in ((self.transition1, self.stage2), (self.transition2, self.stage3)):
             maps = _moved(transition, maps)
@@ -174,9 +177,9 @@ class ClassHRNet(HRNet):
         )
         widths = [planes * EXPANSION for planes in INCREASED]
         self.downsamp_modules = nn.ModuleList(
-            _step(fine, coarse, 3, stride=2, bias=True) for fine, coarse in itertools.pairwise(widths)
+            Step(fine, coarse, 3, stride=2, bias=True) for fine, coarse in itertools.pairwise(widths)
         )
-        self.final_layer = _step(widths[-1], POOLED, 1, bias=True)
+        self.final_layer = Step(widths[-1], POOLED, 1, bias=True)
         self.classifier = nn.Linear(POOLED, CLASSES)
         start_convolutions(self)
 
@@ -197,29 +200,16 @@ def start_convolutions(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def _conv(channels: int, out: int, size: int, *, stride: int = 1, bias: bool = False) -> nn.Conv2d:
-    return nn.Conv2d(channels, out, size, stride, size // 2, bias=bias)
-
-
-def _step(
-    channels: int, out: int, size: int, *, stride: int = 1, bias: bool = False, is_active: bool = True
-) -> nn.Sequential:
-    """Convolution, norm and, where active, ReLU."""
-    layers = [_conv(channels, out, size, stride=stride, bias=bias), nn.BatchNorm2d(out)]
-    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if is_active else []))
-
-
 def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
     """How the map of one branch gets the shape of another; all steps down but the last keep their channels."""
     if source == target:
         return nn.Identity()
     own, other = channels[source], channels[target]
     if source > target:
-        layers = _step(own, other, 1, is_active=False)
-        return nn.Sequential(*layers, nn.Upsample(scale_factor=2 ** (source - target), mode="nearest"))
+        return Step(own, other, 1, is_active=False, spread=2 ** (source - target))
     steps = target - source
     return nn.Sequential(
-        *(_step(own, other if i == steps - 1 else own, 3, stride=2, is_active=i < steps - 1) for i in range(steps))
+        *(Step(own, other if i == steps - 1 else own, 3, stride=2, is_active=i < steps - 1) for i in range(steps))
     )
 
 
@@ -228,9 +218,9 @@ def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
     steps: list[nn.Module] = []
     for i, width in enumerate(after):
         if i >= len(before):
-            steps.append(nn.Sequential(_step(before[-1], width, 3, stride=2)))
+            steps.append(nn.Sequential(Step(before[-1], width, 3, stride=2)))
         elif before[i] != width:
-            steps.append(_step(before[i], width, 3))
+            steps.append(Step(before[i], width, 3))
         else:
             steps.append(nn.Identity())
     return nn.ModuleList(steps)
