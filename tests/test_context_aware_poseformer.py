@@ -13,8 +13,11 @@ from test_parity import FOLDER
 from data.batch import Sizes
 from data.poseset import DataError
 from data.skeleton import H36M_17
-from spaces.schema import ConfigError
+from spaces.cli import BAD_INPUT, OK, main
+from spaces.schema import ConfigError, dump
 from trainables import features, registry
+from trainables import pretrain as pretraining
+from trainables.__main__ import VERBS
 from trainables.config import default_config
 from trainables.fused import FusedEngine
 from trainables.layers import hrnet
@@ -23,6 +26,7 @@ from trainables.models.context_aware_poseformer import head as heads
 from trainables.models.context_aware_poseformer.config import NetworkConfig
 from trainables.models.context_aware_poseformer.head import ContextBlock, LiftingHead
 from trainables.models.context_aware_poseformer.network import begin, build, infer, join_maps, split_maps
+from trainables.pretrain import peaks
 from trainables.single import SingleEngine
 from trainables.train import Judge, fit, train_alone
 from trainables.trunks import load_trunk
@@ -276,6 +280,23 @@ def test_the_classification_form_is_loaded_whole(tmp_path):
     )
     with pytest.raises(ConfigError, match=r"missing: classifier\.weight"):
         load_trunk(other, tmp_path / "class.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_one_kernel_for_convolution_and_norm_is_both_and_follows_their_weights(dtype):
+    torch.manual_seed(2)
+    trunk = PoseHRNet(shape_of(8, modules=(1, 2, 2), blocks=2, stem=16)).to(dtype)
+    image = torch.randn(3, 3, 64, 32, dtype=dtype)
+    limit = 1e-5 if dtype == torch.float32 else 1e-12  # of the largest, some hundred roundings
+    for _ in range(2):
+        trunk.train()(image)  # moves the running statistics
+        one_by_one = [level.detach() for level in trunk.eval()(image)]
+        with torch.no_grad():
+            at_once = trunk(image)
+        for found, expected in zip(at_once, one_by_one, strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=limit * float(expected.abs().max()))
+        with torch.no_grad():
+            trunk.conv1.weight.mul_(-1)
 
 
 # --- what is frozen, and at which rate the rest learns
@@ -532,3 +553,51 @@ def test_maps_of_a_width_that_no_trunk_makes_are_refused():
     shapes = {f"volume_net.{name}": tuple(tensor.shape) for name, tensor in head.state_dict().items()}
     with pytest.raises(ConfigError, match="reads maps of 256, 256, 256, 256 channels, which no trunk here makes"):
         infer(shapes)
+
+
+# --- pretraining of a trunk
+
+
+def test_peaks_lie_at_the_joints():
+    places = torch.tensor([[[0.0, 0.0], [-0.5, 0.25], [1.5, 0.0]]])
+    found = peaks(places, (16, 12), 1.5)
+    assert found.shape == (1, 3, 16, 12)
+    assert [divmod(int(heat.argmax()), 12) for heat in found[0, :2]] == [(8, 6), (10, 3)]
+    assert found[0, 0].max() == 1
+    assert found[0, 2].max() < 0.2  # outside: only the slope of its peak reaches the crop
+
+
+def test_pretraining_sees_joints_and_its_weights_start_a_run(root, tmp_path, monkeypatch, capsys):
+    config = crop_run(root, loop__epochs=1)
+    monkeypatch.setattr(pretraining, "provide", lambda data: None)
+    monkeypatch.setattr(pretraining, "open_data", lambda config, parts, device: CropModule(config, parts=parts))
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(config))
+    out = tmp_path / "trunk.safetensors"
+    line = ["pretrain", str(path), "--out", str(out), "--epochs", "2", "--batch", "6", "--set", "data.downsample=1"]
+    assert main("trainables", "", VERBS, line) == OK
+    told = capsys.readouterr().out
+    losses = [float(part.split(",")[0]) for part in told.split("loss ")[1:]]
+    assert losses[-1] < 0.8 * losses[0]
+    assert f"--set network.trunk_weights={out}" in told
+    trained = crop_run(root, network__trunk_weights=str(out), loop__epochs=1)
+    network = build(trained.network, trained.data.sizes)
+    begin(network, trained.network, root)
+    assert not torch.equal(network.backbone.bn1.running_mean, torch.zeros(16))
+
+
+def test_all_wrong_options_of_pretraining_come_at_once(root, tmp_path, capsys):
+    path = tmp_path / "config.yaml"
+    path.write_text(dump(crop_run(root)))
+    (tmp_path / "there.pth").touch()
+    line = ["pretrain", str(path), "--out", str(tmp_path / "there.pth"), "--epochs", "0", "--lr", "-1"]
+    assert main("trainables", "", VERBS, line) == BAD_INPUT
+    told = capsys.readouterr().err
+    for text in ("there.pth exists", "must end in .safetensors", "--epochs 0: must be above 0", "--lr -1.0: must be"):
+        assert text in told
+    other = tmp_path / "graformer.yaml"
+    other.write_text(dump(default_config("graformer", {}, "tests")))
+    assert (
+        main("trainables", "", VERBS, ["pretrain", str(other), "--out", str(tmp_path / "a.safetensors")]) == BAD_INPUT
+    )
+    assert "model graformer has no trunk that reads images" in capsys.readouterr().err

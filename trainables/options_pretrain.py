@@ -9,8 +9,11 @@ from pathlib import Path
 from spaces.files import target_problems
 from spaces.schema import ConfigError
 
-from .config import TrainConfig, changed, read_config
+from .config import TrainConfig, changed, knobs_of, read_config
 from .options import add_set_option, read_changes
+
+# Whatever the run does with its trunk, here it is trained.
+LIVE = {"network.features": "live", "network.trunk_lr_factor": 1.0}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,14 +44,11 @@ def add_pretrain_options(parser: argparse.ArgumentParser) -> None:
 
 def check_pretrain(options: argparse.Namespace) -> PretrainRequest:
     """The request, or ConfigError with all problems."""
-    changes: dict[str, object] = dict(read_changes(options.changes))
-    # Whatever the run does with its trunk, here it is trained; its own weights are what comes out.
-    live = {"network.features": "live", "network.trunk_lr_factor": 1.0}
-    config = changed(read_config(options.config), {**changes, **live}, options.config)
+    config = changed(read_config(options.config), read_changes(options.changes), options.config)
     problems = target_problems(options.out, force=options.force)
     if options.out.suffix != ".safetensors":
         problems.append(f"--out {options.out}: must end in .safetensors")
-    if "image" not in config.traits.reads:
+    if not {"image", "features"} & set(config.traits.reads):
         problems.append(f"model {config.model} has no trunk that reads images")
     for name in ("epochs", "batch", "lr", "sigma"):
         value = getattr(options, name)
@@ -56,8 +56,10 @@ def check_pretrain(options: argparse.Namespace) -> PretrainRequest:
             problems.append(f"--{name} {value}: must be above 0")
     if problems:
         raise ConfigError("pretrain", problems)
+    known = knobs_of(config.model)
+    live = {path: value for path, value in LIVE.items() if path in known}
     return PretrainRequest(
-        config=config,
+        config=changed(config, live, options.config),
         out=options.out,
         epochs=options.epochs,
         batch=options.batch,

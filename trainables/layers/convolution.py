@@ -15,10 +15,17 @@ class Conv(nn.Conv2d):
         super().__init__(channels, out, size, stride, size // 2, bias=bias)
         self._kept: tuple[list[tuple[int, int]], list[Tensor], Tensor, Tensor] | None = None
 
+    def train(self, mode: bool = True) -> Conv:
+        """Training moves the weights, in a recorded step without a mark."""
+        if mode:
+            self._kept = None
+        return super().train(mode)
+
     @torch.no_grad()
     def folded(self, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
         """Weight and bias of convolution and norm together, made again when a tensor of either has changed."""
-        made_of = [x for x in (*self.parameters(), *norm.parameters(), *norm.buffers()) if x.is_floating_point()]
+        # Torch does not note that training moves the running statistics, but that it counts their batches.
+        made_of = [*self.parameters(), *norm.parameters(), *norm.buffers()]
         mark = [(x.data_ptr(), x._version) for x in made_of]
         if self._kept is None or self._kept[0] != mark:
             assert norm.running_mean is not None, "batch norm without statistics"
