@@ -30,7 +30,7 @@ class Crops:
 
     def fetch(self, part, rows, is_mirrored):
         self.fetched += rows.numel()
-        found = self.images[part][rows]
+        found = self.images[part][rows.cpu()].to(rows.device)
         if is_mirrored is None:
             return found
         return torch.where(is_mirrored.view(-1, 1, 1, 1, 1), found.flip(-1), found)
@@ -57,10 +57,10 @@ class CropModule(DataModule):
         super().__init__(poses, split_of(config.data), config.data, **options)
         parts = options.get("parts", ("train", "val"))
         self.crops = {part: self._crop_units(part) for part in parts}
-        self.sources["image"] = Crops({part: crops[:, 0, 0] for part, crops in self.crops.items()})
+        self.sources["image"] = Crops({part: crops[:, 0, 0].cpu() for part, crops in self.crops.items()})
 
     def _crop_units(self, part):
-        pose = super().gather(part, torch.arange(self.count(part)), ("pose2d",)).pose2d
+        pose = super().gather(part, torch.arange(self.count(part), device=self.device), ("pose2d",)).pose2d
         low, high = pose.amin(-2, keepdim=True), pose.amax(-2, keepdim=True)
         return ((pose - low) / (high - low) - 0.5) * 1.6
 

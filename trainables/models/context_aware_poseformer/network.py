@@ -82,7 +82,8 @@ class ContextAwarePoseFormer(nn.Module):
             maps: Sequence[Tensor] = self.backbone(batch.image[:, 0])
         else:
             assert batch.features is not None, "context_aware_poseformer needs Batch.features"
-            maps = split_maps(batch.features[:, 0], self.channels, self.crop)
+            # Cached maps are float32 whatever the run computes in.
+            maps = split_maps(batch.features[:, 0].to(batch.crop2d.dtype), self.channels, self.crop)
         return Prediction(pose3d=self.volume_net(batch.pose2d[:, 0, 0], batch.crop2d[:, 0, 0], maps).unsqueeze(1))
 
 
