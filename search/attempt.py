@@ -27,10 +27,12 @@ Send = Callable[[dict[str, Any]], None]
 
 
 @functools.lru_cache(maxsize=2)
-def resident_data(config: DataConfig, device: torch.device, shard: tuple[int, int]) -> DataModule:
-    """The data of a config, kept on the device from trial to trial of this process."""
+def resident_data(
+    config: DataConfig, reads: tuple[str, ...], device: torch.device, shard: tuple[int, int]
+) -> DataModule:
+    """The data of a config for networks that read these fields, kept on the device from trial to trial of this process."""
     poses, split = read_poses(config, ("train", "val"))
-    return DataModule(poses, split, config, device=device, shard=shard)
+    return DataModule(poses, split, config, device=device, shard=shard, reads=reads)
 
 
 def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send: Send) -> None:
@@ -48,7 +50,7 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
         mirror.fetch(folder.path)
     state = folder.resume_state()
     source = dataclasses.replace(config.data, root=task["data_root"])
-    data = resident_data(source, device, (team.rank, team.world))
+    data = resident_data(source, config.traits.reads, device, (team.rank, team.world))
     if team.rank == 0:
         folder.begin()
     for row in state["history"] if state is not None else ():

@@ -17,18 +17,19 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "device", "render", "team"),
+    ("layers.", "entry", "device", "misfits", "render", "team", "torch_files", "trunks"),
     ("metrics",),
     ("protocols",),
     ("models.",),
     ("registry",),
     ("config",),
-    ("optim", "options", "options_predict", "evaluation", "tables"),
-    ("engine", "capture", "rows", "checkpoint", "torch_files"),
+    ("optim", "options", "options_predict", "options_pretrain", "evaluation", "tables"),
+    ("engine", "capture", "rows", "checkpoint", "features"),
     ("single", "fused"),
     ("folder", "published"),
     ("train",),
     ("predict", "verbs"),
+    ("pretrain",),
     ("__main__",),
 )
 THIRD_PARTY = {

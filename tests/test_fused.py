@@ -11,11 +11,12 @@ from spaces.schema import ConfigError, knob
 from trainables import registry
 from trainables.config import knobs_of
 from trainables.engine import Verdict
+from trainables.entry import Traits
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine
 from trainables.train import Judge, fit
 
-FUSABLE = [name for name in registry.names() if not registry.get(name).unfusable]
+FUSABLE = [name for name in registry.names() if not tiny_run(name, "store").traits.unfusable]
 
 # float64 sums in another order, grown over some hundred steps; one wrong mask or rate gives 1e-3.
 SAME = 1e-9
@@ -88,7 +89,8 @@ def assert_equal(found, expected):
 
 def test_every_model_is_fusable_or_says_why_not():
     for name in registry.names():
-        assert registry.get(name).unfusable == "" or len(registry.get(name).unfusable) > 10
+        reason = tiny_run(name, "store").traits.unfusable
+        assert reason == "" or len(reason) > 10
 
 
 @pytest.mark.parametrize("name", FUSABLE)
@@ -254,8 +256,9 @@ def test_a_lane_of_another_shape_is_refused_with_the_knobs_that_differ(root):
 
 
 def test_a_model_that_cannot_be_a_lane_is_refused_with_its_reason(root, monkeypatch):
-    model = dataclasses.replace(registry.get("graformer"), unfusable="it reads images from disk")
-    monkeypatch.setattr(registry, "get", lambda name: model)
+    traits = Traits(reads=("image",), unfusable="it reads images from disk")
+    found = dataclasses.replace(registry.config("graformer"), traits=lambda network: traits)
+    monkeypatch.setattr(registry, "config", lambda name: found)
     with pytest.raises(ConfigError, match="graformer cannot be a lane of an array: it reads images from disk"):
         array(1).join(0, lane(root))
 

@@ -4,11 +4,14 @@ import math
 
 import pytest
 import torch
-from small import tiny_module, tiny_run, write_tiny
+from made_crops import CropModule, crop_run, store
+from small import pose_models, tiny_module, tiny_run, write_tiny
 
 from trainables import registry
+from trainables.features import attach_features
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine
+from trainables.train import first_weights
 
 pytestmark = [
     pytest.mark.gpu,
@@ -16,7 +19,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", pose_models())
 def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
     config = tiny_run(name, write_tiny(tmp_path), loop__batch=480)
     engine = SingleEngine(device="cuda")
@@ -27,7 +30,7 @@ def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
     assert all(tensor.device.type == "cpu" for tensor in engine.export(0).values())
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if not registry.get(name).unfusable])
+@pytest.mark.parametrize("name", [name for name in registry.names() if not tiny_run(name, "store").traits.unfusable])
 def test_recorded_steps_equal_plain_ones_alone_and_in_an_array(tmp_path, name):
     root = write_tiny(tmp_path)
     configs = [tiny_run(name, root, optim__lr=lr, loop__seed=seed) for seed, lr in enumerate((1e-3, 3e-3))]
@@ -58,3 +61,18 @@ def test_a_lane_joins_a_recorded_array(tmp_path):
     alone = SingleEngine(device="cuda", dtype=torch.float64, is_captured=False)
     alone.join(2, configs[2])
     assert found == pytest.approx(alone.train_epoch(module)[2].mean, rel=1e-9)
+
+
+@pytest.mark.parametrize("changes", [{}, {"network__trunk_lr_factor": 0.1}, {"network__features": "cached"}])
+def test_recorded_steps_on_images_equal_plain_ones(tmp_path, changes):
+    root = store(tmp_path)
+    config = crop_run(root, **changes)
+    losses = []
+    for is_captured in (False, True):
+        data = CropModule(config, device="cuda", dtype=torch.float64)
+        attach_features(data, config, root)
+        engine = SingleEngine(device="cuda", dtype=torch.float64, is_captured=is_captured)
+        engine.join(0, config, weights=first_weights(config, root))
+        losses.append([engine.train_epoch(data)[0].mean for _ in range(3)])
+        assert math.isfinite(engine.evaluate(data, [0])[0]["val/mpjpe_mm"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)  # cached maps are float32

@@ -429,3 +429,62 @@ def test_every_recipe_tells_what_weights_do_not(name):
     heads = [knob for knob in registry.get(name).network.__slots__ if "heads" in knob]
     for recipe in space.recipes:
         assert all(f"network.{knob}" in space.fixed(recipe) for knob in heads)
+
+
+# --- Context-Aware PoseFormer
+
+
+def image_network(**knobs):
+    """A tiny trained-looking network, its config and its weights as the training script saves them."""
+    small = {"network.trunk": "tiny", "network.embed_dim": 8, "network.depth": 2, "network.heads": 4}
+    named = {path.replace("__", "."): value for path, value in knobs.items()}
+    config = default_config("context_aware_poseformer", {**small, **named}, "tests")
+    torch.manual_seed(4)
+    made = registry.get("context_aware_poseformer").build(config.network, config.data.sizes)
+    return made, config
+
+
+def image_checkpoint(weights):
+    """epoch, lr, model, optimizer, as published."""
+    named = {f"module.{name}": tensor for name, tensor in weights.items()}
+    return {"epoch": 24, "lr": 5e-4, "model": named, "optimizer": {"state": {}, "param_groups": []}}
+
+
+@pytest.mark.parametrize("features", ["live", "cached"])
+def test_a_context_aware_checkpoint_is_imported_whole_or_as_a_head_alone(answer, tmp_path, features):
+    made, _ = image_network(network__points=3, network__context_heads=2)
+    whole = made.state_dict()
+    head = {name: tensor for name, tensor in whole.items() if name.startswith("volume_net.")}
+    weights = whole if features == "live" else head
+    published(image_checkpoint(weights), tmp_path / "best_epoch.bin")
+    line = "import context_aware_poseformer --weights best_epoch.bin --out ours.safetensors --set network.heads=4"
+    code, out, err = answer(*line.split())
+    assert (code, err) == (OK, "")
+    assert f"network.trunk = tiny, network.features = {features}, network.embed_dim = 8" in out
+    tensors, config, facts = load_weights(Path("ours.safetensors"))
+    assert tensors.keys() == weights.keys()
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in weights.items())
+    assert (config.network.depth, config.network.points, config.network.context_heads) == (2, 3, 2)
+    assert (facts["epoch"], facts["lr"]) == (24, 5e-4)
+
+
+def test_a_context_aware_checkpoint_with_another_trunk_is_refused(answer, tmp_path):
+    made, _ = image_network()
+    published(image_checkpoint(made.state_dict()), tmp_path / "a.bin")
+    base = "import context_aware_poseformer --weights a.bin --out o.safetensors"
+    code, _, err = answer(*base.split(), "--set", "network.trunk=w48")
+    assert code == BAD_INPUT
+    assert "network.trunk = w48 was set, but these weights have tiny; leave it out" in err
+    odd = {name: tensor for name, tensor in made.state_dict().items() if "stage4" not in name}
+    odd["volume_net.feat_embed.0.weight"] = torch.zeros(8, 18)
+    published(image_checkpoint(odd), tmp_path / "a.bin")
+    code, _, err = answer(*base.split())
+    assert code == BAD_INPUT
+    assert "reads maps of 18, 16, 32, 64 channels, which no trunk here makes" in err
+    del odd["volume_net.feat_embed.0.weight"]
+    published(image_checkpoint(odd), tmp_path / "a.bin")
+    code, _, err = answer(*base.split(), "--set", "network.heads=4", "--set", "network.trunk=tiny")
+    assert code == BAD_INPUT
+    assert "missing: backbone.stage4.0.branches.0.0.conv1.weight" in err
+    assert "missing: volume_net.feat_embed.0.weight" in err
+    assert not Path("o.safetensors").exists()

@@ -57,7 +57,16 @@ def random_batch(sizes, size=6, seed=1):
         root3d=normal(size, 1, 1, 3) + torch.tensor([0.0, 0.0, 5.0]),
         camera=torch.tensor([2.3, 2.3, 0, 0, 0, 0, 0, 0, 0]).expand(size, views, 9),
         action=torch.zeros(size, dtype=torch.int64),
+        image=torch.randint(256, (size, views, 3, *sizes.crop), generator=make, dtype=torch.uint8),
+        crop2d=0.5 * normal(size, views, frames, joints, 2),
+        features=normal(size, views, tiny_features(sizes.crop)),
     )
+
+
+def tiny_features(crop):
+    """Numbers in the four maps of the tiny trunk: 8 channels at a quarter of the sides, then twice as many at half."""
+    height, width = crop
+    return sum(8 * 2**level * (height >> level + 2) * (width >> level + 2) for level in range(4))
 
 
 def tensors_of(batch):

@@ -12,11 +12,14 @@ from trainables.config import OptimConfig, default_config
 from trainables.fused import FusedEngine
 from trainables.optim import (
     StepSettings,
+    _clip_matrix,
+    _clip_row_by_row,
     _step_matrix,
     _step_row_by_row,
     learning_rates,
     make_optimizer,
     moment_kinds,
+    parameter_groups,
     settings_table,
     take_step,
 )
@@ -43,16 +46,16 @@ def gradients(seed, step, one):
 
 
 # Both ways on the CPU: the one for recorded steps is arithmetic like any other.
-@pytest.mark.parametrize("update", [_step_row_by_row, _step_matrix])
+@pytest.mark.parametrize(("clip", "update"), [(_clip_row_by_row, _step_row_by_row), (_clip_matrix, _step_matrix)])
 @pytest.mark.parametrize("amsgrad", [False, True])
-def test_rows_take_the_steps_of_torchs_adamw(update, amsgrad):
+def test_rows_take_the_steps_of_torchs_adamw(clip, update, amsgrad):
     configs = [dataclasses.replace(config, amsgrad=amsgrad) for config in CONFIGS]
     networks = [network(i) for i in range(len(configs))]
     rows = Rows(networks[0], len(configs), torch.device("cpu"), torch.float64)
     for i, one in enumerate(networks):
         rows.write(rows.values, i, dict(one.named_parameters()))
     optimizers = [
-        make_optimizer(one.parameters(), config, torch.device("cpu"))
+        make_optimizer(parameter_groups(one, {}), config, torch.device("cpu"))
         for one, config in zip(networks, configs, strict=True)
     ]
     grads, moments = rows.like(), [rows.like() for _ in moment_kinds(configs[0])]
@@ -60,7 +63,9 @@ def test_rows_take_the_steps_of_torchs_adamw(update, amsgrad):
     for step in range(1, 13):
         own = [gradients(i, step, one) for i, one in enumerate(networks)]
         rows.collect(grads, [torch.stack(parts) for parts in zip(*own, strict=True)], len(configs))
-        update(rows.values, grads, moments, StepSettings(*tables[:, step - 1]))
+        settings = StepSettings(*tables[:, step - 1])
+        clip(grads, settings.clip)
+        update(rows.values, grads, moments, settings)
         for one, config, optimizer, parts in zip(networks, configs, optimizers, own, strict=True):
             for parameter, grad in zip(one.parameters(), parts, strict=True):
                 parameter.grad = grad

@@ -20,7 +20,7 @@ from spaces.schema import config_id, dump
 from trainables import predict as predicting
 from trainables import registry
 from trainables.checkpoint import load_weights, save_weights
-from trainables.entry import Prediction
+from trainables.entry import Prediction, Traits
 from trainables.evaluation import predict as evaluated
 from trainables.predict import lift
 
@@ -89,7 +89,7 @@ def test_a_clip_of_the_data_set_gets_the_poses_of_evaluation(tmp_path, flip):
     model = registry.get("graformer")
     network = model.build(config.network, config.data.sizes).eval()
     with torch.no_grad():
-        expected = evaluated(lambda b: model.poses(network(b)), model.reads, data, "test", 0, 40, flip=flip)
+        expected = evaluated(lambda b: model.poses(network(b)), config.traits.reads, data, "test", 0, 40, flip=flip)
     screen = data.gather("test", torch.arange(40), ("pose2d",)).pose2d[:, 0, 0]
     found = lift(network, model, screen[None], config.data, CPU, flip=flip)
     # Other batch sizes sum in another order.
@@ -222,10 +222,10 @@ def test_weights_of_another_network_are_refused_with_the_knobs(home, capsys):
 
 
 def test_too_few_views_and_images_are_refused(home, capsys, monkeypatch):
-    found = registry.entry("graformer")
     whole = registry.config("graformer")
-    monkeypatch.setattr(registry, "entry", lambda _: dataclasses.replace(found, reads=(*found.reads, "image")))
-    monkeypatch.setattr(registry, "config", lambda _: dataclasses.replace(whole, laws=lambda *_: iter(())))
+    traits = Traits(reads=("pose2d", "image"))
+    open_minded = dataclasses.replace(whole, laws=lambda *_: iter(()), traits=lambda _: traits)
+    monkeypatch.setattr(registry, "config", lambda _: open_minded)
     assert predict(home, "--set", "data.views=4") == 2
     told = capsys.readouterr().err
     assert "--input: 1 given, but data.views = 4; give one file for each camera, in the order of training" in told

@@ -136,7 +136,7 @@ def test_strides_train_in_both_engines(tmp_path, changes):
     root = write_tiny(tmp_path, frames=14)
     config = tiny_run("videopose3d", root, data__stride=4, loop__batch=48, optim__lr=5e-3, **changes)
     data = tiny_module(config, dtype=torch.float64)
-    batch = data.gather("train", torch.arange(3), MODEL.reads)
+    batch = data.gather("train", torch.arange(3), config.traits.reads)
     assert batch.pose2d.shape[2] == 9 - 1 + 4
     assert batch.pose3d.shape[1] == 4
     losses, scores = [], []

@@ -18,6 +18,7 @@ from spaces.schema import ConfigError, dump, flatten
 from spaces.yaml_text import parse_yaml
 
 from .config import TrainConfig, config_from
+from .misfits import misfits
 
 METADATA = "posesweep"
 
@@ -86,19 +87,6 @@ def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, 
         raise ConfigError(str(path), problems)
     network.load_state_dict(tensors)
     return facts
-
-
-def misfits(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Every name that is missing or unexpected, and every shape that the network does not have, a line each."""
-    own = network.state_dict()
-    problems = [f"missing: {name}" for name in own if name not in tensors]
-    problems += [f"unexpected: {name}" for name in tensors if name not in own]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in tensors and tensors[name].shape != value.shape
-    ]
-    return problems
 
 
 def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None:

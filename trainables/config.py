@@ -12,6 +12,7 @@ from spaces.schema import ConfigError, Knob, flatten, knob, knobs, load, overrid
 from spaces.yaml_text import read_yaml
 
 from . import registry
+from .entry import Traits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +74,11 @@ class TrainConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         """Laws that join the network with its data belong to the model."""
         yield from registry.config(self.model).laws(self.network, self.data.sizes)
+
+    @property
+    def traits(self) -> Traits:
+        """What its network reads, whether it can be a lane of an array, which parameters have rates of their own."""
+        return registry.config(self.model).traits(self.network)
 
 
 def sections_of(model: str) -> dict[str, type]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from data.batch import Batch
 from data.module import DataModule
 from spaces.schema import ConfigError, config_id, dump
 
@@ -146,6 +147,27 @@ class Lane:
         self.epoch, self.step = state["epoch"], state["step"]
         self.best_epoch, self.best_score = state["best_epoch"], state["best_score"]
         self.history = [dict(row) for row in state["history"]]
+
+
+def inputs_of_step(data: DataModule, index: Tensor, reads: Sequence[str]) -> tuple[Tensor, ...]:
+    """What a recorded step gets for the training samples `index` [B]: that, where it can gather them itself; the fields
+    in the order of `reads` where some come from elsewhere than the arrays on the device."""
+    if not _is_streamed(data, reads):
+        return (index,)
+    batch = data.gather("train", index, reads)
+    return tuple(getattr(batch, name) for name in reads)
+
+
+def batch_of_step(data: DataModule, inputs: Sequence[Tensor], reads: Sequence[str]) -> Batch:
+    """The batch that `inputs_of_step` stands for."""
+    if not _is_streamed(data, reads):
+        return data.gather("train", inputs[0], reads)
+    fields: dict[str, Any] = dict(zip(reads, inputs, strict=True))
+    return Batch(size=len(inputs[0]), **fields)
+
+
+def _is_streamed(data: DataModule, reads: Sequence[str]) -> bool:
+    return any(name in data.sources for name in reads)
 
 
 def build_network(model: Model, config: TrainConfig) -> nn.Module:

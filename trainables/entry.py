@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
     from data.batch import Batch
@@ -18,8 +20,23 @@ Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What a network's config decides about how it is fed and trained.
+
+    reads: Batch fields it needs; unfusable: why it cannot be a lane of an array, '' if it can
+    rate_factors: factor on the learning rate of the parameters whose names begin so; 0: they are frozen
+    """
+
+    reads: tuple[str, ...]
+    unfusable: str = ""
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelEntry:
-    """A model's record in its package: parts as "module:attribute", so that naming them imports none."""
+    """A model's record in its package: parts as "module:attribute", so that naming them imports none.
+
+    `reads` and `unfusable` are the traits of a model that has them whatever its config; others name their `traits`."""
 
     name: str
     network: str = "config:NetworkConfig"
@@ -32,6 +49,9 @@ class ModelEntry:
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
+    traits: str = ""
+    begin: str = ""
+    trunk: str = ""
     infer: str = ""
     spares: str = ""
     strangers: str = ""
@@ -40,11 +60,12 @@ class ModelEntry:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
-    do not go together."""
+    do not go together; `traits` of a network config."""
 
     network: type
     objective: type
     laws: Laws
+    traits: Callable[[Any], Traits]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,8 +76,12 @@ class Model:
     terms(prediction, batch, objective_config) -> loss terms, scalars that the engine adds up
     poses(prediction) -> [B, F, J, 3] metres as the published protocol scores them
     rename(name) -> our name of a published weight
-    reads: Batch fields it needs; tiny: overrides that train in a second; unfusable: why it cannot be a lane of an
-    array, '' if it can
+    traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
+    begin(network, network_config, root): puts in what a fresh run takes from files, whose paths begin at the folder
+    root; None where it takes nothing
+    trunk(network_config, root) -> module that makes features [B, N] of crops uint8 [B, 3, Y, X]; None where none is run
+    beforehand
+    tiny: overrides that train in a second
     strangers: what to say of published weights that are taken for this network's and are not
     infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
     spares(network_config, sizes) -> published tensors, by our names, that this network does without; None: it has all
@@ -70,10 +95,11 @@ class Model:
     rename: Callable[[str], str]
     terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]]
     poses: Callable[[Prediction], Tensor]
-    reads: tuple[str, ...]
+    traits: Callable[[Any], Traits]
     tiny: Mapping[str, Any]
-    unfusable: str
     strangers: str
+    begin: Callable[[Any, Any, Path], None] | None
+    trunk: Callable[[Any, Path], nn.Module] | None
     infer: Infer | None
     spares: Spares | None
 

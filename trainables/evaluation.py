@@ -12,7 +12,8 @@ from data.geometry import mirror_points
 from data.module import DataModule, mirror_batch
 from data.skeleton import Skeleton
 
-from .entry import Model
+from . import registry
+from .config import TrainConfig
 from .metrics import Sums, score_sequences
 from .protocols import PROTOCOLS
 from .team import Team
@@ -67,15 +68,22 @@ def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int
 
 
 def score(
-    network: nn.Module, model: Model, data: DataModule, part: str, team: Team | None = None, *, flip: bool = False
+    network: nn.Module,
+    config: TrainConfig,
+    data: DataModule,
+    part: str,
+    team: Team | None = None,
+    *,
+    flip: bool = False,
 ) -> Sums:
-    """Sums of every metric over a split, in the groups of `score_poses`. The ranks of a team share the frames and
-    answer alike."""
+    """Sums of every metric of the network of `config` over a split, in the groups of `score_poses`. The ranks of a team
+    share the frames and answer alike."""
+    model, reads = registry.get(config.model), config.traits.reads
     low, high = data.span(part)
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
     was_training = network.training
     network.eval()
-    poses = predict(lambda batch: model.poses(network(batch)), model.reads, data, part, first, high, flip=flip)
+    poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
     network.train(was_training)
     sums = score_poses(poses, data, part, first, low, high)
     return sums if team is None else sums.over(team)

@@ -18,10 +18,10 @@ from . import registry
 from .capture import Captured
 from .config import TrainConfig, array_knobs, lane_knobs
 from .device import keep_freed_memory
-from .engine import Lane, Losses, Report, State, Verdict, autocast, build_network, summed
+from .engine import Lane, Losses, Report, State, Verdict, autocast, batch_of_step, build_network, inputs_of_step, summed
 from .evaluation import Poses, predict, score_poses
 from .layers.stream import dialled, shared_stream, step_keys
-from .optim import StepSettings, moment_kinds, settings_table, step_rows
+from .optim import Run, StepSettings, moment_kinds, prefix_of, settings_table, step_rows
 from .rows import Rows
 
 
@@ -62,9 +62,9 @@ class FusedEngine:
         ConfigError when it does not go with the lanes that are here; an empty array takes any shape."""
         assert self.room, f"no place for lane {lane} beside {self.lanes}"
         assert lane not in self.lanes, f"lane {lane} is here already"
-        books, model = Lane(lane, config), registry.get(config.model)
-        if model.unfusable:
-            raise ConfigError(f"lane {lane}", [f"{model.name} cannot be a lane of an array: {model.unfusable}"])
+        books = Lane(lane, config)
+        if reason := config.traits.unfusable:
+            raise ConfigError(f"lane {lane}", [f"{config.model} cannot be a lane of an array: {reason}"])
         if state is not None:
             books.restore(state)
         if self._array is None or not self._array.takes(config):
@@ -112,7 +112,7 @@ class FusedEngine:
             return {}
         array = self._trained()
         low, high = data.span("val")
-        poses = predict(array.poses(self._height()), array.model.reads, data, "val", low, high)
+        poses = predict(array.poses(self._height()), array.reads, data, "val", low, high)
         found = {}
         for lane in lanes:
             sums = score_poses(poses[self._row(lane)], data, "val", low, low, high)
@@ -164,6 +164,7 @@ class _Array:
     def __init__(self, config: TrainConfig, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
         self.model = registry.get(config.model)
         self.knobs = array_knobs(config)
+        self.reads = config.traits.reads
         self.precision = config.loop.precision
         self.device = device
         # Its own parameters are never used: every call puts rows in their place.
@@ -184,6 +185,10 @@ class _Array:
         prefix = "objective."
         weights = [path.removeprefix(prefix) for path in lane_knobs(config.model) if path.startswith(prefix)]
         self.weights = {name: torch.zeros(capacity, device=device, dtype=dtype) for name in weights}
+        factors = config.traits.rate_factors
+        assert all(factors.values()), f"frozen parameters have no place in an array: {factors}"
+        self.rates = {prefix: torch.ones(capacity, device=device, dtype=torch.float64) for prefix in factors}
+        self.runs = self.rows.runs(lambda name: prefix_of(name, self.rates)) if self.rates else []
         self._leaves: dict[int, dict[str, Tensor]] = {}
         self._steps: dict[torch.Size, Captured] = {}
         self._data: DataModule | None = None
@@ -207,12 +212,14 @@ class _Array:
         self.dials[row] = torch.tensor([layer.dial for layer in dialled(network)], dtype=torch.float64)
         for name, stacked in self.weights.items():
             stacked[row] = getattr(config.objective, name)
+        for prefix, factor in config.traits.rate_factors.items():
+            self.rates[prefix][row] = factor
         self._note_silence()
 
     def vacate(self, row: int, last: int) -> None:
         """Puts the lane of row `last` into `row`."""
         matrices = (self.rows.values, *self.moments.values(), self.dials)
-        for stacked in (*matrices, *self.buffers.values(), *self.weights.values()):
+        for stacked in (*matrices, *self.buffers.values(), *self.weights.values(), *self.rates.values()):
             stacked[row] = stacked[last]
         self.dials[last] = 0
         self._note_silence()
@@ -235,12 +242,13 @@ class _Array:
         if index.shape not in self._steps:
             recorder = self.device if self.device.type == "cuda" else None
             self._steps[index.shape] = Captured(self._take_step, recorder)
-        return self._steps[index.shape](index, key, progress, settings)
+        inputs = inputs_of_step(data, index.flatten(), self.reads)
+        return self._steps[index.shape](key, progress, settings, *inputs)
 
-    def _take_step(self, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
+    def _take_step(self, key: Tensor, progress: Tensor, settings: Tensor, *inputs: Tensor) -> Tensor:
         assert self._data is not None, "no epoch has begun"
-        count, size = index.shape
-        batch = self._data.gather("train", index.flatten(), self.model.reads)
+        batch = batch_of_step(self._data, inputs, self.reads)
+        count, size = len(key), batch.size // len(key)
         named = [(field.name, getattr(batch, field.name)) for field in dataclasses.fields(batch)]
         fields = {name: x.view(count, size, *x.shape[1:]) for name, x in named if isinstance(x, Tensor)}
         self.network.train()
@@ -267,7 +275,8 @@ class _Array:
         leaves = self._leaves[count].values()
         idle = [(leaf.detach(), leaf.clone()) for leaf, grad in zip(leaves, grads, strict=True) if grad is None]
         moments = [matrix[:count] for matrix in self.moments.values()]
-        step_rows(self.rows.values[:count], self.grads[:count], moments, StepSettings(*settings))
+        runs = [Run(low, high, self.rates[kind][:count] if kind else None) for low, high, kind in self.runs]
+        step_rows(self.rows.values[:count], self.grads[:count], moments, StepSettings(*settings), runs)
         for view, before in idle:
             view.copy_(before)
 

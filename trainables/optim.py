@@ -3,8 +3,8 @@ references' staircase of rates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,27 @@ EPS = 1e-8
 CLIP_EPS = 1e-6  # torch's own, in the division by the norm
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimConfig, device: torch.device) -> torch.optim.AdamW:
-    """Adam with decoupled decay; without decay it is the plain Adam of GraFormer."""
+def prefix_of(name: str, factors: Iterable[str]) -> str:
+    """The longest of the prefixes with which a parameter's name begins; '' when none does."""
+    return max((prefix for prefix in factors if name.startswith(prefix)), key=len, default="")
+
+
+def parameter_groups(network: nn.Module, factors: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The parameters that are trained, by their factor on the learning rate: that of the longest prefix of their name,
+    1 without one. With factor 0 they are in no group and get no gradient."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factor = {"": 1.0, **factors}[prefix_of(name, factors)]
+        parameter.requires_grad_(factor > 0)
+        if factor > 0:
+            groups.setdefault(factor, []).append(parameter)
+    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
+
+
+def make_optimizer(groups: list[dict[str, Any]], config: OptimConfig, device: torch.device) -> torch.optim.AdamW:
+    """Adam with decoupled decay, for groups of `parameter_groups`; without decay it is the plain Adam of GraFormer."""
     return torch.optim.AdamW(
-        parameters,
+        groups,
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         eps=EPS,
@@ -54,7 +71,7 @@ def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], 
     if clip > 0:
         nn.utils.clip_grad_norm_(parameters, clip)
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr if group["factor"] == 1 else lr * group["factor"]
     optimizer.step()
 
 
@@ -82,22 +99,45 @@ def settings_table(config: OptimConfig, first: int, count: int, epoch_steps: int
     return torch.stack((learning_rates(config, steps, epoch_steps), decay, beta1, beta2, steps.double(), clip))
 
 
+class Run(NamedTuple):
+    """Columns [low, high) of parameters whose learning rate has the factor [K], by lane; None: 1 in all."""
+
+    low: int
+    high: int
+    factor: Tensor | None
+
+
 @torch.no_grad()
-def step_rows(values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings) -> None:
+def step_rows(
+    values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings, runs: Sequence[Run] = ()
+) -> None:
     """AdamW in place on [K, P] matrices whose rows are lanes, each clipped to its own norm, with its own settings; a
-    row takes part in no other row's numbers. `moments` are those of `moment_kinds`."""
+    row takes part in no other row's numbers. `moments` are those of `moment_kinds`; `runs` cover the columns where
+    some have rates of their own."""
     # The kernel that needs one pass takes rates as numbers, which a recorded step could not change.
-    update = _step_matrix if values.is_cuda else _step_row_by_row
-    update(values, grads, moments, settings)
+    clip, update = (_clip_matrix, _step_matrix) if values.is_cuda else (_clip_row_by_row, _step_row_by_row)
+    clip(grads, settings.clip)
+    for low, high, factor in runs or (Run(0, values.shape[1], None),):
+        own = settings if factor is None else settings._replace(lr=settings.lr * factor)
+        update(values[:, low:high], grads[:, low:high], [matrix[:, low:high] for matrix in moments], own)
+
+
+def _clip_row_by_row(grads: Tensor, limits: Tensor) -> None:
+    for row, limit in enumerate(limits.tolist()):
+        if limit < torch.inf:
+            norm = torch.linalg.vector_norm(grads[row])
+            grads[row].mul_((limit / (norm + CLIP_EPS)).clamp(max=1.0))
+
+
+def _clip_matrix(grads: Tensor, limits: Tensor) -> None:
+    norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
+    grads.mul_((limits.unsqueeze(1).to(norm) / (norm + CLIP_EPS)).clamp(max=1.0))
 
 
 def _step_row_by_row(values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings) -> None:
     exp_avg, exp_avg_sq, *largest = moments
     for row, numbers in enumerate(torch.stack(settings, 1).tolist()):
-        lr, weight_decay, beta1, beta2, step, clip = numbers
-        if clip < torch.inf:
-            norm = torch.linalg.vector_norm(grads[row])
-            grads[row].mul_((clip / (norm + CLIP_EPS)).clamp(max=1.0))
+        lr, weight_decay, beta1, beta2, step, _ = numbers
         adamw(
             [values[row]],
             [grads[row]],
@@ -118,9 +158,7 @@ def _step_row_by_row(values: Tensor, grads: Tensor, moments: Sequence[Tensor], s
 
 def _step_matrix(values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings) -> None:
     exp_avg, exp_avg_sq, *largest = moments
-    lr, weight_decay, beta1, beta2, step, clip = (field.unsqueeze(1) for field in settings)
-    norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
-    grads.mul_((clip.to(norm) / (norm + CLIP_EPS)).clamp(max=1.0))
+    lr, weight_decay, beta1, beta2, step, _ = (field.unsqueeze(1) for field in settings)
     # In float64: 1 - 0.999 has only four digits left in float32.
     size, shrink = lr / (1 - beta1**step), 1 - lr * weight_decay
     root, keep1, keep2 = (1 - beta2**step).sqrt(), 1 - beta1, 1 - beta2

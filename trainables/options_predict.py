@@ -10,7 +10,6 @@ from typing import Any
 from spaces.files import target_problems
 from spaces.schema import ConfigError
 
-from . import registry
 from .config import TrainConfig, changed, read_config
 from .options import add_set_option, flip_problems, read_changes
 
@@ -106,7 +105,7 @@ def _unliftable(config: TrainConfig, given: int) -> list[str]:
     if config.data.views != given:
         wanted = "one file" if config.data.views == 1 else "one file for each camera, in the order of training"
         problems.append(f"--input: {given} given, but data.views = {config.data.views}; give {wanted}")
-    other = [field for field in registry.entry(config.model).reads if field not in READABLE]
+    other = [field for field in config.traits.reads if field not in READABLE]
     if other:
         problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints to give it")
     return problems

@@ -16,9 +16,9 @@ from torch import Tensor
 from data.poseset import DataError
 from spaces.schema import ConfigError, flatten
 
-from .checkpoint import misfits
 from .config import TrainConfig, default_config
 from .entry import Model
+from .misfits import misfits
 from .torch_files import read_torch_file
 
 # Where training scripts keep the weights among epoch, optimiser and the like: GraFormer; VideoPose3D and PoseFormer;

@@ -9,7 +9,7 @@ from typing import Any
 
 from spaces.schema import ConfigError, did_you_mean
 
-from .entry import Model, ModelConfig, ModelEntry
+from .entry import Model, ModelConfig, ModelEntry, Traits
 
 FOLDER = Path(__file__).parent / "models"
 
@@ -40,28 +40,33 @@ def _part(name: str, part: str) -> Any:
 def config(name: str) -> ModelConfig:
     """What configuration needs of a model, without torch."""
     found = entry(name)
+    fixed = Traits(reads=found.reads, unfusable=found.unfusable)
     return ModelConfig(
-        network=_part(name, found.network), objective=_part(name, found.objective), laws=_part(name, found.laws)
+        network=_part(name, found.network),
+        objective=_part(name, found.objective),
+        laws=_part(name, found.laws),
+        traits=_part(name, found.traits) if found.traits else lambda network: fixed,
     )
 
 
 @functools.cache
 def get(name: str) -> Model:
     """A model whole."""
-    found = entry(name)
+    found, light = entry(name), config(name)
     return Model(
         name=name,
-        network=_part(name, found.network),
-        objective=_part(name, found.objective),
-        laws=_part(name, found.laws),
+        network=light.network,
+        objective=light.objective,
+        laws=light.laws,
+        traits=light.traits,
         build=_part(name, found.build),
         rename=_part(name, found.rename),
         terms=_part(name, found.terms),
         poses=_part(name, found.poses),
-        reads=found.reads,
         tiny=found.tiny,
-        unfusable=found.unfusable,
         strangers=found.strangers,
+        begin=_part(name, found.begin) if found.begin else None,
+        trunk=_part(name, found.trunk) if found.trunk else None,
         infer=_part(name, found.infer) if found.infer else None,
         spares=_part(name, found.spares) if found.spares else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,16 @@ class Rows:
             self._begin[name] = ends
             ends += -(-shape.numel() // ALIGN) * ALIGN
         self.values = torch.zeros(capacity, ends, device=device, dtype=dtype)
+
+    def runs(self, kind: Callable[[str], str]) -> list[tuple[int, int, str]]:
+        """Columns [low, high) of neighbouring parameters whose names are of one kind, with that kind; they are all."""
+        found: list[tuple[int, int, str]] = []
+        ends = [*list(self._begin.values())[1:], self.values.shape[1]]
+        for (name, low), high in zip(self._begin.items(), ends, strict=True):
+            if found and found[-1][2] == kind(name):
+                low = found.pop()[0]
+            found.append((low, high, kind(name)))
+        return found
 
     def like(self) -> Tensor:
         """A matrix of zeros of the same kind, for what goes with the parameters."""

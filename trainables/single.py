@@ -14,11 +14,23 @@ from data.module import DataModule
 from . import registry
 from .capture import Captured
 from .config import TrainConfig
-from .engine import Lane, Losses, Moments, Report, State, Verdict, autocast, build_network, summed
+from .engine import (
+    Lane,
+    Losses,
+    Moments,
+    Report,
+    State,
+    Verdict,
+    autocast,
+    batch_of_step,
+    build_network,
+    inputs_of_step,
+    summed,
+)
 from .entry import Model
 from .evaluation import score
 from .layers.stream import Stream, shared_stream, step_keys
-from .optim import learning_rates, make_optimizer, take_step
+from .optim import learning_rates, make_optimizer, parameter_groups, take_step
 from .team import Team
 
 
@@ -72,11 +84,13 @@ class SingleEngine:
         bare = build_network(model, config).to(self.device, self.dtype)
         if weights is not None:
             bare.load_state_dict(weights)
-        optimizer = make_optimizer(bare.parameters(), config.optim, self.device)
+        groups = parameter_groups(bare, config.traits.rate_factors)
+        optimizer = make_optimizer(groups, config.optim, self.device)
         if state is not None:
             _put_moments(bare, optimizer, state)
         stream = shared_stream(bare)
-        self._place = _Place(books, model, bare, self.team.wrap(bare), list(bare.parameters()), optimizer, stream)
+        trained = [parameter for group in groups for parameter in group["params"]]
+        self._place = _Place(books, model, bare, self.team.wrap(bare), trained, optimizer, stream)
 
     def train_epoch(self, data: DataModule) -> dict[int, Losses]:
         """One pass over the training split."""
@@ -93,11 +107,13 @@ class SingleEngine:
         rates = rates.to(self.device, torch.float32) if self.device.type == "cuda" else rates
         total = torch.empty(steps, device=self.device, dtype=torch.float64)
         counts = torch.empty(steps, dtype=torch.float64)
+        reads = books.config.traits.reads
         batches = data.batches("train", books.epoch, loop.seed, loop.batch)
         for i, (index, own, whole) in enumerate(batches):
             # Ranks' gradients are averaged, whatever the size of their slices.
             step = self._step(len(index), own * self.team.world / whole)
-            total[i], counts[i] = step(index, keys[i], progress, rates[i]) * own, whole
+            inputs = inputs_of_step(data, index, reads)
+            total[i], counts[i] = step(keys[i], progress, rates[i], *inputs) * own, whole
         return {books.number: books.losses(self.team.sum(total).cpu(), counts)}
 
     def _step(self, size: int, share: float) -> Captured:
@@ -105,11 +121,11 @@ class SingleEngine:
             self._steps[size, share] = Captured(functools.partial(self._take_step, share), self._recorder)
         return self._steps[size, share]
 
-    def _take_step(self, share: float, index: Tensor, key: Tensor, progress: Tensor, lr: Tensor) -> Tensor:
+    def _take_step(self, share: float, key: Tensor, progress: Tensor, lr: Tensor, *inputs: Tensor) -> Tensor:
         place = self._only()
         assert self._data is not None, "no epoch has begun"
         config = place.books.config
-        batch = self._data.gather("train", index, place.model.reads)
+        batch = batch_of_step(self._data, inputs, config.traits.reads)
         place.stream.begin(key, progress)
         with autocast(self.device, config.loop.precision):
             loss = summed(place.model.terms(place.network(batch), batch, config.objective))
@@ -123,7 +139,7 @@ class SingleEngine:
         if not lanes:
             return {}
         place = self._only()
-        sums = score(place.bare, place.model, data, "val", self.team)
+        sums = score(place.bare, place.books.config, data, "val", self.team)
         return {lanes[0]: {f"val/{name}": value for name, value in sums.frame_mean().items()}}
 
     def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
@@ -157,16 +173,18 @@ class SingleEngine:
 
 def _moments(network: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
     """The optimiser's averages by parameter; a parameter that never had a gradient has none."""
-    named = [(name, optimizer.state[p]) for name, p in network.named_parameters() if optimizer.state[p]]
+    named = [(name, optimizer.state[p]) for name, p in network.named_parameters() if p in optimizer.state]
     kinds = [kind for kind, value in (named[0][1] if named else {}).items() if kind != "step"]
     return {kind: {name: state[kind] for name, state in named} for kind in kinds}
 
 
 def _put_moments(network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
     moments, step = state["moments"], torch.tensor(float(state["step"]))
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    grouped = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
     entries = {
         i: {"step": step.clone(), **{kind: tensors[name] for kind, tensors in moments.items()}}
-        for i, (name, _) in enumerate(network.named_parameters())
+        for i, name in enumerate(grouped)
         if all(name in tensors for tensors in moments.values()) and moments
     }
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

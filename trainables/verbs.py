@@ -24,6 +24,7 @@ from .config import TrainConfig
 from .device import pick_device
 from .engine import Report, State
 from .evaluation import score
+from .features import attach_features
 from .folder import STATE, RunFolder
 from .options import EvaluateRequest, TrainRequest
 from .single import SingleEngine
@@ -42,7 +43,7 @@ def open_data(
     is wrong with it."""
     source = dataclasses.replace(config.data, root=root or config.data.root)
     poses, split = read_poses(source, parts)
-    return DataModule(poses, split, source, parts=parts, device=device, shard=shard)
+    return DataModule(poses, split, source, parts=parts, device=device, shard=shard, reads=config.traits.reads)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
@@ -116,13 +117,13 @@ def evaluate(request: EvaluateRequest) -> int:
 def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[str, Any]:
     """The table of contract JSON form for weights on the test subjects of the config's split."""
     device = pick_device()
-    model = registry.get(config.model)
-    network = model.build(config.network, config.data.sizes)
+    network = registry.get(config.model).build(config.network, config.data.sizes)
     load_into(network, weights, config)
     made_by, facts = read_maker(weights)
     provide(config.data)
     poses, split = read_poses(config.data, ("test",))
-    data = DataModule(poses, split, config.data, parts=("test",), device=device)
+    data = DataModule(poses, split, config.data, parts=("test",), device=device, reads=config.traits.reads)
+    attach_features(data, config, Path(data.config.root))
     protocol = {
         "model": config.model,
         "config_id": config_id(config),
@@ -140,7 +141,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "selection": selection_of(made_by, facts, split),
         "scored_poses": data.num_scored("test"),
     }
-    return table(score(network.to(device), model, data, "test", flip=flip), data, protocol)
+    return table(score(network.to(device), config, data, "test", flip=flip), data, protocol)
 
 
 def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split) -> str:

@@ -1,0 +1,107 @@
+"""Knobs of Context-Aware PoseFormer. Defaults are the published network with the HRNet-W32 trunk on Human3.6M."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from data.config import Sizes
+from spaces.schema import knob
+from trainables.entry import Traits
+
+LEVELS = 4  # maps of a trunk, and context tokens of a joint
+STRIDE = 32  # pixels of a crop to one place of the coarsest map
+WIDTHS = {"tiny": 8, "w32": 32, "w48": 48}  # channels of the finest map; each coarser one has twice as many
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkConfig:
+    """Trunk and lifting head. A joint is embed_dim channels on each of five levels, and all of them side by side."""
+
+    trunk: str = knob("w32", choices=("w32", "w48", "tiny", "cpn"), help="network that reads the crop")
+    trunk_weights: str = knob(
+        "trunks", help="file of the trunk's weights, or folder of the published ones, from data.root; empty: by seed"
+    )
+    trunk_lr_factor: float = knob(
+        0.0, least=0, help="factor on the learning rate in the trunk; 0: frozen, in evaluation mode"
+    )
+    features: str = knob(
+        "live", choices=("live", "cached"), help="run the trunk in every step, or once over all crops, for a frozen one"
+    )
+    feature_store: str = knob(
+        "auto", choices=("auto", "device", "file"), help="where cached maps lie; auto: on the device when they fit"
+    )
+    context: bool = knob(True, help="blocks that look around a joint; without: the MPI-INF-3DHP variant")
+    embed_dim: int = knob(128, least=1, help="channels of a level of a joint")
+    depth: int = knob(4, least=1, help="blocks of each stack: context, levels of a joint, joints")
+    heads: int = knob(8, least=1, help="attention heads among levels and joints; must divide embed_dim")
+    context_heads: int = knob(4, least=1, help="heads of the context blocks; must divide embed_dim")
+    points: int = knob(4, least=1, help="places that a head of a context block looks at")
+    mlp_ratio: float = knob(2.0, above=0, help="hidden channels of a block's feed-forward, as a multiple of its width")
+    dropout: float = knob(0.0, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")
+    attention_dropout: float = knob(0.0, least=0, below=1, lane=True, help="dropout of the weights of attention")
+    drop_path: float = knob(
+        0.2, least=0, below=1, lane=True, help="stochastic depth of the last block; rises evenly from 0 in the first"
+    )
+    offset_lr_factor: float = knob(
+        1.0, above=0, lane=True, help="factor on the learning rate of what places the points"
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Heads share the channels evenly; only a trunk that stays as it is can be run beforehand."""
+        if self.trunk == "cpn":
+            yield (
+                "trunk",
+                "is not here: what is known of the cascaded pyramid network does not tell its layers; take w32 or w48",
+            )
+        for field in ("heads", "context_heads"):
+            heads = getattr(self, field)
+            if self.embed_dim % heads:
+                legal = [number for number in range(1, self.embed_dim + 1) if self.embed_dim % number == 0]
+                near = [max(number for number in legal if number < heads), *[n for n in legal if n > heads][:1]]
+                yield field, f"must divide embed_dim {self.embed_dim}; legal near it: {', '.join(map(str, near))}"
+        if not hidden_of(self.embed_dim, self.mlp_ratio):
+            yield "mlp_ratio", f"leaves no hidden channel of embed_dim {self.embed_dim}; least: {1 / self.embed_dim:g}"
+        if self.features == "cached" and self.trunk_lr_factor:
+            yield "features", "must be live where trunk_lr_factor trains the trunk: cached maps would not follow it"
+        if self.trunk_lr_factor == 0 and not self.trunk_weights:
+            yield "trunk_weights", "is empty, and a frozen trunk would keep the weights of its seed; name a file"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    """Nothing to choose: the loss is the mean joint distance."""
+
+
+def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
+    """One pose of one view from one image."""
+    if sizes.frames != 1:
+        yield "data.frames", "must be 1: context_aware_poseformer reads a single image"
+    if sizes.views != 1:
+        yield "data.views", "must be 1: context_aware_poseformer reads a single view"
+    if sizes.stride != 1:
+        yield "data.stride", "must be 1: context_aware_poseformer answers with one pose"
+    # The fields of the data's crop are named there; a crop is fixed by the set.
+    for side, pixels in zip(("height", "width"), sizes.crop, strict=True):
+        if pixels % STRIDE:
+            yield "network.trunk", f"needs crop sides that are multiples of {STRIDE}; the crop's {side} is {pixels}"
+
+
+def traits(network: NetworkConfig) -> Traits:
+    """What it reads, and how its parts are trained."""
+    is_cached = network.features == "cached"
+    factors = {} if is_cached else {"backbone.": network.trunk_lr_factor}
+    if network.context:
+        offsets = (f"volume_net.context_blocks.{i}.sampling_offsets." for i in range(network.depth))
+        factors |= dict.fromkeys(offsets, network.offset_lr_factor)
+    return Traits(
+        reads=("pose2d", "crop2d", "features" if is_cached else "image", "pose3d"),
+        unfusable="" if is_cached else "its trunk reads images; network.features = cached makes the head alone a lane",
+        rate_factors=factors,
+    )
+
+
+def hidden_of(width: int, mlp_ratio: float) -> int:
+    """Hidden channels of a block, rounded down."""
+    # 1e-6: a ratio that was found as hidden / width must not fall one short by its rounding.
+    return int(width * mlp_ratio + 1e-6)
