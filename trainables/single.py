@@ -14,6 +14,7 @@ from data.module import DataModule
 from . import registry
 from .capture import Captured
 from .config import TrainConfig
+from .device import keep_freed_memory
 from .engine import (
     Lane,
     Losses,
@@ -65,6 +66,8 @@ class SingleEngine:
         self._place: _Place | None = None
         self._steps: dict[tuple[int, float], Captured] = {}
         self._data: DataModule | None = None
+        if self.device.type == "cpu":
+            keep_freed_memory()
 
     @property
     def lanes(self) -> tuple[int, ...]:
