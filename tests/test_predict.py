@@ -284,7 +284,7 @@ def test_a_clip_seen_by_four_cameras_gets_the_poses_of_evaluation(rig, capsys):
     network.load_state_dict(load_weights(rig / "w.safetensors")[0])
     network.eval()
     with torch.no_grad():
-        expected = evaluated(lambda b: model.poses(network(b)), model.reads, data, "test", 0, 12)
+        expected = evaluated(lambda b: model.poses(network(b)), config.traits.reads, data, "test", 0, 12)
     with np.load(rig / "o.npz") as out:
         # Keypoints are kept in float64 here and in float32 there.
         np.testing.assert_allclose(out["pose3d"], expected.numpy(), rtol=0, atol=1e-5)
