@@ -20,7 +20,8 @@ from .team import Team
 
 Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
 
-BATCH = 1024  # samples per forward pass; a speed choice, the poses do not depend on it
+# Samples per forward pass: a choice of speed and memory, the poses do not depend on it. Images are large.
+BATCH, STREAMED = 1024, 64
 
 
 @torch.no_grad()
@@ -32,7 +33,8 @@ def predict(
     """
     skeleton = data.sizes.skeleton
     found = []
-    for index in data.order(part, 0, 0)[low:high].split(BATCH):
+    size = STREAMED if any(name in data.sources for name in reads) else BATCH
+    for index in data.order(part, 0, 0)[low:high].split(size):
         batch = data.gather(part, index, [name for name in reads if name != "pose3d"])
         found.append(poses_of(poses, batch, skeleton, flip=flip).flatten(-4, -3))
     return torch.cat(found, -3)
