@@ -135,8 +135,9 @@ class DataModule:
             for batch, (low, high) in zip(whole, parts, strict=True)
         ]
         for at, (low, high) in enumerate(parts):
-            if at + 1 < len(own):
-                self.expect(part, own[at + 1])
+            # The first one too: a source forgets what it expects when something else is fetched.
+            for upcoming in own[at : at + 2]:
+                self.expect(part, upcoming)
             yield own[at], high - low, len(whole[at])
 
     def span(self, part: str) -> tuple[int, int]:

@@ -521,11 +521,12 @@ def test_features_that_do_not_fit_a_device_are_refused_or_stay_on_disk(tmp_path,
     assert isinstance(maps._tables["val", False], np.memmap)
 
 
-def test_data_without_images_is_refused(root):
-    config = crop_run(root, network__features="cached")
+@pytest.mark.parametrize("kind", ["live", "cached"])
+def test_data_without_images_is_refused(root, kind):
+    config = crop_run(root, network__features=kind)
     data = CropModule(config)
     del data.sources["image"]
-    with pytest.raises(ConfigError, match="has no images to make features of"):
+    with pytest.raises(ConfigError, match=r"reads images, and data\.name = tiny has none"):
         features.attach_features(data, config, root)
 
 

@@ -20,8 +20,9 @@ from .team import Team
 
 Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
 
-BATCH = 1024  # samples per forward pass; a speed choice, the poses do not depend on it
-FRAMES = 32_768  # of all views and windows in a pass, which bounds the memory
+# Samples per forward pass, and frames of all their views and windows: choices of speed and memory, the poses do not
+# depend on them. Images are large.
+BATCH, STREAMED, FRAMES = 1024, 64, 32_768
 
 
 @torch.no_grad()
@@ -33,9 +34,15 @@ def predict(
     """
     sizes, skeleton = data.sizes, data.sizes.skeleton
     found = []
-    for index in data.order(part, 0, 0)[low:high].split(max(1, min(BATCH, FRAMES // (sizes.frames * sizes.views)))):
-        batch = data.gather(part, index, [name for name in reads if name not in TARGETS])
-        found.append(poses_of(poses, batch, skeleton, flip=flip).flatten(-4, -3))
+    most = STREAMED if any(name in data.sources for name in reads) else BATCH
+    fields = [name for name in reads if name not in TARGETS]
+    for index in data.order(part, 0, 0)[low:high].split(max(1, min(most, FRAMES // (sizes.frames * sizes.views)))):
+        pose = poses(data.gather(part, index, fields))
+        if flip:
+            # Gathered again, not turned: what a trunk makes of an image cannot be mirrored.
+            mirrored = poses(data.gather(part, index, fields, mirrored=True))
+            pose = (pose + mirror_points(mirrored, skeleton.mirror)) / 2
+        found.append(pose.flatten(-4, -3))
     return torch.cat(found, -3)
 
 

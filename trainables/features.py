@@ -51,18 +51,21 @@ class Crops(Source, Protocol):
 
 def attach_features(data: DataModule, config: TrainConfig, root: Path) -> None:
     """Gives a data module the maps that the network of `config` reads; nothing where it reads none. `root`: the folder
-    where paths of trunks begin and maps are kept.
+    where paths of trunks begin.
 
-    ConfigError when the data has no images, DataError when the trunk's weights cannot be read."""
-    if FIELD not in config.traits.reads:
+    ConfigError when the network reads images and the data has none, DataError when a trunk's weights cannot be read."""
+    reads, crops = config.traits.reads, data.sources.get("image")
+    if {"image", FIELD}.isdisjoint(reads):
         return
-    crops = data.sources.get("image")
     if not isinstance(crops, Crops):
-        found = f"data.name = {config.data.name} has no images to make features of"
+        found = f"reads images, and data.name = {config.data.name} has none"
         raise ConfigError(config.model, [f"{found}; name a set of images, or train another model"])
+    if FIELD not in reads:
+        return
     model = registry.get(config.model)
     assert model.trunk is not None, f"{config.model} reads features and names no trunk"
-    maps = Maps(model.trunk(config.network, root), crops, data, root / "cache" / FIELD, config.network.feature_store)
+    folder = data.config.cache_folder / FIELD
+    maps = Maps(model.trunk(config.network, root), crops, data, folder, config.network.feature_store)
     held = data.sources.get(FIELD)
     # A data module lives on from trial to trial; what it holds of the same trunk stays.
     if not isinstance(held, Maps) or held.key != maps.key:

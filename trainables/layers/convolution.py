@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.backends import mkldnn
-from torch.nn.functional import conv2d, interpolate
+from torch.nn.functional import conv2d
 
 
 class Conv(nn.Conv2d):
@@ -73,20 +73,17 @@ def _at_once(x: Tensor, weight: Tensor, bias: Tensor, conv: Conv, add: Tensor | 
 
 
 class Step(nn.Sequential):
-    """Convolution, norm and, where active, ReLU; then every place repeated `spread` times in both directions."""
+    """Convolution, norm and, where active, ReLU."""
 
     def __init__(
-        self, channels: int, out: int, size: int, *, stride: int = 1, bias: bool = False, is_active: bool = True,
-        spread: int = 1,
-    ) -> None:  # fmt: skip
+        self, channels: int, out: int, size: int, *, stride: int = 1, bias: bool = False, is_active: bool = True
+    ) -> None:
         super().__init__(Conv(channels, out, size, stride=stride, bias=bias), nn.BatchNorm2d(out))
         self.is_active = is_active
-        self.spread = spread
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, C, Y, X]."""
+    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """x [B, C, Y, X]; `add` as in `normed`."""
         conv, norm = self[0], self[1]
         assert isinstance(conv, Conv), conv
         assert isinstance(norm, nn.BatchNorm2d), norm
-        out = normed(conv, norm, x, is_active=self.is_active)
-        return out if self.spread == 1 else interpolate(out, scale_factor=self.spread, mode="nearest")
+        return normed(conv, norm, x, add, is_active=self.is_active)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from .convolution import Conv, Step, normed
 
@@ -100,14 +101,23 @@ class Exchange(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """The fused maps, one a target, and the branches' own outputs, which the pose form returns."""
         own = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
-        fused = []
-        for paths in self.fuse_layers:
-            parts = [path(x) for path, x in zip(paths, own, strict=True)]  # type: ignore[call-overload]
-            total = parts[0] + parts[1]
-            for part in parts[2:]:
-                total += part
-            fused.append(total.relu_())
-        return fused, own
+        return [_sum_at(target, own, list(paths.children())) for target, paths in enumerate(self.fuse_layers)], own
+
+
+def _sum_at(target: int, own: Sequence[Tensor], paths: Sequence[nn.Module]) -> Tensor:
+    """The sum of all maps in the shape of one. Coarser ones come up a level at a time and take the next one with them,
+    which moves less memory than to bring up each."""
+    total: Tensor | None = None
+    for source in range(len(own) - 1, target, -1):
+        total = interpolate(paths[source](own[source], total), scale_factor=2, mode="nearest")
+    for source in range(target):
+        *steps, last = paths[source].children()
+        x = own[source]
+        for step in steps:
+            x = step(x)
+        total = last(x, total)
+    assert total is not None, "one branch has nothing to add"
+    return total.add_(own[target]).relu_()
 
 
 class HRNet(nn.Module):
@@ -206,7 +216,7 @@ def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
         return nn.Identity()
     own, other = channels[source], channels[target]
     if source > target:
-        return Step(own, other, 1, is_active=False, spread=2 ** (source - target))
+        return Step(own, other, 1, is_active=False)
     steps = target - source
     return nn.Sequential(
         *(Step(own, other if i == steps - 1 else own, 3, stride=2, is_active=i < steps - 1) for i in range(steps))
