@@ -30,7 +30,7 @@ Send = Callable[[dict[str, Any]], None]
 def resident_data(
     config: DataConfig, reads: tuple[str, ...], device: torch.device, shard: tuple[int, int]
 ) -> DataModule:
-    """The data of a config for networks that read these fields, kept on the device from trial to trial of this process."""
+    """The data of a config, with the fields that networks read, kept on the device from trial to trial here."""
     poses, split = read_poses(config, ("train", "val"))
     return DataModule(poses, split, config, device=device, shard=shard, reads=reads)
 
