@@ -6,7 +6,8 @@ import torch
 from small import tiny_run, write_tiny
 
 from data.formats import h36m
-from data.module import FIELDS, DataModule, split_of
+from data.module import FIELDS, DataModule
+from data.source import split_of
 from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
