@@ -153,10 +153,8 @@ def _photo(
         pixels, made = to_skeleton(keypoints, skeleton)
         missing = [joint for joint, at in zip(skeleton.joints, pixels[0], strict=True) if np.isnan(at).any()]
         if missing:
-            remedy = (
-                "nothing tells where they are; give hidden joints where the detector guesses them, with a low score"
-            )
-            raise DataError(str(path), [f"no {', '.join(missing)}: {remedy}"])
+            remedy = "give hidden joints where the detector guesses them, with a low score, or leave the image out"
+            raise DataError(str(path), [f"no {', '.join(missing)}, and nothing tells where: {remedy}"])
     except DataError as error:
         problems += error.problems
     if problems:

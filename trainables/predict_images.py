@@ -50,7 +50,10 @@ class GivenPhotos:
 
     def told(self) -> list[str]:
         height, width = self.request.config.data.sizes.crop
-        shown = f"{len(self.photos.files)} images, {self.photos.layout} joints, crops of {width} x {height} pixels"
+        count = len(self.photos.files)
+        shown = (
+            f"{count} image{'s' if count > 1 else ''}, {self.photos.layout} joints, crops of {width} x {height} pixels"
+        )
         return [f"{self.photos.path}: {shown}"]
 
     def notes(self) -> list[str]:

@@ -110,7 +110,7 @@ def _few_colours(picture: Image.Image, colours: NDArray[np.uint8] | None) -> av.
     """The picture in `colours` [256, 3]; None: in the best ones for it, as a photo needs them, and dithered."""
     palette = Image.new("P", (1, 1))
     if colours is None:
-        own = picture.quantize(256, Image.Quantize.MAXCOVERAGE).getpalette() or []
+        own = picture.quantize(256, Image.Quantize.MEDIANCUT).getpalette() or []
         colours = np.array(own + [0] * (768 - len(own)), np.uint8).reshape(256, 3)
         dither = Image.Dither.FLOYDSTEINBERG
     else:
@@ -143,8 +143,10 @@ def _words(sheet: Image.Image, scene: Scene, at: int, font: ImageFont.FreeTypeFo
     draw.text((edge, middle), f"2D keypoints{views}, {sizes}", WORDS, font, "lm")
     draw.text((side + edge, middle), "3D pose, half-metre squares", WORDS, font, "lm")
     seconds = at / scene.fps
-    what = f"{seconds:.2f} s" if scene.photos is None else PurePath(scene.photos.files[at]).name[-NAME_SHOWN:]
-    draw.text((edge, low), f"frame {at} of {len(scene.pose3d)}   {what}", WORDS, font, "lm")
+    what, told = "frame", f"{seconds:.2f} s"
+    if scene.photos is not None:
+        what, told = "image", PurePath(scene.photos.files[at]).name[-NAME_SHOWN:]
+    draw.text((edge, low), f"{what} {at} of {len(scene.pose3d)}   {told}", WORDS, font, "lm")
     blind = [str(view + 1) for view in np.flatnonzero(scene.is_filled[:, at])]
     if blind:
         where = f" in {', '.join(blind)}" if len(scene.sizes) > 1 else ""
