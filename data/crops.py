@@ -12,7 +12,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 Numbers = NDArray[np.float64]
 
@@ -80,9 +80,12 @@ def to_crop_units(pixels: Numbers, height: int, width: int) -> Numbers:
 
 
 def decode(content: bytes) -> Image.Image:
-    """The RGB image in a file's bytes. ValueError with the reason when it is broken or cut off."""
+    """The RGB image in a file's bytes, upright. ValueError with the reason when it is broken or cut off."""
     try:
         with Image.open(io.BytesIO(content)) as image:
+            # A phone stores pictures as they came off its sensor and tells how it was held; viewers and detectors turn
+            # them, and keypoints are of the turned ones.
+            ImageOps.exif_transpose(image, in_place=True)
             return image.convert("RGB")
     # Pillow's decoders raise all of these, and its guard against huge images one more, on bytes that are no image.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .keypoints import Keypoints, Points
+from .detections import Points
+from .keypoints import Keypoints
 from .poseset import DataError
 from .skeleton import MPI_INF_3DHP_17, Skeleton
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
 from .poseset import DataError
 from .skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
-
-Points = NDArray[np.float64]
 
 COCO_17 = (
     *("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist"),
@@ -75,7 +71,11 @@ def read_keypoints(path: Path, told: Told) -> Keypoints:
     A joint counts as not detected when a coordinate is nan, when its score is 0 or less, or when it lies at exactly
     (0, 0), where detectors put what they did not find.
     """
-    values, facts, notes = _read(path)
+    return check_keypoints(path, *_read(path), told)
+
+
+def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes: list[str], told: Told) -> Keypoints:
+    """The keypoints in numbers [n, J, 2 or 3], with what their file says of itself; DataError with all problems."""
     problems: list[str] = []
     if values.ndim != 3 or values.shape[-1] not in (2, 3):
         problems.append(f"keypoints have shape {values.shape}; expected (n, J, 2) or (n, J, 3): x, y and a score")
@@ -84,20 +84,20 @@ def read_keypoints(path: Path, told: Told) -> Keypoints:
         joints, layout = _layout(values.shape[1], told.layout, facts.get("layout"), facts.get("usual"), problems)
     width = _side("width", told.width, facts.get("width"), problems)
     height = _side("height", told.height, facts.get("height"), problems)
-    fps = _fps(told.fps, facts.get("fps"), problems)
+    fps = frame_rate(told, facts, problems)
     if fps is None:
         notes.append(f"neither the file nor --fps tells the frame rate: {DEFAULT_FPS:g} frames a second assumed")
     if joints is None or layout is None:
-        raise DataError(str(path), problems)
+        raise DataError(str(where), problems)
     points, score = values[..., :2].copy(), values[..., 2].copy() if values.shape[-1] == 3 else None
     if score is not None:
         points[~(score > 0)] = np.nan
     points[np.isnan(points).any(-1) | (points == 0).all(-1)] = np.nan
     problems += _value_problems(points, width)
     if problems:
-        raise DataError(str(path), problems)
-    assert width is not None, path
-    assert height is not None, path
+        raise DataError(str(where), problems)
+    assert width is not None, where
+    assert height is not None, where
     outside = _share_outside(points, width, height)
     if outside > 0.5:
         notes.append(f"{outside:.0%} of the joints lie outside the image of {width} x {height}: is its size right?")
@@ -141,10 +141,7 @@ def _read_arrays(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
 
 
 def _read_json(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
-    try:
-        tree = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(str(path), [f"is neither .npz nor JSON ({error}); allowed: {FORMS}"]) from None
+    tree = read_tree(path, f"is neither .npz nor JSON; allowed: {FORMS}")
     facts = tree if isinstance(tree, dict) else {}
     entries = tree if isinstance(tree, list) else facts.get("annotations")
     if isinstance(facts.get("frames"), list):
@@ -163,7 +160,7 @@ def _from_frames(path: Path, frames: Sequence[Any]) -> Points:
         if frame is None or frame == []:
             found.append(None)
             continue
-        rows = _rows(frame)
+        rows = joint_rows(frame)
         if rows is None:
             problems.append(f"frame {number}: expected a list of [x, y] or [x, y, score], or null for no detection")
             continue
@@ -182,42 +179,21 @@ def _from_frames(path: Path, frames: Sequence[Any]) -> Points:
     return np.stack([empty if rows is None else rows for rows in found])
 
 
-def _rows(frame: Any) -> Points | None:
-    """A frame as numbers [J, 2 or 3]; null joints are nan. None when it is something else."""
-    if not isinstance(frame, list):
-        return None
-    width = next((len(joint) for joint in frame if isinstance(joint, list)), 2)
-    if any(isinstance(value, bool | str) for joint in frame if isinstance(joint, list) for value in joint):
-        return None
-    try:
-        rows = np.array([[math.nan] * width if joint is None else joint for joint in frame], np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return rows if rows.ndim == 2 and rows.shape[1] in (2, 3) else None
-
-
 def _from_results(path: Path, entries: Sequence[Any]) -> tuple[Points, list[str]]:
     """One pose a frame from COCO results; of several people in a frame the one with the highest score."""
-    best: dict[int, tuple[float, Points]] = {}
-    problems, crowded = [], set()
+    people: list[tuple[int, float, Points]] = []
+    problems = []
     for place, entry in enumerate(entries):
         name = entry.get("frame", entry.get("image_id")) if isinstance(entry, dict) else None
-        number = _frame_number(name)
-        numbers = entry.get("keypoints") if isinstance(entry, dict) else None
-        is_list = isinstance(numbers, list) and len(numbers) > 0 and len(numbers) % 3 == 0
-        rows = _rows([numbers[at : at + 3] for at in range(0, len(numbers), 3)]) if is_list and numbers else None
+        number, rows = _frame_number(name), flat_rows(entry)
         if number is None:
             problems.append(f"result {place}: frame {name!r} is no frame number; give `frame` or `image_id`")
         elif rows is None:
             problems.append(f"result {place}: `keypoints` must be x, y, score for each joint, 51 numbers for COCO")
         else:
-            score = entry.get("score", 0.0)
-            score = float(score) if isinstance(score, int | float) else 0.0
-            if number in best:
-                crowded.add(number)
-            if number not in best or score > best[number][0]:
-                best[number] = score, rows
-    counts = {len(rows) for _, rows in best.values()}
+            people.append((number, score_of(entry), rows))
+    best, crowded = best_people(people)
+    counts = {len(rows) for rows in best.values()}
     if len(counts) > 1:
         problems.append(f"results have {', '.join(map(str, sorted(counts)))} joints; give every one the same")
     if best and not problems:
@@ -231,7 +207,7 @@ def _from_results(path: Path, entries: Sequence[Any]) -> tuple[Points, list[str]
         raise DataError(str(path), problems)
     first = min(best)
     values = np.full((max(best) - first + 1, counts.pop(), 3), np.nan)
-    for number, (_, rows) in best.items():
+    for number, rows in best.items():
         values[number - first] = rows
     notes = [f"frame 0 of the output is frame {first} of the file"] if first else []
     if crowded:
@@ -266,7 +242,7 @@ def _layout(
     fitting = [name for name, counts in LAYOUTS.items() if count in counts]
     if not fitting or (layout is not None and layout not in fitting):
         named = f" for layout {layout}" if layout and fitting else ""
-        problems.append(f"{count} joints a frame are not possible{named}; allowed: {ALLOWED}")
+        problems.append(f"{count} joints are not possible{named}; allowed: {ALLOWED}")
         return None, None
     if layout is None and len(fitting) > 1:
         layout = usual if usual in fitting else None
@@ -297,11 +273,12 @@ def _side(name: str, told: int | None, own: Any, problems: list[str]) -> int | N
     return int(value)
 
 
-def _fps(told: float | None, own: Any, problems: list[str]) -> float | None:
+def frame_rate(told: Told, facts: Mapping[str, Any], problems: list[str]) -> float | None:
     """Frames a second; None when nobody says."""
-    if told is not None and own is not None and told != own:
-        problems.append(f"--fps {told:g}, but the file says fps {own}; leave the option out or mend the file")
-    value = own if told is None else told
+    own = facts.get("fps")
+    if told.fps is not None and own is not None and told.fps != own:
+        problems.append(f"--fps {told.fps:g}, but the file says fps {own}; leave the option out or mend the file")
+    value = own if told.fps is None else told.fps
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10_000:
@@ -313,7 +290,7 @@ def _fps(told: float | None, own: Any, problems: list[str]) -> float | None:
 def _value_problems(points: Points, width: int | None) -> list[str]:
     infinite = np.isinf(points).any((1, 2))
     if infinite.any():
-        return [f"{infinite.sum()} frames hold infinite coordinates, the first one frame {infinite.argmax()}"]
+        return [f"infinite coordinates in {infinite.sum()} of {len(points)} frames, the first one {infinite.argmax()}"]
     seen = points[~np.isnan(points[..., 0])]
     if not len(seen):
         return ["holds no pose: no joint was detected in any frame"]

@@ -10,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .detections import Points
 from .joint_maps import fill_gaps, to_skeleton
-from .keypoints import Keypoints, Points, Told, read_keypoints
+from .keypoints import Keypoints, Told, read_keypoints
 from .poseset import DataError
 from .skeleton import Skeleton
 

@@ -69,7 +69,7 @@ VERBS = {
         run="trainables.verbs:evaluate",
     ),
     "predict": Verb(
-        summary="lift a video's 2D keypoints to 3D poses, and film them",
+        summary="lift 2D keypoints of a video, or images with keypoints, to 3D poses, and film them",
         example="python -m search predict best.yaml --weights best.safetensors --input walk.json --out walk.npz "
         "--render walk.mp4",
         add_options=add_predict_options,

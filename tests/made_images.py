@@ -28,8 +28,9 @@ SHOTS = {
 }
 
 
-def made_images(root, shots=SHOTS):
-    """Writes the set; returns its folder."""
+def made_images(root, shots=SHOTS, *, around=None):
+    """Writes the set; returns its folder. `around` (height, width): boxes are those of the true keypoints, for crops of
+    that size, not those of the body."""
     folder, rng = Path(root) / NAME, np.random.default_rng(3)
     labels = {}
     for video, (shot, count) in enumerate(shots.items()):
@@ -40,22 +41,26 @@ def made_images(root, shots=SHOTS):
             image = Image.fromarray(levels).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
             image.save(place / image_name(shot.stem, number + 1), quality=95)
         file = next(file for file, subjects in FILES.items() if f"S{shot.subject}" in subjects)
-        labels.setdefault(file, []).extend(records(_labelled(shot, count, rng), video))
+        labels.setdefault(file, []).extend(records(_labelled(shot, count, rng, around), video))
     for file, content in labels.items():
         write_labels(folder / file, content)
     return folder
 
 
-def _labelled(shot, count, rng):
+def _labelled(shot, count, rng, around):
     large = h36m.h36m_cameras()[f"S{shot.subject}"][shot.camera]
     points = rng.uniform((-0.5, -0.5, 3.5), (0.5, 0.5, 4.5), (count, 17, 3))
     screen = project(torch.from_numpy(points), torch.from_numpy(large.intrinsics).double())
     pixels = to_pixels(screen, large.width, large.height).numpy() * (WIDTH / large.width)
     focal, middle = focal_and_center(large, WIDTH)
     center, scale = crops.center_and_scale(crops.body_boxes(points[:, 0], focal, middle))
+    size = scale * crops.SCALE_PX
+    if around is not None:
+        center, width = crops.keypoint_boxes(pixels, *around)
+        size = np.stack((width, width), -1)
     found = pixels + rng.normal(0, 0.5, pixels.shape)
     return Labelled(
-        shot=shot, points=points, keypoints={"gt": pixels, "cpn": found}, center=center, size=scale * crops.SCALE_PX,
+        shot=shot, points=points, keypoints={"gt": pixels, "cpn": found}, center=center, size=size,
         width=WIDTH, height=HEIGHT, camera=large,
     )  # fmt: skip
 

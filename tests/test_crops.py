@@ -1,5 +1,7 @@
 """Boxes, affine maps and crops of images."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,6 +85,24 @@ def test_what_is_no_image_is_told(content):
     with pytest.raises(ValueError) as error:
         crops.decode(content)
     assert str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_an_image_is_turned_as_its_camera_was_held(kind):
+    """Orientation 6: the first row of pixels is the right side of what was seen."""
+    stored = Image.new("RGB", (40, 24))
+    stored.paste((255, 255, 255), (0, 0, 40, 8))
+    told, file = Image.Exif(), io.BytesIO()
+    told[0x0112] = 6
+    stored.save(file, kind, exif=told)
+    found = np.asarray(crops.decode(file.getvalue()))
+    assert found.shape == (40, 24, 3)
+    assert (found[:, 17:] > 200).all()
+    assert (found[:, :15] < 50).all()
+    cut_off = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x09"
+    stored.save(file := io.BytesIO(), kind, exif=cut_off)
+    with pytest.warns(UserWarning, match="Corrupt EXIF data"):
+        assert np.asarray(crops.decode(file.getvalue())).shape == (24, 40, 3)
 
 
 def test_a_side_that_the_trunk_cannot_halve_is_refused_with_those_near_it():

@@ -28,7 +28,7 @@ TRAINABLES = (
     ("single", "fused"),
     ("folder", "published"),
     ("train",),
-    ("predict", "verbs"),
+    ("predict", "predict_images", "verbs"),
     ("pretrain",),
     ("__main__",),
 )
@@ -56,6 +56,7 @@ ONLY_IN = {
     "PIL": {
         "data.crops",
         "data.formats.h36m_images",
+        "data.photos",
         "data.synthetic.figures",
         "trainables.render",
     },

@@ -221,15 +221,17 @@ def test_weights_of_another_network_are_refused_with_the_knobs(home, capsys):
     assert not (home / "o.npz").exists()
 
 
-def test_too_few_views_and_images_are_refused(home, capsys, monkeypatch):
+def test_too_few_views_and_what_is_neither_keypoints_nor_image_are_refused(home, capsys, monkeypatch):
     whole = registry.config("graformer")
-    traits = Traits(reads=("pose2d", "image"))
+    traits = Traits(reads=("pose2d", "image", "camera"))
     open_minded = dataclasses.replace(whole, laws=lambda *_: iter(()), traits=lambda _: traits)
     monkeypatch.setattr(registry, "config", lambda _: open_minded)
-    assert predict(home, "--set", "data.views=4") == 2
+    assert predict(home, "--set", "data.views=4", "--width", "64") == 2
     told = capsys.readouterr().err
     assert "--input: 1 given, but data.views = 4; give one file for each camera, in the order of training" in told
-    assert "reads image" in told
+    assert "model graformer reads camera; `predict` has only 2D keypoints and images" in told
+    assert "reads images of 4 view(s) and 1 frame(s) at once; `predict` gives it a single image at a time" in told
+    assert "--width 64: every image tells its own width; leave the option out" in told
 
 
 def test_poses_that_are_not_finite_are_a_failed_run(home, monkeypatch, capsys):

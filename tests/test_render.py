@@ -33,7 +33,7 @@ def scene(frames=20, fps=25.0, width=1000, height=600, poses=None):
         keypoints=keypoints[None],
         is_filled=np.arange(frames)[None] == 3,
         skeleton=H36M_17,
-        sizes=((width, height),),
+        sizes=np.full((1, frames, 2), (width, height)),
         fps=fps,
     )
 
@@ -145,7 +145,7 @@ def test_several_views_share_the_left_panel_and_name_those_without_detection(vie
     is_filled = np.zeros((views, 4), bool)
     is_filled[1, 0] = True
     several = dataclasses.replace(
-        one, keypoints=np.repeat(one.keypoints, views, 0), is_filled=is_filled, sizes=one.sizes * views
+        one, keypoints=np.repeat(one.keypoints, views, 0), is_filled=is_filled, sizes=np.repeat(one.sizes, views, 0)
     )
     picture = np.asarray(next(pictures(several)))
     panel, half = picture[STRIP:-STRIP, :PANEL], PANEL // 2

@@ -55,6 +55,12 @@ def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> T
     return pose
 
 
+def from_root(poses: Tensor, skeleton: Skeleton) -> Tensor:
+    """Scored poses [..., J, 3] as who draws them wants them: the root at zero, float32, on the CPU. Published protocols
+    differ in whether the network's own root stays."""
+    return (poses - poses[..., skeleton.root, None, :]).float().cpu()
+
+
 def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int, high: int) -> Sums:
     """Sums of every metric over the stored frames [low, high) of a split, from poses [N, J, 3] metres of [first, high):
     a frame before the first one only begins a step. Groups are the actions of each subject, see `tables.table`."""

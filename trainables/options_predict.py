@@ -14,14 +14,16 @@ from .config import TrainConfig, changed, read_config
 from .options import add_set_option, flip_problems, read_changes
 
 RENDERED = (".gif", ".mp4")
-READABLE = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
+PICTURE = ".png"  # of a single image
+OF_KEYPOINTS = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
+OF_IMAGES = ("image", "crop2d", "features")
 LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictRequest:
-    """Keypoints of a video to lift, or of one from each of several cameras. width, height, fps, layout: what the user
-    says of the files, None where they say it themselves."""
+    """Keypoints of a video to lift, or of one from each of several cameras, or, where the network reads them, a list of
+    images. width, height, fps, layout: what the user says of the files, None where they say it themselves."""
 
     config: TrainConfig
     weights: Path
@@ -34,6 +36,16 @@ class PredictRequest:
     fps: float | None
     layout: str | None
 
+    @property
+    def has_images(self) -> bool:
+        """Whether the input lists images."""
+        return reads_images(self.config)
+
+
+def reads_images(config: TrainConfig) -> bool:
+    """Whether keypoints alone are not enough for the network."""
+    return bool(set(OF_IMAGES) & set(config.traits.reads))
+
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
     """CONFIG, --weights, --input, --out, --render, --flip, --force, and what the file may leave out."""
@@ -42,11 +54,14 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", type=Path, required=True, action="append", metavar="FILE", dest="inputs",
         help="2D keypoints of one person, .npz or JSON, in pixels; of several views once for each camera, in the order "
-        "of training",
+        "of training; for a network that reads images a JSON list of them with the keypoints in each",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz file to write the 3D poses to")
     parser.add_argument(
-        "--render", type=Path, metavar="FILE", help="also draw the 2D beside the moving 3D skeleton: out.gif or out.mp4"
+        "--render",
+        type=Path,
+        metavar="FILE",
+        help="also draw the 2D beside the 3D skeleton: out.gif or out.mp4, out.png of one image",
     )
     parser.add_argument(
         "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
@@ -67,7 +82,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     config = None
     try:
         config = changed(read_config(options.config), read_changes(options.changes), options.config)
-        problems += _unliftable(config, len(options.inputs)) + flip_problems(options.flip, config)
+        problems += _unliftable(config, options) + flip_problems(options.flip, config)
     except ConfigError as error:
         problems += error.problems_in("predict")
     problems += [
@@ -75,8 +90,9 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         for name, path in (("weights", options.weights), *(("input", path) for path in options.inputs))
         if not path.is_file()
     ]
-    if options.render is not None and options.render.suffix.lower() not in RENDERED:
-        problems.append(f"--render {options.render}: name a file that ends in {' or '.join(RENDERED)}")
+    rendered = (*RENDERED, PICTURE) if config is not None and reads_images(config) else RENDERED
+    if options.render is not None and options.render.suffix.lower() not in rendered:
+        problems.append(f"--render {options.render}: name a file that ends in {' or '.join(rendered)}")
     targets = {"--out": options.out} | ({"--render": options.render} if options.render else {})
     sources = [("CONFIG", Path(options.config)), ("--weights", options.weights)]
     sources += [("--input", path) for path in options.inputs]
@@ -100,14 +116,24 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     )  # fmt: skip
 
 
-def _unliftable(config: TrainConfig, given: int) -> list[str]:
-    problems = []
-    if config.data.views != given:
-        wanted = "one file" if config.data.views == 1 else "one file for each camera, in the order of training"
-        problems.append(f"--input: {given} given, but data.views = {config.data.views}; give {wanted}")
-    other = [field for field in config.traits.reads if field not in READABLE]
+def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
+    """Why the network cannot be given what it reads, and what is said of images that these tell themselves."""
+    problems, data, given = [], config.data, len(options.inputs)
+    if data.views != given:
+        wanted = "one file" if data.views == 1 else "one file for each camera, in the order of training"
+        problems.append(f"--input: {given} given, but data.views = {data.views}; give {wanted}")
+    other = [field for field in config.traits.reads if field not in (*OF_KEYPOINTS, *OF_IMAGES)]
     if other:
-        problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints to give it")
+        problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints and images")
+    if reads_images(config):
+        if data.views > 1 or data.frames > 1:
+            what = f"images of {data.views} view(s) and {data.frames} frame(s) at once"
+            problems.append(f"model {config.model} reads {what}; `predict` gives it a single image at a time")
+        problems += [
+            f"--{name} {value}: every image tells its own {name}; leave the option out"
+            for name, value in (("width", options.width), ("height", options.height))
+            if value is not None
+        ]
     return problems
 
 

@@ -1,4 +1,4 @@
-"""A film of 2D keypoints beside their moving 3D skeleton, frame by frame into GIF or MP4.
+"""A film of 2D keypoints beside their moving 3D skeleton, frame by frame into GIF or MP4, or one picture as PNG.
 
 Drawn with Pillow at twice the size and halved, which smooths the edges; encoded as it is drawn, so that a long video
 needs no more memory.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any, BinaryIO
 
 import av
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from data.photos import Photos
 from data.skeleton import Skeleton
 
 PANEL = 480  # pixels of a side of either panel
@@ -26,6 +28,7 @@ MOST_FPS = 25.0  # of the film; a faster video is thinned
 MARGIN = 24  # pixels inside a panel
 LIFT = math.radians(12)  # the view looks down by this angle, so that the ground is a surface and not a line
 SWING, SWING_SECONDS = math.radians(35), 8.0  # the view turns to and fro: depth is seen by motion
+NAME_SHOWN = 40  # last characters of a file's name
 TILE = 0.5  # metres of a square of the ground
 
 PAPER, FRAME, GROUND, WORDS, WARNING = "#ffffff", "#f3f4f6", "#c8cdd5", "#30343b", "#c02020"
@@ -35,14 +38,16 @@ LEFT, RIGHT, MIDDLE = PENS = "#1f6fd6", "#e0662a", "#4a5058"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
     """What is shown: pose3d [n, J, 3] metres, root at zero, x right, y down, z forward; keypoints [V, n, J, 2] pixels
-    of images of V sizes (width, height); is_filled [V, n]: frames without a detection; fps of the n frames."""
+    of images of sizes [V, n, 2], width and height; is_filled [V, n]: frames without a detection; fps of the n frames;
+    photos: the images of a single view, where there are any."""
 
     pose3d: NDArray[np.float32]
     keypoints: NDArray[np.float64]
     is_filled: NDArray[np.bool_]
     skeleton: Skeleton
-    sizes: tuple[tuple[int, int], ...]
+    sizes: NDArray[np.int64]
     fps: float
+    photos: Photos | None = None
 
     @property
     def every(self) -> int:
@@ -53,12 +58,17 @@ class Scene:
     def told(self) -> str:
         """One line on length and rate of the film."""
         shown = -(-len(self.pose3d) // self.every)
+        if len(self.pose3d) == 1:
+            return "1 frame"
         thinned = f", one in {self.every}" if self.every > 1 else ""
         return f"{shown} frames{thinned}, {self.fps / self.every:g} a second"
 
 
 def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
-    """Writes the film in the format that the suffix names, .gif or .mp4."""
+    """Writes the film in the format that the suffix names, .gif or .mp4, or its first frame as .png."""
+    if suffix == ".png":
+        next(pictures(scene)).save(file, "png")
+        return
     with av.open(file, "w", format=suffix.removeprefix(".")) as container:
         if suffix == ".mp4":
             rate = Fraction(scene.fps / scene.every).limit_denominator(1001)
@@ -70,7 +80,7 @@ def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
             stream.pix_fmt = "pal8"
         stream.width, stream.height, stream.thread_count = 2 * PANEL, PANEL + 2 * STRIP, 1
         stream.codec_context.time_base = clock
-        colours = _colours()
+        colours = None if scene.photos else _colours()
         for at, picture in enumerate(pictures(scene)):
             frame = av.VideoFrame.from_image(picture) if suffix == ".mp4" else _few_colours(picture, colours)
             seconds = at * scene.every / scene.fps
@@ -96,10 +106,17 @@ def _colours() -> NDArray[np.uint8]:
     return np.round([*kept, *kept[:1] * (256 - len(kept))]).astype(np.uint8)
 
 
-def _few_colours(picture: Image.Image, colours: NDArray[np.uint8]) -> av.VideoFrame:
+def _few_colours(picture: Image.Image, colours: NDArray[np.uint8] | None) -> av.VideoFrame:
+    """The picture in `colours` [256, 3]; None: in the best ones for it, as a photo needs them, and dithered."""
     palette = Image.new("P", (1, 1))
+    if colours is None:
+        own = picture.quantize(256, Image.Quantize.MEDIANCUT).getpalette() or []
+        colours = np.array(own + [0] * (768 - len(own)), np.uint8).reshape(256, 3)
+        dither = Image.Dither.FLOYDSTEINBERG
+    else:
+        dither = Image.Dither.NONE
     palette.putpalette(colours.tobytes())
-    pixels = np.asarray(picture.quantize(palette=palette, dither=Image.Dither.NONE))
+    pixels = np.asarray(picture.quantize(palette=palette, dither=dither))
     # Alpha comes first; without it FFmpeg would write an animation of nothing.
     opaque = np.concatenate((np.full((256, 1), 255, np.uint8), colours), 1)
     indexed: Any = (pixels, opaque)  # the one format that takes two arrays; its annotation forgets it
@@ -121,12 +138,15 @@ def pictures(scene: Scene) -> Iterator[Image.Image]:
 def _words(sheet: Image.Image, scene: Scene, at: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
     draw, middle = ImageDraw.Draw(sheet), STRIP * SMOOTH // 2
     low, edge, side = sheet.height - middle, MARGIN * SMOOTH, PANEL * SMOOTH
-    sizes = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(scene.sizes))
+    sizes = ", ".join(dict.fromkeys(f"{width} x {height}" for width, height in scene.sizes[:, at].tolist()))
     views = f" of {len(scene.sizes)} views" if len(scene.sizes) > 1 else ""
     draw.text((edge, middle), f"2D keypoints{views}, {sizes}", WORDS, font, "lm")
     draw.text((side + edge, middle), "3D pose, half-metre squares", WORDS, font, "lm")
     seconds = at / scene.fps
-    draw.text((edge, low), f"frame {at} of {len(scene.pose3d)}   {seconds:.2f} s", WORDS, font, "lm")
+    what, told = "frame", f"{seconds:.2f} s"
+    if scene.photos is not None:
+        what, told = "image", PurePath(scene.photos.files[at]).name[-NAME_SHOWN:]
+    draw.text((edge, low), f"{what} {at} of {len(scene.pose3d)}   {told}", WORDS, font, "lm")
     blind = [str(view + 1) for view in np.flatnonzero(scene.is_filled[:, at])]
     if blind:
         where = f" in {', '.join(blind)}" if len(scene.sizes) > 1 else ""
@@ -153,11 +173,16 @@ def _view_picture(
     """One view's keypoints, y down, aspect kept, its number in a corner; what lies outside the cell is cut off."""
     picture = Image.new("RGB", cell, PAPER)
     margin = MARGIN * SMOOTH * min(cell) / (PANEL * SMOOTH)
-    size = np.array(scene.sizes[view], float)
+    size = scene.sizes[view, at].astype(float)
     scale = float(((np.array(cell) - 2 * margin) / size).min())
     corner = (np.array(cell) - size * scale) / 2
     draw = ImageDraw.Draw(picture)
-    draw.rectangle((*corner, *(corner + size * scale)), FRAME, GROUND, SMOOTH)
+    if scene.photos is None:
+        draw.rectangle((*corner, *(corner + size * scale)), FRAME, GROUND, SMOOTH)
+    else:
+        width, height = np.maximum(np.rint(size * scale), 1).astype(int).tolist()
+        photo = scene.photos.image(at).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        picture.paste(photo, tuple(np.rint(corner).astype(int).tolist()))
     if len(scene.sizes) > 1:
         draw.text(tuple(corner + 6 * SMOOTH), str(view + 1), WORDS, font, "lt")
     keypoints = scene.keypoints[view, at]
@@ -189,7 +214,9 @@ class _View:
         """The panel of frame `at`."""
         panel = Image.new("RGB", (self.size, self.size), PAPER)
         draw = ImageDraw.Draw(panel)
-        angle = SWING * math.sin(2 * math.pi * at / self.scene.fps / SWING_SECONDS)
+        # A single frame has no motion: it is seen from one side.
+        turn = 1.0 if len(self.scene.pose3d) == 1 else math.sin(2 * math.pi * at / self.scene.fps / SWING_SECONDS)
+        angle = SWING * turn
         self._draw_ground(draw, angle)
         pose = self.scene.pose3d[at].astype(np.float64)
         # The hip is the origin of every pose, so the lowest joint of each is put on the ground.

@@ -1,0 +1,120 @@
+"""`predict` for networks that read images: each is cropped around its keypoints and gets a 3D pose."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from data.batch import Batch, Sizes
+from data.crops import cropped
+from data.geometry import to_screen
+from data.keypoints import Told
+from data.photos import Photos, read_photos
+from spaces.schema import ConfigError
+
+from .entry import Model
+from .evaluation import Poses, from_root, poses_of
+from .options_predict import PICTURE, RENDERED, PredictRequest
+from .render import Scene
+
+IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the poses do not depend on it
+
+
+def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
+    """The images of the request; DataError with all problems of them, ConfigError when a picture cannot show them."""
+    photos = read_photos(request.inputs[0], told, request.config.data.sizes.skeleton)
+    if len(photos.files) > 1 and request.render is not None and request.render.suffix.lower() == PICTURE:
+        found = f"--render {request.render}: shows one image, and {photos.path} lists {len(photos.files)}"
+        raise ConfigError("predict", [f"{found}; name a file that ends in {' or '.join(RENDERED)}"])
+    return GivenPhotos(request, photos)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPhotos:
+    """Images as an `Input` of `predict`."""
+
+    request: PredictRequest
+    photos: Photos
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        return self.photos.made
+
+    def told(self) -> list[str]:
+        height, width = self.request.config.data.sizes.crop
+        count = len(self.photos.files)
+        shown = (
+            f"{count} image{'s' if count > 1 else ''}, {self.photos.layout} joints, crops of {width} x {height} pixels"
+        )
+        return [f"{self.photos.path}: {shown}"]
+
+    def notes(self) -> list[str]:
+        return list(self.photos.notes)
+
+    def lift(self, network: nn.Module, model: Model, device: torch.device) -> Tensor:
+        """The trunk runs here, also for a head that was trained on its maps made beforehand."""
+        config, trunk = self.request.config, None
+        if "features" in config.traits.reads:
+            assert model.trunk is not None, f"{config.model} reads features and names no trunk"
+            trunk = model.trunk(config.network, Path(config.data.root)).to(device).eval()
+
+        def poses(batch: Batch) -> Tensor:
+            if trunk is not None:
+                assert batch.image is not None, "there is no image to make features of"
+                batch = dataclasses.replace(batch, features=trunk(batch.image[:, 0]).unsqueeze(1))
+            return model.poses(network(batch))
+
+        return lift_photos(poses, self.photos, config.data.sizes, device, flip=self.request.flip)
+
+    def arrays(self) -> dict[str, Any]:
+        photos = self.photos
+        return {
+            "keypoints": photos.pixels.astype(np.float32),
+            "files": np.array(photos.files),
+            "width": photos.sizes[:, 0],
+            "height": photos.sizes[:, 1],
+            "fps": np.array(photos.fps),
+        }
+
+    def scene(self, pose3d: NDArray[np.float32]) -> Scene:
+        photos = self.photos
+        return Scene(
+            pose3d=pose3d, keypoints=photos.pixels[None], is_filled=np.zeros((1, len(pose3d)), np.bool_),
+            skeleton=self.request.config.data.sizes.skeleton, sizes=photos.sizes[None], fps=photos.fps, photos=photos,
+        )  # fmt: skip
+
+
+@torch.no_grad()
+def lift_photos(poses: Poses, photos: Photos, sizes: Sizes, device: torch.device, *, flip: bool = False) -> Tensor:
+    """Poses [n, J, 3] metres, root at zero, camera axes, on the CPU."""
+    found = []
+    for first in range(0, len(photos.files), IMAGES):
+        rows = range(first, min(first + IMAGES, len(photos.files)))
+        pose = poses_of(poses, photo_batch(photos, rows, sizes, device), sizes.skeleton, flip=flip)
+        found.append(from_root(pose.flatten(-4, -3), sizes.skeleton))
+    return torch.cat(found)
+
+
+def photo_batch(photos: Photos, rows: Sequence[int], sizes: Sizes, device: torch.device) -> Batch:
+    """The crops of some images, the keypoints in them, and the keypoints in the whole images, by their own sizes."""
+    images, inside, screen = [], [], []
+    for row in rows:
+        points = photos.pixels[row]
+        image, crop2d = cropped(photos.image(row), points, *sizes.crop)
+        images.append(torch.from_numpy(image))
+        inside.append(torch.from_numpy(crop2d))
+        screen.append(to_screen(torch.from_numpy(points), *photos.sizes[row].tolist()).float())
+    return Batch(
+        size=len(rows),
+        image=torch.stack(images).unsqueeze(1).to(device),
+        crop2d=torch.stack(inside)[:, None, None].to(device),
+        pose2d=torch.stack(screen)[:, None, None].to(device),
+    )
