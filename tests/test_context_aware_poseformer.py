@@ -10,7 +10,7 @@ import torch
 from made_crops import MODEL, CropModule, crop_run, store, trunk_file
 from test_parity import FOLDER
 
-from data.batch import Sizes
+from data.batch import Batch, Sizes
 from data.poseset import DataError
 from data.skeleton import H36M_17
 from spaces.cli import BAD_INPUT, OK, main
@@ -602,3 +602,18 @@ def test_all_wrong_options_of_pretraining_come_at_once(root, tmp_path, capsys):
         main("trainables", "", VERBS, ["pretrain", str(other), "--out", str(tmp_path / "a.safetensors")]) == BAD_INPUT
     )
     assert "model graformer has no trunk that reads images" in capsys.readouterr().err
+
+
+def test_without_features_the_head_lifts_the_pose_alone(root):
+    """What the image is worth is measured against it: the same head, the same parameters where both have them."""
+    blind, seeing = (crop_run(root, network__features=kind) for kind in ("none", "cached"))
+    assert blind.traits.reads == ("pose2d", "pose3d")
+    assert not blind.traits.unfusable
+    network, other = (build(run.network, run.data.sizes) for run in (blind, seeing))
+    assert network.backbone is None
+    assert not network.volume_net.context_blocks
+    assert set(network.state_dict()) < set(other.state_dict())
+    pose2d = torch.rand(3, 1, 1, blind.data.joints, 2)
+    network(Batch(size=3, pose2d=pose2d)).pose3d.square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad == ("feat_embed" not in name), name

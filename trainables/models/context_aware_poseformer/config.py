@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from data.config import Sizes
 from spaces.schema import knob
 from trainables.entry import Traits
+from trainables.layers.widths import hidden_of
 
 LEVELS = 4  # maps of a trunk, and context tokens of a joint
 STRIDE = 32  # pixels of a crop to one place of the coarsest map
@@ -26,7 +27,9 @@ class NetworkConfig:
         0.0, least=0, help="factor on the learning rate in the trunk; 0: frozen, in evaluation mode"
     )
     features: str = knob(
-        "live", choices=("live", "cached"), help="run the trunk in every step, or once over all crops, for a frozen one"
+        "live",
+        choices=("live", "cached", "none"),
+        help="run the trunk in every step, or once over all crops, for a frozen one; none: lift the 2D pose alone",
     )
     feature_store: str = knob(
         "auto", choices=("auto", "device", "file"), help="where cached maps lie; auto: on the device when they fit"
@@ -64,7 +67,7 @@ class NetworkConfig:
             yield "mlp_ratio", f"leaves no hidden channel of embed_dim {self.embed_dim}; least: {1 / self.embed_dim:g}"
         if self.features == "cached" and self.trunk_lr_factor:
             yield "features", "must be live where trunk_lr_factor trains the trunk: cached maps would not follow it"
-        if self.trunk_lr_factor == 0 and not self.trunk_weights:
+        if self.features != "none" and self.trunk_lr_factor == 0 and not self.trunk_weights:
             yield "trunk_weights", "is empty, and a frozen trunk would keep the weights of its seed; name a file"
 
 
@@ -89,6 +92,8 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
 
 def traits(network: NetworkConfig) -> Traits:
     """What it reads, and how its parts are trained."""
+    if network.features == "none":
+        return Traits(reads=("pose2d", "pose3d"))
     is_cached = network.features == "cached"
     factors = {} if is_cached else {"backbone.": network.trunk_lr_factor}
     if network.context:
@@ -99,9 +104,3 @@ def traits(network: NetworkConfig) -> Traits:
         unfusable="" if is_cached else "its trunk reads images; network.features = cached makes the head alone a lane",
         rate_factors=factors,
     )
-
-
-def hidden_of(width: int, mlp_ratio: float) -> int:
-    """Hidden channels of a block, rounded down."""
-    # 1e-6: a ratio that was found as hidden / width must not fall one short by its rounding.
-    return int(width * mlp_ratio + 1e-6)

@@ -15,8 +15,9 @@ from torch.nn.functional import grid_sample
 
 from trainables.layers.dropout import Dropout, DropPath
 from trainables.layers.transformer import Block, FeedForward, drop_path_rates
+from trainables.layers.widths import hidden_of
 
-from .config import LEVELS, NetworkConfig, hidden_of
+from .config import LEVELS, NetworkConfig
 
 FIRST_OFFSET = 0.01  # distance of a head's first point at the start, in half crops; the k-th lies k times as far
 
@@ -34,20 +35,26 @@ class LiftingHead(nn.Module):
         self.feat_embed = nn.ModuleList(nn.Linear(count, width) for count in channels)
         self.pos_drop = Dropout(config.dropout)
         rates = drop_path_rates(config.drop_path, config.depth)
-        looks = rates if config.context else []
+        is_blind = config.features == "none"
+        self.feat_embed.requires_grad_(not is_blind)
+        looks = rates if config.context and not is_blind else []
         self.context_blocks = nn.ModuleList(ContextBlock(config, channels, rate) for rate in looks)
         self.res_blocks = nn.ModuleList(_block(config, width, rate) for rate in rates)
         self.joint_blocks = nn.ModuleList(_block(config, wide, rate) for rate in rates)
         # The reference leaves torch's 1e-5 to this norm and to those of the context blocks.
         self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3))
 
-    def forward(self, pose_BJC: Tensor, ref_BJC: Tensor, maps: Sequence[Tensor]) -> Tensor:
+    def forward(self, pose_BJC: Tensor, ref_BJC: Tensor | None, maps: Sequence[Tensor]) -> Tensor:
         """2D poses [B, J, 2] in screen units, the same joints in the crop [B, J, 2] in [-1, 1], and maps [B, C, Y, X]
-        -> [B, J, 3] metres."""
+        -> [B, J, 3] metres. Without maps the context tokens are what `Spatial_pos_embed` says of their places."""
         batch, joints, _ = pose_BJC.shape
-        seen = (sample(x, ref_BJC, "zeros").mT for x in maps)
-        tokens = [embed(x) for embed, x in zip(self.feat_embed, seen, strict=True)]
-        x_LBJC = torch.stack([self.coord_embed(pose_BJC), *tokens]) + self.Spatial_pos_embed.transpose(0, 1)
+        pose = self.coord_embed(pose_BJC)
+        if ref_BJC is None:
+            tokens = [torch.zeros_like(pose)] * LEVELS
+        else:
+            seen = (sample(x, ref_BJC, "zeros").mT for x in maps)
+            tokens = [embed(x) for embed, x in zip(self.feat_embed, seen, strict=True)]
+        x_LBJC = torch.stack([pose, *tokens]) + self.Spatial_pos_embed.transpose(0, 1)
         x_LBJC = self.pos_drop(x_LBJC)
         for context in self.context_blocks:
             x_LBJC = context(x_LBJC, ref_BJC, maps)

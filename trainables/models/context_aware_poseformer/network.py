@@ -68,14 +68,17 @@ class ContextAwarePoseFormer(nn.Module):
         self.channels = shape.stages[-1].channels
         # The head comes first, so that a seed starts it alike with a trunk beside it and without.
         self.volume_net = LiftingHead(config, self.channels, joints)
+        self.is_blind = config.features == "none"
         self.backbone: Trunk | None = None
         if config.features == "live":
             self.backbone = Trunk(shape, is_frozen=config.trunk_lr_factor == 0)
 
     def forward(self, batch: Batch) -> Prediction:
         """Poses for `batch.pose2d` and `batch.crop2d` [B, 1, 1, J, 2] with `image` [B, 1, 3, Y, X], or `features`
-        [B, 1, N] where the trunk was run before; in the camera's frame."""
+        [B, 1, N] where the trunk was run before, or for `pose2d` alone; in the camera's frame."""
         assert batch.pose2d is not None, "context_aware_poseformer needs Batch.pose2d"
+        if self.is_blind:
+            return Prediction(pose3d=self.volume_net(batch.pose2d[:, 0, 0], None, ()).unsqueeze(1))
         assert batch.crop2d is not None, "context_aware_poseformer needs Batch.crop2d"
         if self.backbone is not None:
             assert batch.image is not None, "context_aware_poseformer needs Batch.image"
