@@ -9,6 +9,7 @@ import parity_datapath
 import parity_geometry
 import parity_images
 import parity_lifting
+import parity_mesh
 import pytest
 
 from trainables import registry
@@ -23,7 +24,11 @@ DATA_CHECKS = {
     "context_aware_poseformer-data": parity_crops.check,
 }
 # By the beginning of a file's name; other models have the layout of the lifting ones.
-MODEL_CHECKS = {"context_aware_poseformer-": parity_images.check, "mesh_graphormer-hrnet-": parity_images.check}
+MODEL_CHECKS = {
+    "context_aware_poseformer-": parity_images.check,
+    "mesh_graphormer-hrnet-": parity_images.check,
+    "mesh_graphormer-": parity_mesh.check,
+}
 
 
 def check_of(stem):

@@ -55,6 +55,14 @@ class Stream:
         """Counts a call that needs no numbers, so that the next ones are the same whether a dial is 0 or not."""
         self._call += 1
 
+    def mark(self) -> tuple[Tensor | None, int]:
+        """Where the stream is: what `go_to` needs to give the same numbers again."""
+        return self._key, self._call
+
+    def go_to(self, mark: tuple[Tensor | None, int]) -> None:
+        """The next call is the one that followed `mark`."""
+        self._key, self._call = mark
+
     def bits(self, count: int, device: torch.device) -> Tensor:
         """Random numbers [count] int64, others at every call; without a key they come from torch's generator."""
         if self._key is None:

@@ -1,0 +1,104 @@
+"""Knobs of Mesh Graphormer. Defaults are the published body network and its training on Human3.6M."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from data.config import Sizes
+from spaces.schema import knob
+from trainables.entry import Traits
+
+STRIDE = 32  # pixels of a crop to one place of the grid feature
+POSITIONS = 512  # tokens that the published position table has room for
+TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
+BLOCKS = 3
+# Parts that take no part in the forward pass; the published weights hold them.
+DEAD = (
+    "backbone.classifier.",
+    *(f"trans_encoder.{block}.bert.{part}." for block in range(BLOCKS) for part in ("embeddings", "pooler")),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkConfig:
+    """Trunk, three encoder blocks, and what the mesh is of."""
+
+    mesh: str = knob("body", choices=("body", "hand"), help="what the mesh is of: a body (SMPL) or a hand (MANO)")
+    body_files: str = knob(
+        "", help="folder of the body or hand model, the mesh levels and joint regressors; empty: made ones"
+    )
+    trunk: str = knob("w64", choices=("w64", "w40", "tiny"), help="HRNet that reads the crop")
+    trunk_weights: str = knob("", help="file with the trunk's weights; empty: from the seed")
+    trunk_lr_factor: float = knob(1.0, above=0, lane=True, help="factor on the learning rate in the trunk")
+    hidden: tuple[int, ...] = knob((1024, 256, 64), least=2, help="channels inside the three blocks")
+    widths: tuple[int, ...] = knob((512, 128), least=1, help="channels between them")
+    layers: int = knob(4, least=1, help="layers of each block")
+    heads: int = knob(4, least=1, help="attention heads of every layer; must divide each of hidden")
+    feed_forward: float = knob(2.0, above=0, help="hidden channels of a feed-forward, as a multiple of its block's")
+    graph: tuple[bool, ...] = knob((False, False, True), help="which blocks have graph convolutions")
+    dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")
+    attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the weights of attention")
+    mask_rate: float = knob(
+        0.3, least=0, below=1, lane=True, help="masked vertex modelling: most joints and vertices that are hidden, as a share"
+    )
+    compact: bool = knob(False, help="leave out the parts of the published weights that take no part")
+    checkpointing: bool = knob(False, help="compute activations again in the backward pass: less memory, more time")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Three blocks; heads share the channels evenly; a graph block works on half of them."""
+        for field, count in (("hidden", BLOCKS), ("widths", BLOCKS - 1), ("graph", BLOCKS)):
+            found = getattr(self, field)
+            if len(found) != count:
+                yield field, f"must be {count} values: there are {BLOCKS} blocks, and this has {len(found)}"
+        for width in dict.fromkeys(self.hidden):
+            if width % self.heads:
+                legal = [number for number in range(1, width + 1) if width % number == 0]
+                near = [*[n for n in legal if n < self.heads][-1:], *[n for n in legal if n > self.heads][:1]]
+                yield "heads", f"must divide the width {width} of hidden; legal near it: {', '.join(map(str, near))}"
+        for width, has_graph in zip(self.hidden, self.graph, strict=False):
+            if has_graph and width % 2:
+                yield "hidden", f"must be even where graph is on: {width} is odd; legal near it: {width - 1}, {width + 1}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    """Weights of the loss terms."""
+
+    joints3d: float = knob(1000.0, least=0, lane=True, help="weight of the 3D joints, predicted and of the mesh")
+    vertices: float = knob(100.0, least=0, lane=True, help="weight of the vertices of all levels")
+    joints2d: float = knob(100.0, least=0, lane=True, help="weight of the projected joints")
+    coarse: float = knob(0.33, least=0, lane=True, help="share of the coarse mesh in the vertices")
+    middle: float = knob(0.33, least=0, lane=True, help="share of the middle mesh, which a hand does not have")
+    full: float = knob(0.33, least=0, lane=True, help="share of the full mesh")
+
+
+def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
+    """One image; its grid, the joints and the vertices have a place each in the position table."""
+    if sizes.frames != 1:
+        yield "data.frames", "must be 1: mesh_graphormer reads a single image"
+    if sizes.views != 1:
+        yield "data.views", "must be 1: mesh_graphormer reads a single view"
+    height, width = sizes.crop
+    if height % STRIDE or width % STRIDE:
+        yield "network.trunk", f"needs crop sides that are multiples of {STRIDE}; the crop is {height} x {width}"
+    tokens = TOKENS[network.mesh] + height // STRIDE * (width // STRIDE)
+    if tokens > POSITIONS:
+        yield "network.mesh", f"makes {tokens} tokens of a crop of {height} x {width}, at most {POSITIONS} have a place"
+
+
+def traits(network: NetworkConfig) -> Traits:
+    """What it reads, and how its parts are trained."""
+    skips = (
+        f"trans_encoder.{block}.bert.encoder.layer.{layer}.graph_conv.skip_conv."
+        for block, has_graph in enumerate(network.graph)
+        for layer in range(network.layers)
+        if has_graph
+    )
+    dead = {} if network.compact else dict.fromkeys((*DEAD, *skips), 0.0)
+    return Traits(
+        reads=("image", "joints2d", "joints3d", "body_pose", "betas", "has"),
+        unfusable="its trunk reads images: a crop for each lane and convolutions with weights of their own, "
+        "which no device does faster together than one after the other",
+        rate_factors={"backbone.": network.trunk_lr_factor, **dead},
+    )

@@ -1,0 +1,203 @@
+"""Mesh Graphormer (ICCV 2021): one image to the joints and the mesh of a body or a hand, and a weak camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from data.batch import Batch
+from data.body_model import BodyModel
+from trainables.layers.exact import Exact
+from trainables.layers.hrnet import ClassHRNet, Shape, shape_of
+from trainables.layers.smpl import BodyLayer, hand_joints
+
+from .config import BLOCKS, NetworkConfig
+from .encoder import POSITIONS, WORDS, BlockShape, stack_of
+from .masking import TokenMask
+from .mesh import WRIST, Mesh, coarser
+
+# Of the images that the trunks were trained on: red, green, blue in [0, 1].
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HIDDEN = 0.01  # in every channel of a masked token
+CAMERA = {"body": 250, "hand": 150}  # channels of the camera head
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshTruth:
+    """What a prediction is measured by: joints2d [B, J, 3] and joints3d [B, J, 4] with confidences, meshes as predicted,
+    their root at zero, has3d and has_mesh [B]; middle: joints whose mid point is taken off."""
+
+    joints2d: Tensor
+    joints3d: Tensor
+    meshes: tuple[Tensor, ...]
+    has3d: Tensor
+    has_mesh: Tensor
+    middle: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshPrediction:
+    """camera [B, 3] scale, x, y; pose3d [B, 1, J, 3]: the joints themselves; meshes [B, V, 3] ... [B, P, 3], coarsest
+    first; mesh_joints [B, J, 3] of the finest; metres. truth: None for a batch without pose and shape."""
+
+    camera: Tensor
+    pose3d: Tensor
+    meshes: tuple[Tensor, ...]
+    mesh_joints: Tensor
+    truth: MeshTruth | None
+
+
+class MeshGraphormer(nn.Module):
+    """The whole network for a mesh; with a body model it also answers with the truth of poses. `words`, `positions`:
+    rows of the encoder's tables."""
+
+    def __init__(self, config: NetworkConfig, mesh: Mesh, body: BodyModel | None) -> None:
+        super().__init__()
+        shape = trunk_shape(config.trunk)
+        self.backbone = ClassHRNet(shape, is_compact=config.compact)
+        self.backbone.is_replayed = self.is_replayed = config.checkpointing
+        self.is_body = config.mesh == "body"
+        self.num_joints, self.annotated, self.middle = mesh.num_joints, mesh.annotated, mesh.middle
+        channels = shape.pooled + 3
+        self.trans_encoder = stack_of(block_shapes(config, channels))
+        self.token_mask = TokenMask(config.mask_rate, (mesh.num_joints, mesh.sizes[0]))
+        self.grid_feat_dim = nn.Linear(shape.grid, channels)
+        seen = mesh.sizes[0] if self.is_body else mesh.num_joints + mesh.sizes[0]
+        self.cam_param_fc = nn.Linear(3, 1)
+        self.cam_param_fc2 = nn.Linear(seen, CAMERA[config.mesh])
+        self.cam_param_fc3 = nn.Linear(CAMERA[config.mesh], 3)
+        self.upsampling = nn.Linear(*mesh.sizes[:2])
+        if self.is_body:
+            self.upsampling2 = nn.Linear(*mesh.sizes[1:])
+        self.constants = Exact(
+            {"template": mesh.template, "adjacency": mesh.adjacency, "regressor": mesh.regressor, "root": mesh.root}
+        )
+        self.down = Exact({f"level{i}": index for i, index in enumerate(mesh.down)})
+        self.num_down = len(mesh.down)
+        self.body_layer = None if body is None else BodyLayer(body)
+
+    def forward(self, batch: Batch) -> MeshPrediction:
+        """Joints and meshes for `batch.image` [B, 1, 3, Y, X]."""
+        assert batch.image is not None, "mesh_graphormer needs Batch.image"
+        mask = self.token_mask(batch.size, batch.image.device) if self.training else None
+        camera, joints, *meshes = self.answer(batch.image[:, 0], mask)
+        with torch.autocast(camera.device.type, enabled=False):
+            return MeshPrediction(
+                camera=camera,
+                pose3d=joints.unsqueeze(1),
+                meshes=tuple(meshes),
+                mesh_joints=self.constants.regressor @ meshes[-1],
+                truth=None if batch.body_pose is None or self.body_layer is None else self._truth(batch),
+            )
+
+    def answer(self, image_BCYX: Tensor, mask_BT: Tensor | None) -> tuple[Tensor, ...]:
+        """Camera, joints and meshes, coarsest first, of uint8 pixels; mask [B, J + V], 0 where a token is hidden."""
+        return self.finish(self.masked(self.tokens(image_BCYX), mask_BT))
+
+    def tokens(self, image_BCYX: Tensor) -> Tensor:
+        """The sequence [T, B, C]: the template's joints and vertices with what the image is, and the image's grid."""
+        pooled, grid = self.backbone(self.normalised(image_BCYX))
+        template = self.constants.template
+        count, width = pooled.shape
+        places = template.unsqueeze(1).expand(-1, count, -1)
+        queries = torch.cat((places, pooled.to(template.dtype).expand(len(template), count, width)), -1)
+        return torch.cat((queries, self.grid_feat_dim(grid.flatten(2).permute(2, 0, 1)).to(template.dtype)))
+
+    def masked(self, x_TBC: Tensor, mask_BT: Tensor | None) -> Tensor:
+        """The sequence with some of its joints and vertices hidden, the grid as it is."""
+        if mask_BT is None:
+            return x_TBC
+        count = mask_BT.shape[1]
+        queries = torch.where(mask_BT.mT.unsqueeze(-1) == 0, HIDDEN, x_TBC[:count])
+        return torch.cat((queries, x_TBC[count:]))
+
+    def finish(self, x_TBC: Tensor) -> tuple[Tensor, ...]:
+        """Camera, joints and meshes of the sequence of `tokens`."""
+        adjacency, joints = self.constants.adjacency, self.num_joints
+        *first, last = self.trans_encoder
+        for block in first:
+            x_TBC = block(x_TBC, adjacency, joints, is_replayed=self.is_replayed)
+        # Coordinates of a metre in bfloat16 are 4 mm apart, so the last block and what follows are exact.
+        with torch.autocast(x_TBC.device.type, enabled=False):
+            x_TBC = last(x_TBC.to(adjacency.dtype), adjacency, joints, is_replayed=self.is_replayed)
+            found = x_TBC[: joints + len(adjacency)].transpose(0, 1)
+            coarse = found[:, joints:]
+            return self._camera(coarse if self.is_body else found), found[:, :joints], *self._finer(coarse)
+
+    def normalised(self, image_BCYX: Tensor) -> Tensor:
+        """Pixels uint8 as the trunk was trained on them, of the network's type."""
+        # In float32 whatever the type: so are the published inputs.
+        pixels = image_BCYX.to(torch.float32).div_(255)
+        mean, deviation = (pixels.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
+        return pixels.sub_(mean).div_(deviation).to(self.backbone.conv1.weight.dtype)
+
+    def _camera(self, points_BTC: Tensor) -> Tensor:
+        mixed = self.cam_param_fc(points_BTC).squeeze(-1)
+        return self.cam_param_fc3(self.cam_param_fc2(mixed))
+
+    def _finer(self, coarse_BVC: Tensor) -> list[Tensor]:
+        """The mesh on every level; the steps up are learned."""
+        levels = [coarse_BVC, self.upsampling(coarse_BVC.mT).mT]
+        return [*levels, self.upsampling2(levels[1].mT).mT] if self.is_body else levels
+
+    @torch.no_grad()
+    def _truth(self, batch: Batch) -> MeshTruth:
+        """The meshes of pose and shape, their root at zero. A hand's joints are those of its model."""
+        assert self.body_layer is not None
+        for name in ("joints2d", "joints3d", "betas", "has"):
+            assert getattr(batch, name) is not None, f"mesh_graphormer needs Batch.{name}"
+        pick, has = list(self.annotated), batch.has.unbind(1)  # type: ignore[union-attr]
+        vertices, parts = self.body_layer(batch.body_pose, batch.betas)
+        if self.is_body:
+            origin = (self.constants.root @ vertices).unsqueeze(1)
+            joints3d = batch.joints3d[:, pick]  # type: ignore[index]
+        else:
+            joints = hand_joints(parts, vertices)
+            origin = joints[:, WRIST : WRIST + 1]
+            joints3d = torch.cat((joints - origin, torch.ones_like(joints[..., :1])), -1)
+        down = [getattr(self.down, f"level{i}") for i in range(self.num_down)]
+        return MeshTruth(
+            joints2d=batch.joints2d[:, pick],  # type: ignore[index]
+            joints3d=joints3d,
+            meshes=tuple(coarser(vertices - origin, down)),
+            has3d=has[1] if self.is_body else has[2],
+            has_mesh=has[2],
+            middle=self.middle,
+        )
+
+
+def trunk_shape(trunk: str) -> Shape:
+    """The published forms; the tiny one is as narrow and shallow as a CPU trains in a minute."""
+    if trunk == "tiny":
+        shape = shape_of(8, modules=(1, 1, 1), blocks=1, stem=16)
+        return Shape(
+            stages=shape.stages, bottlenecks=1, planes=16, stem=16, increased=(4, 8, 16, 32), pooled=128
+        )
+    shape = shape_of(int(trunk.removeprefix("w")))
+    return shape
+
+
+def block_shapes(
+    config: NetworkConfig, channels: int, *, words: int = WORDS, positions: int = POSITIONS
+) -> list[BlockShape]:
+    """The three blocks for tokens of so many channels."""
+    outs = (*config.widths, 3)
+    return [
+        BlockShape(
+            channels=(channels, *config.widths)[block],
+            hidden=config.hidden[block],
+            out=outs[block],
+            layers=config.layers,
+            heads=config.heads,
+            scale=config.feed_forward,
+            has_graph=config.graph[block],
+            is_compact=config.compact,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            words=words,
+            positions=positions,
+        )
+        for block in range(BLOCKS)
+    ]
