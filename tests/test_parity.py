@@ -28,6 +28,7 @@ MODEL_CHECKS = {
     "context_aware_poseformer-": parity_images.check,
     "mesh_graphormer-hrnet-": parity_images.check,
     "mesh_graphormer-": parity_mesh.check,
+    "freihand-": parity_mesh.check,
 }
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from data.config import Sizes
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
+Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample
 Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
 
@@ -43,6 +44,7 @@ class ModelEntry:
     rename: str = "network:rename"
     terms: str = "objective:terms"
     poses: str = "objective:poses"
+    scores: str = ""
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
@@ -70,6 +72,7 @@ class Model:
     build(network_config, sizes) -> module that maps Batch to Prediction
     terms(prediction, batch, objective_config) -> loss terms, scalars that the engine adds up
     poses(prediction) -> [B, F, J, 3] metres as the published protocol scores them
+    scores(prediction) -> the metrics of each sample; None where poses alone are scored, as all lifting models are
     rename(name) -> our name of a published weight
     traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
     begin(network, network_config): puts in what a fresh run takes from files; None where it takes nothing
@@ -86,6 +89,7 @@ class Model:
     rename: Callable[[str], str]
     terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]]
     poses: Callable[[Prediction], Tensor]
+    scores: Callable[[Any], Scores] | None
     traits: Callable[[Any], Traits]
     tiny: Mapping[str, Any]
     strangers: str

@@ -63,6 +63,7 @@ def get(name: str) -> Model:
         rename=_part(name, found.rename),
         terms=_part(name, found.terms),
         poses=_part(name, found.poses),
+        scores=_part(name, found.scores) if found.scores else None,
         tiny=found.tiny,
         strangers=found.strangers,
         begin=_part(name, found.begin) if found.begin else None,

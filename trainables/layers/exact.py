@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Exact(nn.Module):
-    """Tensors by name, as attributes, of the network's type and device but in no state dict: they follow from its config.
+    """Tensors by name, as attributes, of the network's type and device, in no state dict: they follow from its config.
 
     Those of a floating type are always rounded once from what was given: `.double()` of a float32 buffer would keep the
     rounding of float32."""

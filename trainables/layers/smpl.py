@@ -1,7 +1,7 @@
 """Bodies and hands of the SMPL family: pose and shape to a mesh, differentiable, in metres.
 
-SMPL and MANO are one recipe: shaped rest mesh, pose blend shapes, skinning along a tree of K parts. A hand adds its mean
-pose, and has joints of its own: the skeleton and five finger tips.
+SMPL and MANO are one recipe: shaped rest mesh, pose blend shapes, skinning along a tree of K parts. A hand adds its
+mean pose, and has joints of its own: the skeleton and five finger tips.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class BodyLayer(nn.Module):
 
 def hand_joints(parts: Tensor, vertices: Tensor, tips: Sequence[int] = TIPS) -> Tensor:
     """The 21 joints [B, 21, 3] of a hand, from its parts [B, 16, 3] and its vertices [B, P, 3]."""
-    return torch.cat((parts, vertices[:, list(tips)]), 1)[:, list(HAND_ORDER)]
+    every = torch.cat((parts, vertices[:, list(tips)]), 1)
+    return every[:, list(HAND_ORDER)]
 
 
 def hand_regressor(body: BodyModel, tips: Sequence[int] = REGRESSOR_TIPS) -> np.ndarray:

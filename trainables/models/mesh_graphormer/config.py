@@ -40,7 +40,11 @@ class NetworkConfig:
     dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")
     attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the weights of attention")
     mask_rate: float = knob(
-        0.3, least=0, below=1, lane=True, help="masked vertex modelling: most joints and vertices that are hidden, as a share"
+        0.3,
+        least=0,
+        below=1,
+        lane=True,
+        help="masked vertex modelling: most joints and vertices that are hidden, as a share",
     )
     compact: bool = knob(False, help="leave out the parts of the published weights that take no part")
     checkpointing: bool = knob(False, help="compute activations again in the backward pass: less memory, more time")
@@ -58,7 +62,10 @@ class NetworkConfig:
                 yield "heads", f"must divide the width {width} of hidden; legal near it: {', '.join(map(str, near))}"
         for width, has_graph in zip(self.hidden, self.graph, strict=False):
             if has_graph and width % 2:
-                yield "hidden", f"must be even where graph is on: {width} is odd; legal near it: {width - 1}, {width + 1}"
+                yield (
+                    "hidden",
+                    f"must be even where graph is on: {width} is odd; legal near it: {width - 1}, {width + 1}",
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@ layer leads. Module names are the published state-dict names."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,9 +80,7 @@ class Layer(nn.Module):
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
         width, hidden = shape.hidden, int(shape.hidden * shape.scale)
-        self.attention = nn.ModuleDict(
-            {"self": SelfAttention(shape), "output": Output(width, width, shape.dropout)}
-        )
+        self.attention = nn.ModuleDict({"self": SelfAttention(shape), "output": Output(width, width, shape.dropout)})
         if shape.has_graph:
             self.graph_conv = GraphResBlock(width, is_compact=shape.is_compact)
         self.has_graph = shape.has_graph
@@ -128,7 +127,7 @@ class Bert(nn.Module):
         and computes the rest again."""
         places = self.position_embeddings.weight[: len(x_TBC)].unsqueeze(1)
         x = self.dropout(self.img_embedding(x_TBC) + places)
-        for layer in self.encoder["layer"]:  # type: ignore[union-attr]
+        for layer in self.encoder["layer"].children():
             x = replayed(layer, x, adjacency, joints) if is_replayed else layer(x, adjacency, joints)
         return x
 
@@ -155,6 +154,6 @@ class Block(nn.Module):
 
 def stack_of(shapes: Sequence[BlockShape]) -> nn.ModuleList:
     """The blocks, each reading what the one before it answers."""
-    for one, following in zip(shapes, shapes[1:], strict=False):
+    for one, following in itertools.pairwise(shapes):
         assert one.out == following.channels, shapes
     return nn.ModuleList(Block(shape) for shape in shapes)

@@ -26,26 +26,28 @@ CAMERA = {"body": 250, "hand": 150}  # channels of the camera head
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshTruth:
-    """What a prediction is measured by: joints2d [B, J, 3] and joints3d [B, J, 4] with confidences, meshes as predicted,
-    their root at zero, has3d and has_mesh [B]; middle: joints whose mid point is taken off."""
+    """What a prediction is measured by: joints2d [B, J, 3] and joints3d [B, J, 4] with confidences; meshes as
+    predicted, their root at zero; has3d and has_mesh [B] 0 or 1."""
 
     joints2d: Tensor
     joints3d: Tensor
     meshes: tuple[Tensor, ...]
     has3d: Tensor
     has_mesh: Tensor
-    middle: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshPrediction:
     """camera [B, 3] scale, x, y; pose3d [B, 1, J, 3]: the joints themselves; meshes [B, V, 3] ... [B, P, 3], coarsest
-    first; mesh_joints [B, J, 3] of the finest; metres. truth: None for a batch without pose and shape."""
+    first; mesh_joints [B, J, 3] and mesh_root [B, 1, 3] of the finest; metres. middle: joints whose mid point losses
+    and scores take off. truth: None for a batch without pose and shape."""
 
     camera: Tensor
     pose3d: Tensor
     meshes: tuple[Tensor, ...]
     mesh_joints: Tensor
+    mesh_root: Tensor
+    middle: tuple[int, ...]
     truth: MeshTruth | None
 
 
@@ -68,9 +70,9 @@ class MeshGraphormer(nn.Module):
         self.cam_param_fc = nn.Linear(3, 1)
         self.cam_param_fc2 = nn.Linear(seen, CAMERA[config.mesh])
         self.cam_param_fc3 = nn.Linear(CAMERA[config.mesh], 3)
-        self.upsampling = nn.Linear(*mesh.sizes[:2])
+        self.upsampling = nn.Linear(mesh.sizes[0], mesh.sizes[1])
         if self.is_body:
-            self.upsampling2 = nn.Linear(*mesh.sizes[1:])
+            self.upsampling2 = nn.Linear(mesh.sizes[1], mesh.sizes[2])
         self.constants = Exact(
             {"template": mesh.template, "adjacency": mesh.adjacency, "regressor": mesh.regressor, "root": mesh.root}
         )
@@ -89,6 +91,8 @@ class MeshGraphormer(nn.Module):
                 pose3d=joints.unsqueeze(1),
                 meshes=tuple(meshes),
                 mesh_joints=self.constants.regressor @ meshes[-1],
+                mesh_root=(self.constants.root @ meshes[-1]).unsqueeze(1),
+                middle=self.middle,
                 truth=None if batch.body_pose is None or self.body_layer is None else self._truth(batch),
             )
 
@@ -164,7 +168,6 @@ class MeshGraphormer(nn.Module):
             meshes=tuple(coarser(vertices - origin, down)),
             has3d=has[1] if self.is_body else has[2],
             has_mesh=has[2],
-            middle=self.middle,
         )
 
 
@@ -172,11 +175,8 @@ def trunk_shape(trunk: str) -> Shape:
     """The published forms; the tiny one is as narrow and shallow as a CPU trains in a minute."""
     if trunk == "tiny":
         shape = shape_of(8, modules=(1, 1, 1), blocks=1, stem=16)
-        return Shape(
-            stages=shape.stages, bottlenecks=1, planes=16, stem=16, increased=(4, 8, 16, 32), pooled=128
-        )
-    shape = shape_of(int(trunk.removeprefix("w")))
-    return shape
+        return Shape(stages=shape.stages, bottlenecks=1, planes=16, stem=16, increased=(4, 8, 16, 32), pooled=128)
+    return shape_of(int(trunk.removeprefix("w")))
 
 
 def block_shapes(
