@@ -7,23 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from data.axis_angle import matrices
 from data.body_model import BodyModel
 
 from .signals import Signal
-
-SMALLEST_ANGLE = 1e-12  # radians; below it there is no axis
-
-
-def rotation_matrices(axis_angle: Signal) -> Signal:
-    """Matrices [..., 3, 3] of rotations [..., 3], axis times angle in radians."""
-    angle = np.linalg.norm(axis_angle, axis=-1, keepdims=True)
-    axis = axis_angle / np.maximum(angle, SMALLEST_ANGLE)
-    x, y, z = np.moveaxis(axis, -1, 0)
-    zero = np.zeros_like(x)
-    cross = np.stack((zero, -z, y, z, zero, -x, -y, x, zero), axis=-1).reshape(*x.shape, 3, 3)
-    sine, cosine = np.sin(angle)[..., None], np.cos(angle)[..., None]
-    found: Signal = np.eye(3) + sine * cross + (1 - cosine) * (cross @ cross)
-    return found
 
 
 def posed(model: BodyModel, pose: Signal, betas: Signal) -> tuple[Signal, Signal]:
@@ -33,7 +20,7 @@ def posed(model: BodyModel, pose: Signal, betas: Signal) -> tuple[Signal, Signal
     if model.hands_mean is not None:
         pose = np.concatenate((pose[:, :3], pose[:, 3:] + model.hands_mean), axis=1)
     count, parts = len(pose), len(model.parents)
-    turns = rotation_matrices(pose.reshape(count, parts, 3))
+    turns = matrices(pose.reshape(count, parts, 3))
     shaped = model.v_template + (model.shapedirs.reshape(-1, betas.shape[1]) @ betas.T).T.reshape(count, -1, 3)
     rest = model.joint_regressor @ shaped
     if model.posedirs.any():
@@ -46,9 +33,12 @@ def posed(model: BodyModel, pose: Signal, betas: Signal) -> tuple[Signal, Signal
             bone = rest[:, part] - rest[:, parent]
             joints[:, part] = joints[:, parent] + (spin[:, parent] @ bone[..., None])[..., 0]
     shift = joints - (spin @ rest[..., None])[..., 0]
-    moves = np.concatenate((spin, shift[..., None]), axis=-1).reshape(count, parts, 12)
+    # A person's part by columns, then its shift: what is multiplied with x, y, z and 1.
+    moves = np.concatenate((spin.swapaxes(-1, -2), shift[:, :, None]), axis=2).reshape(count, parts, 12)
     vertices = np.empty_like(shaped)
     for at in range(count):  # one at a time stays in the cache: 12 numbers for every vertex
-        mixed = (model.weights @ moves[at]).reshape(-1, 3, 4)
-        vertices[at] = np.einsum("pij,pj->pi", mixed[..., :3], shaped[at]) + mixed[..., 3]
+        mixed = (model.weights @ moves[at]).reshape(-1, 4, 3)
+        vertices[at] = mixed[:, 3]
+        for axis in range(3):
+            vertices[at] += mixed[:, axis] * shaped[at, :, axis, None]
     return vertices, joints
