@@ -98,3 +98,14 @@ def warp(image: Image.Image, matrix: Numbers, height: int, width: int) -> NDArra
     terms = (step, 0.0, shift[0], 0.0, step, shift[1])
     found = image.transform((width, height), Image.Transform.AFFINE, terms, Image.Resampling.BILINEAR)
     return np.asarray(found)
+
+
+def cropped(
+    image: Image.Image, keypoints: Numbers, height: int, width: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The crop [3, Y, X] of an RGB image around a person with keypoints [J, 2] in its pixels, and the keypoints [J, 2]
+    in crop units. For images without 3D: the box is that of `keypoint_boxes`."""
+    points = np.asarray(keypoints, np.float64)
+    matrix = affine(*keypoint_boxes(points, height, width), height, width)
+    pixels = np.ascontiguousarray(warp(image, matrix, height, width).transpose(2, 0, 1))
+    return pixels, to_crop_units(moved(points, matrix), height, width).astype(np.float32)

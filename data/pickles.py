@@ -1,4 +1,4 @@
-"""Object arrays of .npz files, and pickle files, unpickled under a short list of what plain data needs.
+"""Object arrays of .npz files, unpickled under a short list of what plain data needs.
 
 `numpy.load(allow_pickle=True)` runs whatever a file asks for; here numbers, text, lists, tuples, dictionaries
 and numpy arrays of them are admitted, and nothing else.
@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -78,20 +78,16 @@ def read_object(path: Path, key: str, admit: Admit | None = None) -> object:
 
 
 def read_pickle(path: Path, admit: Admit | None = None) -> object:
-    """The object in a pickle file, under the same short list. DataError when the file is missing, damaged, or asks to
-    import anything but numpy arrays and what `admit` gives in its place."""
+    """The object in a bare pickle, under the same rules. DataError when it is missing, damaged, or not plain data."""
     try:
         with path.open("rb") as file:
-            content: object = _PlainUnpickler(path, file, admit).load()
-    except DataError:
-        raise
-    except FileNotFoundError:
-        raise DataError(str(path), ["no such file"]) from None
+            return _PlainUnpickler(path, file, admit).load()
     except OSError as error:
         raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except DataError:
+        raise
     except BROKEN_PICKLE as error:
-        raise DataError(str(path), [f"is no pickle, or damaged ({error}); {REMEDY}"]) from None
-    return content
+        raise DataError(str(path), [f"is no pickle, or a damaged one ({error}); {REMEDY}"]) from None
 
 
 def _member(path: Path, key: str) -> bytes:
@@ -126,7 +122,7 @@ def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
 class _PlainUnpickler(pickle.Unpickler):
     """Latin-1 reads the byte strings of Python 2 files as text of the same characters."""
 
-    def __init__(self, path: Path, payload: IO[bytes], admit: Admit | None = None) -> None:
+    def __init__(self, path: Path, payload: BinaryIO, admit: Admit | None = None) -> None:
         super().__init__(payload, encoding="latin1")
         self._path, self._admit = path, admit
 

@@ -6,8 +6,7 @@ camera axes, 2D in screen units, the camera, and the box of the person. Each cam
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from data.geometry import normalize_intrinsics, to_pixels
 from data.pickles import read_pickle
 from data.poseset import Array, Camera, DataError, ImageTrack, PoseSet, Sequence, image_name
 from data.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
-from spaces.files import replacing
 from spaces.schema import did_you_mean
 
 from .clips import LARGEST_METRES, Check, check_finite
@@ -109,12 +107,6 @@ def read(
     if check.problems:
         raise DataError(f"{folder} with 2D '{keypoints}'", list(check.problems))
     return PoseSet(name=name, keypoints=keypoints, skeleton=target, fps=None, sequences=tuple(clips))
-
-
-def write_labels(path: Path, records: Iterable[Record]) -> None:
-    """A label file, whole or not at all."""
-    with replacing(path) as file:
-        pickle.dump(list(records), file, protocol=4)
 
 
 def _files(folder: Path, subjects: Collection[str] | None) -> list[Path]:
