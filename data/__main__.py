@@ -83,7 +83,7 @@ def _add_describe_options(parser: argparse.ArgumentParser) -> None:
 
 VERBS = {
     "synth": Verb(
-        summary="write the embedded synthetic sets, in the layouts of Human3.6M, HumanEva-I and MPI-INF-3DHP; or images",
+        summary="write the embedded synthetic sets in the layouts of Human3.6M, HumanEva-I, MPI-INF-3DHP, or images",
         example="python -m data synth --root data/store",
         add_options=_add_synth_options,
         run="data.verbs.synth:run",

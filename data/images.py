@@ -225,9 +225,11 @@ class _OpenFiles:
     def __init__(self) -> None:
         self._handles: OrderedDict[Path, int] = OrderedDict()
         self._lock = threading.Lock()  # the reader's thread and the caller's both read
+        self._is_closed = False
 
     def read(self, shard: Shard, slot: int, into: NDArray[np.uint8]) -> None:
         with self._lock:
+            assert not self._is_closed, "nobody is left to read for"
             handle = self._handle(shard.path)
             size = os.preadv(handle, [into.data], slot * shard.crop_bytes)
         if size != shard.crop_bytes:
@@ -246,10 +248,12 @@ class _OpenFiles:
 
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             while self._handles:
                 os.close(self._handles.popitem()[1])
 
 
 def _close(reader: ThreadPoolExecutor, files: _OpenFiles) -> None:
-    reader.shutdown(wait=True, cancel_futures=True)
+    # Not waited for: the last one to know the source may be the reader's own thread.
+    reader.shutdown(wait=False, cancel_futures=True)
     files.close()

@@ -98,7 +98,8 @@ def _matched(
     fitting: dict[tuple[int, ...], int] = {}
     for takes in itertools.permutations((1, 2), len(clips)):
         extra = [present[take] - length for take, length in zip(takes, lengths, strict=True) if present[take]]
-        if all(images >= 0 for images in extra):
+        is_used = len(extra) == min(len(clips), sum(count > 0 for count in present.values()))
+        if is_used and all(images >= 0 for images in extra):
             fitting[takes] = sum(extra)
     place = f"{clips[0].subject} {clips[0].group} (act {act})"
     told = f"{' and '.join(map(str, present.values()))} images, poses of {' and '.join(map(str, lengths))} frames"

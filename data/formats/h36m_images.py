@@ -102,7 +102,7 @@ def read(
                 clips += [clip] if clip is not None else []
     for subject in sorted(set(subjects or ()) - set(here)):
         check.fault(f"no subject '{subject}'{did_you_mean(subject, here)}; subjects here: {', '.join(here)}")
-    if not clips:
+    if not clips and not check.problems:
         check.fault("there is no image with a label")
     if check.problems:
         raise DataError(f"{folder} with 2D '{keypoints}'", list(check.problems))
@@ -262,7 +262,9 @@ def _reduced(values: NDArray[Any], target: Skeleton) -> Array:
 
 
 def unlabelled(track: ImageTrack) -> list[str]:
-    """Image files in the folder of a track that no label names."""
+    """Image files in the folder of a track that no label names; those behind the last one do not count, because videos
+    outlast the motion capture."""
     known = {image_name(track.stem, int(number)) for number in track.numbers}
     present = {path.name for path in track.folder.glob("*.jpg")}
-    return sorted(present - known)
+    last = image_name(track.stem, int(track.numbers.max()))
+    return sorted(name for name in present - known if name < last or not name.startswith(track.stem))

@@ -16,7 +16,7 @@ from data.poseset import Camera, Sequence, image_name
 from data.skeleton import H36M_17, H36M_32, kept_joints
 
 from .figures import LARGEST_BLUR_PX, Look, draw_background, draw_figure, draw_look, draw_noise, figures, noisy
-from .h36m import synthetic_h36m
+from .h36m import MEAN_FRAMES, synthetic_h36m
 from .recording import seen_by
 from .signals import Signal
 
@@ -29,12 +29,13 @@ SHIFT, SMALLEST, LARGEST = 0.05, 0.9, 1.2
 LOOK_STREAM, NOISE_STREAM, SHOT_STREAM = 4, 5, 6  # of the random streams; see motion.py
 
 
-def write_images(folder: Path, seed: int, count: int) -> None:
+def write_images(folder: Path, seed: int, count: int, *, mean_frames: int = MEAN_FRAMES) -> None:
     """Writes `count` images of all subjects, takes and cameras, and the labels: a whole set, into an empty folder.
 
-    Images of one shot lie evenly over its clip, those of its cameras between each other. The same seed gives the same
-    bytes with the same Pillow."""
-    truth, found = synthetic_h36m(seed, keypoints="gt"), synthetic_h36m(seed, keypoints="det")
+    Images of one shot lie evenly over its clip, those of its cameras between each other; mean_frames: of the clips. The
+    same seed gives the same bytes with the same Pillow."""
+    truth = synthetic_h36m(seed, keypoints="gt", mean_frames=mean_frames)
+    found = synthetic_h36m(seed, keypoints="det", mean_frames=mean_frames)
     shots = [(clip, noise, view) for clip, noise in zip(truth.sequences, found.sequences, strict=True)
              for view in range(len(CAMERAS))]  # fmt: skip
     labels: dict[str, list[dict[str, Any]]] = {file: [] for file in FILES}
