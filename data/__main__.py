@@ -1,14 +1,15 @@
-"""python -m data VERB: data sets written, checked, described."""
+"""python -m data VERB: data sets written, checked, converted, described."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from spaces.cli import Verb, main
 
-FORMATS = ("h36m", "humaneva", "3dhp")
+FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images")
 STORE = Path("data/store")
 
 
@@ -24,6 +25,9 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="another seed is another set (default 0)")
     parser.add_argument("--force", action="store_true", help="write over what is there")
+    parser.add_argument(
+        "--images", type=_seed, default=0, metavar="N", help="write the image set instead, with N images (about 6000)"
+    )
 
 
 def _seed(text: str) -> int:
@@ -39,6 +43,38 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_convert_options(parser: argparse.ArgumentParser) -> None:
+    sources = parser.add_subparsers(dest="source", metavar="SOURCE", required=True)
+    for name, (summary, example, add_options) in SOURCES.items():
+        line = sources.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        add_options(line)
+        line.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the new files")
+        line.add_argument("--force", action="store_true", help="write over what is there")
+
+
+def _add_h36m_images_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with images/s_01_act_02_subact_01_ca_01/*.jpg")
+    poses = "folder with data_3d_h36m.npz and its 2D, gt and cpn_ft_h36m_dbb"
+    parser.add_argument("--poses", type=Path, default=STORE, metavar="FOLDER", help=f"{poses} (default {STORE})")
+
+
+# Source: summary, example, its options beside --out and --force.
+SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
+    "h36m-images": (
+        "labels of the frames of Human3.6M's videos from its poses, a detector's 2D and the calibration",
+        "python -m data convert h36m-images frames --poses data/store --out data/store/h36m_images",
+        _add_h36m_images_options,
+    ),
+}
+
+
 def _add_describe_options(parser: argparse.ArgumentParser) -> None:
     _add_root(parser)
     parser.add_argument("--data", metavar="NAME", help="one split or set (default: all in the folder)")
@@ -47,7 +83,7 @@ def _add_describe_options(parser: argparse.ArgumentParser) -> None:
 
 VERBS = {
     "synth": Verb(
-        summary="write the embedded synthetic sets, in the layouts of Human3.6M, HumanEva-I and MPI-INF-3DHP",
+        summary="write the embedded synthetic sets in the layouts of Human3.6M, HumanEva-I, MPI-INF-3DHP, or images",
         example="python -m data synth --root data/store",
         add_options=_add_synth_options,
         run="data.verbs.synth:run",
@@ -58,6 +94,12 @@ VERBS = {
         add_options=_add_check_options,
         run="data.verbs.check:run",
     ),
+    "convert": Verb(
+        summary="convert files of others to a layout of ours",
+        example=SOURCES["h36m-images"][1],
+        add_options=_add_convert_options,
+        run="data.verbs.convert:run",
+    ),
     "describe": Verb(
         summary="list sets and named splits with their sizes",
         example="python -m data describe --data synthetic --json",
@@ -67,4 +109,4 @@ VERBS = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main("data", "Data sets written, checked, described.", VERBS))
+    sys.exit(main("data", "Data sets written, checked, converted, described.", VERBS))

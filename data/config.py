@@ -9,6 +9,8 @@ from spaces.schema import knob
 
 from .skeleton import H36M_16, H36M_17, Skeleton
 
+CROP_STEP = 32  # pixels; an image trunk halves its maps five times
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
@@ -28,9 +30,7 @@ class Sizes:
 class DataConfig:
     """The data knobs. Subjects left empty come from the named split."""
 
-    name: str = knob(
-        "synthetic", help="named split (synthetic, h36m, h36m_authors, cmu, cmu_yardstick) or a set of files"
-    )
+    name: str = knob("synthetic", help="named split (synthetic, synthetic_images, h36m, ...: README) or a set of files")
     root: str = knob("data/store", help="folder of the data files")
     keypoints: str = knob("gt", help="source of the 2D: gt, or the detector in the name of the 2D file")
     joints: int = knob(17, choices=(16, 17), help="joints of the Human3.6M skeleton; 16 drops Neck/Nose")
@@ -41,6 +41,11 @@ class DataConfig:
     stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")
     causal: bool = knob(False, help="the target is the last frame of the window, not the middle one")
     flip: bool = knob(False, help="train on every sample a second time, mirrored")
+    flip_by: str = knob(
+        "samples",
+        choices=("samples", "batches"),
+        help="what flip does: every sample twice, or each batch whole, mirrored or not by a coin",
+    )
     order: str = knob(
         "seeded", choices=("seeded", "reference"), help="sample order of training; reference: RandomState(1234)"
     )
@@ -48,6 +53,12 @@ class DataConfig:
     downsample: int = knob(1, least=1, help="training keeps every n-th target frame; val and test keep all")
     subset: float = knob(1.0, above=0, most=1, help="share of each training track to keep, from a drawn start")
     workers: int = knob(0, least=0, help="processes that decode images; pose files live on the device and use none")
+    crop_height: int = knob(256, least=32, unit="px", help="height of image crops, a multiple of 32")
+    crop_width: int = knob(192, least=32, unit="px", help="width of image crops, a multiple of 32")
+    cache: str = knob("data/store/cache", help="folder of decoded crops; may be deleted at any time")
+    broken_images: str = knob(
+        "stop", choices=("stop", "skip"), help="missing or broken images: stop and name them, or go on without"
+    )
     train_subjects: tuple[str, ...] = knob((), help="subjects to train on; empty: those of the split")
     val_subjects: tuple[str, ...] = knob((), help="subjects that select; empty: those of the split")
     test_subjects: tuple[str, ...] = knob((), help="subjects for `evaluate`; empty: those of the split")
@@ -56,12 +67,24 @@ class DataConfig:
     def sizes(self) -> Sizes:
         """Known without reading a file."""
         skeleton = H36M_16 if self.joints == H36M_16.num_joints else H36M_17
-        return Sizes(views=self.views, frames=self.frames, skeleton=skeleton, stride=self.stride, causal=self.causal)
+        return Sizes(
+            views=self.views,
+            frames=self.frames,
+            skeleton=skeleton,
+            stride=self.stride,
+            causal=self.causal,
+            crop=(self.crop_height, self.crop_width),
+        )
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Windows have a middle frame, and training never sees what selects."""
+        """Windows have a middle frame, crops halve five times, and training never sees what selects."""
         if self.frames % 2 == 0:
             yield "frames", f"must be odd; legal near it: {self.frames - 1}, {self.frames + 1}"
+        for field in ("crop_height", "crop_width"):
+            side = getattr(self, field)
+            if side % CROP_STEP:
+                below = max(side // CROP_STEP, 1) * CROP_STEP
+                yield field, f"must be a multiple of {CROP_STEP}; legal near it: {below}, {below + CROP_STEP}"
         for field in ("val_subjects", "test_subjects"):
             shared = sorted(set(self.train_subjects) & set(getattr(self, field)))
             if shared:

@@ -75,7 +75,8 @@ def moved(points: Numbers, matrix: Numbers) -> Numbers:
 def to_crop_units(pixels: Numbers, height: int, width: int) -> Numbers:
     """Crop pixels [..., 2] in units in which the crop reaches from -1 to 1; the published networks take half the side,
     not half of one less, so the last pixel is a little short of 1."""
-    return pixels / np.array((width / 2, height / 2)) - 1
+    found: Numbers = pixels / np.array((width / 2, height / 2)) - 1
+    return found
 
 
 def decode(content: bytes) -> Image.Image:
@@ -97,3 +98,14 @@ def warp(image: Image.Image, matrix: Numbers, height: int, width: int) -> NDArra
     terms = (step, 0.0, shift[0], 0.0, step, shift[1])
     found = image.transform((width, height), Image.Transform.AFFINE, terms, Image.Resampling.BILINEAR)
     return np.asarray(found)
+
+
+def cropped(
+    image: Image.Image, keypoints: Numbers, height: int, width: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The crop [3, Y, X] of an RGB image around a person with keypoints [J, 2] in its pixels, and the keypoints [J, 2]
+    in crop units. For images without 3D: the box is that of `keypoint_boxes`."""
+    points = np.asarray(keypoints, np.float64)
+    matrix = affine(*keypoint_boxes(points, height, width), height, width)
+    pixels = np.ascontiguousarray(warp(image, matrix, height, width).transpose(2, 0, 1))
+    return pixels, to_crop_units(moved(points, matrix), height, width).astype(np.float32)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,36 @@ class Camera:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ImageTrack:
+    """The images of one camera's n frames, and the box of the person in each.
+
+    A file is `folder`/<stem>_<number, six digits>.jpg. size: width and height in pixels. numbers [n] int64; center
+    [n, 2] and width_px [n] of the boxes in image pixels, float64.
+    """
+
+    folder: Path
+    stem: str
+    size: tuple[int, int]
+    numbers: NDArray[np.int64]
+    center: NDArray[np.float64]
+    width_px: NDArray[np.float64]
+
+    def file(self, frame: int) -> Path:
+        """The file of one frame, counted from 0."""
+        return self.folder / image_name(self.stem, int(self.numbers[frame]))
+
+    def only(self, frames: NDArray[np.bool_] | NDArray[np.int64] | slice) -> ImageTrack:
+        """The track of some of its frames."""
+        center, width_px = self.center[frames], self.width_px[frames]
+        return dataclasses.replace(self, numbers=self.numbers[frames], center=center, width_px=width_px)
+
+
+def image_name(stem: str, number: int) -> str:
+    """The name of an image file."""
+    return f"{stem}_{number:06d}.jpg"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sequence:
     """One clip of n frames, seen by V synchronised cameras.
 
@@ -65,6 +97,7 @@ class Sequence:
     cameras: tuple[Camera, ...]
     valid: NDArray[np.bool_] | None = None
     fps: float | None = None
+    images: tuple[ImageTrack, ...] = ()
 
     @property
     def group(self) -> str:
@@ -104,9 +137,13 @@ class PoseSet:
                 digest.update(repr((camera.name, camera.width, camera.height)).encode())
                 for array in (camera.orientation, camera.translation, camera.intrinsics):
                     _add(digest, array)
+            for images in clip.images:
+                digest.update(repr((images.stem, images.size)).encode())
+                for values in (images.numbers, images.center, images.width_px):
+                    _add(digest, values)
         return digest.hexdigest()
 
 
-def _add(digest: hashlib.blake2b, array: Array | NDArray[np.bool_]) -> None:
+def _add(digest: hashlib.blake2b, array: NDArray[np.generic]) -> None:
     digest.update(repr((array.dtype.str, array.shape)).encode())
     digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

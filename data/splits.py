@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """`set` names the files, data_3d_<set>.npz and so on; the rest are subjects."""
+    """`set` names the files, data_3d_<set>.npz and so on, or a folder of images; the rest are subjects."""
 
     name: str
     set: str
@@ -23,19 +23,25 @@ def _split(name: str, source: str, train: str, val: str, test: str) -> tuple[str
     return name, Split(name=name, set=source, **parts)
 
 
-# h36m_authors selects on the test subjects, as the published code does; cmu_yardstick selects and scores on
-# C14, as the yardsticks measured on that set did. Neither gives an honest score; both are for comparison.
+# h36m_authors and h36m_images_authors select on the test subjects, as the published code does; cmu_yardstick selects
+# and scores on C14, as the yardsticks measured on that set did. None gives an honest score; all are for comparison.
 SPLITS: Mapping[str, Split] = MappingProxyType(
     dict(
         (
             _split("synthetic", "synthetic", "S1 S5 S6 S7", "S8", "S9 S11"),
+            _split("synthetic_images", "synthetic_images", "S1 S5 S6 S7", "S8", "S9 S11"),
             _split("h36m", "h36m", "S1 S5 S6 S7", "S8", "S9 S11"),
             _split("h36m_authors", "h36m", "S1 S5 S6 S7 S8", "S9 S11", "S9 S11"),
+            _split("h36m_images", "h36m_images", "S1 S5 S6 S7", "S8", "S9 S11"),
+            _split("h36m_images_authors", "h36m_images", "S1 S5 S6 S7 S8", "S9 S11", "S9 S11"),
             _split("cmu", "cmu", "C01 C02 C03 C04 C05 C08 C09 C10 C11 C12 C13", "C06 C07", "C14"),
             _split("cmu_yardstick", "cmu", " ".join(f"C{number:02d}" for number in range(1, 14)), "C14", "C14"),
         )
     )
 )
+
+# Sets that are folders of images, whether they are here or not.
+IMAGE_SETS = ("synthetic_images", "h36m_images")
 
 
 def split_named(name: str) -> Split | None:

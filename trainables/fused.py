@@ -93,7 +93,7 @@ class FusedEngine:
         first = {books.number: books.begin_epoch(steps) for books in self._lanes}
         # Rows that are not in use repeat the first lane's plan; nobody reads what they come to.
         plans = self._lanes + self._lanes[:1] * (height - len(self._lanes))
-        orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed) for at in plans])
+        orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed, batch) for at in plans])
         keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in plans], 1)
         settings = torch.stack([settings_table(at.config.optim, first[at.number], steps, steps) for at in plans], 2)
         keys, settings = keys.to(self.device), settings.transpose(0, 1).to(self.device)

@@ -17,6 +17,7 @@ from data.poseset import Camera, DataError, PoseSet, Sequence
 from data.splits import split_named
 from spaces.schema import did_you_mean
 
+from .image_faults import image_faults
 from .layouts import LAYOUTS, Layout
 from .tables import as_json, table
 
@@ -97,6 +98,14 @@ def _measure_h36m(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
     return {"reprojection_px": mean}, _wide(errors) if poses.keypoints == "gt" else []
 
 
+def _measure_images(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
+    values, faults = _measure_h36m(poses)
+    if poses.keypoints != "gt":  # the images are the same whatever the 2D
+        return values, faults
+    broken = image_faults(poses)
+    return values | {"broken": len(broken)}, faults + broken
+
+
 def _measure_3dhp(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
     return {"valid_frames": sum(int(clip.valid.sum()) for clip in poses.sequences if clip.valid is not None)}, []
 
@@ -175,6 +184,7 @@ MEASURED: Mapping[str, Measured] = MappingProxyType(
         # Without a lens there is nothing to compare the 2D with.
         "humaneva": Measured(names=(), measure=lambda poses: ({}, []), note=lambda poses: None),
         "3dhp": Measured(names=("valid_frames",), measure=_measure_3dhp, note=_note_3dhp),
+        "h36m-images": Measured(names=("reprojection_px", "broken"), measure=_measure_images, note=lambda poses: None),
     }
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from data.formats import h36m, humaneva, mpi_inf_3dhp
+from data.formats import h36m, h36m_images, humaneva, mpi_inf_3dhp
 from data.formats.video_pose3d import is_humaneva, loose_files
 from data.poseset import PoseSet
 
@@ -85,6 +85,14 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             sources=lambda root, name: ("gt",),
             read=_read_3dhp,
             counts=_counts_3dhp,
+            loose=lambda root: (),
+        ),
+        "h36m-images": Layout(
+            files="folder <set>/ with h36m_train.pkl or h36m_validation.pkl",
+            sets=h36m_images.available_sets,
+            sources=h36m_images.available_keypoints,
+            read=h36m_images.read,
+            counts=summary,
             loose=lambda root: (),
         ),
     }
