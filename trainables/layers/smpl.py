@@ -40,7 +40,8 @@ def rotations(pose_BKC: Tensor) -> Tensor:
         *(2 * (w * z + x * y), w * w - x * x + y * y - z * z, 2 * (y * z - w * x)),
         *(2 * (x * z - w * y), 2 * (w * x + y * z), w * w - x * x - y * y + z * z),
     )
-    return torch.stack(entries, -1).unflatten(-1, (3, 3))
+    matrices: Tensor = torch.stack(entries, -1).unflatten(-1, (3, 3))
+    return matrices
 
 
 class BodyLayer(nn.Module):

@@ -13,6 +13,7 @@ STRIDE = 32  # pixels of a crop to one place of the grid feature
 POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
 BLOCKS = 3
+WIDTHS = {"tiny": 8, "w40": 40, "w64": 64}  # channels of the trunk's finest branch; coarser ones have twice as many
 # Parts that take no part in the forward pass; the published weights hold them.
 DEAD = (
     "backbone.classifier.",

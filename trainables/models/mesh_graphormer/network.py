@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch
+from data.batch import Batch, Sizes
 from data.body_model import BodyModel
+from spaces.schema import ConfigError
 from trainables.layers.exact import Exact
 from trainables.layers.hrnet import ClassHRNet, Shape, shape_of
 from trainables.layers.smpl import BodyLayer, hand_joints
+from trainables.trunks import load_trunk
 
-from .config import BLOCKS, NetworkConfig
+from .config import BLOCKS, WIDTHS, NetworkConfig
 from .encoder import POSITIONS, WORDS, BlockShape, stack_of
+from .files import models_of
 from .masking import TokenMask
-from .mesh import WRIST, Mesh, coarser
+from .mesh import WRIST, Mesh, coarser, mesh_of
 
 # Of the images that the trunks were trained on: red, green, blue in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -174,9 +179,9 @@ class MeshGraphormer(nn.Module):
 def trunk_shape(trunk: str) -> Shape:
     """The published forms; the tiny one is as narrow and shallow as a CPU trains in a minute."""
     if trunk == "tiny":
-        shape = shape_of(8, modules=(1, 1, 1), blocks=1, stem=16)
+        shape = shape_of(WIDTHS[trunk], modules=(1, 1, 1), blocks=1, stem=16)
         return Shape(stages=shape.stages, bottlenecks=1, planes=16, stem=16, increased=(4, 8, 16, 32), pooled=128)
-    return shape_of(int(trunk.removeprefix("w")))
+    return shape_of(WIDTHS[trunk])
 
 
 def block_shapes(
@@ -201,3 +206,53 @@ def block_shapes(
         )
         for block in range(BLOCKS)
     ]
+
+
+def build(config: NetworkConfig, sizes: Sizes) -> MeshGraphormer:
+    """The network with its body or hand model; what the data's sizes must be is checked by `config.laws`."""
+    body, levels = models_of(config.mesh, config.body_files)
+    return MeshGraphormer(config, mesh_of(config.mesh, body, levels), body)
+
+
+def begin(network: MeshGraphormer, config: NetworkConfig) -> None:
+    """Puts the published weights into the trunk of a fresh network."""
+    if config.trunk_weights:
+        load_trunk(network.backbone, Path(config.trunk_weights))
+
+
+def rename(name: str) -> str:
+    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
+    return name.removeprefix("module.")
+
+
+def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
+    """Sizes as the shapes of weights tell them; heads and rates leave no trace. ConfigError for a trunk of a width that
+    is not here."""
+    found: dict[str, object] = {}
+    blocks = [f"trans_encoder.{block}." for block in range(BLOCKS)]
+    inside = [shapes.get(f"{block}bert.img_embedding.weight", ()) for block in blocks]
+    if all(len(shape) == 2 for shape in inside):
+        found["network.hidden"] = tuple(shape[0] for shape in inside)
+        found["network.widths"] = tuple(shape[1] for shape in inside[1:])
+        layer = "bert.encoder.layer.0."
+        found["network.graph"] = tuple(f"{block}{layer}graph_conv.lin1.W" in shapes for block in blocks)
+        found["network.compact"] = f"{blocks[0]}bert.pooler.dense.weight" not in shapes
+        found["network.layers"] = len(
+            {name.split(".")[5] for name in shapes if name.startswith(f"{blocks[0]}bert.encoder.")}
+        )
+        if len(wide := shapes.get(f"{blocks[0]}{layer}intermediate.dense.weight", ())) == 2:
+            found["network.feed_forward"] = wide[0] / wide[1]
+    if len(shape := shapes.get("backbone.stage2.0.branches.0.0.conv1.weight", ())) == 4:
+        found["network.trunk"] = _trunk_named(shape[0])
+    if len(shape := shapes.get("cam_param_fc2.weight", ())) == 2:
+        found["network.mesh"] = "body" if "upsampling2.weight" in shapes else "hand"
+    return found
+
+
+def _trunk_named(width: int) -> str:
+    if width in WIDTHS.values():
+        return next(trunk for trunk, own in WIDTHS.items() if own == width)
+    known = ", ".join(f"{trunk} ({own})" for trunk, own in WIDTHS.items())
+    raise ConfigError(
+        "network.trunk", [f"the finest branch of these weights has {width} channels; trunks, with theirs: {known}"]
+    )

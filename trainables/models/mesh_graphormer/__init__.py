@@ -1,0 +1,29 @@
+"""Mesh Graphormer: the joints and the mesh of a body or a hand from one image (ICCV 2021)."""
+
+from trainables.entry import ModelEntry
+
+__all__ = ["ENTRY"]
+
+ENTRY = ModelEntry(
+    name="mesh_graphormer",
+    traits="config:traits",
+    begin="network:begin",
+    infer="network:infer",
+    scores="objective:scores",
+    tiny={
+        "network.mesh": "hand",
+        "network.trunk": "tiny",
+        "network.hidden": (16, 8, 8),
+        "network.widths": (16, 8),
+        "network.layers": 1,
+        "network.heads": 2,
+        "network.feed_forward": 1.0,
+        "network.mask_rate": 0.0,
+        "network.compact": True,
+        "objective.joints3d": 1.0,
+        "objective.vertices": 1.0,
+        "objective.joints2d": 1.0,
+        "objective.coarse": 0.5,
+        "objective.full": 0.5,
+    },
+)
