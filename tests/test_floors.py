@@ -22,12 +22,13 @@ TRAINABLES = (
     ("models.",),
     ("registry",),
     ("config",),
-    ("optim", "options", "options_predict", "evaluation"),
-    ("engine", "capture", "rows", "checkpoint"),
+    ("optim", "options", "options_predict", "options_pretrain", "evaluation"),
+    ("engine", "capture", "rows", "checkpoint", "features"),
     ("single", "fused"),
     ("folder", "published"),
     ("train",),
     ("predict", "verbs"),
+    ("pretrain",),
     ("__main__",),
 )
 THIRD_PARTY = {

@@ -23,6 +23,7 @@ LIGHT = (
     "trainables.config",
     "trainables.options",
     "trainables.options_predict",
+    "trainables.options_pretrain",
     "search.options",
     "search.options_cluster",
     "search.options_import",

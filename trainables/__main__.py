@@ -1,4 +1,4 @@
-"""python -m trainables train|evaluate CONFIG: one run on this machine, without Ray, Optuna or MLflow."""
+"""python -m trainables train|evaluate|pretrain CONFIG: one run on this machine, without Ray, Optuna or MLflow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from spaces.cli import Verb, main
 
 from .options import add_evaluate_options, add_train_options, check_evaluate, check_train
+from .options_pretrain import add_pretrain_options, check_pretrain
 
 VERBS = {
     "train": Verb(
@@ -22,6 +23,13 @@ VERBS = {
         add_options=add_evaluate_options,
         check=check_evaluate,
         run="trainables.verbs:evaluate",
+    ),
+    "pretrain": Verb(
+        summary="train the image trunk of a config on 2D joints, for trunks whose weights nobody published",
+        example="python -m trainables pretrain small.yaml --out data/store/trunk.safetensors",
+        add_options=add_pretrain_options,
+        check=check_pretrain,
+        run="trainables.pretrain:pretrain",
     ),
 }
 

@@ -148,15 +148,11 @@ class Lane:
         self.history = [dict(row) for row in state["history"]]
 
 
-def build_network(model: Model, config: TrainConfig, *, is_fresh: bool) -> nn.Module:
-    """The network as the seed of `config` starts it, on the CPU; a fresh one with what it takes from files. torch's own
-    generator is left as it was."""
+def build_network(model: Model, config: TrainConfig) -> nn.Module:
+    """The network as the seed of `config` starts it, on the CPU; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
-        network = model.build(config.network, config.data.sizes)
-    if is_fresh and model.begin is not None:
-        model.begin(network, config.network)
-    return network
+        return model.build(config.network, config.data.sizes)
 
 
 def summed(terms: Mapping[str, Tensor]) -> Tensor:

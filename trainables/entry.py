@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor, nn
 
     from data.batch import Batch
@@ -50,6 +52,7 @@ class ModelEntry:
     unfusable: str = ""
     traits: str = ""
     begin: str = ""
+    trunk: str = ""
     infer: str = ""
     strangers: str = ""
 
@@ -75,7 +78,10 @@ class Model:
     scores(prediction) -> the metrics of each sample; None where poses alone are scored, as all lifting models are
     rename(name) -> our name of a published weight
     traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
-    begin(network, network_config): puts in what a fresh run takes from files; None where it takes nothing
+    begin(network, network_config, root): puts in what a fresh run takes from files, whose paths begin at the folder
+    root; None where it takes nothing
+    trunk(network_config, root) -> module that makes features [B, N] of crops uint8 [B, 3, Y, X]; None where none is run
+    beforehand
     tiny: overrides that train in a second
     strangers: what to say of published weights that are taken for this network's and are not
     infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
@@ -93,7 +99,8 @@ class Model:
     traits: Callable[[Any], Traits]
     tiny: Mapping[str, Any]
     strangers: str
-    begin: Callable[[Any, Any], None] | None
+    begin: Callable[[Any, Any, Path], None] | None
+    trunk: Callable[[Any, Path], nn.Module] | None
     infer: Infer | None
 
 

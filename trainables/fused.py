@@ -168,7 +168,7 @@ class _Array:
         self.precision = config.loop.precision
         self.device = device
         # Its own parameters are never used: every call puts rows in their place.
-        self.network = build_network(self.model, config, is_fresh=False).to(device, dtype)
+        self.network = build_network(self.model, config).to(device, dtype)
         self.stream = shared_stream(self.network)
         self.rows = Rows(self.network, capacity, device, dtype)
         self.moments = {kind: self.rows.like() for kind in moment_kinds(config.optim)}
@@ -199,8 +199,8 @@ class _Array:
 
     def write(self, row: int, config: TrainConfig, state: State | None, weights: Mapping[str, Tensor] | None) -> None:
         """Fills a row of every tensor."""
+        network = build_network(self.model, config)
         weights = state["network"] if state is not None else weights
-        network = build_network(self.model, config, is_fresh=weights is None)
         if weights is not None:
             network.to(self.rows.values.dtype).load_state_dict(weights)
         self.rows.write(self.rows.values, row, dict(network.named_parameters()))

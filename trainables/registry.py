@@ -67,5 +67,6 @@ def get(name: str) -> Model:
         tiny=found.tiny,
         strangers=found.strangers,
         begin=_part(name, found.begin) if found.begin else None,
+        trunk=_part(name, found.trunk) if found.trunk else None,
         infer=_part(name, found.infer) if found.infer else None,
     )

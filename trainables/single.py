@@ -69,7 +69,7 @@ class SingleEngine:
         if state is not None:
             books.restore(state)
             weights = state["network"]
-        bare = build_network(model, config, is_fresh=weights is None).to(self.device, self.dtype)
+        bare = build_network(model, config).to(self.device, self.dtype)
         if weights is not None:
             bare.load_state_dict(weights)
         groups = parameter_groups(bare, config.traits.rate_factors)

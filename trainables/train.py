@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from torch import Tensor
 
 from data.module import DataModule
 
+from . import registry
 from .config import TrainConfig
-from .engine import Engine, Report, State, Verdict
+from .engine import Engine, Report, State, Verdict, build_network
+from .features import attach_features
 from .folder import RunFolder
 from .single import SingleEngine
 
@@ -27,6 +30,17 @@ def fit(engine: Engine, data: DataModule, offer: Offer, collect: Collect) -> Non
             offer(engine.report(lane, losses[lane], metrics.get(lane, {})))
         for verdict in collect():
             engine.apply(verdict)
+
+
+def first_weights(config: TrainConfig, root: Path) -> dict[str, Tensor] | None:
+    """The weights of a fresh run that takes some of them from files, whose paths begin at the folder `root`; None when
+    its seed tells all. DataError or ConfigError say what is wrong with a file."""
+    model = registry.get(config.model)
+    if model.begin is None:
+        return None
+    network = build_network(model, config)
+    model.begin(network, config.network, root)
+    return network.state_dict()
 
 
 class Judge:
@@ -57,6 +71,10 @@ def train_alone(
 ) -> None:
     """One run in this process, or this rank's part of it, kept in `folder` by rank 0; `tell` hears every epoch after it
     is on disk. `weights` start a fresh run instead of its seed's."""
+    root = Path(data.config.root)
+    attach_features(data, config, root)
+    if state is None and weights is None:
+        weights = first_weights(config, root)
     engine.join(0, config, state, weights)
     if state is not None and state["epoch"] >= config.loop.epochs:
         return

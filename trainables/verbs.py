@@ -22,6 +22,7 @@ from .config import TrainConfig
 from .device import pick_device
 from .engine import Report, State
 from .evaluation import score, table
+from .features import attach_features
 from .folder import STATE, RunFolder
 from .options import EvaluateRequest, TrainRequest
 from .single import SingleEngine
@@ -118,6 +119,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
     provide(config.data)
     poses, split = read_poses(config.data, ("test",))
     data = DataModule(poses, split, config.data, parts=("test",), device=device)
+    attach_features(data, config, Path(data.config.root))
     protocol = {
         "model": config.model,
         "config_id": config_id(config),

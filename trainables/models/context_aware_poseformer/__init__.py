@@ -8,6 +8,7 @@ ENTRY = ModelEntry(
     name="context_aware_poseformer",
     traits="config:traits",
     begin="network:begin",
+    trunk="network:trunk_of",
     infer="network:infer",
     tiny={
         "network.trunk": "tiny",

@@ -20,8 +20,7 @@ class NetworkConfig:
 
     trunk: str = knob("w32", choices=("w32", "w48", "tiny", "cpn"), help="network that reads the crop")
     trunk_weights: str = knob(
-        "data/store/trunks",
-        help="file with the trunk's weights, or folder of the published files; empty: from the seed",
+        "trunks", help="file of the trunk's weights, or folder of the published ones, from data.root; empty: by seed"
     )
     trunk_lr_factor: float = knob(
         0.0, least=0, help="factor on the learning rate in the trunk; 0: frozen, in evaluation mode"

@@ -66,10 +66,11 @@ class ContextAwarePoseFormer(nn.Module):
         shape = shape or trunk_shape(config.trunk)
         self.crop = crop
         self.channels = shape.stages[-1].channels
+        # The head comes first, so that a seed starts it alike with a trunk beside it and without.
+        self.volume_net = LiftingHead(config, self.channels, joints)
         self.backbone: Trunk | None = None
         if config.features == "live":
             self.backbone = Trunk(shape, is_frozen=config.trunk_lr_factor == 0)
-        self.volume_net = LiftingHead(config, self.channels, joints)
 
     def forward(self, batch: Batch) -> Prediction:
         """Poses for `batch.pose2d` and `batch.crop2d` [B, 1, 1, J, 2] with `image` [B, 1, 3, Y, X], or `features`
@@ -110,22 +111,34 @@ def build(config: NetworkConfig, sizes: Sizes) -> ContextAwarePoseFormer:
     return ContextAwarePoseFormer(config, joints=sizes.skeleton.num_joints, crop=sizes.crop)
 
 
-def begin(network: ContextAwarePoseFormer, config: NetworkConfig) -> None:
+def begin(network: ContextAwarePoseFormer, config: NetworkConfig, root: Path) -> None:
     """Puts the published weights into the trunk of a fresh network."""
     if network.backbone is not None and config.trunk_weights:
-        load_trunk(network.backbone, trunk_file(config))
+        load_trunk(network.backbone, trunk_file(config, root))
 
 
-def trunk_of(config: NetworkConfig) -> Trunk:
-    """The frozen trunk whose maps a head on cached features reads."""
+class JoinedMaps(nn.Module):
+    """A frozen trunk whose maps come as one row of numbers an image."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, image_BCYX: Tensor) -> Tensor:
+        """uint8 RGB [B, 3, Y, X] -> features [B, N]."""
+        return join_maps(self.trunk(image_BCYX))
+
+
+def trunk_of(config: NetworkConfig, root: Path) -> JoinedMaps:
+    """What makes the features that a head alone reads."""
     trunk = Trunk(trunk_shape(config.trunk), is_frozen=True)
-    load_trunk(trunk, trunk_file(config))
-    return trunk
+    load_trunk(trunk, trunk_file(config, root))
+    return JoinedMaps(trunk)
 
 
-def trunk_file(config: NetworkConfig) -> Path:
-    """The file that `trunk_weights` names; in a folder, that of the trunk."""
-    path = Path(config.trunk_weights)
+def trunk_file(config: NetworkConfig, root: Path) -> Path:
+    """The file that `trunk_weights` names, from `root`; in a folder, that of the trunk."""
+    path = root / config.trunk_weights
     return path / FILES[config.trunk] if path.is_dir() else path
 
 

@@ -30,7 +30,7 @@ class NetworkConfig:
         "", help="folder of the body or hand model, the mesh levels and joint regressors; empty: made ones"
     )
     trunk: str = knob("w64", choices=("w64", "w40", "tiny"), help="HRNet that reads the crop")
-    trunk_weights: str = knob("", help="file with the trunk's weights; empty: from the seed")
+    trunk_weights: str = knob("", help="file with the trunk's weights, from data.root; empty: from the seed")
     trunk_lr_factor: float = knob(1.0, above=0, lane=True, help="factor on the learning rate in the trunk")
     hidden: tuple[int, ...] = knob((1024, 256, 64), least=2, help="channels inside the three blocks")
     widths: tuple[int, ...] = knob((512, 128), least=1, help="channels between them")

@@ -214,10 +214,10 @@ def build(config: NetworkConfig, sizes: Sizes) -> MeshGraphormer:
     return MeshGraphormer(config, mesh_of(config.mesh, body, levels), body)
 
 
-def begin(network: MeshGraphormer, config: NetworkConfig) -> None:
+def begin(network: MeshGraphormer, config: NetworkConfig, root: Path) -> None:
     """Puts the published weights into the trunk of a fresh network."""
     if config.trunk_weights:
-        load_trunk(network.backbone, Path(config.trunk_weights))
+        load_trunk(network.backbone, root / config.trunk_weights)
 
 
 def rename(name: str) -> str:
