@@ -128,7 +128,7 @@ def test_clipping_takes_its_value(root):
 
 def test_the_rate_is_the_published_staircase():
     config = OptimConfig(lr=1e-3, lr_decay=0.9, lr_decay_steps=50_000)
-    first, before, at, later, second = learning_rates(config, torch.tensor([1, 49_999, 50_000, 99_999, 100_000]), 10)
+    first, before, at, later, second = learning_rates(config, torch.tensor([1, 49_999, 50_000, 99_999, 100_000]), 10, 1)
     assert first == pytest.approx(0.999998e-3, rel=1e-6)
     assert before == first
     assert at == later == pytest.approx(0.9e-3)
@@ -137,7 +137,7 @@ def test_the_rate_is_the_published_staircase():
 
 def test_the_rate_falls_once_an_epoch_where_that_is_the_rule():
     config = OptimConfig(lr=4e-5, lr_decay=0.99, lr_decay_by="epochs")
-    rates = learning_rates(config, torch.tensor([1, 10, 11, 20, 21]), 10)
+    rates = learning_rates(config, torch.tensor([1, 10, 11, 20, 21]), 10, 1)
     assert rates.tolist() == pytest.approx([4e-5, 4e-5, 3.96e-5, 3.96e-5, 3.9204e-5])
 
 

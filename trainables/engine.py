@@ -100,7 +100,7 @@ class Lane:
         means = total / counts
         bad = first_bad_step(means)
         step = self.step if bad is None else self.step - len(means) + bad + 1
-        lr = float(learning_rates(self.config.optim, torch.tensor([self.step]), len(means)))
+        lr = float(learning_rates(self.config.optim, torch.tensor([self.step]), len(means), self.config.loop.epochs))
         reason = "" if bad is None else f"loss is {float(means[bad])} at step {step}, lr {lr:.1e}"
         return Losses(float(total.sum() / counts.sum()), lr, reason)
 

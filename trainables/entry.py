@@ -36,7 +36,8 @@ class Traits:
 class ModelEntry:
     """A model's record in its package: parts as "module:attribute", so that naming them imports none.
 
-    `reads` and `unfusable` are the traits of a model that has them whatever its config; others name their `traits`."""
+    `reads` and `unfusable` are the traits of a model that has them whatever its config; others name their `traits`.
+    `selectable`: metrics whose lowest value may choose the best epoch."""
 
     name: str
     network: str = "config:NetworkConfig"
@@ -47,6 +48,7 @@ class ModelEntry:
     terms: str = "objective:terms"
     poses: str = "objective:poses"
     scores: str = ""
+    selectable: tuple[str, ...] = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
@@ -60,12 +62,15 @@ class ModelEntry:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
-    do not go together; `traits` of a network config."""
+    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged.
+    """
 
     network: type
     objective: type
     laws: Laws
     traits: Callable[[Any], Traits]
+    selectable: tuple[str, ...]
+    can_flip: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

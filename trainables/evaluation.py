@@ -15,11 +15,13 @@ from data.skeleton import Skeleton
 
 from . import registry
 from .config import TrainConfig
+from .entry import Scores
 from .metrics import Sums, score_sequences
 from .team import Team
 
 Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
 
+IMAGES = 32  # in one forward pass of a network that scores samples; bounds the memory, not the result
 BATCH = 1024  # samples per forward pass; a speed choice, the poses do not depend on it
 
 
@@ -70,10 +72,29 @@ def score(
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
     was_training = network.training
     network.eval()
-    poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
+    if model.scores is not None:
+        assert not flip, f"{config.model} is not scored from mirrored input"
+        sums = score_samples(lambda batch: model.scores(network(batch)), reads, data, part, low, high)
+    else:
+        poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
+        sums = score_poses(poses, data, part, first, low, high)
     network.train(was_training)
-    sums = score_poses(poses, data, part, first, low, high)
     return sums if team is None else sums.over(team)
+
+
+@torch.no_grad()
+def score_samples(
+    scores: Callable[[Batch], Scores], reads: Sequence[str], data: DataModule, part: str, low: int, high: int
+) -> Sums:
+    """Sums of every metric by action over the samples [low, high) of a split, each scored by itself. Metrics count
+    their samples by weight: of nothing known of a sample, nothing is scored."""
+    sums = Sums(len(data.actions))
+    for index in data.order(part, 0, 0)[low:high].split(IMAGES):
+        batch = data.gather(part, index, [*reads, "action"])
+        assert batch.action is not None, "samples are scored by action"
+        for name, (values, weight) in scores(batch).items():
+            sums.add(name, values, batch.action, weight)
+    return sums
 
 
 def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, Any]:

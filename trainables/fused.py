@@ -95,7 +95,10 @@ class FusedEngine:
         plans = self._lanes + self._lanes[:1] * (height - len(self._lanes))
         orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed, batch) for at in plans])
         keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in plans], 1)
-        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps, steps) for at in plans], 2)
+        tables = [
+            settings_table(at.config.optim, first[at.number], steps, steps, at.config.loop.epochs) for at in plans
+        ]
+        settings = torch.stack(tables, 2)
         keys, settings = keys.to(self.device), settings.transpose(0, 1).to(self.device)
         progress = torch.tensor([at.progress for at in plans], device=self.device, dtype=self.dtype)
         total = torch.empty(steps, height, device=self.device, dtype=torch.float64)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spaces.schema import ConfigError, config_id
 
+from . import registry
 from .config import TrainConfig, changed, read_config
 
 RUNS = Path("mlruns/train")
@@ -110,4 +111,6 @@ def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
         # Subjects belong to the set that the config was trained on; another set brings its own.
         values |= {f"data.{part}_subjects": () for part in ("train", "val", "test")}
     config = changed(read_config(options.config), values | read_changes(options.changes), options.config)
+    if options.flip and not registry.config(config.model).can_flip:
+        raise ConfigError("--flip", [f"{config.model} is not scored from mirrored input; leave it out"])
     return EvaluateRequest(config=config, weights=options.weights, flip=options.flip, as_json=options.as_json)

@@ -46,6 +46,8 @@ def config(name: str) -> ModelConfig:
         objective=_part(name, found.objective),
         laws=_part(name, found.laws),
         traits=_part(name, found.traits) if found.traits else lambda network: fixed,
+        selectable=found.selectable,
+        can_flip=not found.scores,
     )
 
 

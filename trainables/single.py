@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -90,7 +91,7 @@ class SingleEngine:
         first = books.begin_epoch(steps)
         place.network.train()
         keys = step_keys(loop.seed, self.team.rank, first, steps).to(self.device)
-        rates = learning_rates(books.config.optim, torch.arange(first, first + steps), steps)
+        rates = learning_rates(books.config.optim, torch.arange(first, first + steps), steps, loop.epochs)
         progress = torch.tensor(books.progress, device=self.device, dtype=self.dtype)
         rates = rates.to(self.device, torch.float32) if self.device.type == "cuda" else rates
         total = torch.empty(steps, device=self.device, dtype=torch.float64)
@@ -111,14 +112,45 @@ class SingleEngine:
         place = self._only()
         assert self._data is not None, "no epoch has begun"
         config = place.books.config
-        batch = self._data.gather("train", index, config.traits.reads)
-        place.stream.begin(key, progress)
-        with autocast(self.device, config.loop.precision):
-            loss = summed(place.model.terms(place.network(batch), batch, config.objective))
         place.optimizer.zero_grad(set_to_none=True)
-        (loss if share == 1 else loss * share).backward()
+        parts = [part for part in index.tensor_split(config.loop.accumulate) if len(part)]
+        losses = []
+        for i, part in enumerate(parts):
+            place.stream.begin(key, progress, part=i)
+            with nullcontext() if i == len(parts) - 1 else self.team.apart(place.network):
+                loss = self._loss(self._data, part)
+                # Weighted by its samples, so that parts together are the batch where the loss is a mean over samples.
+                weight = share * len(part) / len(index)
+                (loss if weight == 1 else loss * weight).backward()
+            losses.append(loss.detach() if len(parts) == 1 else loss.detach() * (len(part) / len(index)))
         take_step(place.optimizer, place.parameters, lr, config.optim.clip)
-        return loss.detach()
+        return losses[0] if len(parts) == 1 else torch.stack(losses).sum()
+
+    def _loss(self, data: DataModule, index: Tensor) -> Tensor:
+        place, config = self._only(), self._only().books.config
+        batch = data.gather("train", index, config.traits.reads)
+        with autocast(self.device, config.loop.precision):
+            return summed(place.model.terms(place.network(batch), batch, config.objective))
+
+    def rehearse(self, data: DataModule) -> int:
+        """A forward and a backward pass of the largest part of a batch, which leaves no trace; returns its samples. All
+        ranks of a team rehearse together."""
+        place, loop = self._only(), self._only().books.config.loop
+        index, _, _ = next(data.batches("train", 1, loop.seed, loop.batch))
+        part = index.tensor_split(loop.accumulate)[0]
+        before = {name: buffer.clone() for name, buffer in place.bare.named_buffers()}
+        place.network.train()
+        place.stream.begin(torch.zeros((), dtype=torch.int64, device=self.device))
+        self._loss(data, part).backward()
+        place.optimizer.zero_grad(set_to_none=True)
+        for name, buffer in place.bare.named_buffers():
+            buffer.copy_(before[name])
+        return len(part)
+
+    @property
+    def trained(self) -> tuple[nn.Parameter, ...]:
+        """The parameters that the optimiser changes."""
+        return tuple(self._only().parameters)
 
     def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
         """`val/...` metrics of the lanes: frame means."""

@@ -14,6 +14,7 @@ from .config import TrainConfig
 from .engine import Engine, Report, State, Verdict, build_network
 from .features import attach_features
 from .folder import RunFolder
+from .memory import memory_line
 from .single import SingleEngine
 
 Offer = Callable[[Report], None]
@@ -78,6 +79,8 @@ def train_alone(
     engine.join(0, config, state, weights)
     if state is not None and state["epoch"] >= config.loop.epochs:
         return
+    if line := memory_line(engine, config, data):
+        print(line, flush=True)
     judge = Judge()
 
     def offer(report: Report) -> None:

@@ -35,12 +35,14 @@ def _again(part: nn.Module, marks: list[tuple[Stream, Any]]) -> Iterator[None]:
     now = [stream.mark() for stream, _ in marks]
     for stream, mark in marks:
         stream.go_to(mark)
+    kept = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0  # a mean that learns nothing
+        norm.num_batches_tracked = None
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, count in kept:
+            norm.momentum, norm.num_batches_tracked = momentum, count
         for (stream, _), mark in zip(marks, now, strict=True):
             stream.go_to(mark)

@@ -10,6 +10,7 @@ ENTRY = ModelEntry(
     begin="network:begin",
     infer="network:infer",
     scores="objective:scores",
+    selectable=("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm"),
     tiny={
         "network.mesh": "hand",
         "network.trunk": "tiny",
