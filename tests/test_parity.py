@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import parity_augmentation
 import parity_crops
 import parity_datapath
 import parity_geometry
@@ -20,6 +21,7 @@ DATA_CHECKS = {
     "geometry": parity_geometry.check,
     "datapath": parity_datapath.check,
     "context_aware_poseformer-data": parity_crops.check,
+    "mesh_graphormer-augmentation": parity_augmentation.check,
 }
 
 
