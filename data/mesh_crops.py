@@ -1,8 +1,8 @@
-"""Crops of mesh sets and their labels, turned, zoomed, tinted and mirrored as MeshGraphormer's published code does it.
+"""Crops of mesh sets and their labels, turned, zoomed, tinted and mirrored as MeshGraphormer's published code does.
 
-A box of side `200 * scale` pixels around a centre becomes a crop of SIDE pixels. The published steps are kept, roundings
-included: corners of boxes and 2D joints are cut to whole pixels, and an image is turned before it is resized. numpy and
-Pillow only, because this runs in threads beside training.
+A box of side `200 * scale` pixels around a centre becomes a crop of SIDE pixels. The published steps are kept, with
+their roundings: corners of boxes and 2D joints are cut to whole pixels, and an image is turned before it is resized.
+numpy and Pillow only, because this runs in threads beside training.
 """
 
 from __future__ import annotations
