@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spaces.cli import Verb, main
 
-FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images")
+FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images", "tsv")
 STORE = Path("data/store")
 
 
@@ -28,6 +28,8 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=_seed, default=0, metavar="N", help="write the image set instead, with N images (about 6000)"
     )
+    mesh = "write a mesh set instead: pictures of hands or bodies, their poses and model (3600 images, or --images)"
+    parser.add_argument("--mesh", choices=("hand", "body"), help=mesh)
 
 
 def _seed(text: str) -> int:

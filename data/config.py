@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from spaces.schema import knob
 
-from .skeleton import H36M_16, H36M_17, Skeleton
+from .skeleton import BODY_24, H36M_16, H36M_17, HAND_21, Skeleton
+from .splits import mesh_split_named
 
 CROP_STEP = 32  # pixels; an image trunk halves its maps five times
+MESH_CROP = (224, 224)  # of mesh sets, as published: the networks on them are wired for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
     """What a network must know of its data: views V, frames F, and the skeleton with its J joints; target frames of a
     training sample; whether a window ends with its target instead of having it in the middle; height Y and width X in
-    pixels of the crop that an image is."""
+    pixels of the crop that an image is; the mesh that is labelled: body, hand, or none ('')."""
 
     views: int
     frames: int
@@ -24,6 +26,7 @@ class Sizes:
     stride: int = 1
     causal: bool = False
     crop: tuple[int, int] = (256, 192)
+    mesh: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +62,12 @@ class DataConfig:
     broken_images: str = knob(
         "stop", choices=("stop", "skip"), help="missing or broken images: stop and name them, or go on without"
     )
+    turn_deg: float = knob(
+        30.0, least=0, unit="degrees", help="mesh sets: deviation of turns in training; published: body 30, hand 90"
+    )
+    zoom: float = knob(0.25, least=0, below=1, help="mesh sets: deviation, and limit, of the size of training boxes")
+    gain: float = knob(0.4, least=0, below=1, help="mesh sets: most that a colour is off in training, as a share")
+    mirror: float = knob(0.5, least=0, most=1, help="mesh sets: share of mirrored training samples; hands never are")
     train_subjects: tuple[str, ...] = knob((), help="subjects to train on; empty: those of the split")
     val_subjects: tuple[str, ...] = knob((), help="subjects that select; empty: those of the split")
     test_subjects: tuple[str, ...] = knob((), help="subjects for `evaluate`; empty: those of the split")
@@ -66,6 +75,10 @@ class DataConfig:
     @property
     def sizes(self) -> Sizes:
         """Known without reading a file."""
+        mesh = mesh_split_named(self.name)
+        if mesh is not None:
+            skeleton = BODY_24 if mesh.kind == "body" else HAND_21
+            return Sizes(views=1, frames=1, skeleton=skeleton, crop=MESH_CROP, mesh=mesh.kind)
         skeleton = H36M_16 if self.joints == H36M_16.num_joints else H36M_17
         return Sizes(
             views=self.views,
@@ -78,6 +91,8 @@ class DataConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Windows have a middle frame, crops halve five times, and training never sees what selects."""
+        if mesh_split_named(self.name) is not None:
+            yield from self._mesh_problems()
         if self.frames % 2 == 0:
             yield "frames", f"must be odd; legal near it: {self.frames - 1}, {self.frames + 1}"
         for field in ("crop_height", "crop_width"):
@@ -92,3 +107,16 @@ class DataConfig:
                     field,
                     f"shares {', '.join(shared)} with train_subjects; a subject is trained on or scored, not both",
                 )
+
+    def _mesh_problems(self) -> Iterator[tuple[str, str]]:
+        """Samples of mesh sets are single images without subject and action."""
+        for field in ("frames", "views", "stride"):
+            if getattr(self, field) != 1:
+                yield field, f"must be 1: {self.name} is a set of single images"
+        for field in ("actions", "train_subjects", "val_subjects", "test_subjects"):
+            if getattr(self, field):
+                yield field, f"must be empty: images of {self.name} have neither subject nor action"
+        if self.flip:
+            yield "flip", f"must be off: samples of {self.name} are mirrored by data.mirror"
+        if self.broken_images != "stop":
+            yield "broken_images", "must be stop: take broken rows out of the linelist of a mesh set"

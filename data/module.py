@@ -19,6 +19,7 @@ from .feed import ReadsAhead, Source
 from .formats import h36m, h36m_images
 from .geometry import mirror_intrinsics, to_screen, world_to_camera
 from .images import crop_keypoints, has_images, open_images
+from .order import share, shuffled, slices
 from .poseset import Camera, DataError, PoseSet
 from .poseset import Sequence as Clip
 from .skeleton import Skeleton
@@ -178,8 +179,7 @@ class DataModule:
         if self.config.order == "reference":
             order = torch.as_tensor(reference_order(count, epoch - 1))
         else:
-            source = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
-            order = torch.randperm(count, generator=source)
+            order = shuffled(count, epoch, seed)
         if self._flips_batches:
             assert size is not None, "the size of a batch is needed to mirror whole ones"
             in_batch = self.batch_samples(part, size)
@@ -196,17 +196,11 @@ class DataModule:
 
         The short last batch is kept. A rank without a sample of its own gets one of another rank's, to be counted as
         none: all ranks take every step together."""
-        rank, world = self.shard
         whole = self.order(part, epoch, seed, size).split(self.batch_samples(part, size))
-        parts = [share(len(batch), rank, world) for batch in whole]
-        own = [
-            batch[low : max(high, low + 1)] if low < len(batch) else batch[-1:]
-            for batch, (low, high) in zip(whole, parts, strict=True)
-        ]
-        for at, (low, high) in enumerate(parts):
-            if at + 1 < len(own):
-                self.expect(part, own[at + 1])
-            yield own[at], high - low, len(whole[at])
+        for own, count, of, following in slices(whole, self.shard):
+            if following is not None:
+                self.expect(part, following)
+            yield own, count, of
 
     def span(self, part: str) -> tuple[int, int]:
         """The stored samples [low, high) of a split that this rank scores."""
@@ -280,11 +274,6 @@ class DataModule:
         track = torch.repeat_interleave(torch.arange(len(tracks.lengths), device=self.device), tracks.lengths)
         poses = tracks.pose3d.view(len(track), -1, 3)
         return poses, track, tracks.action.index_select(0, track), tracks.lengths.index_select(0, track)
-
-
-def share(count: int, rank: int, world: int) -> tuple[int, int]:
-    """The part [low, high) of `count` things that a rank has; the parts of all ranks make the whole."""
-    return count * rank // world, count * (rank + 1) // world
 
 
 def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:

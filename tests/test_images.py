@@ -91,18 +91,18 @@ def test_wrong_expectations_cost_nothing_but_time(stored):
     whole = every(module)
     for first in range(6):
         module.expect("train", torch.arange(first, first + 2))
-    assert len(module.sources["image"]._coming) == 2  # no more than the memory of two batches
+    assert len(module.sources["image"]._ahead._coming) == 2  # no more than the memory of two batches
     index = torch.tensor((9, 3))
     for _ in range(2):
         assert torch.equal(module.gather("train", index, FIELDS).image, whole.image[index])
-    assert not module.sources["image"]._coming
+    assert not module.sources["image"]._ahead._coming
 
 
 def test_scoring_reads_ahead(stored):
     module = opened(stored)
     reader = module.sources["image"]
     first = module.gather("val", torch.arange(2), FIELDS)
-    assert len(reader._coming) == 1
+    assert len(reader._ahead._coming) == 1
     second = module.gather("val", torch.arange(2, 4), FIELDS)
     whole = every(module, "val")
     assert torch.equal(torch.cat((first.image, second.image)), whole.image[:4])

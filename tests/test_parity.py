@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import parity_augmentation
 import parity_crops
 import parity_datapath
 import parity_geometry
@@ -22,6 +23,7 @@ DATA_CHECKS = {
     "geometry": parity_geometry.check,
     "datapath": parity_datapath.check,
     "context_aware_poseformer-data": parity_crops.check,
+    "mesh_graphormer-augmentation": parity_augmentation.check,
 }
 # By the beginning of a file's name; other models have the layout of the lifting ones.
 MODEL_CHECKS = {

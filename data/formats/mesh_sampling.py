@@ -25,12 +25,7 @@ def read_levels(path: Path, model: BodyModel, sizes: tuple[int, ...]) -> tuple[I
     """Edges [2, E] of the last level of the given sizes, and the index lists down to it: out of a sampling file, or
     made from the template where there is none. Only its entries A and D are opened, never `M`, a foreign class."""
     if not path.exists():
-        points, edges, down = model.v_template, edges_of(model.faces), []
-        for size in sizes:
-            kept, edges = coarser(points, edges, size)
-            points = points[kept]
-            down.append(kept)
-        return edges, tuple(down)
+        return made_levels(model, sizes)
     problems: list[str] = []
     adjacent, kept_in = (_entries(path, key, problems) for key in "AD")
     wanted = (len(model.v_template), *sizes)
@@ -48,6 +43,16 @@ def read_levels(path: Path, model: BodyModel, sizes: tuple[int, ...]) -> tuple[I
     if problems:
         raise DataError(str(path), problems)
     return found, tuple(lists)
+
+
+def made_levels(model: BodyModel, sizes: tuple[int, ...]) -> tuple[Index, tuple[Index, ...]]:
+    """The same from the template alone."""
+    points, edges, down = model.v_template, edges_of(model.faces), []
+    for size in sizes:
+        kept, edges = coarser(points, edges, size)
+        points = points[kept]
+        down.append(kept)
+    return edges, tuple(down)
 
 
 def _entries(path: Path, key: str, problems: list[str]) -> list[Any]:

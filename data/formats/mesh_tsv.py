@@ -169,7 +169,7 @@ def _number(content: Mapping[str, Any], key: str, problems: list[str]) -> float:
 def _array(
     content: Mapping[str, Any], key: str, shape: tuple[int, ...], is_needed: float, kind: str, problems: list[str]
 ) -> Numbers:
-    """float32 of this shape, perhaps stored with an axis of one in front; zeros where it is neither there nor needed."""
+    """float32 of this shape, perhaps stored with an axis of one in front; zeros where it may be missing and is."""
     value = content.get(key)
     if value is None and not is_needed:
         return np.zeros(shape, np.float32)

@@ -1,4 +1,4 @@
-"""Tables of text rows on disk, read row by row: a .tsv file, and a .lineidx file with the byte where each row begins."""
+"""Tables of text on disk, read row by row: a .tsv file, and a .lineidx file with the byte where each row begins."""
 
 from __future__ import annotations
 

@@ -67,9 +67,7 @@ def write_mesh_set(folder: Path, kind: str, seed: int, count: int) -> None:
         write_set(folder, name, _samples(model, levels, kind, (seed, part), max(1, round(count * share))))
 
 
-def _samples(
-    model: BodyModel, levels: MeshLevels, kind: str, stream: tuple[int, int], count: int
-) -> Iterator[Sample]:
+def _samples(model: BodyModel, levels: MeshLevels, kind: str, stream: tuple[int, int], count: int) -> Iterator[Sample]:
     paint = paint_of(kind)
     for first in range(0, count, PIECE):
         numbers = range(first, min(first + PIECE, count))
