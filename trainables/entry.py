@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
 Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample
+Spares = Callable[[Any, "Sizes"], frozenset[str]]
 Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
 
@@ -56,6 +57,7 @@ class ModelEntry:
     begin: str = ""
     trunk: str = ""
     infer: str = ""
+    spares: str = ""
     strangers: str = ""
 
 
@@ -90,6 +92,7 @@ class Model:
     tiny: overrides that train in a second
     strangers: what to say of published weights that are taken for this network's and are not
     infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
+    spares(network_config, sizes) -> published tensors, by our names, that this network does without; None: it has all
     """
 
     name: str
@@ -107,6 +110,7 @@ class Model:
     begin: Callable[[Any, Any, Path], None] | None
     trunk: Callable[[Any, Path], nn.Module] | None
     infer: Infer | None
+    spares: Spares | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -72,9 +72,9 @@ def score(
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
     was_training = network.training
     network.eval()
-    if model.scores is not None:
+    if (scores := model.scores) is not None:
         assert not flip, f"{config.model} is not scored from mirrored input"
-        sums = score_samples(lambda batch: model.scores(network(batch)), reads, data, part, low, high)
+        sums = score_samples(lambda batch: scores(network(batch)), reads, data, part, low, high)
     else:
         poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
         sums = score_poses(poses, data, part, first, low, high)
@@ -88,12 +88,13 @@ def score_samples(
 ) -> Sums:
     """Sums of every metric by action over the samples [low, high) of a split, each scored by itself. Metrics count
     their samples by weight: of nothing known of a sample, nothing is scored."""
-    sums = Sums(len(data.actions))
+    # Mesh sets know no actions: all samples are then of one.
+    sums = Sums(max(1, len(data.actions)))
     for index in data.order(part, 0, 0)[low:high].split(IMAGES):
         batch = data.gather(part, index, [*reads, "action"])
-        assert batch.action is not None, "samples are scored by action"
+        action = torch.zeros_like(index) if batch.action is None else batch.action
         for name, (values, weight) in scores(batch).items():
-            sums.add(name, values, batch.action, weight)
+            sums.add(name, values, action, weight)
     return sums
 
 
@@ -101,6 +102,6 @@ def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, A
     """The result of `evaluate`: frame mean, action mean, and every action, in millimetres."""
     return {
         "metrics": {"frame_mean": sums.frame_mean(), "action_mean": sums.action_mean()},
-        "per_action": sums.per_action(data.actions),
+        "per_action": sums.per_action(data.actions) if data.actions else {},
         "protocol": protocol,
     }

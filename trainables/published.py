@@ -114,7 +114,9 @@ def config_of(
 def fitted(published: Published, model: Model, config: TrainConfig) -> dict[str, Tensor]:
     """The weights as the network of `config` holds them; ConfigError lists every name and shape that does not fit."""
     network = model.build(config.network, config.data.sizes)
-    problems = misfits(network, published.tensors)
+    spare = frozenset() if model.spares is None else model.spares(config.network, config.data.sizes)
+    tensors = {name: tensor for name, tensor in published.tensors.items() if name not in spare}
+    problems = misfits(network, tensors)
     if problems:
         sizes = f"network and data sizes are those of {_network_text(config)}"
         raise ConfigError(
@@ -125,7 +127,7 @@ def fitted(published: Published, model: Model, config: TrainConfig) -> dict[str,
                 *([model.strangers] if model.strangers else []),
             ],
         )
-    network.load_state_dict(dict(published.tensors))
+    network.load_state_dict(tensors)
     with torch.no_grad():
         return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 

@@ -71,4 +71,5 @@ def get(name: str) -> Model:
         begin=_part(name, found.begin) if found.begin else None,
         trunk=_part(name, found.trunk) if found.trunk else None,
         infer=_part(name, found.infer) if found.infer else None,
+        spares=_part(name, found.spares) if found.spares else None,
     )

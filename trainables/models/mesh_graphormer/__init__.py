@@ -9,6 +9,7 @@ ENTRY = ModelEntry(
     traits="config:traits",
     begin="network:begin",
     infer="network:infer",
+    spares="config:spares",
     scores="objective:scores",
     selectable=("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm"),
     tiny={

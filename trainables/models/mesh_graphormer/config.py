@@ -14,10 +14,11 @@ POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
 BLOCKS = 3
 WIDTHS = {"tiny": 8, "w40": 40, "w64": 64}  # channels of the trunk's finest branch; coarser ones have twice as many
-# Parts that take no part in the forward pass; the published weights hold them.
+# Of each block, what takes no part in the forward pass; the published weights hold it.
 DEAD = (
-    "backbone.classifier.",
-    *(f"trans_encoder.{block}.bert.{part}." for block in range(BLOCKS) for part in ("embeddings", "pooler")),
+    *(f"embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")),
+    *(f"embeddings.LayerNorm.{name}" for name in ("weight", "bias")),
+    *(f"pooler.dense.{name}" for name in ("weight", "bias")),
 )
 
 
@@ -97,16 +98,31 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
 
 def traits(network: NetworkConfig) -> Traits:
     """What it reads, and how its parts are trained."""
-    skips = (
-        f"trans_encoder.{block}.bert.encoder.layer.{layer}.graph_conv.skip_conv."
-        for block, has_graph in enumerate(network.graph)
-        for layer in range(network.layers)
-        if has_graph
-    )
-    dead = {} if network.compact else dict.fromkeys((*DEAD, *skips), 0.0)
+    dead = {} if network.compact else dict.fromkeys(dead_names(network), 0.0)
     return Traits(
         reads=("image", "joints2d", "joints3d", "body_pose", "betas", "has"),
         unfusable="its trunk reads images: a crop for each lane and convolutions with weights of their own, "
         "which no device does faster together than one after the other",
         rate_factors={"backbone.": network.trunk_lr_factor, **dead},
     )
+
+
+def dead_names(network: NetworkConfig) -> tuple[str, ...]:
+    """The tensors of the published weights that take no part, and that a compact network does without."""
+    blocks = [f"trans_encoder.{block}.bert." for block in range(BLOCKS)]
+    return (
+        *(f"backbone.classifier.{name}" for name in ("weight", "bias")),
+        *(f"{block}{name}" for block in blocks for name in DEAD),
+        *(
+            f"{block}encoder.layer.{layer}.graph_conv.skip_conv.{name}"
+            for block, has_graph in zip(blocks, network.graph, strict=True)
+            if has_graph
+            for layer in range(network.layers)
+            for name in ("W", "b")
+        ),
+    )
+
+
+def spares(network: NetworkConfig, sizes: Sizes) -> frozenset[str]:
+    """Published tensors that this network does without."""
+    return frozenset(dead_names(network)) if network.compact else frozenset()

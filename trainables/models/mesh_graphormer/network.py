@@ -236,7 +236,8 @@ def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
         found["network.widths"] = tuple(shape[1] for shape in inside[1:])
         layer = "bert.encoder.layer.0."
         found["network.graph"] = tuple(f"{block}{layer}graph_conv.lin1.W" in shapes for block in blocks)
-        found["network.compact"] = f"{blocks[0]}bert.pooler.dense.weight" not in shapes
+        if f"{blocks[0]}bert.pooler.dense.weight" not in shapes:
+            found["network.compact"] = True
         found["network.layers"] = len(
             {name.split(".")[5] for name in shapes if name.startswith(f"{blocks[0]}bert.encoder.")}
         )
