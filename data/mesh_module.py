@@ -16,7 +16,8 @@ from .ahead import AHEAD, Ahead
 from .batch import Batch, Sizes
 from .config import DataConfig
 from .crops import decode
-from .formats.mesh_tsv import FIGURES, SHAPE_NUMBERS, Label, MeshSet
+from .formats.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from .formats.mesh_tsv import MeshSet
 from .mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from .order import seed_of, share, shuffled, slices
 from .poseset import DataError
