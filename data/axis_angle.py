@@ -52,6 +52,20 @@ def of_quaternions(quaternion: Numbers) -> Numbers:
     return found
 
 
+def of_matrices(matrix: Numbers) -> Numbers:
+    """The axis times the angle of matrices [..., 3, 3], at any angle: the quaternion is the eigenvector to the largest
+    eigenvalue of a symmetric matrix."""
+    (a, b, c), (d, e, f), (g, h, i) = np.moveaxis(matrix, (-2, -1), (0, 1))
+    rows = (
+        (a + e + i, h - f, c - g, d - b),
+        (h - f, a - e - i, b + d, c + g),
+        (c - g, b + d, e - a - i, f + h),
+        (d - b, c + g, f + h, i - a - e),
+    )
+    symmetric = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return of_quaternions(np.linalg.eigh(symmetric).eigenvectors[..., -1])
+
+
 def composed(*rotations: Numbers) -> Numbers:
     """One rotation for several [..., 3], the last of which is carried out first."""
     found = quaternions(rotations[0])

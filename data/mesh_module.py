@@ -12,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spaces.schema import InputError
+
 from .ahead import AHEAD, Ahead
 from .batch import Batch, Sizes
 from .config import DataConfig
 from .crops import decode
-from .formats.mesh_tsv import FIGURES, SHAPE_NUMBERS, Label, MeshSet
+from .formats.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from .formats.mesh_tsv import MeshSet
 from .mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from .order import seed_of, share, shuffled, slices
 from .poseset import DataError
@@ -38,7 +41,7 @@ def read_mesh_sets(config: DataConfig, parts: Sequence[str]) -> tuple[dict[str, 
         try:
             sets[part] = MeshSet(Path(config.root) / getattr(split, part), split.kind)
             sets[part].label(0)  # a set of the other kind is found out before anything starts
-        except DataError as fault:
+        except InputError as fault:
             problems += [f"{fault.where}: {problem}" for problem in fault.problems]
     if problems:
         raise DataError(f"data.name = {config.name}", list(dict.fromkeys(problems)))
@@ -80,7 +83,7 @@ class MeshModule:
         self.fingerprint = "-".join(sets[part].fingerprint() for part in sets)
         self._sets = dict(sets)
         self._rows = {part: _rows(len(one), part, config) for part, one in sets.items()}
-        self._depth = max(AHEAD, config.workers)
+        self._depth = max(AHEAD, config.workers + 1)  # one is fetched while the threads make the others
         self._ahead: Ahead[Batch] = Ahead(max(1, config.workers), "mesh crops", self._depth)
         if not all(len(rows) for rows in self._rows.values()):
             raise DataError(f"data.subset = {config.subset}", ["leaves no image to train on; raise it"])
@@ -107,8 +110,8 @@ class MeshModule:
         """This rank's slice of every batch of `size` samples, how many are its own, of how many; see `slices`."""
         own = list(slices(self.order(part, epoch, seed).split(size), self.shard))
         for at, (index, count, of, _) in enumerate(own):
-            for following in own[at + 1 : at + 1 + self._depth]:
-                self.expect(part, following[0])
+            for upcoming in own[at : at + self._depth]:
+                self.expect(part, upcoming[0])
             yield index, count, of
 
     def span(self, part: str) -> tuple[int, int]:

@@ -198,8 +198,10 @@ class DataModule:
         none: all ranks take every step together."""
         whole = self.order(part, epoch, seed, size).split(self.batch_samples(part, size))
         for own, count, of, following in slices(whole, self.shard):
-            if following is not None:
-                self.expect(part, following)
+            # The first one too: a source forgets what it expects when something else is fetched.
+            for upcoming in (own, following):
+                if upcoming is not None:
+                    self.expect(part, upcoming)
             yield own, count, of
 
     def span(self, part: str) -> tuple[int, int]:

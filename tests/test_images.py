@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -333,3 +334,20 @@ def test_values_of_a_source_go_into_the_batch_as_they_are(stored):
     module.sources["features"] = Maps()
     index = torch.tensor((5, 2))
     assert module.gather("train", index, ("features",)).features.tolist() == [[[5.0]], [[2.0]]]
+
+
+def test_batches_are_read_before_they_are_asked_for(stored):
+    module = opened(stored)
+    reader = module.sources["image"]
+    threads = []
+    read = reader._read
+
+    def told(*arguments):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(*arguments)
+
+    reader._read = told
+    for index, _, _ in module.batches("train", 1, 0, 4):
+        module.gather("train", index, FIELDS)
+    assert len(threads) > 2
+    assert not any(threads)

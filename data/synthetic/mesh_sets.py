@@ -13,14 +13,16 @@ import numpy as np
 
 from data.body_joints import labelled_joints
 from data.body_model import BodyModel, MeshLevels
+from data.crops import SCALE_PX
 from data.formats.body_models import read_models
+from data.formats.mesh_labels import label_text, with_confidence
 from data.formats.mesh_tsv import Sample, write_set
+from data.skinning import posed
 
 from .figures import draw_background
 from .mesh_drawing import draw_colours, draw_mesh, paint_of
 from .mesh_models import write_made_models
 from .mesh_poses import draw_body_pose, draw_hand_pose, draw_shape
-from .posing import posed
 from .signals import Signal
 
 MODELS = "models"  # folder of the model's files within that of a set
@@ -29,7 +31,6 @@ FOCAL_PX = 1000.0
 FILLED = (0.62, 0.80)  # of the side of an image, by the larger side of what is drawn
 SHIFT_PX = 10.0  # of its middle from that of the image
 BOX_MARGIN = 1.2  # of a labelled box around what it holds
-PIXELS_PER_SCALE = 200.0
 QUALITY = 90  # of the JPEG files
 PIECE = 25  # people posed at a time; bounds memory
 PERSON_EVERY = 40  # images of one shape and look
@@ -110,20 +111,12 @@ def _before_camera(vertices: Signal, joints: Signal, rng: np.random.Generator) -
 
 def _label(pixels: Signal, num_vertices: int, joints: Signal, pose: Signal, betas: Signal) -> dict[str, Any]:
     low, high = pixels[:num_vertices].min(0), pixels[:num_vertices].max(0)
-    sure = np.ones((len(joints), 1))
-    return {
-        "center": _rounded((low + high) / 2, 2),
-        "scale": round(float((high - low).max()) * BOX_MARGIN / PIXELS_PER_SCALE, 4),
-        "2d_joints": _rounded(np.concatenate((pixels[num_vertices:], sure), axis=1), 3),
-        "3d_joints": _rounded(np.concatenate((joints, sure), axis=1), 6),
-        "has_2d_joints": 1,
-        "has_3d_joints": 1,
-        "has_smpl": 1,
-        "pose": _rounded(pose, 6),
-        "betas": _rounded(betas, 6),
-    }
-
-
-def _rounded(values: Signal, digits: int) -> list[Any]:
-    found: list[Any] = np.round(values, digits).tolist()
-    return found
+    return label_text(
+        center=(low + high) / 2,
+        scale=float((high - low).max()) * BOX_MARGIN / SCALE_PX,
+        joints2d=with_confidence(pixels[num_vertices:]),
+        joints3d=with_confidence(joints),
+        pose=pose,
+        betas=betas,
+        has=(True, True, True),
+    )

@@ -7,7 +7,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from data.crops import decode
-from data.formats.mesh_tsv import FIGURES, MeshSet
+from data.formats.mesh_labels import FIGURES
+from data.formats.mesh_tsv import MeshSet
 from data.poseset import DataError
 from spaces.schema import did_you_mean
 

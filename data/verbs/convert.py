@@ -12,6 +12,8 @@ from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import write_labels
 from data.poseset import DataError
 
+from .convert_mesh import convert_3dpw, convert_freihand
+
 NOTES_SHOWN = 5
 
 
@@ -46,4 +48,6 @@ def convert_h36m_images(arguments: Namespace) -> int:
     return 0
 
 
-CONVERTERS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType({"h36m-images": convert_h36m_images})
+CONVERTERS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType(
+    {"h36m-images": convert_h36m_images, "freihand": convert_freihand, "3dpw": convert_3dpw}
+)

@@ -6,14 +6,15 @@ What networks are trained through is the torch form beside the model; tests hold
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data.axis_angle import matrices
-from data.body_model import BodyModel
+from .axis_angle import matrices
+from .body_model import BodyModel
 
-from .signals import Signal
+Numbers = NDArray[np.float64]
 
 
-def posed(model: BodyModel, pose: Signal, betas: Signal) -> tuple[Signal, Signal]:
+def posed(model: BodyModel, pose: Numbers, betas: Numbers) -> tuple[Numbers, Numbers]:
     """Vertices [B, P, 3] and skeleton joints [B, K, 3], metres, of pose [B, 3 K] axis-angle and betas [B, 10].
 
     A hand's mean pose is added to all but the root."""
