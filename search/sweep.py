@@ -17,8 +17,8 @@ from typing import Any
 import ray
 from ray import tune
 
-from data.module import read_poses
 from data.provide import provide
+from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import load, tree_of
 from spaces.space import parse_space
@@ -57,8 +57,7 @@ class Place:
 def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
     provide(plan.base.data)
-    poses, split = read_poses(plan.base.data, parts)
-    return facts_of_run(poses, split)
+    return facts_of_run(facts_of(plan.base.data, parts, plan.base.traits.reads))
 
 
 def begin(plan: Plan, facts: dict[str, Any], place: Place) -> Journal:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.module import read_poses
 from data.provide import provide
+from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError, config_id, tree_of
 from trainables.folder import RunFolder
@@ -76,10 +76,10 @@ def train(request: RayTrainRequest) -> int:
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
     provide(config.data)
-    poses, split = read_poses(config.data, ("train", "val"))
+    data_facts = facts_of(config.data, reads=config.traits.reads)
     place = place_of(run_request.out, request.tracking_uri, request.address)
     folder.begin()
-    journal = _journal_of_run(place, request, facts_of_run(poses, split))
+    journal = _journal_of_run(place, request, facts_of_run(data_facts))
     if journal.trials[0].state == "finished":
         print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
         journal.unlock()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from data.batch import Batch
 from data.geometry import mirror_points
 from data.module import DataModule, mirror_batch
+from data.samples import Samples
 from data.skeleton import Skeleton
 
 from . import registry
@@ -59,7 +60,7 @@ def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int
 def score(
     network: nn.Module,
     config: TrainConfig,
-    data: DataModule,
+    data: Samples,
     part: str,
     team: Team | None = None,
     *,
@@ -76,6 +77,7 @@ def score(
         assert not flip, f"{config.model} is not scored from mirrored input"
         sums = score_samples(lambda batch: scores(network(batch)), reads, data, part, low, high)
     else:
+        assert isinstance(data, DataModule), f"{config.model} is scored by its poses"
         poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
         sums = score_poses(poses, data, part, first, low, high)
     network.train(was_training)
@@ -84,7 +86,7 @@ def score(
 
 @torch.no_grad()
 def score_samples(
-    scores: Callable[[Batch], Scores], reads: Sequence[str], data: DataModule, part: str, low: int, high: int
+    scores: Callable[[Batch], Scores], reads: Sequence[str], data: Samples, part: str, low: int, high: int
 ) -> Sums:
     """Sums of every metric by action over the samples [low, high) of a split, each scored by itself. Metrics count
     their samples by weight: of nothing known of a sample, nothing is scored."""
@@ -98,7 +100,7 @@ def score_samples(
     return sums
 
 
-def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, Any]:
+def table(sums: Sums, data: Samples, protocol: dict[str, Any]) -> dict[str, Any]:
     """The result of `evaluate`: frame mean, action mean, and every action, in millimetres."""
     return {
         "metrics": {"frame_mean": sums.frame_mean(), "action_mean": sums.action_mean()},

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from data.feed import Source
 from data.module import DataModule
+from data.samples import Samples
 from spaces.files import replacing, write_text
 from spaces.schema import ConfigError, InputError
 
@@ -49,15 +50,15 @@ class Crops(Source, Protocol):
         ...
 
 
-def attach_features(data: DataModule, config: TrainConfig, root: Path) -> None:
+def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
     """Gives a data module the maps that the network of `config` reads; nothing where it reads none. `root`: the folder
     where paths of trunks begin and maps are kept.
 
     ConfigError when the data has no images, DataError when the trunk's weights cannot be read."""
     if FIELD not in config.traits.reads:
         return
-    crops = data.sources.get("image")
-    if not isinstance(crops, Crops):
+    crops = data.sources.get("image") if isinstance(data, DataModule) else None
+    if not isinstance(data, DataModule) or not isinstance(crops, Crops):
         found = f"data.name = {config.data.name} has no images to make features of"
         raise ConfigError(config.model, [f"{found}; name a set of images, or train another model"])
     model = registry.get(config.model)

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from data.module import DataModule
+from data.samples import Samples
 
 from .config import TrainConfig
 from .optim import moment_kinds
@@ -18,7 +18,7 @@ WORTH_TELLING = 10_000_000  # parameters; smaller networks fit anywhere
 GIB = 2**30
 
 
-def memory_line(engine: SingleEngine, config: TrainConfig, data: DataModule) -> str:
+def memory_line(engine: SingleEngine, config: TrainConfig, data: Samples) -> str:
     """What a step of this run takes of the memory of its device, in words; '' for a small network. It makes a pass
     forward and backward, in which a run that does not fit fails before it has begun."""
     if sum(parameter.numel() for parameter in engine.trained) < WORTH_TELLING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from data.module import DataModule
+from data.samples import Samples
 
 from . import registry
 from .capture import Captured
@@ -50,10 +50,11 @@ class SingleEngine:
         self.device = torch.device(device)
         self.dtype = dtype
         self.team = team or Team()
-        self._recorder = self.device if is_captured and self.device.type == "cuda" and self.team.world == 1 else None
+        is_recorded = is_captured and self.device.type == "cuda" and self.team.world == 1
+        self._recorder = self.device if is_recorded else None
         self._place: _Place | None = None
         self._steps: dict[tuple[int, float], Captured] = {}
-        self._data: DataModule | None = None
+        self._data: Samples | None = None
 
     @property
     def lanes(self) -> tuple[int, ...]:
@@ -81,7 +82,7 @@ class SingleEngine:
         trained = [parameter for group in groups for parameter in group["params"]]
         self._place = _Place(books, model, bare, self.team.wrap(bare), trained, optimizer, stream)
 
-    def train_epoch(self, data: DataModule) -> dict[int, Losses]:
+    def train_epoch(self, data: Samples) -> dict[int, Losses]:
         """One pass over the training split."""
         place = self._only()
         if data is not self._data:  # a recorded step reads the arrays it was recorded with
@@ -105,7 +106,10 @@ class SingleEngine:
 
     def _step(self, size: int, share: float) -> Captured:
         if (size, share) not in self._steps:
-            self._steps[size, share] = Captured(functools.partial(self._take_step, share), self._recorder)
+            # A recorded step cannot fetch images: they come from the CPU.
+            is_fed = "image" in self._only().books.config.traits.reads
+            recorder = None if is_fed else self._recorder
+            self._steps[size, share] = Captured(functools.partial(self._take_step, share), recorder)
         return self._steps[size, share]
 
     def _take_step(self, share: float, index: Tensor, key: Tensor, progress: Tensor, lr: Tensor) -> Tensor:
@@ -126,13 +130,13 @@ class SingleEngine:
         take_step(place.optimizer, place.parameters, lr, config.optim.clip)
         return losses[0] if len(parts) == 1 else torch.stack(losses).sum()
 
-    def _loss(self, data: DataModule, index: Tensor) -> Tensor:
+    def _loss(self, data: Samples, index: Tensor) -> Tensor:
         place, config = self._only(), self._only().books.config
         batch = data.gather("train", index, config.traits.reads)
         with autocast(self.device, config.loop.precision):
             return summed(place.model.terms(place.network(batch), batch, config.objective))
 
-    def rehearse(self, data: DataModule) -> int:
+    def rehearse(self, data: Samples) -> int:
         """A forward and a backward pass of the largest part of a batch, which leaves no trace; returns its samples. All
         ranks of a team rehearse together."""
         place, loop = self._only(), self._only().books.config.loop
@@ -152,7 +156,7 @@ class SingleEngine:
         """The parameters that the optimiser changes."""
         return tuple(self._only().parameters)
 
-    def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
+    def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
         """`val/...` metrics of the lanes: frame means."""
         if not lanes:
             return {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data.module import DataModule
+from data.samples import Samples
 
 from . import registry
 from .config import TrainConfig
@@ -21,7 +21,7 @@ Offer = Callable[[Report], None]
 Collect = Callable[[], Iterable[Verdict]]
 
 
-def fit(engine: Engine, data: DataModule, offer: Offer, collect: Collect) -> None:
+def fit(engine: Engine, data: Samples, offer: Offer, collect: Collect) -> None:
     """Trains until every lane has left. After each epoch `offer` gets a Report per lane; `collect` gives the verdicts
     that have arrived, each naming its lane and the epoch it judges."""
     while engine.lanes:
@@ -63,7 +63,7 @@ class Judge:
 
 def train_alone(
     config: TrainConfig,
-    data: DataModule,
+    data: Samples,
     folder: RunFolder,
     engine: SingleEngine,
     state: State | None,

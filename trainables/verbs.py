@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data.mesh_module import read_mesh_sets
 from data.module import DataModule, read_poses
 from data.provide import provide
+from data.samples import Samples, check_fields, open_samples
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
 from spaces.table import text_table
@@ -35,12 +37,11 @@ def open_data(
     device: torch.device,
     root: str | None = None,
     shard: tuple[int, int] = (0, 1),
-) -> DataModule:
+) -> Samples:
     """The data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError say what
     is wrong with it."""
     source = dataclasses.replace(config.data, root=root or config.data.root)
-    poses, split = read_poses(source, parts)
-    return DataModule(poses, split, source, parts=parts, device=device, shard=shard)
+    return open_samples(source, parts, device=device, shard=shard, reads=config.traits.reads)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
@@ -117,8 +118,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
     network = registry.get(config.model).build(config.network, config.data.sizes)
     facts = load_into(network, weights, config)
     provide(config.data)
-    poses, split = read_poses(config.data, ("test",))
-    data = DataModule(poses, split, config.data, parts=("test",), device=device)
+    data, scored = _test_data(config, device)
     attach_features(data, config, Path(data.config.root))
     protocol = {
         "model": config.model,
@@ -126,7 +126,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "weights": str(weights),
         "weights_epoch": facts.get("epoch"),
         "data": config.data.name,
-        "subjects": list(split.test),
+        "subjects": scored,
         "keypoints": config.data.keypoints,
         "joints": config.data.joints,
         "frames": config.data.frames,
@@ -137,6 +137,16 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "scored_poses": data.count("test"),
     }
     return table(score(network.to(device), config, data, "test", flip=flip), data, protocol)
+
+
+def _test_data(config: TrainConfig, device: torch.device) -> tuple[Samples, list[str]]:
+    """The test split, and its subjects, or, of a mesh set, its file."""
+    check_fields(config.data, config.traits.reads)
+    if config.data.sizes.mesh:
+        _, mesh = read_mesh_sets(config.data, ("test",))
+        return open_samples(config.data, ("test",), device=device), [mesh.test]
+    poses, split = read_poses(config.data, ("test",))
+    return DataModule(poses, split, config.data, parts=("test",), device=device), list(split.test)
 
 
 def evaluation_text(result: dict[str, Any]) -> str:

@@ -88,6 +88,8 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
         yield "data.frames", "must be 1: mesh_graphormer reads a single image"
     if sizes.views != 1:
         yield "data.views", "must be 1: mesh_graphormer reads a single view"
+    if sizes.mesh not in ("", network.mesh):
+        yield "network.mesh", f"must be {sizes.mesh}: the set of data.name has no other meshes"
     height, width = sizes.crop
     if height % STRIDE or width % STRIDE:
         yield "network.trunk", f"needs crop sides that are multiples of {STRIDE}; the crop is {height} x {width}"
