@@ -61,6 +61,10 @@ def tiny_run(name, root, **changes):
     return default_config(name, {**data, "data.root": str(root), **registry.get(name).tiny, **wanted}, "tests")
 
 
+# The models that these files feed; others read images.
+OF_POSES = tuple(name for name in registry.names() if "image" not in tiny_run(name, "store").traits.reads)
+
+
 def write_tiny(root, **options):
     """The tiny set as files; returns its folder."""
     h36m.write(tiny_poses(**options), root)

@@ -4,9 +4,8 @@ import math
 
 import pytest
 import torch
-from small import tiny_module, tiny_run, write_tiny
+from small import OF_POSES, tiny_module, tiny_run, write_tiny
 
-from trainables import registry
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine
 
@@ -16,7 +15,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", OF_POSES)
 def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
     config = tiny_run(name, write_tiny(tmp_path), loop__batch=480)
     engine = SingleEngine(device="cuda")
@@ -27,7 +26,7 @@ def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
     assert all(tensor.device.type == "cpu" for tensor in engine.export(0).values())
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if not tiny_run(name, "store").traits.unfusable])
+@pytest.mark.parametrize("name", [name for name in OF_POSES if not tiny_run(name, "store").traits.unfusable])
 def test_recorded_steps_equal_plain_ones_alone_and_in_an_array(tmp_path, name):
     root = write_tiny(tmp_path)
     configs = [tiny_run(name, root, optim__lr=lr, loop__seed=seed) for seed, lr in enumerate((1e-3, 3e-3))]

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 from commands import LINE, ROOT, journal_of, launch, run, tracking
-from small import TINY, write_tiny
+from small import OF_POSES, TINY, write_tiny
 
 from search.journal import FILE, Journal
 from spaces.schema import dump
@@ -33,7 +33,7 @@ def wait_for(condition, seconds):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", OF_POSES)
 def test_every_model_trains_in_a_group(home, tmp_path, name, workers):
     model = registry.get(name)
     data = {key: value for key, value in TINY.items() if key.startswith(("data.", "loop."))}

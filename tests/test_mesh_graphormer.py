@@ -10,7 +10,9 @@ from test_models import random_batch
 from torch import nn
 
 from data.config import Sizes
+from data.samples import check_fields, open_samples
 from data.skeleton import H36M_17
+from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import ConfigError
 from trainables import registry
 from trainables.config import default_config
@@ -24,6 +26,7 @@ from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.masking import TokenMask
 from trainables.models.mesh_graphormer.mesh import mesh_of
 from trainables.models.mesh_graphormer.network import MeshGraphormer, infer
+from trainables.single import SingleEngine
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = Sizes(views=1, frames=1, skeleton=H36M_17, crop=(64, 64))
@@ -368,3 +371,49 @@ def test_blocks_that_do_not_fit_each_other_are_refused():
     one = BlockShape(channels=6, hidden=4, out=3, layers=1, heads=2, scale=1, has_graph=False, words=2, positions=9)
     with pytest.raises(AssertionError):
         stack_of([one, one])
+
+
+# --- training on a mesh set
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("meshes")
+    write_mesh_set(root / "synthetic_hand", "hand", 0, 30)
+    return root
+
+
+def hand_run(store, **changes):
+    values = {path.replace("__", "."): value for path, value in changes.items()}
+    tiny = {**registry.get("mesh_graphormer").tiny, "data.name": "synthetic_hand", "data.root": str(store)}
+    return default_config("mesh_graphormer", {**tiny, "loop.batch": 12, "loop.epochs": 2, **values}, "tests")
+
+
+def test_it_trains_on_a_mesh_set_and_is_scored_by_sample(store):
+    config = hand_run(store, network__body_files=str(store / "synthetic_hand" / "models"))
+    data = open_samples(config.data, device=torch.device("cpu"), reads=config.traits.reads)
+    engine = SingleEngine()
+    engine.join(0, config)
+    losses = engine.train_epoch(data)[0]
+    assert losses.mean > 0
+    assert not losses.diverged
+    found = engine.evaluate(data, [0])[0]
+    names = ("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm")
+    shares = ("auc_50mm", "mesh_auc_50mm", "pa_f_5mm", "pa_f_15mm")
+    assert set(found) == {f"val/{name}" for name in (*names, *shares)}
+    assert found["val/p_mpjpe_mm"] <= found["val/mpjpe_mm"] < 500
+    batch = data.gather("val", data.order("val", 0, 0), config.traits.reads)
+    with torch.no_grad():
+        by_hand = objective.scores(engine._only().bare.eval()(batch))
+    for name, (values, weight) in by_hand.items():
+        assert found[f"val/{name}"] == pytest.approx(float((values * weight).sum() / weight.sum()), rel=1e-4), name
+
+
+def test_a_model_and_a_set_that_do_not_go_together_are_refused(store):
+    with pytest.raises(ConfigError, match=r"network.mesh = body must be hand: the set of data.name has no other meshes"):
+        hand_run(store, network__mesh="body")
+    hands = hand_run(store)
+    with pytest.raises(ConfigError, match=r"is a set of poses, and the model reads joints2d, .*: synthetic_hand"):
+        check_fields(default_config("mesh_graphormer", {}, "tests").data, hands.traits.reads)
+    with pytest.raises(ConfigError, match="is a mesh set, and the model reads pose2d, pose3d, which sets of poses"):
+        check_fields(hands.data, ("pose2d", "pose3d"))
