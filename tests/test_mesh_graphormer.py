@@ -17,15 +17,17 @@ from spaces.schema import ConfigError
 from trainables import registry
 from trainables.config import default_config
 from trainables.layers.dropout import Dropout
+from trainables.layers.hrnet import ClassHRNet
 from trainables.layers.replay import replayed
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer import objective
-from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig
+from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig, dead_names
 from trainables.models.mesh_graphormer.encoder import BlockShape, stack_of
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.masking import TokenMask
 from trainables.models.mesh_graphormer.mesh import mesh_of
-from trainables.models.mesh_graphormer.network import MeshGraphormer, infer
+from trainables.models.mesh_graphormer.network import MeshGraphormer, begin, infer, trunk_shape
+from trainables.published import config_of, fitted, read_published
 from trainables.single import SingleEngine
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -211,6 +213,64 @@ def test_every_broken_law_is_reported():
     ]
 
 
+# --- published weights
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A plain state dict as several GPUs save it, dead parts and all, and the network that it came from."""
+    network = tiny_network(4, compact=False)
+    path = tmp_path_factory.mktemp("published") / "graphormer_hand_state_dict.bin"
+    torch.save({f"module.{name}": tensor for name, tensor in network.state_dict().items()}, path)
+    return path, network
+
+
+def imported(path, **network):
+    model = registry.get("mesh_graphormer")
+    published = read_published(path, model)
+    fixed = {"network.heads": 2, "network.layers": 4, "data.crop_height": 64, "data.crop_width": 64}
+    changes = {f"network.{name}": value for name, value in network.items()}
+    config, _ = config_of(published, model, fixed, changes)
+    tensors = fitted(published, model, config)
+    found = model.build(config.network, config.data.sizes)
+    found.load_state_dict(tensors)
+    return found.eval(), tensors
+
+
+def test_a_published_checkpoint_is_imported_whole_or_without_its_dead_parts(checkpoint):
+    path, network = checkpoint
+    whole, lean = imported(path, compact=False), imported(path, compact=True)
+    assert whole[1].keys() == network.state_dict().keys()
+    assert all(torch.equal(whole[1][name], tensor) for name, tensor in network.state_dict().items())
+    assert set(whole[1]) - set(lean[1]) == set(dead_names(NetworkConfig(**{**TINY, "compact": False})))
+    batch = random_batch(SIZES, 2)
+    poses = [found(batch).meshes[-1] for found in (network.eval(), whole[0], lean[0])]
+    assert torch.equal(poses[0], poses[1])
+    assert torch.equal(poses[0], poses[2])
+
+
+def test_a_checkpoint_with_a_missing_or_foreign_tensor_is_refused(checkpoint, tmp_path):
+    tensors = torch.load(checkpoint[0], weights_only=True)
+    tensors["module.cam_param_fc9.bias"] = tensors.pop("module.cam_param_fc3.bias")
+    path = tmp_path / "broken.bin"
+    torch.save(tensors, path)
+    with pytest.raises(ConfigError) as caught:
+        imported(path, compact=True)
+    assert caught.value.problems[:2] == ("missing: cam_param_fc3.bias", "unexpected: cam_param_fc9.bias")
+
+
+def test_a_trunk_of_its_own_file_begins_a_fresh_network_with_or_without_its_classifier(tmp_path):
+    torch.manual_seed(5)
+    trunk = ClassHRNet(trunk_shape("tiny"))
+    torch.save(trunk.state_dict(), tmp_path / "trunk.pth")
+    for compact in (False, True):
+        network = tiny_network(compact=compact, trunk_weights="trunk.pth")
+        begin(network, NetworkConfig(trunk_weights="trunk.pth"), tmp_path)
+        own = network.backbone.state_dict()
+        assert all(torch.equal(own[name], value) for name, value in trunk.state_dict().items() if name in own)
+        assert ("classifier.weight" in own) != compact
+
+
 # --- masks
 
 
@@ -253,7 +313,7 @@ def test_hidden_tokens_are_a_constant_and_the_grid_is_never_hidden():
 
 def tiny_network(seed=0, **shape):
     torch.manual_seed(seed)
-    return registry.get("mesh_graphormer").build(NetworkConfig(mesh="hand", **TINY, **shape), SIZES)
+    return registry.get("mesh_graphormer").build(NetworkConfig(mesh="hand", **{**TINY, **shape}), SIZES)
 
 
 @pytest.mark.parametrize("kind", ["body", "hand"])
@@ -410,7 +470,7 @@ def test_it_trains_on_a_mesh_set_and_is_scored_by_sample(store):
 
 
 def test_a_model_and_a_set_that_do_not_go_together_are_refused(store):
-    with pytest.raises(ConfigError, match=r"network.mesh = body must be hand: the set of data.name has no other meshes"):
+    with pytest.raises(ConfigError, match=r"network.mesh = body must be hand: the set of data.name has no"):
         hand_run(store, network__mesh="body")
     hands = hand_run(store)
     with pytest.raises(ConfigError, match=r"is a set of poses, and the model reads joints2d, .*: synthetic_hand"):
