@@ -32,14 +32,11 @@ from trainables.single import SingleEngine
 
 GOLDEN = Path(__file__).parent / "golden"
 SIZES = Sizes(views=1, frames=1, skeleton=H36M_17, crop=(64, 64))
+# The shape of the tiny hand of the contract tests.
 TINY = {
-    "trunk": "tiny",
-    "hidden": (16, 8, 8),
-    "widths": (16, 8),
-    "layers": 1,
-    "heads": 2,
-    "feed_forward": 1.0,
-    "compact": True,
+    path.removeprefix("network."): value
+    for path, value in registry.get("mesh_graphormer").tiny.items()
+    if path.startswith("network.") and path not in ("network.mesh", "network.mask_rate")
 }
 
 
