@@ -25,6 +25,7 @@ from data.skeleton import H36M_17
 from spaces.table import text_table
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig
+from trainables.models.mesh_graphormer.encoder import Plain
 from trainables.models.mesh_graphormer.network import MeshGraphormer, build
 from trainables.models.mesh_graphormer.objective import terms
 from trainables.optim import EPS
@@ -67,7 +68,7 @@ def encoder_step(network: MeshGraphormer, size: int) -> Callable[[], None]:
     def step() -> None:
         x = tokens
         for block in network.trans_encoder:
-            x = block(x, network.constants.adjacency, network.num_joints)
+            x = block(Plain(x), network.constants.adjacency, network.num_joints)
         x.square().mean().backward()
 
     return step

@@ -1,5 +1,6 @@
 """Golden data of Mesh Graphormer: encoder, whole network, body models, losses, and FreiHAND's evaluator."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from trainables.layers import smpl
 from trainables.layers.graph import row_normalized_adjacency
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.config import NetworkConfig
-from trainables.models.mesh_graphormer.encoder import BlockShape, stack_of
+from trainables.models.mesh_graphormer.encoder import BlockShape, Plain, stack_of
 from trainables.models.mesh_graphormer.graph import GraphResBlock
 from trainables.models.mesh_graphormer.mesh import HIPS, OF_H36M, OF_UNION, body_mesh, coarser
 from trainables.models.mesh_graphormer.network import MeshGraphormer
@@ -95,7 +96,7 @@ def encode(blocks: nn.ModuleList, archive: Archive, dtype: torch.dtype, adjacenc
     """What each block answers, [B, T, C]."""
     x, found = tensor(archive, "in/tokens", dtype).transpose(0, 1), []
     for block in blocks.to(dtype):
-        x = block(x, adjacency.to(dtype), hyper_of(archive)["num_joints"])
+        x = block(Plain(x), adjacency.to(dtype), hyper_of(archive)["num_joints"])
         found.append(x.transpose(0, 1))
     return found
 
@@ -156,12 +157,12 @@ def _check_body(archive: Archive) -> None:
     network.grid_feat_dim.register_forward_hook(lambda _, given, out: kept.update(grid=out))
     for suffix, dtype in TYPES:
         network.to(dtype)
-        tokens = network.tokens(image)
+        tokens = network.tokens(image, None)
         near(kept["pooled"], archive, "mid/pooled_image_feature", suffix)
         if suffix == "f64":  # the archive's own float32 is 2.3e-5 of the largest away from its float64 here
             near(kept["grid"].transpose(0, 1)[..., :8], archive, "mid/grid_tokens_first8channels", suffix)
         for prefix, hidden in (("out", None), ("out_masked", mask.squeeze(-1))):
-            camera, joints, *meshes = network.finish(network.masked(tokens, hidden))
+            camera, joints, *meshes = network.finish(dataclasses.replace(tokens, mask=hidden))
             near(camera, archive, f"{prefix}/cam", suffix)
             near(joints, archive, f"{prefix}/joints", suffix)
             names = ("vertices_sub2", "vertices_sub", "vertices") if hidden is None else ()

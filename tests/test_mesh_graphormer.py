@@ -22,7 +22,7 @@ from trainables.layers.replay import replayed
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig, dead_names
-from trainables.models.mesh_graphormer.encoder import BlockShape, stack_of
+from trainables.models.mesh_graphormer.encoder import BlockShape, Queries, stack_of
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.masking import TokenMask
 from trainables.models.mesh_graphormer.mesh import mesh_of
@@ -293,16 +293,18 @@ def test_masks_follow_from_the_step_and_hide_at_most_their_share():
     assert float(hidden[14:].max()) < 0.15 + 5 * (0.15 * 0.85 / 400) ** 0.5  # none is favoured
 
 
-def test_hidden_tokens_are_a_constant_and_the_grid_is_never_hidden():
-    network = tiny_network()
-    x = torch.randn(21 + 195 + 4, 2, 131)
-    mask = torch.ones(2, 21 + 195, dtype=torch.uint8)
-    mask[0, 3] = mask[1, 100] = 0
-    found = network.masked(x, mask)
-    assert (found[3, 0] == 0.01).all()
-    assert (found[100, 1] == 0.01).all()
-    assert (found != x).any(-1).sum() == 2
-    assert network.masked(x, None) is x
+def test_queries_are_never_spelled_out_and_are_what_they_would_be():
+    torch.manual_seed(2)
+    layer = nn.Linear(9, 4).double()
+    places, feature, grid = (torch.randn(shape).double() for shape in ((7, 3), (2, 6), (5, 2, 9)))
+    mask = torch.ones(2, 7, dtype=torch.uint8)
+    mask[0, 3] = mask[1, 6] = 0
+    spelled = torch.cat((places.unsqueeze(1).expand(-1, 2, -1), feature.expand(7, 2, 6)), -1)
+    spelled[3, 0] = spelled[6, 1] = 0.01
+    queries = Queries(places=places, feature=feature, grid=grid, mask=mask)
+    # Another order of summation, float64; the grid is never hidden.
+    expected = layer(torch.cat((spelled, grid)))
+    torch.testing.assert_close(queries.through(layer), expected, rtol=0, atol=1e-14)
 
 
 # --- meshes

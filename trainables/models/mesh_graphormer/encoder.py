@@ -6,9 +6,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from trainables.layers.attention import attend
 from trainables.layers.dropout import Dropout
@@ -18,7 +20,51 @@ from .graph import EPS, GraphResBlock
 
 START = 0.02  # deviation of every weight at the start
 WORDS, KINDS = 30522, 2  # rows of the tables that came with the language model, and that nothing reads
+HIDDEN = 0.01  # in every channel of a masked token
 POSITIONS = 512  # most tokens of a sample
+
+
+class Tokens(Protocol):
+    """A sequence, known by what a linear layer makes of it."""
+
+    def through(self, layer: nn.Linear) -> Tensor:
+        """[T, B, out]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The sequence x [T, B, C] itself."""
+
+    x_TBC: Tensor
+
+    def through(self, layer: nn.Linear) -> Tensor:
+        """[T, B, out]."""
+        return layer(self.x_TBC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queries:
+    """Q queries, each a place of the template and the feature of the image, then the grid; never spelled out: what a
+    layer makes of the feature is one product for a sample, not one for each query.
+
+    places [Q, 3]; feature [B, C - 3]; grid [G, B, C]; mask [B, Q], 0 where a query is `HIDDEN` in all channels; or
+    None.
+    """
+
+    places: Tensor
+    feature: Tensor
+    grid: Tensor
+    mask: Tensor | None
+
+    def through(self, layer: nn.Linear) -> Tensor:
+        """[T, B, out]."""
+        near, far = layer.weight.split((self.places.shape[1], self.feature.shape[1]), 1)
+        seen = linear(self.places, near).unsqueeze(1) + linear(self.feature, far, layer.bias)
+        if self.mask is not None:
+            hidden = HIDDEN * layer.weight.sum(1) + layer.bias
+            seen = torch.where(self.mask.mT.unsqueeze(-1) == 0, hidden.to(seen.dtype), seen)
+        return torch.cat((seen, layer(self.grid)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,11 +168,11 @@ class Bert(nn.Module):
         self.img_embedding = nn.Linear(shape.channels, shape.hidden)
         self.dropout = Dropout(shape.dropout)
 
-    def forward(self, x_TBC: Tensor, adjacency: Tensor, joints: int, *, is_replayed: bool = False) -> Tensor:
-        """x [T, B, channels] -> [T, B, hidden]; `is_replayed` keeps only the input of every layer for the backward pass
-        and computes the rest again."""
-        places = self.position_embeddings.weight[: len(x_TBC)].unsqueeze(1)
-        x = self.dropout(self.img_embedding(x_TBC) + places)
+    def forward(self, tokens: Tokens, adjacency: Tensor, joints: int, *, is_replayed: bool = False) -> Tensor:
+        """Tokens of so many channels -> [T, B, hidden]; `is_replayed` keeps only the input of every layer for the
+        backward pass and computes the rest again."""
+        x = tokens.through(self.img_embedding)
+        x = self.dropout(x + self.position_embeddings.weight[: len(x)].unsqueeze(1))
         for layer in self.encoder["layer"].children():
             x = replayed(layer, x, adjacency, joints) if is_replayed else layer(x, adjacency, joints)
         return x
@@ -146,10 +192,10 @@ class Block(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x_TBC: Tensor, adjacency: Tensor, joints: int, *, is_replayed: bool = False) -> Tensor:
-        """x [T, B, channels] -> [T, B, out]; the rest as in `Bert`."""
-        inner = self.bert(x_TBC, adjacency, joints, is_replayed=is_replayed)
-        return self.cls_head(inner) + self.residual(x_TBC)
+    def forward(self, tokens: Tokens, adjacency: Tensor, joints: int, *, is_replayed: bool = False) -> Tensor:
+        """Tokens of so many channels -> [T, B, out]; the rest as in `Bert`."""
+        inner = self.bert(tokens, adjacency, joints, is_replayed=is_replayed)
+        return self.cls_head(inner) + tokens.through(self.residual)
 
 
 def stack_of(shapes: Sequence[BlockShape]) -> nn.ModuleList:

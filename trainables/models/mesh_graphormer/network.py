@@ -18,14 +18,13 @@ from trainables.layers.smpl import BodyLayer, hand_joints
 from trainables.trunks import load_trunk
 
 from .config import BLOCKS, WIDTHS, NetworkConfig
-from .encoder import POSITIONS, WORDS, BlockShape, stack_of
+from .encoder import POSITIONS, WORDS, BlockShape, Plain, Queries, stack_of
 from .files import models_of
 from .masking import TokenMask
 from .mesh import WRIST, Mesh, coarser, mesh_of
 
 # Of the images that the trunks were trained on: red, green, blue in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-HIDDEN = 0.01  # in every channel of a masked token
 CAMERA = {"body": 250, "hand": 150}  # channels of the camera head
 
 
@@ -103,34 +102,24 @@ class MeshGraphormer(nn.Module):
 
     def answer(self, image_BCYX: Tensor, mask_BT: Tensor | None) -> tuple[Tensor, ...]:
         """Camera, joints and meshes, coarsest first, of uint8 pixels; mask [B, J + V], 0 where a token is hidden."""
-        return self.finish(self.masked(self.tokens(image_BCYX), mask_BT))
+        return self.finish(self.tokens(image_BCYX, mask_BT))
 
-    def tokens(self, image_BCYX: Tensor) -> Tensor:
-        """The sequence [T, B, C]: the template's joints and vertices with what the image is, and the image's grid."""
+    def tokens(self, image_BCYX: Tensor, mask_BT: Tensor | None) -> Queries:
+        """The template's joints and vertices, each with what the image is, and the image's grid."""
         pooled, grid = self.backbone(self.normalised(image_BCYX))
-        template = self.constants.template
-        count, width = pooled.shape
-        places = template.unsqueeze(1).expand(-1, count, -1)
-        queries = torch.cat((places, pooled.to(template.dtype).expand(len(template), count, width)), -1)
-        return torch.cat((queries, self.grid_feat_dim(grid.flatten(2).permute(2, 0, 1)).to(template.dtype)))
+        places = self.grid_feat_dim(grid.flatten(2).permute(2, 0, 1))
+        return Queries(places=self.constants.template, feature=pooled, grid=places, mask=mask_BT)
 
-    def masked(self, x_TBC: Tensor, mask_BT: Tensor | None) -> Tensor:
-        """The sequence with some of its joints and vertices hidden, the grid as it is."""
-        if mask_BT is None:
-            return x_TBC
-        count = mask_BT.shape[1]
-        queries = torch.where(mask_BT.mT.unsqueeze(-1) == 0, HIDDEN, x_TBC[:count])
-        return torch.cat((queries, x_TBC[count:]))
-
-    def finish(self, x_TBC: Tensor) -> tuple[Tensor, ...]:
+    def finish(self, tokens: Queries) -> tuple[Tensor, ...]:
         """Camera, joints and meshes of the sequence of `tokens`."""
         adjacency, joints = self.constants.adjacency, self.num_joints
-        *first, last = self.trans_encoder
-        for block in first:
-            x_TBC = block(x_TBC, adjacency, joints, is_replayed=self.is_replayed)
+        one, *more, last = self.trans_encoder
+        x = Plain(one(tokens, adjacency, joints, is_replayed=self.is_replayed))
+        for block in more:
+            x = Plain(block(x, adjacency, joints, is_replayed=self.is_replayed))
         # Coordinates of a metre in bfloat16 are 4 mm apart, so the last block and what follows are exact.
-        with torch.autocast(x_TBC.device.type, enabled=False):
-            x_TBC = last(x_TBC.to(adjacency.dtype), adjacency, joints, is_replayed=self.is_replayed)
+        with torch.autocast(adjacency.device.type, enabled=False):
+            x_TBC = last(Plain(x.x_TBC.to(adjacency.dtype)), adjacency, joints, is_replayed=self.is_replayed)
             found = x_TBC[: joints + len(adjacency)].transpose(0, 1)
             coarse = found[:, joints:]
             return self._camera(coarse if self.is_body else found), found[:, :joints], *self._finer(coarse)
