@@ -15,7 +15,7 @@ from .tables import as_json, table
 
 
 def run(arguments: Namespace) -> int:
-    """Prints one table of sets, one of splits, one of mesh sets. DataError when there is no set, or one cannot be read."""
+    """Prints tables of sets, splits and mesh sets. DataError when there is no set, or one cannot be read."""
     root: Path = arguments.root
     meshes = _meshes(root, arguments.data)
     sets, splits = _wanted(root, arguments.data) if not meshes or _has_poses(root, arguments.data) else ([], ())
