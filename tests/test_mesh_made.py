@@ -97,6 +97,11 @@ def test_synth_writes_a_mesh_set_once_and_check_finds_nothing(tmp_path, capsys):
     assert "holds 20 images of seed 0, not 30 of seed 0" in capsys.readouterr().err
     assert main(["check", "tsv", str(tmp_path / "synthetic_hand"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["problems"] == []
+    assert main(["describe", "--root", str(tmp_path), "--data", "synthetic_hand", "--json"]) == 0
+    meshes = json.loads(capsys.readouterr().out)["meshes"]
+    assert [(one["part"], one["kind"], one["images"]) for one in meshes] == [
+        ("train", "hand", 16), ("val", "hand", 2), ("test", "hand", 2),
+    ]  # fmt: skip
 
 
 def test_a_made_split_is_written_when_it_is_asked_for(tmp_path, monkeypatch):

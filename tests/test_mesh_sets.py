@@ -97,6 +97,9 @@ def test_composite_sets_take_rows_of_several_tables(root, tmp_path):
     )
     found = MeshSet(tmp_path / "both.yaml", "hand")
     assert [found.key(number) for number in range(2)] == ["b.img.tsv_1.jpg", "a.img.tsv_2.jpg"]
+    (tmp_path / "lines.tsv").write_text("0\t2\n")
+    (tmp_path / "one.yaml").write_text("img: [a.img.tsv]\nlabel: [a.label.tsv]\nlinelist: lines.tsv\ncomposite: true\n")
+    assert MeshSet(tmp_path / "one.yaml", "hand").key(0) == "a.img.tsv_2.jpg"
 
 
 def test_what_a_label_does_not_know_is_zero_and_says_so(tmp_path):
