@@ -116,9 +116,11 @@ def test_what_a_label_does_not_know_is_zero_and_says_so(tmp_path):
     [
         ({"3d_joints": [[0, 0, 0, 1]] * 23}, r"'3d_joints' has shape \(23, 4\); that of a body is \(24, 4\)"),
         ({"pose": [0.0] * 48}, r"'pose' has shape \(48,\); that of a body is \(72,\)"),
-        ({"betas": None}, "has no 'betas', but its flag says so"),
+        ({"betas": None}, "has no 'betas', which it needs"),
         ({"has_smpl": 2}, "each is 0 or 1"),
         ({"scale": 0}, "scale is 0"),
+        ({"center": None}, "has no 'center', which it needs"),
+        ({"betas": [float("nan")] * 10}, "'betas' holds nan or infinity"),
         ({"center": ["x", 1]}, "'center' is no array of numbers"),
     ],
 )
