@@ -9,8 +9,9 @@ from PIL import Image
 from data import crops
 from data.config import DataConfig
 from data.formats import h36m
-from data.formats.h36m_images import FILES, IMAGES, Shot
+from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import Labelled, focal_and_center, records, write_labels
+from data.formats.h36m_shots import FILES, Shot
 from data.geometry import project, to_pixels
 from data.module import DataModule, read_poses
 from data.poseset import image_name

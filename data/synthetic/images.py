@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import crops
-from data.formats.h36m_images import ACTIONS, CAMERAS, FILES, FIRST_ACT, IMAGES, Shot
+from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import CROP, Labelled, focal_and_center, records, write_labels
+from data.formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
 from data.poseset import Camera, Sequence, image_name
 from data.skeleton import H36M_17, H36M_32, kept_joints
 
