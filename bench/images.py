@@ -32,9 +32,7 @@ def measure(root: str, count: int, height: int, width: int) -> list[object]:
     torch.set_num_threads(1)
     torch.zeros(1).sum()
     before = most_memory()
-    config = DataConfig(
-        name=NAME, root=root, cache=f"{root}/cache", flip=True, flip_by="batches", crop_height=height, crop_width=width
-    )
+    config = DataConfig(name=NAME, root=root, flip=True, flip_by="batches", crop_height=height, crop_width=width)
     poses, split = read_poses(config, ("train", "val"))
     process = time.process_time()
     module = DataModule(poses, split, config)

@@ -69,7 +69,7 @@ def read_poses(config: DataConfig, parts: Sequence[str]) -> tuple[PoseSet, Split
     subjects = None if empty else {subject for part in parts for subject in wanted[part]}
     read = h36m.read
     if split.set in of_images or split.set in IMAGE_SETS:
-        read = functools.partial(h36m_images.read, kept_in=Path(config.cache) / "labels")
+        read = functools.partial(h36m_images.read, kept_in=config.cache_folder / "labels")
     poses = read(root, split.set, config.keypoints, joints=config.joints, subjects=subjects)
     if empty:
         split = dataclasses.replace(split, test=poses.subjects)

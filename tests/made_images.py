@@ -61,7 +61,7 @@ def _labelled(shot, count, rng):
 
 def settings_for(root, **changes):
     """The data knobs of a made set, with crops of 64 x 32 in a cache beside it."""
-    values = {"name": NAME, "root": str(root), "cache": str(Path(root) / "cache"), "crop_height": 64, "crop_width": 32}
+    values = {"name": NAME, "root": str(root), "crop_height": 64, "crop_width": 32}
     subjects = {"train_subjects": ("S1", "S5"), "val_subjects": ("S8",), "test_subjects": ("S9",)}
     return DataConfig(**(values | subjects | changes))
 
