@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from spaces.schema import knob
 
@@ -58,7 +59,7 @@ class DataConfig:
     workers: int = knob(0, least=0, help="processes that decode images; pose files live on the device and use none")
     crop_height: int = knob(256, least=32, unit="px", help="height of image crops, a multiple of 32")
     crop_width: int = knob(192, least=32, unit="px", help="width of image crops, a multiple of 32")
-    cache: str = knob("data/store/cache", help="folder of decoded crops; may be deleted at any time")
+    cache: str = knob("cache", help="folder of decoded crops, as seen from data.root; may be deleted at any time")
     broken_images: str = knob(
         "stop", choices=("stop", "skip"), help="missing or broken images: stop and name them, or go on without"
     )
@@ -88,6 +89,11 @@ class DataConfig:
             causal=self.causal,
             crop=(self.crop_height, self.crop_width),
         )
+
+    @property
+    def cache_folder(self) -> Path:
+        """Beside the data, wherever a node has it, unless `cache` is a whole path."""
+        return Path(self.root) / self.cache
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Windows have a middle frame, crops halve five times, and training never sees what selects."""

@@ -58,7 +58,7 @@ def open_images(
     Crops that are not in the cache are made first. A training split without windows is thinned here, so that frames
     nobody trains on need no crop. DataError names missing and broken images, or, with `data.broken_images` skip, their
     frames are left out: of all cameras of the clip, where it has several."""
-    cache = Path(config.cache)
+    cache = config.cache_folder
     chosen = {part: [_used(clip, part, config) for clip in members] for part, members in clips.items()}
     shards = {
         part: [[shard_of(track, cache, *config.sizes.crop) for track in clip.images] for clip in members]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,10 @@ def read_poses(config: DataConfig, parts: Sequence[str]) -> tuple[PoseSet, Split
             [f"has no named split, so its {part} subjects must be given: data.{part}_subjects" for part in empty],
         )
     subjects = None if empty else {subject for part in parts for subject in wanted[part]}
-    layout = h36m_images if split.set in of_images or split.set in IMAGE_SETS else h36m
-    poses = layout.read(root, split.set, config.keypoints, joints=config.joints, subjects=subjects)
+    read = h36m.read
+    if split.set in of_images or split.set in IMAGE_SETS:
+        read = functools.partial(h36m_images.read, kept_in=config.cache_folder / "labels")
+    poses = read(root, split.set, config.keypoints, joints=config.joints, subjects=subjects)
     if empty:
         split = dataclasses.replace(split, test=poses.subjects)
     _check_actions(poses, config)

@@ -9,8 +9,9 @@ from PIL import Image
 from data import crops
 from data.config import DataConfig
 from data.formats import h36m
-from data.formats.h36m_images import FILES, IMAGES, Shot
+from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import Labelled, focal_and_center, records, write_labels
+from data.formats.h36m_shots import FILES, Shot
 from data.geometry import project, to_pixels
 from data.module import DataModule, read_poses
 from data.poseset import image_name
@@ -60,7 +61,7 @@ def _labelled(shot, count, rng):
 
 def settings_for(root, **changes):
     """The data knobs of a made set, with crops of 64 x 32 in a cache beside it."""
-    values = {"name": NAME, "root": str(root), "cache": str(Path(root) / "cache"), "crop_height": 64, "crop_width": 32}
+    values = {"name": NAME, "root": str(root), "crop_height": 64, "crop_width": 32}
     subjects = {"train_subjects": ("S1", "S5"), "val_subjects": ("S8",), "test_subjects": ("S9",)}
     return DataConfig(**(values | subjects | changes))
 

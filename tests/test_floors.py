@@ -55,10 +55,13 @@ ONLY_IN = {
     "PIL": {
         "data.crops",
         "data.formats.h36m_images",
+        "data.mesh_crops",
         "data.synthetic.figures",
+        "data.synthetic.mesh_drawing",
         "trainables.render",
     },
     "av": {"trainables.render"},
+    "scipy": {"data.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}

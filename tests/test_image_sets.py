@@ -12,8 +12,9 @@ from PIL import Image
 from data import crops
 from data.__main__ import VERBS
 from data.config import DataConfig
-from data.formats import h36m, h36m_images
-from data.formats.h36m_images import IMAGES, Shot
+from data.formats import h36m, h36m_images, h36m_shots
+from data.formats.h36m_images import IMAGES
+from data.formats.h36m_shots import Shot
 from data.module import read_poses
 from data.pickles import read_pickle
 from data.poseset import DataError
@@ -142,7 +143,7 @@ def test_the_fingerprint_of_a_set_changes_with_its_boxes(made):
         (lambda records: records[0].update(image_id=2), "two labels of one image_id"),
         (lambda records: records[0].update(subject=9), "subject 9, action 2.*not of this file"),
         (lambda records: records[0].update(action=17), "action 17.*not of this file"),
-        (lambda records: records[0].update(scale=np.zeros(2)), "a scale is not above 0"),
+        (lambda records: records[0].update(scale=np.zeros(2)), "a scale not above 0"),
         (lambda records: [one.update(joints_3d=one["joints_3d"] * 1000) for one in records], "millimetres"),
         (lambda records: [one.update(camera={}) for one in records], "'camera' needs fx, fy"),
         (lambda records: records[3]["joints_2d_gt"].fill(np.nan), "2D is nan at frame 3"),
@@ -153,6 +154,25 @@ def test_labels_that_cannot_be_used_are_told(made, change, told):
     change_labels(made, change)
     with pytest.raises(DataError, match=told):
         h36m_images.read(made, NAME, "gt")
+
+
+def test_labels_are_unpacked_once_until_they_change(made, monkeypatch):
+    def read():
+        return h36m_images.read(made, NAME, "gt", kept_in=made / "labels")
+
+    first = read()
+    unpacked = []
+    plain = h36m_shots.read_pickle
+    monkeypatch.setattr(h36m_shots, "read_pickle", lambda path: unpacked.append(path.name) or plain(path))
+    assert read().fingerprint() == first.fingerprint() == h36m_images.read(made, NAME, "gt").fingerprint()
+    assert len(unpacked) == 2  # by the read that keeps nothing
+    change_labels(made, lambda records: records[0].update(joints_3d=records[0]["joints_3d"] + 1))
+    assert read().fingerprint() != first.fingerprint()
+    assert unpacked[2:] == ["h36m_train.pkl"]
+    for path in (made / "labels").iterdir():
+        path.write_bytes(path.read_bytes()[:-100])
+    read()
+    assert len(unpacked) == 5
 
 
 def test_labels_that_would_run_code_are_refused(made):

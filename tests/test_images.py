@@ -1,5 +1,6 @@
 """Crops in batches: the cache, the order, the mirror, and images that cannot be read."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -13,14 +14,19 @@ import numpy as np
 import pytest
 import torch
 from made_images import made_images, opened, settings_for
+from small import tiny_config, tiny_module, write_tiny
 
 from data import building, crops
+from data.formats import h36m
 from data.formats.h36m_images import IMAGES
-from data.module import mirror_batch, read_poses
+from data.module import DataModule, mirror_batch, read_poses, split_of
 from data.poseset import DataError
+from trainables.fused import FusedEngine
+from trainables.single import SingleEngine
 
 FIELDS = ("image", "crop2d", "pose2d", "pose3d")
 ROOT = Path(__file__).resolve().parents[1]
+STILL = dict.fromkeys(("network__dropout", "network__attention_dropout", "network__graph_dropout"), 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +265,7 @@ def test_a_thinned_training_set_needs_only_its_own_crops(own, stored):
 def test_who_reads_no_images_makes_no_cache(own):
     module = opened(own, reads=("pose2d", "pose3d"))
     assert module.sources == {}
-    assert not (own / "cache").exists()
+    assert not list((own / "cache").rglob("*.crops"))
     assert module.gather("train", torch.arange(2), ("crop2d", "pose2d")).crop2d.shape == (2, 1, 1, 17, 2)
 
 
@@ -351,3 +357,27 @@ def test_batches_are_read_before_they_are_asked_for(stored):
         module.gather("train", index, FIELDS)
     assert len(threads) > 2
     assert not any(threads)
+
+
+def test_both_engines_mirror_the_same_batches(tmp_path):
+    """The array splits the order itself; two lanes of other seeds have coins of their own."""
+    write_tiny(tmp_path, frames=14)
+    configs = [
+        tiny_config(tmp_path, loop__batch=8, loop__seed=seed, data__flip=True, data__flip_by="batches", **STILL)
+        for seed in (0, 5)
+    ]
+    data = tiny_module(configs[0], dtype=torch.float64)
+    array = FusedEngine(2, dtype=torch.float64)
+    for lane, config in enumerate(configs):
+        array.join(lane, config)
+    together = array.train_epoch(data)
+    for lane, config in enumerate(configs):
+        engine = SingleEngine(dtype=torch.float64)
+        engine.join(0, config)
+        # Sums of float64 in another order.
+        assert engine.train_epoch(data)[0].mean == pytest.approx(together[lane].mean, rel=1e-9)
+    plain = dataclasses.replace(configs[0].data, flip=False)
+    unflipped = DataModule(h36m.read(tmp_path, "tiny", "gt", joints=16), split_of(plain), plain, dtype=torch.float64)
+    engine = SingleEngine(dtype=torch.float64)
+    engine.join(0, configs[0])
+    assert abs(engine.train_epoch(unflipped)[0].mean - together[0].mean) > 1e-5

@@ -12,6 +12,7 @@ from made_meshes import made_image, made_label, made_samples, made_set
 from PIL import Image
 
 from data.__main__ import VERBS
+from data.body_joints import labelled_joints
 from data.config import DataConfig
 from data.crops import decode
 from data.formats.mesh_tsv import MeshSet, write_linelist, write_set
@@ -20,6 +21,8 @@ from data.mesh_crops import Change, crop_image, draw_changes, moved_joints2d, tu
 from data.mesh_module import FIELDS, MeshModule, read_mesh_sets
 from data.poseset import DataError
 from data.skeleton import BODY_24
+from data.skinning import posed
+from data.synthetic.mesh_models import made_models
 from spaces import cli
 from spaces.schema import ConfigError, load, tree_of
 
@@ -97,6 +100,9 @@ def test_composite_sets_take_rows_of_several_tables(root, tmp_path):
     )
     found = MeshSet(tmp_path / "both.yaml", "hand")
     assert [found.key(number) for number in range(2)] == ["b.img.tsv_1.jpg", "a.img.tsv_2.jpg"]
+    (tmp_path / "lines.tsv").write_text("0\t2\n")
+    (tmp_path / "one.yaml").write_text("img: [a.img.tsv]\nlabel: [a.label.tsv]\nlinelist: lines.tsv\ncomposite: true\n")
+    assert MeshSet(tmp_path / "one.yaml", "hand").key(0) == "a.img.tsv_2.jpg"
 
 
 def test_what_a_label_does_not_know_is_zero_and_says_so(tmp_path):
@@ -113,9 +119,11 @@ def test_what_a_label_does_not_know_is_zero_and_says_so(tmp_path):
     [
         ({"3d_joints": [[0, 0, 0, 1]] * 23}, r"'3d_joints' has shape \(23, 4\); that of a body is \(24, 4\)"),
         ({"pose": [0.0] * 48}, r"'pose' has shape \(48,\); that of a body is \(72,\)"),
-        ({"betas": None}, "has no 'betas', but its flag says so"),
+        ({"betas": None}, "has no 'betas', which it needs"),
         ({"has_smpl": 2}, "each is 0 or 1"),
         ({"scale": 0}, "scale is 0"),
+        ({"center": None}, "has no 'center', which it needs"),
+        ({"betas": [float("nan")] * 10}, "'betas' holds nan or infinity"),
         ({"center": ["x", 1]}, "'center' is no array of numbers"),
     ],
 )
@@ -315,3 +323,18 @@ def test_labels_turn_with_their_image():
         pixels = np.rint((placed + 1) * 112).astype(int)
         for x, y in pixels:
             assert crop[0, y - 2 : y + 3, x - 2 : x + 3].max() > 200, (turn, x, y)
+
+
+def test_a_changed_pose_makes_the_changed_joints():
+    """The made body is its own mirror image, so both roads lead to the same joints."""
+    model, levels = made_models("body")
+    rng = np.random.default_rng(1)
+    pose, betas = rng.normal(0, 0.4, (6, 72)), rng.normal(0, 1, (6, 10))
+    change = Change(turn=np.array((0, 25.0, -40, 90, 0, 60)), zoom=np.ones(6), gain=np.ones((6, 3)),
+                    mirrored=np.array((1, 1, 0, 1, 0, 0), bool))  # fmt: skip
+    before, after = (
+        labelled_joints(model, levels, *posed(model, one, betas)) for one in (pose, turned_pose(pose, change))
+    )
+    before, after = (joints - joints[:, BODY_24.root, None] for joints in (before, after))
+    expected = turned_joints3d(np.concatenate((before, np.ones((6, 24, 1))), axis=2), change, BODY_24.mirror)
+    np.testing.assert_allclose(after, expected[..., :3], atol=1e-5)

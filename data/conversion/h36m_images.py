@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from data import crops
 from data.formats import h36m
-from data.formats.h36m_images import ACTIONS, CAMERAS, FILES, FIRST_ACT, IMAGES, Shot, image_size
+from data.formats.h36m_images import IMAGES, image_size
 from data.formats.h36m_labels import Labelled, focal_and_center, records
+from data.formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
 from data.geometry import world_to_camera
 from data.poseset import Camera, DataError, PoseSet, Sequence, image_name
 from data.skeleton import H36M_17

@@ -6,8 +6,7 @@ camera axes, 2D in screen units, the camera, and the box of the person. Each cam
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,54 +17,15 @@ from PIL import Image
 
 from data.crops import SCALE_PX
 from data.geometry import normalize_intrinsics, to_pixels
-from data.pickles import read_pickle
 from data.poseset import Array, Camera, DataError, ImageTrack, PoseSet, Sequence, image_name
 from data.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from spaces.schema import did_you_mean
 
 from .clips import LARGEST_METRES, Check, check_finite
+from .h36m_shots import CAMERAS, FILES, LENS, SCREEN, Shot, Table, read_shots, sources
 
-Record = Mapping[str, Any]
-
-# Which subjects' labels are in which file.
-FILES: Mapping[str, tuple[str, ...]] = {
-    "h36m_train.pkl": ("S1", "S5", "S6", "S7", "S8"),
-    "h36m_validation.pkl": ("S9", "S11"),
-}
 IMAGES = "images"
-# Act 2 is the first one; the labels say TakingPhoto, WalkingDog and WalkingTogether in other words.
-ACTIONS = (
-    *("Directions", "Discussion", "Eating", "Greeting", "Phoning", "Posing", "Purchases", "Sitting", "SittingDown"),
-    *("Smoking", "Photo", "Waiting", "Walking", "WalkDog", "WalkTogether"),
-)
-FIRST_ACT = 2
-CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 SAME_PLACE = np.array((1, 0, 0, 0), np.float32)  # a camera at the origin of its own axes, not turned
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Shot:
-    """What one camera saw of one recording; camera counts from 0."""
-
-    subject: int
-    act: int
-    subact: int
-    camera: int
-
-    @property
-    def stem(self) -> str:
-        """The folder of the images, and what their names begin with."""
-        return f"s_{self.subject:02d}_act_{self.act:02d}_subact_{self.subact:02d}_ca_{self.camera + 1:02d}"
-
-    @property
-    def action(self) -> str:
-        """The name of the clip: action, take, camera."""
-        return f"{ACTIONS[self.act - FIRST_ACT]} {self.subact} {CAMERAS[self.camera]}"
-
-    def is_known(self) -> bool:
-        """Whether the numbers are such as Human3.6M has."""
-        known = range(FIRST_ACT, FIRST_ACT + len(ACTIONS))
-        return self.act in known and self.subact in (1, 2) and self.camera in range(len(CAMERAS))
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
@@ -74,39 +34,42 @@ def available_sets(root: Path) -> tuple[str, ...]:
 
 
 def available_keypoints(root: Path, name: str) -> tuple[str, ...]:
-    """Sources of 2D in the labels of a set, by its first image."""
+    """Sources of 2D in the labels of a set, by its first shot."""
     for file in FILES:
         if (root / name / file).exists():
-            return _sources(_records(root / name / file)[0])
+            return sources(next(iter(read_shots(root / name / file, None).values())))
     return ()
 
 
 def read(
-    root: Path, name: str, keypoints: str, *, joints: int | None = None, subjects: Collection[str] | None = None
+    root: Path,
+    name: str,
+    keypoints: str,
+    *,
+    joints: int | None = None,
+    subjects: Collection[str] | None = None,
+    kept_in: Path | None = None,
 ) -> PoseSet:
     """The clips of the named subjects (None: all) with 17 or 16 joints (None: 17), in the order of the labels.
 
-    Images are not opened, but for the header of the first one of a clip: its size. DataError lists every fault."""
+    `kept_in`: a folder for what is kept of the label files, see `read_shots`. Images are not opened, but for the header
+    of the first one of a clip: its size. DataError lists every fault."""
     folder = Path(root) / name
-    files = _files(folder, subjects)
     target = H36M_16 if joints == H36M_16.num_joints else H36M_17
     check = Check(target, joints is not None, {})
-    clips: list[Sequence] = []
-    here: dict[str, None] = {}
-    for file in files:
-        for shot, records in _by_shot(_records(file), file.name, check).items():
-            subject = f"S{shot.subject}"
-            here[subject] = None
-            if subjects is None or subject in subjects:
-                clip = _clip(shot, records, folder, keypoints, target, check)
-                clips += [clip] if clip is not None else []
+    shots = {shot: table for file in _files(folder, subjects) for shot, table in read_shots(file, kept_in).items()}
+    here = dict.fromkeys(f"S{shot.subject}" for shot in shots)
+    clips = [
+        _clip(shot, table, folder, keypoints, target, check)
+        for shot, table in shots.items()
+        if subjects is None or f"S{shot.subject}" in subjects
+    ]
     for subject in sorted(set(subjects or ()) - set(here)):
         check.fault(f"no subject '{subject}'{did_you_mean(subject, here)}; subjects here: {', '.join(here)}")
-    if not clips and not check.problems:
-        check.fault("there is no image with a label")
     if check.problems:
         raise DataError(f"{folder} with 2D '{keypoints}'", list(check.problems))
-    return PoseSet(name=name, keypoints=keypoints, skeleton=target, fps=None, sequences=tuple(clips))
+    sequences = tuple(clip for clip in clips if clip is not None)
+    return PoseSet(name=name, keypoints=keypoints, skeleton=target, fps=None, sequences=sequences)
 
 
 def _files(folder: Path, subjects: Collection[str] | None) -> list[Path]:
@@ -122,98 +85,42 @@ def _files(folder: Path, subjects: Collection[str] | None) -> list[Path]:
     return present
 
 
-def _records(path: Path) -> list[Record]:
-    content = read_pickle(path)
-    if not isinstance(content, list) or not content or not all(isinstance(one, dict) for one in content):
-        raise DataError(str(path), ["is no list of dictionaries, one an image; make the labels again"])
-    return content
-
-
-def _sources(record: Record) -> tuple[str, ...]:
-    names = [key.removeprefix("joints_2d_") for key in record if str(key).startswith("joints_2d_")]
-    return tuple(sorted(name for name in names if not name.endswith("_crop")))
-
-
-def _by_shot(records: list[Record], file: str, check: Check) -> dict[Shot, list[Record]]:
-    """The labels of each clip, in the order of the file."""
-    found: dict[Shot, list[Record]] = {}
-    for at, record in enumerate(records):
-        try:
-            numbers = [int(record[key]) for key in ("subject", "action", "subaction", "camera_id")]
-        except (KeyError, TypeError, ValueError):
-            check.fault(f"{file}: label {at} lacks subject, action, subaction or camera_id; make the labels again")
-            continue
-        shot = Shot(*numbers)
-        if not shot.is_known() or f"S{shot.subject}" not in FILES[file]:
-            found_here = f"subject {shot.subject}, action {shot.act}, subaction {shot.subact}, camera {shot.camera}"
-            check.fault(f"{file}: {found_here} are not of this file; subjects here are {', '.join(FILES[file])}")
-            continue
-        found.setdefault(shot, []).append(record)
-    return found
-
-
-def _clip(
-    shot: Shot, records: list[Record], folder: Path, keypoints: str, target: Skeleton, check: Check
-) -> Sequence | None:
+def _clip(shot: Shot, table: Table, folder: Path, keypoints: str, target: Skeleton, check: Check) -> Sequence | None:
     """The clip; it may only be used when `check` has no problem. None where there is nothing to make one of."""
-    place = shot.stem
-    if f"joints_2d_{keypoints}" not in records[0]:
-        here = _sources(records[0])
+    place, here = shot.stem, sources(table)
+    if keypoints not in here:
         check.fault(f"no 2D '{keypoints}'{did_you_mean(keypoints, here)}; data.keypoints here: {', '.join(here)}")
         return None
-    pose = _stacked(records, "joints_3d", (17, 3), place, check)
-    screen = _stacked(records, f"joints_2d_{keypoints}", (17, 2), place, check)
-    center, scale = (_stacked(records, key, (2,), place, check) for key in ("center", "scale"))
-    numbers = _stacked(records, "image_id", (), place, check)
-    if pose is None or screen is None or center is None or scale is None or numbers is None:
-        return None
+    pose, screen, numbers = table["joints_3d"], table[f"{SCREEN}{keypoints}"], table["image_id"]
     if np.median(np.abs(pose)) > LARGEST_METRES:
         check.fault(f"{place}: joints_3d looks like millimetres; divide it by 1000")
-    if not (scale > 0).all():
-        check.fault(f"{place}: a scale is not above 0; make the labels again")
+    if not (np.isfinite(table["center"]).all() and (table["scale"] > 0).all() and np.isfinite(table["scale"]).all()):
+        check.fault(f"{place}: a center or a scale is no number, or a scale not above 0; make the labels again")
     if len(np.unique(numbers)) != len(numbers):
         check.fault(f"{place}: two labels of one image_id; make the labels again")
     for kind, values in (("3D", pose), ("2D", screen)):
-        check_finite(values.astype(np.float32), kind, place, check)
-    place_of_images = folder / IMAGES / shot.stem
-    size = _size(place_of_images, shot.stem, numbers, check)
-    camera = _camera(records[0].get("camera"), shot, size, place, check) if size is not None else None
-    if camera is None:
+        check_finite(values, kind, place, check)
+    of_images = folder / IMAGES / place
+    size = _size(of_images, place, numbers, check)
+    if size is None:
         return None
+    pixels = to_pixels(torch.from_numpy(screen).double(), *size).numpy()
     track = ImageTrack(
-        folder=place_of_images,
-        stem=shot.stem,
-        size=(camera.width, camera.height),
-        numbers=numbers.astype(np.int64),
-        center=center.astype(np.float64),
-        width_px=scale[:, 0].astype(np.float64) * SCALE_PX,
+        folder=of_images,
+        stem=place,
+        size=size,
+        numbers=numbers,
+        center=table["center"],
+        width_px=table["scale"][:, 0] * SCALE_PX,
     )
-    pixels = to_pixels(torch.from_numpy(screen.astype(np.float64)), camera.width, camera.height).numpy()
     return Sequence(
         subject=f"S{shot.subject}",
         action=shot.action,
         pose3d=_reduced(pose, target),
         pose2d=(_reduced(pixels, target),),
-        cameras=(camera,),
+        cameras=(_camera(table[LENS].tolist(), shot, size),),
         images=(track,),
     )
-
-
-def _stacked(records: list[Record], key: str, shape: tuple[int, ...], place: str, check: Check) -> NDArray[Any] | None:
-    """One entry of all labels [n, *shape]; None, and a fault, where it is missing or of another kind."""
-    try:
-        values = np.array([record[key] for record in records])
-    except KeyError:
-        check.fault(f"{place}: a label lacks '{key}'; make the labels again")
-        return None
-    except ValueError:
-        check.fault(f"{place}: '{key}' is not of the same shape in all labels; make them again")
-        return None
-    if values.shape[1:] != shape or values.dtype.kind not in "fiu":
-        found = f"{values.dtype} {values.shape[1:]}"
-        check.fault(f"{place}: '{key}' is {found}; expected numbers of shape {shape}; make the labels again")
-        return None
-    return values
 
 
 def _size(folder: Path, stem: str, numbers: NDArray[Any], check: Check) -> tuple[int, int] | None:
@@ -235,21 +142,16 @@ def image_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def _camera(entry: Any, shot: Shot, size: tuple[int, int], place: str, check: Check) -> Camera | None:
-    """The lens in a label; the camera stands at the origin because the 3D is in its axes."""
-    try:
-        focal, middle = ([float(np.asarray(entry[f"{kind}{axis}"]).item()) for axis in "xy"] for kind in "fc")
-        radial, tangential = (np.asarray(entry[key], np.float64).reshape(count) for key, count in (("k", 3), ("p", 2)))
-    except (KeyError, TypeError, ValueError):
-        check.fault(f"{place}: 'camera' needs fx, fy, cx, cy, k (3) and p (2) as numbers; make the labels again")
-        return None
+def _camera(lens: list[float], shot: Shot, size: tuple[int, int]) -> Camera:
+    """The lens of the labels; the camera stands at the origin because the 3D is in its axes."""
     width, height = size
-    lens = normalize_intrinsics(focal, middle, radial.tolist(), tangential.tolist(), width, height)
     return Camera(
         name=CAMERAS[shot.camera],
         orientation=SAME_PLACE,
         translation=np.zeros(3, np.float32),
-        intrinsics=lens.numpy().astype(np.float32),
+        intrinsics=normalize_intrinsics(lens[:2], lens[2:4], lens[4:7], lens[7:], width, height)
+        .numpy()
+        .astype(np.float32),
         width=width,
         height=height,
     )

@@ -19,7 +19,7 @@ from data.skeleton import H36M_17
 from spaces.files import replacing
 
 from .calibration import MM_PER_METRE
-from .h36m_images import Shot
+from .h36m_shots import Shot
 
 Numbers = NDArray[np.float64]
 

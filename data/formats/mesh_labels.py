@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -90,20 +91,20 @@ def _array(
     if value is None and not is_needed:
         return np.zeros(shape, np.float32)
     try:
-        found = np.array(value, np.float64)
+        found = np.array(value, np.float32)
     except (TypeError, ValueError):
         problems.append(f"'{key}' is no array of numbers")
         return np.zeros(shape, np.float32)
     found = found[0] if found.ndim == len(shape) + 1 and len(found) == 1 else found
     if found.shape != shape:
         if value is None:
-            problems.append(f"has no '{key}', but its flag says so")
+            problems.append(f"has no '{key}', which it needs")
         else:
             problems.append(f"'{key}' has shape {found.shape}; that of a {kind} is {shape}")
         return np.zeros(shape, np.float32)
-    if not np.isfinite(found).all():
+    if not math.isfinite(found.sum()):  # a third of the time of asking every number
         problems.append(f"'{key}' holds nan or infinity")
-    return found.astype(np.float32)
+    return found
 
 
 def label_text(

@@ -34,17 +34,20 @@ class MeshSet:
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = path, kind
         content = _yaml(path)
-        is_composite = bool(content.get("composite", False))
+        self._is_composite = is_composite = bool(content.get("composite", False))
         problems: list[str] = []
         self._images, self._labels = (_tables(path, content, key, is_composite, problems) for key in ("img", "label"))
         if not problems and len(self._images) != len(self._labels):
             problems.append(f"img names {len(self._images)} tables, label {len(self._labels)}")
+        if len(self._images) > 1 and not is_composite:
+            problems.append(f"names {len(self._images)} img tables, but not `composite: true`")
         for image, label in zip(self._images, self._labels, strict=False):
             if len(image) != len(label):
                 problems.append(f"{image.path.name} has {len(image)} rows, {label.path.name} has {len(label)}")
         if problems:
             raise DataError(str(path), problems)
-        self._source, self._row = _chosen(path, content.get("linelist"), [len(table) for table in self._images])
+        lengths = [len(table) for table in self._images]
+        self._source, self._row = _chosen(path, content.get("linelist"), lengths, is_composite)
 
     def __len__(self) -> int:
         return len(self._row)
@@ -57,7 +60,7 @@ class MeshSet:
         """The name of an image, with that of its file in a composite set."""
         table = self._images[self._source[number]]
         key = table.row(int(self._row[number]))[0].decode("utf-8", "replace")
-        return key if len(self._images) == 1 else f"{table.path.name}_{key}"
+        return f"{table.path.name}_{key}" if self._is_composite else key
 
     def jpeg(self, number: int) -> bytes:
         """The bytes of an image file. DataError names the row when it is not base64."""
@@ -126,14 +129,16 @@ def _tables(path: Path, content: Mapping[str, Any], key: str, is_composite: bool
     return tables
 
 
-def _chosen(path: Path, named: object, lengths: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _chosen(
+    path: Path, named: object, lengths: Sequence[int], is_composite: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Source and row [n] of every sample: all rows in their order where there is no linelist."""
     if named is None:
         sources = np.repeat(np.arange(len(lengths)), lengths)
         return sources, np.concatenate([np.arange(length) for length in lengths])
     file = path.parent / str(named)
     numbers = read_numbers(file, "one row number a line, behind the number of its source in a composite set")
-    if len(lengths) == 1:
+    if not is_composite:
         source, row = np.zeros(len(numbers), np.int64), numbers
     elif len(numbers) % 2:
         raise DataError(str(file), ["has a line without two numbers: source TAB row"])

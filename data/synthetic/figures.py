@@ -52,9 +52,10 @@ class Look:
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """What a person wears, brighter than any background."""
-    hue, strength, value = rng.random(4), rng.uniform(0.25, 0.8, 4), rng.uniform(0.6, 0.75, 4)
-    hue[SKIN], strength[SKIN], value[SKIN] = rng.uniform(0.03, 0.09), rng.uniform(0.25, 0.55), rng.uniform(0.68, 0.78)
+    """What a person wears: any hue, but pale and of nearly one brightness, so that how bright a limb is tells where it
+    is and not whose; brighter than any background."""
+    hue, strength, value = rng.random(4), rng.uniform(0.1, 0.45, 4), rng.uniform(0.66, 0.7, 4)
+    hue[SKIN] = rng.uniform(0.03, 0.09)
     return Look(np.array([colorsys.hsv_to_rgb(*colour) for colour in zip(hue, strength, value, strict=True)]) * 255)
 
 

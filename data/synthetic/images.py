@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import crops
-from data.formats.h36m_images import ACTIONS, CAMERAS, FILES, FIRST_ACT, IMAGES, Shot
+from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import CROP, Labelled, focal_and_center, records, write_labels
+from data.formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
 from data.poseset import Camera, Sequence, image_name
 from data.skeleton import H36M_17, H36M_32, kept_joints
 
@@ -26,7 +27,7 @@ WIDTH = 400  # pixels of an image; the real ones have 1000, of which a crop of 1
 QUALITY = 80  # of the JPEG files
 # Of the box around the keypoints: shift of its middle in widths, and size. They take the person's scale from the crop.
 SHIFT, SMALLEST, LARGEST = 0.05, 0.9, 1.2
-LOOK_STREAM, NOISE_STREAM, SHOT_STREAM = 4, 5, 6  # of the random streams; see motion.py
+NOISE_STREAM, SHOT_STREAM = 4, 5  # of the random streams; see motion.py
 
 
 def write_images(folder: Path, seed: int, count: int, *, mean_frames: int = MEAN_FRAMES) -> None:
@@ -87,7 +88,8 @@ def _scene(seed: int, clip: Sequence, noise: Sequence, view: int, frames: int) -
     width_px *= rng.uniform(SMALLEST, LARGEST, width_px.shape)
     return Scene(
         shot=shot,
-        look=draw_look(np.random.default_rng([seed, person, LOOK_STREAM])),
+        # Clothes of the shot, not of the person: a network would learn the four wardrobes of four people.
+        look=draw_look(rng),
         camera=camera,
         points=seen_by(clip.pose3d[at][:, list(kept)], camera),
         pixels=pixels,

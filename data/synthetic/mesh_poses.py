@@ -30,18 +30,16 @@ def draw_shape(rng: np.random.Generator) -> Signal:
 def draw_body_pose(rng: np.random.Generator) -> Signal:
     """A pose [72] of a standing, walking or kneeling person who looks roughly at the camera."""
     pose = np.zeros((24, 3))
-    facing = rng.uniform(-1.1, 1.1)
+    facing = rng.uniform(-0.7, 0.7)
     tilt = rng.normal(0, 0.06, 2)
     pose[0] = composed(UPRIGHT_BODY, tilt[0] * Z, facing * Y, tilt[1] * X)
-    bend, twist = rng.uniform(-0.05, 0.25), rng.normal(0, 0.12)
-    for part in SPINE:
-        pose[part] = composed(bend * X, twist * Y)
+    pose[list(SPINE)] = rng.uniform(-0.05, 0.25) * X
     apart = rng.uniform(0.0, 0.3)
     for at, side in enumerate((LEFT, RIGHT)):
-        step, knee = rng.uniform(-0.25, 1.1), rng.uniform(0.0, 1.3)
+        step = rng.uniform(-0.25, 1.1)
         pose[HIPS[at]] = composed(side * apart * Z, -step * X)
-        pose[KNEES[at]] = knee * X
-        lift, reach, elbow = rng.uniform(-1.2, 0.7), rng.uniform(-0.2, 1.0), rng.uniform(0.0, 1.5)
+        pose[KNEES[at]] = (max(step, 0.0) + rng.uniform(0.0, 0.3)) * X
+        lift, reach, elbow = rng.uniform(-1.3, 0.8), rng.uniform(-0.2, 0.8), rng.uniform(0.0, 1.4)
         pose[SHOULDERS[at]] = composed(-side * reach * Y, side * lift * Z)
         pose[ELBOWS[at]] = -side * elbow * Y
     return pose.reshape(-1)
@@ -50,12 +48,12 @@ def draw_body_pose(rng: np.random.Generator) -> Signal:
 def draw_hand_pose(rng: np.random.Generator) -> Signal:
     """A pose [48] of a hand whose palm looks roughly at the camera, fingers between stretched and a fist."""
     pose = np.zeros((16, 3))
-    lean = rng.normal(0, 0.3, 2).clip(-0.7, 0.7)
+    lean = rng.normal(0, 0.2, 2).clip(-0.5, 0.5)
     pose[0] = composed(rng.normal(0, 0.25) * Z, lean[0] * Y, lean[1] * X, UPRIGHT_HAND)
-    axes, together, spread = flexion_axes(), rng.uniform(-0.2, 0.9), rng.uniform(-0.05, 0.3)
+    axes, together, spread = flexion_axes(), rng.uniform(-0.2, 1.1), rng.uniform(-0.05, 0.3)
     for finger in FINGERS:
         first = min(finger.ring_of)
-        curl = np.clip(together + rng.uniform(-0.45, 0.45), -0.25, 1.15) * (0.45 if finger is THUMB else 1.0)
+        curl = np.clip(together + rng.uniform(-0.3, 0.3), -0.3, 1.25) * (0.45 if finger is THUMB else 1.0)
         for at, share in enumerate(FOLLOWING):
             pose[first + at] = curl * share * axes[first + at - 1]
         pose[first] = composed(spread * SPREADS.get(first, 0.0) * Y, pose[first])
