@@ -52,10 +52,9 @@ def check_fields(config: DataConfig, reads: Sequence[str]) -> None:
     raise ConfigError(f"data.name = {config.name}", [f"{found}; named ones: {', '.join(names)}"])
 
 
-def facts_of(config: DataConfig, parts: Sequence[str] = PARTS, reads: Sequence[str] = ()) -> dict[str, Any]:
+def facts_of(config: DataConfig, parts: Sequence[str] = PARTS) -> dict[str, Any]:
     """What is told of the data of a run: set, keypoints, fingerprint, and what of it trains and selects. DataError or
-    ConfigError when something is missing, fields that are read among it."""
-    check_fields(config, reads)
+    ConfigError when something is missing."""
     if config.sizes.mesh:
         sets, mesh = read_mesh_sets(config, parts)
         prints = "-".join(one.fingerprint() for one in sets.values())

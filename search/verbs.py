@@ -16,6 +16,7 @@ from data.provide import provide
 from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError, config_id, tree_of
+from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
@@ -75,8 +76,9 @@ def train(request: RayTrainRequest) -> int:
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
+    check_run(config, is_fresh=run_request.init is None and not folder.latest.exists())
     provide(config.data)
-    data_facts = facts_of(config.data, reads=config.traits.reads)
+    data_facts = facts_of(config.data)
     place = place_of(run_request.out, request.tracking_uri, request.address)
     folder.begin()
     journal = _journal_of_run(place, request, facts_of_run(data_facts))

@@ -23,7 +23,7 @@ TRAINABLES = (
     ("models.",),
     ("registry",),
     ("config",),
-    ("optim", "options", "options_predict", "options_pretrain", "evaluation"),
+    ("demands", "optim", "options", "options_predict", "options_pretrain", "evaluation"),
     ("engine", "capture", "rows", "checkpoint", "features"),
     ("single", "fused"),
     ("folder", "memory", "published"),

@@ -1,5 +1,6 @@
 """What is particular to Mesh Graphormer: how sharp its golden data is, masks, meshes, what takes less memory."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import ConfigError
 from trainables import registry
 from trainables.config import default_config
+from trainables.demands import check_run
 from trainables.layers.dropout import Dropout
 from trainables.layers.hrnet import ClassHRNet
 from trainables.layers.replay import replayed
@@ -474,5 +476,17 @@ def test_a_model_and_a_set_that_do_not_go_together_are_refused(store):
     hands = hand_run(store)
     with pytest.raises(ConfigError, match=r"is a set of poses, and the model reads joints2d, .*: synthetic_hand"):
         check_fields(default_config("mesh_graphormer", {}, "tests").data, hands.traits.reads)
+    unlabelled = dataclasses.replace(hands, data=dataclasses.replace(hands.data, name="freihand"))
+    with pytest.raises(
+        ConfigError, match=r"network.body_files is empty, .* than freihand .*; name the folder of the MANO"
+    ):
+        check_run(unlabelled, is_fresh=False)
+    gone = hand_run(store, network__body_files=str(store / "gone"), network__trunk_weights="gone.pth")
+    with pytest.raises(ConfigError) as caught:
+        check_run(gone, is_fresh=True)
+    assert [problem.split(" = ")[0] for problem in caught.value.problems] == [
+        "network.body_files",
+        "network.trunk_weights",
+    ]
     with pytest.raises(ConfigError, match="is a mesh set, and the model reads pose2d, pose3d, which sets of poses"):
         check_fields(hands.data, ("pose2d", "pose3d"))

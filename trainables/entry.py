@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from data.batch import Batch
-    from data.config import Sizes
+    from data.config import DataConfig, Sizes
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
 Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample
+Demands = Callable[[Any, "DataConfig", bool], Iterator[str]]
 Spares = Callable[[Any, "Sizes"], frozenset[str]]
 Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
@@ -54,6 +55,7 @@ class ModelEntry:
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
     traits: str = ""
+    demands: str = ""
     begin: str = ""
     trunk: str = ""
     infer: str = ""
@@ -64,8 +66,9 @@ class ModelEntry:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
-    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged.
-    """
+    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged;
+    `demands` of a network config, data and whether the run starts anew yields what is missing of files, None: none are
+    needed."""
 
     network: type
     objective: type
@@ -73,6 +76,7 @@ class ModelConfig:
     traits: Callable[[Any], Traits]
     selectable: tuple[str, ...]
     can_flip: bool
+    demands: Demands | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

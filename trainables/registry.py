@@ -48,6 +48,7 @@ def config(name: str) -> ModelConfig:
         traits=_part(name, found.traits) if found.traits else lambda network: fixed,
         selectable=found.selectable,
         can_flip=not found.scores,
+        demands=_part(name, found.demands) if found.demands else None,
     )
 
 

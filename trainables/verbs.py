@@ -13,7 +13,7 @@ from torch import Tensor
 from data.mesh_module import read_mesh_sets
 from data.module import DataModule, read_poses
 from data.provide import provide
-from data.samples import Samples, check_fields, open_samples
+from data.samples import Samples, open_samples
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
 from spaces.table import text_table
@@ -21,6 +21,7 @@ from spaces.table import text_table
 from . import registry
 from .checkpoint import check_kinship, load_into, load_state, load_weights
 from .config import TrainConfig
+from .demands import check_run
 from .device import pick_device
 from .engine import Report, State
 from .evaluation import score, table
@@ -67,6 +68,7 @@ def train(request: TrainRequest) -> int:
     config, device = request.config, pick_device()
     folder = RunFolder(request.out, config)
     state = state_to_resume(request, folder)
+    check_run(config, is_fresh=state is None and request.init is None)
     provide(config.data)
     data = open_data(config, ("train", "val"), device)
     engine = SingleEngine(device=device)
@@ -117,6 +119,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
     device = pick_device()
     network = registry.get(config.model).build(config.network, config.data.sizes)
     facts = load_into(network, weights, config)
+    check_run(config, is_fresh=False)
     provide(config.data)
     data, scored = _test_data(config, device)
     attach_features(data, config, Path(data.config.root))
@@ -141,7 +144,6 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
 
 def _test_data(config: TrainConfig, device: torch.device) -> tuple[Samples, list[str]]:
     """The test split, and its subjects, or, of a mesh set, its file."""
-    check_fields(config.data, config.traits.reads)
     if config.data.sizes.mesh:
         _, mesh = read_mesh_sets(config.data, ("test",))
         return open_samples(config.data, ("test",), device=device), [mesh.test]

@@ -7,6 +7,7 @@ __all__ = ["ENTRY"]
 ENTRY = ModelEntry(
     name="mesh_graphormer",
     traits="config:traits",
+    demands="config:demands",
     begin="network:begin",
     infer="network:infer",
     spares="config:spares",

@@ -56,8 +56,7 @@ class MeshPrediction:
 
 
 class MeshGraphormer(nn.Module):
-    """The whole network for a mesh; with a body model it also answers with the truth of poses. `words`, `positions`:
-    rows of the encoder's tables."""
+    """The whole network for a mesh; with a body model it also answers with the truth of poses."""
 
     def __init__(self, config: NetworkConfig, mesh: Mesh, body: BodyModel | None) -> None:
         super().__init__()
@@ -88,7 +87,7 @@ class MeshGraphormer(nn.Module):
         """Joints and meshes for `batch.image` [B, 1, 3, Y, X]."""
         assert batch.image is not None, "mesh_graphormer needs Batch.image"
         mask = self.token_mask(batch.size, batch.image.device) if self.training else None
-        camera, joints, *meshes = self.answer(batch.image[:, 0], mask)
+        camera, joints, *meshes = self.finish(self.tokens(batch.image[:, 0], mask))
         with torch.autocast(camera.device.type, enabled=False):
             return MeshPrediction(
                 camera=camera,
@@ -100,18 +99,15 @@ class MeshGraphormer(nn.Module):
                 truth=None if batch.body_pose is None or self.body_layer is None else self._truth(batch),
             )
 
-    def answer(self, image_BCYX: Tensor, mask_BT: Tensor | None) -> tuple[Tensor, ...]:
-        """Camera, joints and meshes, coarsest first, of uint8 pixels; mask [B, J + V], 0 where a token is hidden."""
-        return self.finish(self.tokens(image_BCYX, mask_BT))
-
     def tokens(self, image_BCYX: Tensor, mask_BT: Tensor | None) -> Queries:
-        """The template's joints and vertices, each with what the image is, and the image's grid."""
+        """The template's joints and vertices, each with what the image is, and the image's grid; of uint8 pixels, with
+        a mask [B, J + V] that is 0 where a token is hidden."""
         pooled, grid = self.backbone(self.normalised(image_BCYX))
         places = self.grid_feat_dim(grid.flatten(2).permute(2, 0, 1))
         return Queries(places=self.constants.template, feature=pooled, grid=places, mask=mask_BT)
 
     def finish(self, tokens: Queries) -> tuple[Tensor, ...]:
-        """Camera, joints and meshes of the sequence of `tokens`."""
+        """Camera [B, 3], joints [B, J, 3] and meshes, coarsest first, of the sequence of `tokens`."""
         adjacency, joints = self.constants.adjacency, self.num_joints
         one, *more, last = self.trans_encoder
         x = Plain(one(tokens, adjacency, joints, is_replayed=self.is_replayed))
