@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spaces.cli import Verb, main
 
-FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images")
+FORMATS = ("h36m", "humaneva", "3dhp", "h36m-images", "tsv")
 STORE = Path("data/store")
 
 
@@ -28,6 +28,8 @@ def _add_synth_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=_seed, default=0, metavar="N", help="write the image set instead, with N images (about 6000)"
     )
+    mesh = "write a mesh set instead: pictures of hands or bodies, their poses and model (3600 images, or --images)"
+    parser.add_argument("--mesh", choices=("hand", "body"), help=mesh)
 
 
 def _seed(text: str) -> int:
@@ -93,6 +95,16 @@ def _add_h36m_images_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--poses", type=Path, default=STORE, metavar="FOLDER", help=f"{poses} (default {STORE})")
 
 
+def _add_freihand_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with training_xyz.json and training/rgb/*.jpg")
+
+
+def _add_3dpw_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with sequenceFiles/ and imageFiles/")
+    models = "folder with the neutral SMPL model and its joint regressors, which make the joints of the labels"
+    parser.add_argument("--models", type=Path, required=True, metavar="FOLDER", help=models)
+
+
 # Source: summary, example, its options beside --out and --force.
 SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
     "cmu": (
@@ -109,6 +121,16 @@ SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] =
         "labels of the frames of Human3.6M's videos from its poses, a detector's 2D and the calibration",
         "python -m data convert h36m-images frames --poses data/store --out data/store/h36m_images",
         _add_h36m_images_options,
+    ),
+    "freihand": (
+        "FreiHAND as a mesh set; the last tenth of its training hands is kept for val, test has no labels",
+        "python -m data convert freihand FreiHAND_pub_v2 --out data/store/freihand",
+        _add_freihand_options,
+    ),
+    "3dpw": (
+        "3DPW as a mesh set: train, validation, test",
+        "python -m data convert 3dpw 3DPW --models smpl --out data/store/3dpw",
+        _add_3dpw_options,
     ),
 }
 

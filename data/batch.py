@@ -27,6 +27,10 @@ class Batch:
     image [B, V, 3, Y, X] uint8 RGB, the pixels of a crop; crop2d [B, V, F, J, 2] keypoints in that crop, in [-1, 1]:
     x / (X / 2) - 1, y / (Y / 2) - 1; features [B, V, N] the four maps that a frozen trunk makes of the image, finest
     first, each flattened channel-first.
+    joints2d [B, J, 3] x, y in a crop, in [-1, 1] as crop2d, and confidence; joints3d [B, J, 4] metres, and confidence;
+    body_pose [B, 3 K] axis-angle of the K parts of a body model (body 72, hand 48), the root in the camera's frame;
+    betas [B, 10] its shape; has [B, 3] 0 or 1: whether joints2d, joints3d, and pose with shape are known. The J joints
+    of a mesh set are its own: 24 of a body, 21 of a hand.
     F' counts the target frames of a window: the chunk in its middle, one frame unless a reader says otherwise.
     """
 
@@ -40,3 +44,8 @@ class Batch:
     image: Tensor | None = None
     crop2d: Tensor | None = None
     features: Tensor | None = None
+    joints2d: Tensor | None = None
+    joints3d: Tensor | None = None
+    body_pose: Tensor | None = None
+    betas: Tensor | None = None
+    has: Tensor | None = None

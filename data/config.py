@@ -9,19 +9,20 @@ from pathlib import Path
 from spaces.schema import knob
 
 from .families import FAMILIES, Family, family_of
-from .skeleton import Skeleton
-from .splits import set_of
+from .skeleton import BODY_24, HAND_21, Skeleton
+from .splits import mesh_split_named, set_of
 
 NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
 
 CROP_STEP = 32  # pixels; an image trunk halves its maps five times
+MESH_CROP = (224, 224)  # of mesh sets, as published: the networks on them are wired for it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
     """What a network must know of its data: views V, frames F, and the skeleton with its J joints; target frames of a
     training sample; whether a window ends with its target instead of having it in the middle; height Y and width X in
-    pixels of the crop that an image is."""
+    pixels of the crop that an image is; the mesh that is labelled: body, hand, or none ('')."""
 
     views: int
     frames: int
@@ -29,6 +30,7 @@ class Sizes:
     stride: int = 1
     causal: bool = False
     crop: tuple[int, int] = (256, 192)
+    mesh: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +78,12 @@ class DataConfig:
     broken_images: str = knob(
         "stop", choices=("stop", "skip"), help="missing or broken images: stop and name them, or go on without"
     )
+    turn_deg: float = knob(
+        30.0, least=0, unit="degrees", help="mesh sets: deviation of turns in training; published: body 30, hand 90"
+    )
+    zoom: float = knob(0.25, least=0, below=1, help="mesh sets: deviation, and limit, of the size of training boxes")
+    gain: float = knob(0.4, least=0, below=1, help="mesh sets: most that a colour is off in training, as a share")
+    mirror: float = knob(0.5, least=0, most=1, help="mesh sets: share of mirrored training samples; hands never are")
     train_subjects: tuple[str, ...] = knob((), help="subjects to train on; empty: those of the split")
     val_subjects: tuple[str, ...] = knob((), help="subjects that select; empty: those of the split")
     test_subjects: tuple[str, ...] = knob((), help="subjects for `evaluate`; empty: those of the split")
@@ -88,6 +96,10 @@ class DataConfig:
     @property
     def sizes(self) -> Sizes:
         """Known without reading a file; where `joints` breaks its law, those of the family's first skeleton."""
+        mesh = mesh_split_named(self.name)
+        if mesh is not None:
+            skeleton = BODY_24 if mesh.kind == "body" else HAND_21
+            return Sizes(views=1, frames=1, skeleton=skeleton, crop=MESH_CROP, mesh=mesh.kind)
         return Sizes(
             views=self.views,
             frames=self.frames,
@@ -104,9 +116,11 @@ class DataConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """A set has the joints and the 2D of its family, windows have a middle frame, axes fit the views, crops halve
-        five times, and training never sees what selects."""
+        five times, training never sees what selects, and samples of mesh sets are single images."""
         family = self.family
-        if self.joints not in family.counts:
+        if mesh_split_named(self.name) is not None:
+            yield from self._mesh_problems()
+        elif self.joints not in family.counts:
             yield "joints", f"does not go with data.name = {self.name}: {_remedy(family, self.joints)}"
         if family.keypoints and self.keypoints != family.keypoints:
             yield "keypoints", f"is not in the files of {family.title}; use {family.keypoints}"
@@ -129,6 +143,19 @@ class DataConfig:
                     field,
                     f"shares {', '.join(shared)} with train_subjects; a subject is trained on or scored, not both",
                 )
+
+    def _mesh_problems(self) -> Iterator[tuple[str, str]]:
+        """Samples of mesh sets are single images without subject and action."""
+        for field in ("frames", "views", "stride"):
+            if getattr(self, field) != 1:
+                yield field, f"must be 1: {self.name} is a set of single images"
+        for field in ("actions", "train_subjects", "val_subjects", "test_subjects"):
+            if getattr(self, field):
+                yield field, f"must be empty: images of {self.name} have neither subject nor action"
+        if self.flip:
+            yield "flip", f"must be off: samples of {self.name} are mirrored by data.mirror"
+        if self.broken_images != "stop":
+            yield "broken_images", "must be stop: take broken rows out of the linelist of a mesh set"
 
 
 def _remedy(family: Family, joints: int) -> str:

@@ -7,11 +7,10 @@ import hashlib
 import os
 import sys
 import threading
-import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import crops
+from .ahead import Ahead
 from .building import make_crops
 from .config import DataConfig
 from .poseset import DataError
@@ -27,7 +27,6 @@ from .poseset import Sequence as Clip
 from .shards import Shard, shard_of
 from .windows import thinned
 
-AHEAD = 2  # batches that may wait to be fetched; each takes its crops' memory
 OPEN_FILES = 128  # of the shards; a process may have 1024 files open, and others want some
 Index = NDArray[np.int64]
 
@@ -136,17 +135,20 @@ class ImageSource:
     """Crops of the splits of a module by the number of the image, read from the cache.
 
     Read, not mapped: pages of a mapped file count as memory of the process until there is none left, and a batch of
-    crops has no two on one page anyway. `waited` adds up the seconds that `fetch` had to wait for crops."""
+    crops has no two on one page anyway."""
 
     def __init__(self, places: Mapping[str, Sequence[Place]], crop: tuple[int, int], device: torch.device) -> None:
         self.crop = crop
         self.device = device
-        self.waited = 0.0
         self._places = {part: _Index(part_places) for part, part_places in places.items()}
         self._files = _OpenFiles()
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="crops")
-        self._coming: OrderedDict[tuple[str, bytes], Future[Tensor]] = OrderedDict()
-        weakref.finalize(self, _close, self._reader, self._files)
+        self._ahead: Ahead[Tensor] = Ahead(1, "crops")
+        weakref.finalize(self, self._files.close)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that `fetch` had to wait for crops."""
+        return self._ahead.waited
 
     def count(self, part: str) -> int:
         """Images of a split."""
@@ -159,15 +161,7 @@ class ImageSource:
     def fetch(self, part: str, rows: Tensor, is_mirrored: Tensor | None) -> Tensor:
         """Crops [B, V, 3, Y, X] uint8 of images rows [B, V], on the device; flipped along the width where asked for."""
         numbers = rows.cpu().numpy()
-        started = time.perf_counter()
-        future = self._coming.pop((part, numbers.tobytes()), None)
-        if future is None:
-            # Whoever asks for something else has no use for what was expected.
-            self._coming.clear()
-            found = self._read(part, numbers)
-        else:
-            found = future.result()
-        self.waited += time.perf_counter() - started
+        found = self._ahead.fetch((part, numbers.tobytes()), partial(self._read, part, numbers))
         found = found.to(self.device, non_blocking=True)
         if is_mirrored is None:
             return found
@@ -176,9 +170,7 @@ class ImageSource:
     def expect(self, part: str, rows: Tensor) -> None:
         """Begins to read what will be fetched soon, unless enough is waiting already."""
         numbers = rows.cpu().numpy()
-        key = part, numbers.tobytes()
-        if len(self._coming) < AHEAD and key not in self._coming:
-            self._coming[key] = self._reader.submit(self._read, part, numbers)
+        self._ahead.expect((part, numbers.tobytes()), partial(self._read, part, numbers))
 
     def _read(self, part: str, numbers: Index) -> Tensor:
         """Crops [*numbers.shape, 3, Y, X] on the CPU."""
@@ -251,9 +243,3 @@ class _OpenFiles:
             self._is_closed = True
             while self._handles:
                 os.close(self._handles.popitem()[1])
-
-
-def _close(reader: ThreadPoolExecutor, files: _OpenFiles) -> None:
-    # Not waited for: the last one to know the source may be the reader's own thread.
-    reader.shutdown(wait=False, cancel_futures=True)
-    files.close()

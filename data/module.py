@@ -15,6 +15,7 @@ from .config import DataConfig
 from .feed import ReadsAhead, Source
 from .geometry import mirror_intrinsics
 from .images import crop_keypoints, has_images, open_images
+from .order import share, shuffled, slices
 from .poseset import DataError, PoseSet
 from .skeleton import Skeleton
 from .splits import Split
@@ -109,8 +110,7 @@ class DataModule:
         if self.config.order == "reference":
             order = torch.as_tensor(reference_order(count, epoch - 1))
         else:
-            source = torch.Generator().manual_seed(int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0]))
-            order = torch.randperm(count, generator=source)
+            order = shuffled(count, epoch, seed)
         if self._flips_batches:
             assert size is not None, "the size of a batch is needed to mirror whole ones"
             in_batch = self.batch_samples(part, size)
@@ -127,18 +127,13 @@ class DataModule:
 
         The short last batch is kept. A rank without a sample of its own gets one of another rank's, to be counted as
         none: all ranks take every step together."""
-        rank, world = self.shard
         whole = self.order(part, epoch, seed, size).split(self.batch_samples(part, size))
-        parts = [share(len(batch), rank, world) for batch in whole]
-        own = [
-            batch[low : max(high, low + 1)] if low < len(batch) else batch[-1:]
-            for batch, (low, high) in zip(whole, parts, strict=True)
-        ]
-        for at, (low, high) in enumerate(parts):
+        for own, count, of, following in slices(whole, self.shard):
             # The first one too: a source forgets what it expects when something else is fetched.
-            for upcoming in own[at : at + 2]:
-                self.expect(part, upcoming)
-            yield own[at], high - low, len(whole[at])
+            for upcoming in (own, following):
+                if upcoming is not None:
+                    self.expect(part, upcoming)
+            yield own, count, of
 
     def span(self, part: str) -> tuple[int, int]:
         """The stored samples [low, high) of a split that this rank scores."""
@@ -217,11 +212,6 @@ class DataModule:
         """Target frames of a split that count in a score."""
         truth = self._truths[part]
         return len(truth.action) if truth.valid is None else int(truth.valid.sum())
-
-
-def share(count: int, rank: int, world: int) -> tuple[int, int]:
-    """The part [low, high) of `count` things that a rank has; the parts of all ranks make the whole."""
-    return count * rank // world, count * (rank + 1) // world
 
 
 def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:

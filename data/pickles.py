@@ -11,6 +11,7 @@ import pickle
 import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,6 +37,7 @@ BROKEN_PICKLE = (
     TypeError, ValueError,
 )  # fmt: skip
 REMEDY = "copy or download it again"
+Admit = Callable[[str, str], Any]  # module, name -> a harmless stand-in for what is asked for, None for no such
 
 
 def member_names(path: Path) -> tuple[str, ...]:
@@ -51,11 +53,11 @@ def member_names(path: Path) -> tuple[str, ...]:
         raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
 
 
-def read_object(path: Path, key: str) -> object:
+def read_object(path: Path, key: str, admit: Admit | None = None) -> object:
     """The object under `key` of an .npz file: what a 0-d object array holds, a larger object array as it is.
 
     DataError when file or key is missing, the archive is damaged, the array holds no objects, or the pickle
-    asks to import anything but numpy arrays.
+    asks to import anything but numpy arrays and what `admit` gives in its place.
     """
     names = member_names(path)
     if key not in names:
@@ -64,7 +66,7 @@ def read_object(path: Path, key: str) -> object:
     payload = io.BytesIO(_member(path, key))
     _check_header(path, key, payload)
     try:
-        array = _PlainUnpickler(path, payload).load()
+        array = _PlainUnpickler(path, payload, admit).load()
     except DataError:
         raise
     except BROKEN_PICKLE as error:
@@ -75,11 +77,11 @@ def read_object(path: Path, key: str) -> object:
     return content
 
 
-def read_pickle(path: Path) -> object:
+def read_pickle(path: Path, admit: Admit | None = None) -> object:
     """The object in a bare pickle, under the same rules. DataError when it is missing, damaged, or not plain data."""
     try:
         with path.open("rb") as file:
-            return _PlainUnpickler(path, file).load()
+            return _PlainUnpickler(path, file, admit).load()
     except OSError as error:
         raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
     except DataError:
@@ -120,12 +122,13 @@ def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
 class _PlainUnpickler(pickle.Unpickler):
     """Latin-1 reads the byte strings of Python 2 files as text of the same characters."""
 
-    def __init__(self, path: Path, payload: BinaryIO) -> None:
+    def __init__(self, path: Path, payload: BinaryIO, admit: Admit | None = None) -> None:
         super().__init__(payload, encoding="latin1")
-        self._path = path
+        self._path, self._admit = path, admit
 
     def find_class(self, module: str, name: str) -> Any:
-        return plain_class(self._path, module, name)
+        stand_in = self._admit(module, name) if self._admit is not None else None
+        return plain_class(self._path, module, name) if stand_in is None else stand_in
 
 
 def plain_class(path: Path, module: str, name: str) -> Any:

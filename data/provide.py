@@ -11,8 +11,9 @@ from .splits import set_of
 from .synthetic import h36m, humaneva, mpi_inf_3dhp
 from .synthetic.images import IMAGES_DEFAULT
 from .synthetic.images import NAME as IMAGES
+from .synthetic.mesh_sets import SETS as MESH_SETS
 from .verbs import synth
-from .verbs.synth_images import synth_images
+from .verbs.synth_images import synth_images, synth_mesh
 
 ROOT = DataConfig().root
 SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
@@ -21,13 +22,17 @@ SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
 def provide(config: DataConfig) -> None:
     """Writes the synthetic sets where one of them is asked for in the default folder and nothing of it is there yet, so
     that a first run needs no step before it. A set that is there in part is left to be complained about."""
+    root = Path(config.root)
+    if config.name in MESH_SETS:
+        if config.root == ROOT and not (root / config.name).exists():
+            synth_mesh(root, config.name, 0, 0, force=False)
+        return
     name = set_of(config.name)
     if name not in (*SETS, IMAGES) or config.root != ROOT:
         return
-    root = Path(config.root)
     if any(root.glob(f"*_{name}*")) or (root / name).exists() or name in available_sets(root):
         return
     if name == IMAGES:
         synth_images(root, 0, IMAGES_DEFAULT, force=False)
     else:
-        synth.run(Namespace(root=root, seed=0, force=False, images=0))
+        synth.run(Namespace(root=root, seed=0, force=False, images=0, mesh=""))

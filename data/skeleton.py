@@ -121,3 +121,24 @@ MPI_INF_3DHP_17 = Skeleton(
     left=(5, 6, 7, 11, 12, 13),
     right=(2, 3, 4, 8, 9, 10),
 )
+
+# The joints that mesh sets label: 24 of a body, of several sources together, and 21 of a right hand.
+BODY_24 = Skeleton(
+    name="body_24",
+    joints=(
+        *("RAnkle", "RKnee", "RHip", "LHip", "LKnee", "LAnkle", "RWrist", "RElbow", "RShoulder"),
+        *("LShoulder", "LElbow", "LWrist", "Neck", "HeadTop", "Pelvis", "Thorax", "Spine", "Jaw", "Head"),
+        *("Nose", "LEye", "REye", "LEar", "REar"),
+    ),
+    parents=(1, 2, 14, 14, 3, 4, 7, 8, 15, 15, 9, 10, 15, 18, -1, 16, 14, 18, 12, 18, 19, 19, 20, 21),
+    left=(5, 4, 3, 11, 10, 9, 20, 22),
+    right=(0, 1, 2, 6, 7, 8, 21, 23),
+)
+HAND_21 = Skeleton(
+    name="hand_21",
+    joints=("Wrist", *(f"{finger}{number}" for finger in ("Thumb", "Index", "Middle", "Ring", "Little")
+                       for number in range(1, 5))),
+    parents=(-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19),
+    left=(),
+    right=(),
+)  # fmt: skip

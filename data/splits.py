@@ -52,6 +52,47 @@ SPLITS: Mapping[str, Split] = MappingProxyType(
     )
 )
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshSplit:
+    """Files of mesh sets below the data folder, by part; kind: `body` or `hand`."""
+
+    name: str
+    kind: str
+    train: str
+    val: str
+    test: str
+
+
+def _mesh(name: str, kind: str, train: str, val: str, test: str) -> tuple[str, MeshSplit]:
+    return name, MeshSplit(name=name, kind=kind, train=f"{train}.yaml", val=f"{val}.yaml", test=f"{test}.yaml")
+
+
+# The sets that end in _authors, and h36m_mesh, select as the published code does: on the test images, or on a part of
+# the training images. FreiHAND has no other labels than those it is trained with; freihand keeps the last tenth back.
+MESH_SPLITS: Mapping[str, MeshSplit] = MappingProxyType(
+    dict(
+        (
+            _mesh("synthetic_hand", "hand", *(f"synthetic_hand/{part}" for part in ("train", "val", "test"))),
+            _mesh("synthetic_body", "body", *(f"synthetic_body/{part}" for part in ("train", "val", "test"))),
+            _mesh("freihand", "hand", "freihand/train_part", "freihand/val", "freihand/test"),
+            _mesh("freihand_authors", "hand", "freihand/train", "freihand/val", "freihand/test"),
+            _mesh("3dpw", "body", "3dpw/train", "3dpw/validation", "3dpw/test"),
+            _mesh("3dpw_authors", "body", "3dpw/train", "3dpw/test", "3dpw/test"),
+            _mesh("h36m_mesh", "body", "Tax-H36m-coco40k-Muco-UP-Mpii/train",
+                  "human3.6m/valid.protocol2", "human3.6m/valid.protocol2"),
+            _mesh("own_hand", "hand", *(f"own_hand/{part}" for part in ("train", "val", "test"))),
+            _mesh("own_body", "body", *(f"own_body/{part}" for part in ("train", "val", "test"))),
+        )
+    )
+)  # fmt: skip
+
+
+def mesh_split_named(name: str) -> MeshSplit | None:
+    """The split of mesh sets of this name; None when there is none."""
+    return MESH_SPLITS.get(name)
+
+
 # Sets that are folders of images, whether they are here or not.
 IMAGE_SETS = ("synthetic_images", "h36m_images")
 

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 
 from data.config import DataConfig
-from data.module import DataModule
-from data.source import read_poses
+from data.samples import Samples, open_samples
 from trainables.config import TrainConfig, config_from
 from trainables.engine import Report
 from trainables.folder import RunFolder
@@ -27,12 +26,9 @@ Send = Callable[[dict[str, Any]], None]
 
 
 @functools.lru_cache(maxsize=2)
-def resident_data(
-    config: DataConfig, reads: tuple[str, ...], device: torch.device, shard: tuple[int, int]
-) -> DataModule:
+def resident_data(config: DataConfig, reads: tuple[str, ...], device: torch.device, shard: tuple[int, int]) -> Samples:
     """The data of a config, with the fields that networks read, kept on the device from trial to trial here."""
-    poses, split = read_poses(config, ("train", "val"))
-    return DataModule(poses, split, config, device=device, shard=shard, reads=reads)
+    return open_samples(config, device=device, shard=shard, reads=reads)
 
 
 def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send: Send) -> None:

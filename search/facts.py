@@ -9,27 +9,18 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from data.poseset import PoseSet
-from data.splits import Split
-
 from .environment import ROOT
 from .tracking_uri import redacted
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML")
 
 
-def facts_of_run(poses: PoseSet, split: Split) -> dict[str, Any]:
-    """What `export` prints as provenance and MLflow keeps as tags."""
+def facts_of_run(data: dict[str, Any]) -> dict[str, Any]:
+    """What `export` prints as provenance and MLflow keeps as tags; `data`: that of the data."""
     return {
         "revision": code_revision(),
         "versions": {"python": platform.python_version(), **_versions()},
-        "data": {
-            "set": poses.name,
-            "keypoints": poses.keypoints,
-            "fingerprint": poses.fingerprint(),
-            "train": list(split.train),
-            "val": list(split.val),
-        },
+        "data": data,
         "machine": platform.node(),
         "command": redacted(" ".join(["python -m search", *sys.argv[1:]])),
     }

@@ -14,7 +14,10 @@ from spaces.space import Domain, Space, find_space, parse_space, typed
 from spaces.yaml_text import parse_yaml, read_text
 from trainables.config import TrainConfig, changed, default_config, knobs_of
 
-OBJECTIVES = ("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm")
+OBJECTIVES = (
+    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
+)
 STORAGE = "mlruns/sweeps"
 CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 

@@ -18,12 +18,13 @@ import ray
 from ray import tune
 
 from data.provide import provide
-from data.source import read_poses
+from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import load, tree_of
 from spaces.space import parse_space
 from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
+from trainables.demands import check_run
 
 from . import journal as journals
 from .cluster import SHARE, SLOT, Demand, Wish, ray_session
@@ -56,9 +57,9 @@ class Place:
 
 def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
+    check_run(plan.base, is_fresh=True)
     provide(plan.base.data)
-    poses, split = read_poses(plan.base.data, parts)
-    return facts_of_run(poses, split)
+    return facts_of_run(facts_of(plan.base.data, parts))
 
 
 def begin(plan: Plan, facts: dict[str, Any], place: Place) -> Journal:

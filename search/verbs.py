@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.provide import provide
-from data.source import read_poses
+from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import ConfigError, config_id, tree_of
+from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
@@ -75,11 +76,12 @@ def train(request: RayTrainRequest) -> int:
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
+    check_run(config, is_fresh=run_request.init is None and not folder.latest.exists())
     provide(config.data)
-    poses, split = read_poses(config.data, ("train", "val"))
+    data_facts = facts_of(config.data)
     place = place_of(run_request.out, request.tracking_uri, request.address)
     folder.begin()
-    journal = _journal_of_run(place, request, facts_of_run(poses, split))
+    journal = _journal_of_run(place, request, facts_of_run(data_facts))
     if journal.trials[0].state == "finished":
         print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
         journal.unlock()

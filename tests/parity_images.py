@@ -67,7 +67,7 @@ def load_golden(network: nn.Module, archive: Archive) -> nn.Module:
     assert sum(parameter.numel() for parameter in network.parameters()) == int(archive["param_count"])
     found = {name: tensor.shape for name, tensor in network.state_dict().items()}
     assert found == {name: tensor.shape for name, tensor in weights.items()}
-    network.load_state_dict(weights)
+    network.load_state_dict(weights, assign=True)  # a network that was built without memory gets it here
     return network.eval()
 
 
@@ -111,8 +111,8 @@ def _check_head(archive: Archive) -> None:
         target = torch.from_numpy(archive["target/keypoints_3d"]).to(dtype)
         out = network(*head_inputs(archive, dtype)).unsqueeze(1)
         loss = (out - target).norm(dim=-1).mean()
-        _near(out, archive, "out/keypoints_3d", suffix)
-        _near(loss, archive, "loss", suffix)
+        near(out, archive, "out/keypoints_3d", suffix)
+        near(loss, archive, "loss", suffix)
     layouts: dict[str, Callable[[Tensor], Tensor]] = {
         "context": lambda x: x.transpose(0, 1),
         "res": lambda x: x.transpose(0, 1),
@@ -120,7 +120,7 @@ def _check_head(archive: Archive) -> None:
     }
     for name, turned in layouts.items():
         if f"mid/{name}_f64" in archive:
-            _near(turned(kept[name]), archive, f"mid/{name}", "f64")
+            near(turned(kept[name]), archive, f"mid/{name}", "f64")
     loss.backward()
     check_norms(network, json.loads(str(archive["grad_norms"])))
 
@@ -184,14 +184,14 @@ def _check_whole(archive: Archive) -> None:
         target = torch.from_numpy(archive["target/keypoints_3d"]).to(dtype)
         with torch.no_grad():
             out = network(batch).pose3d
-        _near(out, archive, "out/keypoints_3d", suffix)
-        _near((out - target).norm(dim=-1).mean(), archive, "loss", suffix)
+        near(out, archive, "out/keypoints_3d", suffix)
+        near((out - target).norm(dim=-1).mean(), archive, "loss", suffix)
     if "in/image_normalised" in archive:
         expected = torch.from_numpy(archive["in/image_normalised"]).double().permute(0, 3, 1, 2)
         torch.testing.assert_close(trunk.normalised(batch.image[:, 0]), expected, rtol=0, atol=ROUNDED)
     for level, found in enumerate(trunk(batch.image[:, 0])):
         if f"mid/feat{level}_f64" in archive:
-            _near(found, archive, f"mid/feat{level}", "f64")
+            near(found, archive, f"mid/feat{level}", "f64")
 
 
 def _check_classifier(archive: Archive) -> None:
@@ -202,15 +202,15 @@ def _check_classifier(archive: Archive) -> None:
         network.to(dtype)
         with torch.no_grad():
             pooled, grid = network(torch.from_numpy(archive["in/image"]).to(dtype))
-        _near(pooled, archive, "out/pooled", suffix)
-        _near(grid, archive, "out/grid", suffix)
+        near(pooled, archive, "out/pooled", suffix)
+        near(grid, archive, "out/grid", suffix)
 
 
 CHECKS = {"lifting_head": _check_head, "end_to_end": _check_whole, "hrnet_cls_trunk": _check_classifier}
 
 
-def _near(found: Tensor, archive: Archive, name: str, suffix: str) -> None:
-    """float64 against the stored float64; float32 against it too, as far as float32 goes."""
+def near(found: Tensor, archive: Archive, name: str, suffix: str) -> None:
+    """Asserts float64 against the stored float64; float32 against it too, as far as float32 goes."""
     stored = archive[f"{name}_{suffix}"]
     exact = archive[f"{name}_f64"]
     scale = float(np.abs(exact).max())

@@ -78,7 +78,8 @@ def test_wrong_words_exit_2(words, capsys):
 
 def test_an_unknown_format_exits_2_with_the_list(capsys):
     assert leaves_with(["check", "h37m", "."]) == 2
-    assert "invalid choice: 'h37m' (choose from 'h36m', 'humaneva', '3dhp', 'h36m-images')" in capsys.readouterr().err
+    known = "'h36m', 'humaneva', '3dhp', 'h36m-images', 'tsv'"
+    assert f"invalid choice: 'h37m' (choose from {known})" in capsys.readouterr().err
 
 
 def test_synth_writes_a_set_that_check_and_describe_accept(small_synthetic, tmp_path, capsys):

@@ -1,19 +1,24 @@
 """The loop, the engine, and what a run leaves on disk."""
 
 import math
+import re
 
 import pytest
 import torch
 from small import tiny_config, tiny_module, write_tiny
 
 from spaces.schema import ConfigError
-from trainables import registry
+from trainables import memory, registry
 from trainables.checkpoint import load_into, load_state, load_weights
 from trainables.config import OptimConfig
 from trainables.folder import RunFolder
+from trainables.layers.stream import Stream
+from trainables.memory import memory_line
 from trainables.optim import learning_rates
 from trainables.single import SingleEngine
 from trainables.train import Judge, fit, train_alone
+
+RATES = ("network__dropout", "network__attention_dropout", "network__graph_dropout")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +133,7 @@ def test_clipping_takes_its_value(root):
 
 def test_the_rate_is_the_published_staircase():
     config = OptimConfig(lr=1e-3, lr_decay=0.9, lr_decay_steps=50_000)
-    first, before, at, later, second = learning_rates(config, torch.tensor([1, 49_999, 50_000, 99_999, 100_000]), 10)
+    first, before, at, later, second = learning_rates(config, torch.tensor([1, 49_999, 50_000, 99_999, 100_000]), 10, 1)
     assert first == pytest.approx(0.999998e-3, rel=1e-6)
     assert before == first
     assert at == later == pytest.approx(0.9e-3)
@@ -137,8 +142,68 @@ def test_the_rate_is_the_published_staircase():
 
 def test_the_rate_falls_once_an_epoch_where_that_is_the_rule():
     config = OptimConfig(lr=4e-5, lr_decay=0.99, lr_decay_by="epochs")
-    rates = learning_rates(config, torch.tensor([1, 10, 11, 20, 21]), 10)
+    rates = learning_rates(config, torch.tensor([1, 10, 11, 20, 21]), 10, 1)
     assert rates.tolist() == pytest.approx([4e-5, 4e-5, 3.96e-5, 3.96e-5, 3.9204e-5])
+
+
+def test_the_rate_falls_behind_a_share_of_the_epochs_where_that_is_the_rule():
+    config = OptimConfig(lr=1e-4, lr_decay=0.1, lr_decay_by="share")
+    rates = learning_rates(config, torch.tensor([1, 49, 50, 99, 100]), 10, 10)
+    # As published: a step that ends an epoch counts to the next one, so the very last one has a rate of its own.
+    assert rates.tolist() == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-6])
+    odd = learning_rates(config, torch.tensor([24, 25, 29]), 10, 5)  # half of five epochs
+    assert odd.tolist() == pytest.approx([1e-4, 1e-4, 1e-4])
+    assert learning_rates(config, torch.tensor([30]), 10, 5).item() == pytest.approx(1e-5)
+
+
+def test_parts_of_a_batch_make_the_step_of_the_batch(root):
+    losses, weights = [], []
+    for accumulate in (1, 3, 32):
+        config = tiny_config(root, loop__accumulate=accumulate, **dict.fromkeys(RATES, 0.0))
+        engine = SingleEngine(dtype=torch.float64)
+        engine.join(0, config)
+        module = tiny_module(config, dtype=torch.float64)
+        losses.append([engine.train_epoch(module)[0].mean for _ in range(2)])
+        weights.append(engine.export(0))
+    # The loss is a mean over samples; only the order of its sums differs, in float64.
+    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
+    assert losses[2] == pytest.approx(losses[0], rel=1e-12)
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=1e-9)
+
+
+def test_parts_of_a_batch_draw_masks_of_their_own_and_are_no_lane(root):
+    config = tiny_config(root, loop__accumulate=2)
+    assert "loop.accumulate" in config.traits.unfusable
+    stream = Stream()
+    drawn = []
+    for part in (0, 1, 0):
+        stream.begin(torch.tensor(7), part=part)
+        drawn.append(stream.bits(100, torch.device("cpu")))
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])
+    with pytest.raises(ConfigError, match=r"accumulate = 33 must be at most loop.batch = 32"):
+        tiny_config(root, loop__accumulate=33)
+
+
+def test_a_rehearsal_leaves_no_trace_and_tells_the_memory(root, monkeypatch):
+    config, module = tiny_config(root), tiny_module(tiny_config(root))
+    plain, rehearsed = SingleEngine(), SingleEngine()
+    for engine in (plain, rehearsed):
+        engine.join(0, config)
+    assert memory_line(rehearsed, config, module) == ""  # a small network
+    monkeypatch.setattr(memory, "WORTH_TELLING", 0)
+    line = memory_line(rehearsed, config, module)
+    assert re.fullmatch(r"memory on cpu: \d+\.\d of \d+\.\d GiB, with 32 samples at a time, .*", line)
+    first, second = (engine.train_epoch(module)[0].mean for engine in (plain, rehearsed))
+    assert first == second
+    one, other = plain.export(0), rehearsed.export(0)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_metric_of_another_model_cannot_select(root):
+    with pytest.raises(ConfigError, match=r"loop.select = val/mpvpe_mm is no metric of graformer; it has val/mpjpe_mm"):
+        tiny_config(root, loop__select="val/mpvpe_mm")
 
 
 def test_a_folder_of_another_config_is_refused(root, tmp_path):

@@ -19,14 +19,14 @@ FLOORS = ("spaces", "data", "trainables", "search")
 TRAINABLES = (
     ("layers.", "entry", "device", "misfits", "render", "team", "torch_files", "trunks"),
     ("metrics",),
-    ("protocols",),
+    ("protocols", "freihand"),
     ("models.",),
     ("registry",),
     ("config",),
-    ("optim", "options", "options_predict", "options_pretrain", "evaluation", "tables"),
+    ("demands", "optim", "options", "options_predict", "options_pretrain", "evaluation", "tables"),
     ("engine", "capture", "rows", "checkpoint", "features"),
     ("single", "fused"),
-    ("folder", "published"),
+    ("folder", "memory", "published"),
     ("train",),
     ("predict", "predict_images", "verbs"),
     ("pretrain",),
@@ -57,10 +57,13 @@ ONLY_IN = {
         "data.crops",
         "data.formats.h36m_images",
         "data.photos",
+        "data.mesh_crops",
         "data.synthetic.figures",
+        "data.synthetic.mesh_drawing",
         "trainables.render",
     },
     "av": {"trainables.render"},
+    "scipy": {"data.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}

@@ -7,7 +7,6 @@ import torch
 from made_crops import CropModule, crop_run, store
 from small import pose_models, tiny_module, tiny_run, write_tiny
 
-from trainables import registry
 from trainables.features import attach_features
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine
@@ -30,7 +29,7 @@ def test_every_model_takes_a_step_on_the_gpu(tmp_path, name):
     assert all(tensor.device.type == "cpu" for tensor in engine.export(0).values())
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if not tiny_run(name, "store").traits.unfusable])
+@pytest.mark.parametrize("name", [name for name in pose_models() if not tiny_run(name, "store").traits.unfusable])
 def test_recorded_steps_equal_plain_ones_alone_and_in_an_array(tmp_path, name):
     root = write_tiny(tmp_path)
     configs = [tiny_run(name, root, optim__lr=lr, loop__seed=seed) for seed, lr in enumerate((1e-3, 3e-3))]

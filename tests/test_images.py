@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -98,18 +99,18 @@ def test_wrong_expectations_cost_nothing_but_time(stored):
     whole = every(module)
     for first in range(6):
         module.expect("train", torch.arange(first, first + 2))
-    assert len(module.sources["image"]._coming) == 2  # no more than the memory of two batches
+    assert len(module.sources["image"]._ahead._coming) == 2  # no more than the memory of two batches
     index = torch.tensor((9, 3))
     for _ in range(2):
         assert torch.equal(module.gather("train", index, FIELDS).image, whole.image[index])
-    assert not module.sources["image"]._coming
+    assert not module.sources["image"]._ahead._coming
 
 
 def test_scoring_reads_ahead(stored):
     module = opened(stored)
     reader = module.sources["image"]
     first = module.gather("val", torch.arange(2), FIELDS)
-    assert len(reader._coming) == 1
+    assert len(reader._ahead._coming) == 1
     second = module.gather("val", torch.arange(2, 4), FIELDS)
     whole = every(module, "val")
     assert torch.equal(torch.cat((first.image, second.image)), whole.image[:4])
@@ -340,6 +341,23 @@ def test_values_of_a_source_go_into_the_batch_as_they_are(stored):
     module.sources["features"] = Maps()
     index = torch.tensor((5, 2))
     assert module.gather("train", index, ("features",)).features.tolist() == [[[5.0]], [[2.0]]]
+
+
+def test_batches_are_read_before_they_are_asked_for(stored):
+    module = opened(stored)
+    reader = module.sources["image"]
+    threads = []
+    read = reader._read
+
+    def told(*arguments):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(*arguments)
+
+    reader._read = told
+    for index, _, _ in module.batches("train", 1, 0, 4):
+        module.gather("train", index, FIELDS)
+    assert len(threads) > 2
+    assert not any(threads)
 
 
 def test_both_engines_mirror_the_same_batches(tmp_path):

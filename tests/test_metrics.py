@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from data.geometry import procrustes
 from data.truth import step_weights
+from trainables import freihand
 from trainables.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
 
 
@@ -116,3 +118,42 @@ def test_a_frame_that_is_not_finite_shows_in_the_mean():
     pred[1] = math.nan
     action, weight = torch.zeros(3, dtype=torch.int64), step_weights(torch.tensor([3]))
     assert all(math.isnan(value) for value in score_sequences(pred, true, action, weight, 1).frame_mean().values())
+
+
+# --- FreiHAND
+
+
+def hands(count=3, points=21):
+    return 0.1 * torch.randn(count, points, 3, dtype=torch.float64)
+
+
+def test_freihand_aligns_reflections_too_and_perfect_hands_score_perfectly():
+    true = hands()
+    mirrored = 1.7 * true @ torch.diag(torch.tensor([-1.0, 1, 1], dtype=torch.float64)) + 0.3
+    fitted = freihand.aligned(mirrored, true)
+    torch.testing.assert_close(fitted, true, rtol=0, atol=1e-6)  # metres; 1e-8 is added to the published norms
+    assert (procrustes(mirrored, true) - true).abs().max() > 1e-3  # the body protocol does not
+    found = freihand.hand_scores((true, true), (true, true))
+    assert found["p_mpjpe_mm"].max() < 1e-4
+    assert found["auc_50mm"].min() > 0.99
+    assert found["pa_f_5mm"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("error", "area"), [(0.0, 1.0), (0.025, 0.5), (0.0501, 0.0), (0.05, 0.5 / 99)])
+def test_area_of_one_error_is_the_share_of_thresholds_beyond_it(error, area):
+    true = torch.zeros(1, 4, 3, dtype=torch.float64)
+    pred = true + torch.tensor([error, 0, 0], dtype=torch.float64)
+    assert freihand.auc_50mm(pred, true).item() == pytest.approx(area, abs=1e-12)
+
+
+def test_f_score_counts_both_ways_strictly_and_in_chunks(monkeypatch):
+    true = torch.tensor([[[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]], dtype=torch.float64).expand(5, 3, 3)
+    pred = torch.tensor([[[0.0, 0, 0], [1, 0.005, 0], [9, 0, 0], [9, 9, 0]]], dtype=torch.float64).expand(5, 4, 3)
+    monkeypatch.setattr(freihand, "PAIRS", 24)
+    fine, rough = freihand.f_scores(pred, true, 0.005, 0.006)
+    assert fine.precision.tolist() == pytest.approx([1 / 3] * 5)  # of the true points
+    assert fine.recall.tolist() == pytest.approx([1 / 4] * 5)
+    assert rough.recall.tolist() == pytest.approx([1 / 2] * 5)
+    assert rough.f.tolist() == pytest.approx([2 * (2 / 3) * (1 / 2) / (2 / 3 + 1 / 2)] * 5)
+    nothing = freihand.f_scores(pred + 100, true, 0.005)[0]
+    assert nothing.f.tolist() == [0] * 5

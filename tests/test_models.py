@@ -22,6 +22,7 @@ from trainables.models.poseformer import config as poseformer
 from trainables.models.poseformer.network import build as build_poseformer
 from trainables.models.poseformer.network import infer as infer_poseformer
 
+HAND = 21  # joints of the meshes that tiny networks make
 every_model = pytest.mark.parametrize("name", registry.names())
 
 
@@ -60,6 +61,11 @@ def random_batch(sizes, size=6, seed=1):
         image=torch.randint(256, (size, views, 3, *sizes.crop), generator=make, dtype=torch.uint8),
         crop2d=0.5 * normal(size, views, frames, joints, 2),
         features=normal(size, views, tiny_features(sizes.crop)),
+        joints2d=torch.cat((0.5 * normal(size, HAND, 2), torch.ones(size, HAND, 1)), -1),
+        joints3d=torch.cat((0.1 * normal(size, HAND, 3), torch.ones(size, HAND, 1)), -1),
+        body_pose=0.3 * normal(size, 48),
+        betas=normal(size, 10),
+        has=torch.ones(size, 3),
     )
 
 
@@ -107,7 +113,8 @@ def test_prediction_and_terms_have_the_agreed_shapes(name):
     model, (network, run) = registry.get(name), tiny_network(name)
     batch = random_batch(run.data.sizes)
     prediction = network(batch)
-    assert prediction.pose3d.shape == batch.pose3d.shape == model.poses(prediction).shape
+    joints = run.data.sizes.skeleton.num_joints if "pose3d" in run.traits.reads else HAND
+    assert prediction.pose3d.shape == model.poses(prediction).shape == (batch.size, 1, joints, 3)
     terms = model.terms(prediction, batch, run.objective)
     assert terms
     assert all(term.shape == () and term.isfinite() for term in terms.values())

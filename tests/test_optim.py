@@ -31,7 +31,7 @@ CONFIGS = [
     OptimConfig(lr=3e-3, weight_decay=0.3, lr_decay=0.5, lr_decay_steps=4),
     OptimConfig(lr=2e-2, beta1=0.5, beta2=0.9, clip=0.0, lr_decay_by="epochs"),
     OptimConfig(lr=1e-2, lr_decay_by="epochs", lr_decay=0.9, lr_decay_large=0.3, large_decay_epochs=1),
-    OptimConfig(lr=1e-2, beta1=0.0, beta2=0.0, clip=0.2, weight_decay=0.01),
+    OptimConfig(lr=1e-2, beta1=0.0, beta2=0.0, clip=0.2, weight_decay=0.01, lr_decay_by="share"),
 ]
 
 
@@ -59,7 +59,7 @@ def test_rows_take_the_steps_of_torchs_adamw(clip, update, amsgrad):
         for one, config in zip(networks, configs, strict=True)
     ]
     grads, moments = rows.like(), [rows.like() for _ in moment_kinds(configs[0])]
-    tables = torch.stack([settings_table(config, 1, 12, 5) for config in configs], 2)
+    tables = torch.stack([settings_table(config, 1, 12, 5, 3) for config in configs], 2)
     for step in range(1, 13):
         own = [gradients(i, step, one) for i, one in enumerate(networks)]
         rows.collect(grads, [torch.stack(parts) for parts in zip(*own, strict=True)], len(configs))
@@ -69,7 +69,7 @@ def test_rows_take_the_steps_of_torchs_adamw(clip, update, amsgrad):
         for one, config, optimizer, parts in zip(networks, configs, optimizers, own, strict=True):
             for parameter, grad in zip(one.parameters(), parts, strict=True):
                 parameter.grad = grad
-            lr = learning_rates(config, torch.tensor([step]), 5)[0]
+            lr = learning_rates(config, torch.tensor([step]), 5, 3)[0]
             take_step(optimizer, list(one.parameters()), lr, config.clip)
     for i, one in enumerate(networks):
         for name, part in rows.read(rows.values, i).items():

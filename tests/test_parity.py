@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 
 import numpy as np
+import parity_augmentation
 import parity_crops
 import parity_datapath
 import parity_geometry
 import parity_images
 import parity_lifting
+import parity_mesh
 import parity_sgraformer_data
 import pytest
 
@@ -23,9 +25,15 @@ DATA_CHECKS = {
     "datapath": parity_datapath.check,
     "sgraformer-data": parity_sgraformer_data.check,
     "context_aware_poseformer-data": parity_crops.check,
+    "mesh_graphormer-augmentation": parity_augmentation.check,
 }
 # By the beginning of a file's name; other models have the layout of the lifting ones.
-MODEL_CHECKS = {"context_aware_poseformer-": parity_images.check, "mesh_graphormer-hrnet-": parity_images.check}
+MODEL_CHECKS = {
+    "context_aware_poseformer-": parity_images.check,
+    "mesh_graphormer-hrnet-": parity_images.check,
+    "mesh_graphormer-": parity_mesh.check,
+    "freihand-": parity_mesh.check,
+}
 
 
 def check_of(stem):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -21,7 +22,12 @@ class OptimConfig:
 
     lr: float = knob(1e-3, above=0, lane=True, help="peak learning rate")
     lr_decay: float = knob(0.9, above=0, most=1, lane=True, help="factor on the rate at every stair; 1: constant rate")
-    lr_decay_by: str = knob("steps", choices=("steps", "epochs"), lane=True, help="a stair: so many steps, or an epoch")
+    lr_decay_by: str = knob(
+        "steps",
+        choices=("steps", "epochs", "share"),
+        lane=True,
+        help="a stair: so many steps, an epoch, or a share of the epochs",
+    )
     lr_decay_steps: int = knob(50_000, least=1, lane=True, unit="steps", help="optimiser steps from stair to stair")
     lr_decay_large: float = knob(
         0.5, above=0, most=1, lane=True, help="factor instead of lr_decay at the end of every so-many-th epoch"
@@ -29,6 +35,7 @@ class OptimConfig:
     large_decay_epochs: int = knob(
         0, least=0, lane=True, unit="epochs", help="how often lr_decay_large takes the place of lr_decay; 0: never"
     )
+    lr_decay_share: float = knob(0.5, above=0, most=1, lane=True, help="share of the epochs from stair to stair")
     weight_decay: float = knob(0.0, least=0, lane=True, help="decoupled decay, multiplied by the rate")
     beta1: float = knob(0.9, least=0, below=1, lane=True, help="memory of the mean gradient")
     beta2: float = knob(0.999, least=0, below=1, lane=True, help="memory of the mean squared gradient")
@@ -47,17 +54,28 @@ class LoopConfig:
 
     epochs: int = knob(10, least=1, lane=True, help="passes over the training split")
     batch: int = knob(64, least=1, help="samples in one optimiser step, over all workers")
+    accumulate: int = knob(
+        1, least=1, most=256, help="parts of a batch that are computed one after the other: less memory, the same step"
+    )
     precision: str = knob(
         "float32", choices=("float32", "bfloat16"), help="type of the matrix products in training; scores keep float32"
     )
     seed: int = knob(0, least=0, lane=True, help="seed of initialisation, sample order and dropout")
     select: str = knob(
         "val/mpjpe_mm",
-        choices=("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+        choices=(
+            *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+            *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
+        ),
         lane=True,
         help="metric whose lowest epoch is the best one",
     )
     snapshot_epochs: int = knob(5, least=0, lane=True, unit="epochs", help="a kept checkpoint every so often; 0: none")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """A part of a batch has a sample."""
+        if self.accumulate > self.batch:
+            yield "accumulate", f"must be at most loop.batch = {self.batch}: a part has at least one sample"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,13 +90,20 @@ class TrainConfig:
     loop: LoopConfig
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Laws that join the network with its data belong to the model."""
-        yield from registry.config(self.model).laws(self.network, self.data.sizes)
+        """Laws that join the network with its data belong to the model, and so do its metrics."""
+        model = registry.config(self.model)
+        yield from model.laws(self.network, self.data.sizes)
+        names = [f"val/{name}" for name in model.selectable]
+        if self.loop.select not in names:
+            yield "loop.select", f"is no metric of {self.model}; it has {', '.join(names)}"
 
     @property
     def traits(self) -> Traits:
         """What its network reads, whether it can be a lane of an array, which parameters have rates of their own."""
-        return registry.config(self.model).traits(self.network)
+        found = registry.config(self.model).traits(self.network)
+        if self.loop.accumulate == 1 or found.unfusable:
+            return found
+        return dataclasses.replace(found, unfusable="loop.accumulate parts its batch; lanes are stacked whole")
 
 
 def sections_of(model: str) -> dict[str, type]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from data.batch import Batch
 from data.module import DataModule
+from data.samples import Samples
 from spaces.schema import ConfigError, config_id, dump
 
 from .config import TrainConfig
@@ -62,8 +63,8 @@ class Engine(Protocol):
     def join(
         self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
     ) -> None: ...
-    def train_epoch(self, data: DataModule) -> dict[int, Losses]: ...
-    def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]: ...
+    def train_epoch(self, data: Samples) -> dict[int, Losses]: ...
+    def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]: ...
     def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report: ...
     def apply(self, verdict: Verdict) -> None: ...
     def state(self, lane: int) -> State: ...
@@ -101,7 +102,7 @@ class Lane:
         means = total / counts
         bad = first_bad_step(means)
         step = self.step if bad is None else self.step - len(means) + bad + 1
-        lr = float(learning_rates(self.config.optim, torch.tensor([self.step]), len(means)))
+        lr = float(learning_rates(self.config.optim, torch.tensor([self.step]), len(means), self.config.loop.epochs))
         reason = "" if bad is None else f"loss is {float(means[bad])} at step {step}, lr {lr:.1e}"
         return Losses(float(total.sum() / counts.sum()), lr, reason)
 
@@ -149,7 +150,7 @@ class Lane:
         self.history = [dict(row) for row in state["history"]]
 
 
-def inputs_of_step(data: DataModule, index: Tensor, reads: Sequence[str]) -> tuple[Tensor, ...]:
+def inputs_of_step(data: Samples, index: Tensor, reads: Sequence[str]) -> tuple[Tensor, ...]:
     """What a recorded step gets for the training samples `index` [B]: that, where it can gather them itself; the fields
     in the order of `reads` where some come from elsewhere than the arrays on the device."""
     if not _is_streamed(data, reads):
@@ -158,7 +159,7 @@ def inputs_of_step(data: DataModule, index: Tensor, reads: Sequence[str]) -> tup
     return tuple(getattr(batch, name) for name in reads)
 
 
-def batch_of_step(data: DataModule, inputs: Sequence[Tensor], reads: Sequence[str]) -> Batch:
+def batch_of_step(data: Samples, inputs: Sequence[Tensor], reads: Sequence[str]) -> Batch:
     """The batch that `inputs_of_step` stands for."""
     if not _is_streamed(data, reads):
         return data.gather("train", inputs[0], reads)
@@ -166,8 +167,8 @@ def batch_of_step(data: DataModule, inputs: Sequence[Tensor], reads: Sequence[st
     return Batch(size=len(inputs[0]), **fields)
 
 
-def _is_streamed(data: DataModule, reads: Sequence[str]) -> bool:
-    return any(name in data.sources for name in reads)
+def _is_streamed(data: Samples, reads: Sequence[str]) -> bool:
+    return not isinstance(data, DataModule) or any(name in data.sources for name in reads)
 
 
 def build_network(model: Model, config: TrainConfig) -> nn.Module:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from data.batch import Batch
-    from data.config import Sizes
+    from data.config import DataConfig, Sizes
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
+Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample
+Demands = Callable[[Any, "DataConfig", bool], Iterator[str]]
 Spares = Callable[[Any, "Sizes"], frozenset[str]]
 Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
@@ -36,7 +38,8 @@ class Traits:
 class ModelEntry:
     """A model's record in its package: parts as "module:attribute", so that naming them imports none.
 
-    `reads` and `unfusable` are the traits of a model that has them whatever its config; others name their `traits`."""
+    `reads` and `unfusable` are the traits of a model that has them whatever its config; others name their `traits`.
+    `selectable`: metrics whose lowest value may choose the best epoch."""
 
     name: str
     network: str = "config:NetworkConfig"
@@ -46,10 +49,13 @@ class ModelEntry:
     rename: str = "network:rename"
     terms: str = "objective:terms"
     poses: str = "objective:poses"
+    scores: str = ""
+    selectable: tuple[str, ...] = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     tiny: Mapping[str, Any] = field(default_factory=dict)
     unfusable: str = ""
     traits: str = ""
+    demands: str = ""
     begin: str = ""
     trunk: str = ""
     infer: str = ""
@@ -60,12 +66,17 @@ class ModelEntry:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
-    do not go together; `traits` of a network config."""
+    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged;
+    `demands` of a network config, data and whether the run starts anew yields what is missing of files, None: none are
+    needed."""
 
     network: type
     objective: type
     laws: Laws
     traits: Callable[[Any], Traits]
+    selectable: tuple[str, ...]
+    can_flip: bool
+    demands: Demands | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +86,7 @@ class Model:
     build(network_config, sizes) -> module that maps Batch to Prediction
     terms(prediction, batch, objective_config) -> loss terms, scalars that the engine adds up
     poses(prediction) -> [B, F, J, 3] metres as the published protocol scores them
+    scores(prediction) -> the metrics of each sample; None where poses alone are scored, as all lifting models are
     rename(name) -> our name of a published weight
     traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
     begin(network, network_config, root): puts in what a fresh run takes from files, whose paths begin at the folder
@@ -95,6 +107,7 @@ class Model:
     rename: Callable[[str], str]
     terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]]
     poses: Callable[[Prediction], Tensor]
+    scores: Callable[[Any], Scores] | None
     traits: Callable[[Any], Traits]
     tiny: Mapping[str, Any]
     strangers: str

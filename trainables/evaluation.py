@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from data.batch import TARGETS, Batch
 from data.geometry import mirror_points
 from data.module import DataModule, mirror_batch
+from data.samples import Samples
 from data.skeleton import Skeleton
 
 from . import registry
 from .config import TrainConfig
+from .entry import Scores
 from .metrics import Sums, score_sequences
 from .protocols import PROTOCOLS
 from .team import Team
@@ -83,7 +85,7 @@ def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int
 def score(
     network: nn.Module,
     config: TrainConfig,
-    data: DataModule,
+    data: Samples,
     part: str,
     team: Team | None = None,
     *,
@@ -96,7 +98,25 @@ def score(
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
     was_training = network.training
     network.eval()
-    poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
+    if (scores := model.scores) is not None:
+        assert not flip, f"{config.model} is not scored from mirrored input"
+        sums = score_samples(lambda batch: scores(network(batch)), reads, data, part, low, high)
+    else:
+        assert isinstance(data, DataModule), f"{config.model} is scored by its poses"
+        poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
+        sums = score_poses(poses, data, part, first, low, high)
     network.train(was_training)
-    sums = score_poses(poses, data, part, first, low, high)
     return sums if team is None else sums.over(team)
+
+
+@torch.no_grad()
+def score_samples(
+    scores: Callable[[Batch], Scores], reads: Sequence[str], data: Samples, part: str, low: int, high: int
+) -> Sums:
+    """Sums of every metric over the samples [low, high) of a split, each scored by itself, all of one group: mesh sets
+    know no actions. Metrics count their samples by weight: of nothing known of a sample, nothing is scored."""
+    sums = Sums(1)
+    for index in data.order(part, 0, 0)[low:high].split(STREAMED):
+        for name, (values, weight) in scores(data.gather(part, index, reads)).items():
+            sums.add(name, values, torch.zeros_like(index), weight)
+    return sums

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from data.feed import Source
 from data.module import DataModule
+from data.samples import Samples
 from spaces.files import replacing, write_text
 from spaces.schema import ConfigError, InputError
 
@@ -49,14 +50,16 @@ class Crops(Source, Protocol):
         ...
 
 
-def attach_features(data: DataModule, config: TrainConfig, root: Path) -> None:
+def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
     """Gives a data module the maps that the network of `config` reads; nothing where it reads none. `root`: the folder
     where paths of trunks begin.
 
     ConfigError when the network reads images and the data has none, DataError when a trunk's weights cannot be read."""
-    reads, crops = config.traits.reads, data.sources.get("image")
-    if {"image", FIELD}.isdisjoint(reads):
+    reads = config.traits.reads
+    # Mesh sets have images and no maps; who reads what a set does not hold is told when it is opened.
+    if not isinstance(data, DataModule) or {"image", FIELD}.isdisjoint(reads):
         return
+    crops = data.sources.get("image")
     if not isinstance(crops, Crops):
         found = f"reads images, and data.name = {config.data.name} has none"
         raise ConfigError(config.model, [f"{found}; name a set of images, or train another model"])

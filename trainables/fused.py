@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from data.batch import Batch
 from data.module import DataModule
+from data.samples import Samples
 from spaces.schema import ConfigError
 
 from . import registry
@@ -86,7 +87,7 @@ class FusedEngine:
             ],
         )
 
-    def train_epoch(self, data: DataModule) -> dict[int, Losses]:
+    def train_epoch(self, data: Samples) -> dict[int, Losses]:
         """One pass over the training split, for every lane in its own order."""
         array, height, batch = self._trained(), self._height(), self._lanes[0].config.loop.batch
         steps = data.num_batches("train", batch)
@@ -95,7 +96,10 @@ class FusedEngine:
         plans = self._lanes + self._lanes[:1] * (height - len(self._lanes))
         orders = torch.stack([data.order("train", at.epoch, at.config.loop.seed, batch) for at in plans])
         keys = torch.stack([step_keys(at.config.loop.seed, 0, first[at.number], steps) for at in plans], 1)
-        settings = torch.stack([settings_table(at.config.optim, first[at.number], steps, steps) for at in plans], 2)
+        tables = [
+            settings_table(at.config.optim, first[at.number], steps, steps, at.config.loop.epochs) for at in plans
+        ]
+        settings = torch.stack(tables, 2)
         keys, settings = keys.to(self.device), settings.transpose(0, 1).to(self.device)
         progress = torch.tensor([at.progress for at in plans], device=self.device, dtype=self.dtype)
         total = torch.empty(steps, height, device=self.device, dtype=torch.float64)
@@ -106,10 +110,11 @@ class FusedEngine:
         columns = total.cpu().unbind(1)[: len(self._lanes)]
         return {books.number: books.losses(own, counts) for books, own in zip(self._lanes, columns, strict=True)}
 
-    def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
+    def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
         """`val/...` metrics of the lanes: frame means."""
         if not lanes:
             return {}
+        assert isinstance(data, DataModule), "lanes are scored by their poses"
         array = self._trained()
         low, high = data.span("val")
         poses = predict(array.poses(self._height()), array.reads, data, "val", low, high)
@@ -191,7 +196,7 @@ class _Array:
         self.runs = self.rows.runs(lambda name: prefix_of(name, self.rates)) if self.rates else []
         self._leaves: dict[int, dict[str, Tensor]] = {}
         self._steps: dict[torch.Size, Captured] = {}
-        self._data: DataModule | None = None
+        self._data: Samples | None = None
 
     def takes(self, config: TrainConfig) -> bool:
         """Whether a lane of this config is of the array's shape."""
@@ -235,7 +240,7 @@ class _Array:
         silent = () if self.device.type == "cuda" else (self.dials == 0).all(0).nonzero().flatten().tolist()
         self.stream.off = frozenset(silent)
 
-    def step(self, data: DataModule, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
+    def step(self, data: Samples, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
         """Losses [n] of a step of the first n rows: index [n, B], key [n], progress [n], settings [fields, n]."""
         if data is not self._data:  # a recorded step reads the arrays it was recorded with
             self._data, self._steps = data, {}

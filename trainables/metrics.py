@@ -127,7 +127,8 @@ FrameMetric = Callable[[Tensor, Tensor], Tensor]  # pred and true [N, J, 3] metr
 FRAME_METRICS: Mapping[str, FrameMetric] = MappingProxyType(
     {"mpjpe_mm": mpjpe_mm, "p_mpjpe_mm": p_mpjpe_mm, "n_mpjpe_mm": n_mpjpe_mm}
 )
-SHARES = ("pck_150mm", "auc_150mm")  # metrics from 0 to 1, the more the better
+# Metrics from 0 to 1, the more the better.
+SHARES = ("pck_150mm", "auc_150mm", "auc_50mm", "mesh_auc_50mm", "pa_f_5mm", "pa_f_15mm")
 
 
 def in_table(name: str, value: float | None) -> float | None:

@@ -47,17 +47,20 @@ def make_optimizer(groups: list[dict[str, Any]], config: OptimConfig, device: to
     )
 
 
-def learning_rates(config: OptimConfig, steps: Tensor, epoch_steps: int) -> Tensor:
-    """Rates float64 of steps 1, 2, ... counted over all epochs of `epoch_steps` steps.
+def learning_rates(config: OptimConfig, steps: Tensor, epoch_steps: int, epochs: int) -> Tensor:
+    """Rates float64 of steps 1, 2, ... counted over all `epochs` of `epoch_steps` steps.
 
     By epochs: lr * decay^e behind e epochs, where every `large_decay_epochs`-th factor is `lr_decay_large` instead. By
     steps: lr * decay^(s / stair), s = 1 before the first stair and the last multiple of `lr_decay_steps` from then on,
-    as GraFormer's published schedule has it."""
+    as GraFormer's published schedule has it. By share: lr * decay^i behind i shares of the epochs, where a step that
+    ends an epoch counts to the next one, as Mesh Graphormer has it."""
     large = torch.zeros_like(steps)
     if config.lr_decay_by == "epochs":
         exponent = ((steps - 1) // epoch_steps).double()
         if config.large_decay_epochs:
             large = (steps - 1) // epoch_steps // config.large_decay_epochs
+    elif config.lr_decay_by == "share":
+        exponent = (steps // epoch_steps / (epochs * config.lr_decay_share)).double().floor()
     else:
         stair = steps // config.lr_decay_steps * config.lr_decay_steps
         exponent = stair.clamp_min(1).double() / config.lr_decay_steps
@@ -91,12 +94,12 @@ class StepSettings(NamedTuple):
     clip: Tensor
 
 
-def settings_table(config: OptimConfig, first: int, count: int, epoch_steps: int) -> Tensor:
+def settings_table(config: OptimConfig, first: int, count: int, epoch_steps: int, epochs: int) -> Tensor:
     """The fields of StepSettings [fields, count] float64 of one lane's steps first, first + 1, ..."""
     steps = torch.arange(first, first + count)
     numbers = (config.weight_decay, config.beta1, config.beta2, config.clip or torch.inf)
     decay, beta1, beta2, clip = torch.tensor(numbers, dtype=torch.float64).unsqueeze(1).expand(-1, count)
-    return torch.stack((learning_rates(config, steps, epoch_steps), decay, beta1, beta2, steps.double(), clip))
+    return torch.stack((learning_rates(config, steps, epoch_steps, epochs), decay, beta1, beta2, steps.double(), clip))
 
 
 class Run(NamedTuple):

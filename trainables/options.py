@@ -10,6 +10,7 @@ from pathlib import Path
 from data.config import NO_MIRROR, chosen_data
 from spaces.schema import ConfigError, config_id
 
+from . import registry
 from .config import TrainConfig, changed, read_config
 
 RUNS = Path("mlruns/train")
@@ -115,4 +116,8 @@ def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
 
 def flip_problems(flip: bool, config: TrainConfig) -> list[str]:
     """Why --flip cannot be had with this config."""
-    return [f"--flip: data.axes = world, and {NO_MIRROR}; leave it out"] if flip and config.data.axes == "world" else []
+    if not flip:
+        return []
+    if not registry.config(config.model).can_flip:
+        return [f"--flip: {config.model} is not scored from mirrored input; leave it out"]
+    return [f"--flip: data.axes = world, and {NO_MIRROR}; leave it out"] if config.data.axes == "world" else []

@@ -47,7 +47,7 @@ def pretrain(request: PretrainRequest) -> int:
     config, device = request.config, pick_device()
     provide(config.data)
     data = open_data(config, ("train", "val"), device)
-    if "image" not in data.sources:
+    if not isinstance(data, DataModule) or "image" not in data.sources:
         raise ConfigError("pretrain", [f"data.name = {config.data.name} has no images; name a set that has"])
     network = HeatmapNet(trunk_in(build_network(registry.get(config.model), config)), data.sizes.skeleton.num_joints)
     network.to(device)

@@ -46,6 +46,9 @@ def config(name: str) -> ModelConfig:
         objective=_part(name, found.objective),
         laws=_part(name, found.laws),
         traits=_part(name, found.traits) if found.traits else lambda network: fixed,
+        selectable=found.selectable,
+        can_flip=not found.scores,
+        demands=_part(name, found.demands) if found.demands else None,
     )
 
 
@@ -63,6 +66,7 @@ def get(name: str) -> Model:
         rename=_part(name, found.rename),
         terms=_part(name, found.terms),
         poses=_part(name, found.poses),
+        scores=_part(name, found.scores) if found.scores else None,
         tiny=found.tiny,
         strangers=found.strangers,
         begin=_part(name, found.begin) if found.begin else None,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from data.module import DataModule
+from data.samples import Samples
 
 from . import registry
 from .capture import Captured
@@ -62,10 +63,11 @@ class SingleEngine:
         self.device = torch.device(device)
         self.dtype = dtype
         self.team = team or Team()
-        self._recorder = self.device if is_captured and self.device.type == "cuda" and self.team.world == 1 else None
+        is_recorded = is_captured and self.device.type == "cuda" and self.team.world == 1
+        self._recorder = self.device if is_recorded else None
         self._place: _Place | None = None
         self._steps: dict[tuple[int, float], Captured] = {}
-        self._data: DataModule | None = None
+        self._data: Samples | None = None
         if self.device.type == "cpu":
             keep_freed_memory()
 
@@ -95,7 +97,7 @@ class SingleEngine:
         trained = [parameter for group in groups for parameter in group["params"]]
         self._place = _Place(books, model, bare, self.team.wrap(bare), trained, optimizer, stream)
 
-    def train_epoch(self, data: DataModule) -> dict[int, Losses]:
+    def train_epoch(self, data: Samples) -> dict[int, Losses]:
         """One pass over the training split."""
         place = self._only()
         if data is not self._data:  # a recorded step reads the arrays it was recorded with
@@ -105,7 +107,7 @@ class SingleEngine:
         first = books.begin_epoch(steps)
         place.network.train()
         keys = step_keys(loop.seed, self.team.rank, first, steps).to(self.device)
-        rates = learning_rates(books.config.optim, torch.arange(first, first + steps), steps)
+        rates = learning_rates(books.config.optim, torch.arange(first, first + steps), steps, loop.epochs)
         progress = torch.tensor(books.progress, device=self.device, dtype=self.dtype)
         rates = rates.to(self.device, torch.float32) if self.device.type == "cuda" else rates
         total = torch.empty(steps, device=self.device, dtype=torch.float64)
@@ -121,23 +123,58 @@ class SingleEngine:
 
     def _step(self, size: int, share: float) -> Captured:
         if (size, share) not in self._steps:
-            self._steps[size, share] = Captured(functools.partial(self._take_step, share), self._recorder)
+            # A replay of activations sets random states, which cannot be recorded.
+            is_plain = bool(self._only().books.config.data.sizes.mesh)
+            recorder = None if is_plain else self._recorder
+            self._steps[size, share] = Captured(functools.partial(self._take_step, share), recorder)
         return self._steps[size, share]
 
     def _take_step(self, share: float, key: Tensor, progress: Tensor, lr: Tensor, *inputs: Tensor) -> Tensor:
         place = self._only()
         assert self._data is not None, "no epoch has begun"
-        config = place.books.config
-        batch = batch_of_step(self._data, inputs, config.traits.reads)
-        place.stream.begin(key, progress)
-        with autocast(self.device, config.loop.precision):
-            loss = summed(place.model.terms(place.network(batch), batch, config.objective))
+        config, size = place.books.config, len(inputs[0])
         place.optimizer.zero_grad(set_to_none=True)
-        (loss if share == 1 else loss * share).backward()
+        split = zip(*(given.tensor_split(config.loop.accumulate) for given in inputs), strict=True)
+        parts = [part for part in split if len(part[0])]
+        losses = []
+        for i, part in enumerate(parts):
+            place.stream.begin(key, progress, part=i)
+            with nullcontext() if i == len(parts) - 1 else self.team.apart(place.network):
+                loss = self._loss(self._data, part)
+                # Weighted by its samples, so that parts together are the batch where the loss is a mean over samples.
+                weight = share * len(part[0]) / size
+                (loss if weight == 1 else loss * weight).backward()
+            losses.append(loss.detach() if len(parts) == 1 else loss.detach() * (len(part[0]) / size))
         take_step(place.optimizer, place.parameters, lr, config.optim.clip)
-        return loss.detach()
+        return losses[0] if len(parts) == 1 else torch.stack(losses).sum()
 
-    def evaluate(self, data: DataModule, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
+    def _loss(self, data: Samples, inputs: Sequence[Tensor]) -> Tensor:
+        place, config = self._only(), self._only().books.config
+        batch = batch_of_step(data, inputs, config.traits.reads)
+        with autocast(self.device, config.loop.precision):
+            return summed(place.model.terms(place.network(batch), batch, config.objective))
+
+    def rehearse(self, data: Samples) -> int:
+        """A forward and a backward pass of the largest part of a batch, which leaves no trace; returns its samples. All
+        ranks of a team rehearse together."""
+        place, config = self._only(), self._only().books.config
+        index, _, _ = next(data.batches("train", 1, config.loop.seed, config.loop.batch))
+        part = index.tensor_split(config.loop.accumulate)[0]
+        before = {name: buffer.clone() for name, buffer in place.bare.named_buffers()}
+        place.network.train()
+        place.stream.begin(torch.zeros((), dtype=torch.int64, device=self.device))
+        self._loss(data, inputs_of_step(data, part, config.traits.reads)).backward()
+        place.optimizer.zero_grad(set_to_none=True)
+        for name, buffer in place.bare.named_buffers():
+            buffer.copy_(before[name])
+        return len(part)
+
+    @property
+    def trained(self) -> tuple[nn.Parameter, ...]:
+        """The parameters that the optimiser changes."""
+        return tuple(self._only().parameters)
+
+    def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
         """`val/...` metrics of the lanes: frame means."""
         if not lanes:
             return {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from data.module import DataModule
+from data.samples import Samples
 from spaces.table import text_table
 
 from .metrics import Sums, heading, in_table
@@ -15,9 +16,12 @@ Metrics = Mapping[str, float]
 IN_COLUMNS = ("mpjpe_mm", "p_mpjpe_mm")  # metrics of which the papers print every action of every subject
 
 
-def table(sums: Sums, data: DataModule, protocol: dict[str, Any]) -> dict[str, Any]:
-    """Frame mean, action mean, every action and every subject, and what the protocol of the data has beside these.
-    Millimetres, but for the shares among the metrics, which are from 0 to 1."""
+def table(sums: Sums, data: Samples, protocol: dict[str, Any]) -> dict[str, Any]:
+    """Frame mean, action mean, every action and every subject, and what the protocol of the data has beside these;
+    mesh sets know neither actions nor subjects. Millimetres, but for the shares among the metrics, from 0 to 1."""
+    if not isinstance(data, DataModule):
+        means = {"frame_mean": sums.frame_mean(), "action_mean": sums.group_mean()}
+        return {"metrics": means, "per_action": {}, "per_subject": {}, "protocol": protocol}
     actions, subjects, published = data.actions, data.subjects, PROTOCOLS[data.config.family.key]
     groups = range(sums.num_groups)
     by_action = sums.merged([group // len(subjects) for group in groups], len(actions))

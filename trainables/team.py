@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, distributed, nn
 
@@ -15,6 +17,10 @@ class Team:
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network whose gradients are means over the team's batch."""
         return network
+
+    def apart(self, network: nn.Module) -> AbstractContextManager[None]:
+        """In this context gradients stay a rank's own; the first backward pass after it adds them to the mean."""
+        return nullcontext()
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks."""
@@ -32,6 +38,11 @@ class DistributedTeam(Team):
     def wrap(self, network: nn.Module) -> nn.Module:
         """DDP: gradients are averaged over ranks, so a rank weighs its loss by its share of the batch."""
         return nn.parallel.DistributedDataParallel(network)
+
+    def apart(self, network: nn.Module) -> AbstractContextManager[None]:
+        """DDP waits with the exchange."""
+        assert isinstance(network, nn.parallel.DistributedDataParallel), type(network)
+        return network.no_sync()
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks."""

@@ -7,20 +7,21 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data.module import DataModule
+from data.samples import Samples
 
 from . import registry
 from .config import TrainConfig
 from .engine import Engine, Report, State, Verdict, build_network
 from .features import attach_features
 from .folder import RunFolder
+from .memory import memory_line
 from .single import SingleEngine
 
 Offer = Callable[[Report], None]
 Collect = Callable[[], Iterable[Verdict]]
 
 
-def fit(engine: Engine, data: DataModule, offer: Offer, collect: Collect) -> None:
+def fit(engine: Engine, data: Samples, offer: Offer, collect: Collect) -> None:
     """Trains until every lane has left. After each epoch `offer` gets a Report per lane; `collect` gives the verdicts
     that have arrived, each naming its lane and the epoch it judges."""
     while engine.lanes:
@@ -62,7 +63,7 @@ class Judge:
 
 def train_alone(
     config: TrainConfig,
-    data: DataModule,
+    data: Samples,
     folder: RunFolder,
     engine: SingleEngine,
     state: State | None,
@@ -78,6 +79,8 @@ def train_alone(
     engine.join(0, config, state, weights)
     if state is not None and state["epoch"] >= config.loop.epochs:
         return
+    if line := memory_line(engine, config, data):
+        print(line, flush=True)
     judge = Judge()
 
     def offer(report: Report) -> None:

@@ -20,17 +20,20 @@ from .torch_files import read_torch_file
 WHOLE = "backbone."  # before the names of a trunk in a whole network's weights
 WRAPPED = "module."  # before all names, where a network was saved from several GPUs
 HEATMAPS = "final_layer."  # the pose form's last layer, which no map needs
+CLASSIFIER = "classifier."
 COUNTER = ".num_batches_tracked"
 HOLDERS = ("state_dict", "model")
 
 
 def load_trunk(trunk: HRNet, path: Path) -> None:
-    """Puts the weights of a file into a trunk, strictly; of the pose form's, the heatmap layer is left out.
+    """Puts the weights of a file into a trunk, strictly; the layer behind the trunk is left out where it has none: the
+    heatmap layer of the pose form, the classifier of a compact classification form.
 
     DataError when there are no weights in it, ConfigError listing every name and shape that does not fit."""
     tensors = read_trunk(path)
-    if isinstance(trunk, PoseHRNet):
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(HEATMAPS)}
+    last = HEATMAPS if isinstance(trunk, PoseHRNet) else CLASSIFIER
+    if not any(name.startswith(last) for name in trunk.state_dict()):
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(last)}
     # Batch norm of early versions did not count its batches; nothing here reads the count.
     counters = (name for name in trunk.state_dict() if name.endswith(COUNTER))
     tensors |= {name: torch.tensor(0) for name in counters if name not in tensors}

@@ -11,16 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data.mesh_module import read_mesh_sets
 from data.module import DataModule
 from data.provide import provide
+from data.samples import Samples, open_samples
 from data.source import read_poses, split_of
-from data.splits import Split, split_named
+from data.splits import MeshSplit, Split, mesh_split_named, split_named
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
 
 from . import registry
 from .checkpoint import check_kinship, load_into, load_state, load_weights, read_maker
 from .config import TrainConfig
+from .demands import check_run
 from .device import pick_device
 from .engine import Report, State
 from .evaluation import score
@@ -38,12 +41,11 @@ def open_data(
     device: torch.device,
     root: str | None = None,
     shard: tuple[int, int] = (0, 1),
-) -> DataModule:
+) -> Samples:
     """The data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError say what
     is wrong with it."""
     source = dataclasses.replace(config.data, root=root or config.data.root)
-    poses, split = read_poses(source, parts)
-    return DataModule(poses, split, source, parts=parts, device=device, shard=shard, reads=config.traits.reads)
+    return open_samples(source, parts, device=device, shard=shard, reads=config.traits.reads)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
@@ -69,6 +71,7 @@ def train(request: TrainRequest) -> int:
     config, device = request.config, pick_device()
     folder = RunFolder(request.out, config)
     state = state_to_resume(request, folder)
+    check_run(config, is_fresh=state is None and request.init is None)
     provide(config.data)
     data = open_data(config, ("train", "val"), device)
     engine = SingleEngine(device=device)
@@ -120,9 +123,9 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
     network = registry.get(config.model).build(config.network, config.data.sizes)
     load_into(network, weights, config)
     made_by, facts = read_maker(weights)
+    check_run(config, is_fresh=False)
     provide(config.data)
-    poses, split = read_poses(config.data, ("test",))
-    data = DataModule(poses, split, config.data, parts=("test",), device=device, reads=config.traits.reads)
+    data, scored = _test_data(config, device)
     attach_features(data, config, Path(data.config.root))
     protocol = {
         "model": config.model,
@@ -130,32 +133,48 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "weights": str(weights),
         "weights_epoch": facts.get("epoch"),
         "data": config.data.name,
-        "subjects": list(split.test),
+        "subjects": [scored.test] if isinstance(scored, MeshSplit) else list(scored.test),
         "keypoints": config.data.keypoints,
-        "joints": config.data.joints,
+        "joints": config.data.sizes.skeleton.num_joints,
         "frames": config.data.frames,
         "views": config.data.views,
         "axes": config.data.axes,
         "actions": list(data.actions),
         "flip": flip,
-        "selection": selection_of(made_by, facts, split),
+        "selection": selection_of(made_by, facts, scored),
         "scored_poses": data.num_scored("test"),
     }
     return table(score(network.to(device), config, data, "test", flip=flip), data, protocol)
 
 
-def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split) -> str:
+def _test_data(config: TrainConfig, device: torch.device) -> tuple[Samples, Split | MeshSplit]:
+    """The data to score on, and its split."""
+    reads = config.traits.reads
+    if config.data.sizes.mesh:
+        _, mesh = read_mesh_sets(config.data, ("test",))
+        return open_samples(config.data, ("test",), device=device, reads=reads), mesh
+    poses, split = read_poses(config.data, ("test",))
+    return DataModule(poses, split, config.data, parts=("test",), device=device, reads=reads), split
+
+
+def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split | MeshSplit) -> str:
     """How the epoch of the weights was chosen, and what of the scored subjects their training had seen."""
     if "imported_from" in facts:
         return "chosen by its authors"
+    lowest = f"lowest {made_by.loop.select}"
+    if isinstance(scored, MeshSplit):
+        mesh = mesh_split_named(made_by.data.name)
+        assert mesh is not None, made_by.data.name
+        is_same = mesh.val == scored.test
+        return f"{lowest}: selected on the test images, as published" if is_same else f"{lowest} of {mesh.val}"
     split = split_of(made_by.data)
     is_same = split.set == scored.set
     seen, trained = ([one for one in scored.test if is_same and one in part] for part in (split.val, split.train))
     named = split_named(made_by.data.name)
     if seen and named is not None and named.val == named.test == split.val:
-        chosen = f"lowest {made_by.loop.select}: selected on the test subjects, as published"
+        chosen = f"{lowest}: selected on the test subjects, as published"
     elif seen:
-        chosen = f"lowest {made_by.loop.select}: selected on the scored subjects {', '.join(seen)}"
+        chosen = f"{lowest}: selected on the scored subjects {', '.join(seen)}"
     else:
-        chosen = f"lowest {made_by.loop.select} of {', '.join(split.val)}, not scored here"
+        chosen = f"{lowest} of {', '.join(split.val)}, not scored here"
     return f"{chosen}; trained on {', '.join(trained)}, scored here" if trained else chosen

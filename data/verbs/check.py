@@ -17,6 +17,7 @@ from data.poseset import Camera, DataError, PoseSet, Sequence
 from data.splits import split_named
 from spaces.schema import did_you_mean
 
+from .check_tsv import check_tsv
 from .image_faults import image_faults
 from .layouts import LAYOUTS, Layout
 from .tables import as_json, table
@@ -25,11 +26,14 @@ from .tables import as_json, table
 LARGEST_REPROJECTION_PX = 1.0
 # Frames times cameras of the published Human3.6M files, by split.
 PUBLISHED_CAMERA_FRAMES = {"train": 1_559_752, "test": 543_344}
+TSV = "tsv"
 COUNTS = ("subjects", "clips", "frames", "views", "joints", "fps")
 
 
 def run(arguments: Namespace) -> int:
     """Prints a table, then every fault to stderr; 0 when there is none, otherwise 2."""
+    if arguments.format == TSV:
+        return check_tsv(arguments)
     root: Path = arguments.dir
     layout, measured = LAYOUTS[arguments.format], MEASURED[arguments.format]
     rows: list[dict[str, object]] = []

@@ -19,6 +19,7 @@ from spaces.files import write_text
 
 from .check import PUBLISHED_CAMERA_FRAMES
 from .convert_images import convert_h36m_images
+from .convert_mesh import convert_3dpw, convert_freihand
 from .tables import summary, table
 
 Found = TypeVar("Found")
@@ -153,5 +154,11 @@ def _notes(tallies: Mapping[str, cmu.Tally], unnamed: tuple[str, ...], inside: M
 
 
 CONVERTERS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType(
-    {"cmu": _convert_cmu, "h36m": _convert_h36m, "h36m-images": convert_h36m_images}
+    {
+        "cmu": _convert_cmu,
+        "h36m": _convert_h36m,
+        "h36m-images": convert_h36m_images,
+        "freihand": convert_freihand,
+        "3dpw": convert_3dpw,
+    }
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from data.formats.mesh_tsv import MeshSet
 from data.poseset import DataError, PoseSet
-from data.splits import SPLITS, Split, split_named
+from data.splits import MESH_SPLITS, SPLITS, Split, split_named
 from spaces.schema import did_you_mean
 
 from .layouts import LAYOUTS, Layout
@@ -14,9 +15,10 @@ from .tables import as_json, table
 
 
 def run(arguments: Namespace) -> int:
-    """Prints one table of sets and one of splits. DataError when there is no set, or one cannot be read."""
+    """Prints tables of sets, splits and mesh sets. DataError when there is no set, or one cannot be read."""
     root: Path = arguments.root
-    sets, splits = _wanted(root, arguments.data)
+    meshes = _meshes(root, arguments.data)
+    sets, splits = _wanted(root, arguments.data) if not meshes or _has_poses(root, arguments.data) else ([], ())
     rows: list[dict[str, object]] = []
     parts: list[dict[str, object]] = []
     for layout, name in sets:
@@ -28,10 +30,26 @@ def run(arguments: Namespace) -> int:
         mine = [split for split in splits if split.set == name]
         parts += [_part(found[0], split, part) for split in mine for part in ("train", "val", "test")]
     if arguments.json:
-        print(as_json({"sets": rows, "splits": parts}))
+        print(as_json({"sets": rows, "splits": parts, "meshes": meshes}))
     else:
-        print("\n\n".join(table(part) for part in (rows, parts) if part))
+        print("\n\n".join(table(part) for part in (rows, parts, meshes) if part))
     return 0
+
+
+def _has_poses(root: Path, data: str | None) -> bool:
+    """Whether there is more to tell than mesh sets."""
+    return data is None and any(layout.sets(root) for layout in LAYOUTS.values())
+
+
+def _meshes(root: Path, data: str | None) -> list[dict[str, object]]:
+    """The parts of mesh sets that are in the folder, of all splits or of one."""
+    chosen = [split for split in MESH_SPLITS.values() if data in (None, split.name)]
+    return [
+        {"split": split.name, "part": part, "kind": split.kind, "file": file, "images": len(MeshSet(path, split.kind))}
+        for split in chosen
+        for part in ("train", "val", "test")
+        if (path := root / (file := getattr(split, part))).exists()
+    ]
 
 
 def _wanted(root: Path, data: str | None) -> tuple[list[tuple[Layout, str]], tuple[Split, ...]]:

@@ -19,7 +19,7 @@ from data.synthetic.mpi_inf_3dhp import synthetic_3dhp
 from spaces.files import write_text
 
 from .layouts import LAYOUTS
-from .synth_images import synth_images
+from .synth_images import synth_images, synth_mesh
 from .tables import table
 
 KEYPOINTS: tuple[Literal["gt", "det"], ...] = ("gt", "det")
@@ -28,6 +28,8 @@ KEYPOINTS: tuple[Literal["gt", "det"], ...] = ("gt", "det")
 def run(arguments: Namespace) -> int:
     """Says what it did. DataError, and nothing written, when files are there that it did not write."""
     root, seed = arguments.root, arguments.seed
+    if arguments.mesh:
+        return synth_mesh(root, f"synthetic_{arguments.mesh}", seed, arguments.images, force=arguments.force)
     if arguments.images:
         return synth_images(root, seed, arguments.images, force=arguments.force)
     if not arguments.force and _is_there(root, seed):

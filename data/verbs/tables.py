@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from data.poseset import PoseSet
+import numpy as np
+
+from data.formats.mesh_tsv import MeshSet
+from data.poseset import DataError, PoseSet
 from spaces.table import text_table
 
 Row = Mapping[str, object]
@@ -23,6 +26,18 @@ def summary(poses: PoseSet) -> dict[str, object]:
         "joints": poses.skeleton.num_joints,
         "fps": poses.fps,
     }
+
+
+def mesh_summary(mesh_set: MeshSet) -> dict[str, object]:
+    """Images of a mesh set, and how many of them have 2D, 3D, and a pose with shape; labels at fault count as none."""
+    has = np.zeros(3, np.int64)
+    for number in range(len(mesh_set)):
+        try:
+            has += mesh_set.label(number).has.astype(np.int64)
+        except DataError:
+            continue
+    counts = dict(zip(("has_2d", "has_3d", "has_smpl"), has.tolist(), strict=True))
+    return {"set": mesh_set.path.stem, "kind": mesh_set.kind, "images": len(mesh_set), **counts}
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -5,10 +5,12 @@ Tensors are joint-major here, [J, B, C]: mixing joints and mixing channels are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from .exact import Exact
 
 
 def row_normalized_adjacency(edges: Sequence[tuple[int, int]], num_joints: int) -> Tensor:
@@ -19,12 +21,12 @@ def row_normalized_adjacency(edges: Sequence[tuple[int, int]], num_joints: int) 
     return links / links.sum(1, keepdim=True)
 
 
-class Spectrum(nn.Module):
+class Spectrum(Exact):
     """Eigenbasis of the Laplacian L = I - d^-1/2 A d^-1/2 (d: row sums of A), with Chebyshev polynomials T0, T1, T2.
 
     `analysis` [J, J] takes joints to modes, `synthesis` [J, J] takes modes to joints, column k of `powers` [J, 3] is
     T_k of each eigenvalue: T_k(L) = synthesis diag(powers[:, k]) analysis. `adjacency` is any A = D^-1 (E + I) with
-    symmetric E. The three have the module's own dtype, always rounded once from float64.
+    symmetric E.
     """
 
     analysis: Tensor
@@ -32,17 +34,7 @@ class Spectrum(nn.Module):
     powers: Tensor
 
     def __init__(self, adjacency: Tensor) -> None:
-        super().__init__()
-        self._exact = _decompose(adjacency.detach().cpu().double())
-        for name, exact in self._exact.items():
-            self.register_buffer(name, exact.to(torch.get_default_dtype()), persistent=False)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Spectrum:
-        super()._apply(fn, recurse)
-        # .double() on a float32 buffer would keep the rounding of float32.
-        for name, exact in self._exact.items():
-            setattr(self, name, exact.to(getattr(self, name)))
-        return self
+        super().__init__(_decompose(adjacency.detach().cpu().double()))
 
 
 def _decompose(adjacency: Tensor) -> dict[str, Tensor]:

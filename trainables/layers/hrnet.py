@@ -9,17 +9,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from .convolution import Conv, Step, normed
+from .replay import replayed
 
 STEM = 64  # channels of the stem, and planes of stage 1, in every published form
 EXPANSION = 4  # output channels of a bottleneck, as a multiple of its planes
-INCREASED = (32, 64, 128, 256)  # planes of the bottlenecks behind the branches of the classification form
-POOLED, CLASSES = 2048, 1000
+CLASSES = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +34,20 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """Stages 2, 3 and 4 with 2, 3 and 4 branches; stage 1 is `bottlenecks` blocks of `planes`."""
+    """Stages 2, 3 and 4 with 2, 3 and 4 branches; stage 1 is `bottlenecks` blocks of `planes`. Of the classification
+    form: planes of the bottlenecks behind the branches, and numbers of the pooled feature."""
 
     stages: tuple[Stage, Stage, Stage]
     bottlenecks: int = 4
     planes: int = STEM
     stem: int = STEM
+    increased: tuple[int, int, int, int] = (32, 64, 128, 256)
+    pooled: int = 2048
+
+    @property
+    def grid(self) -> int:
+        """Channels of the grid feature of the classification form."""
+        return self.increased[-1] * EXPANSION
 
 
 def shape_of(width: int, *, modules: Sequence[int] = (1, 4, 3), blocks: int = 4, stem: int = STEM) -> Shape:
@@ -126,6 +135,7 @@ class HRNet(nn.Module):
     def __init__(self, shape: Shape, *, last_targets: int) -> None:
         super().__init__()
         self.shape = shape
+        self.is_replayed = False  # whether the backward pass computes each module again, see layers/replay.py
         self.conv1, self.bn1 = Conv(3, shape.stem, 3, stride=2), nn.BatchNorm2d(shape.stem)
         self.conv2, self.bn2 = Conv(shape.stem, shape.stem, 3, stride=2), nn.BatchNorm2d(shape.stem)
         wide = shape.planes * EXPANSION
@@ -143,19 +153,20 @@ class HRNet(nn.Module):
     def branches(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Normalised pixels [B, 3, Y, X] -> the fused maps of the last module, and the four branches of the first
         module of stage 4 before any fusion."""
+        run = replayed if self.is_replayed else _plainly
         if image.is_cpu:
             image = image.contiguous(memory_format=torch.channels_last)  # a fifth faster there
         x = normed(self.conv1, self.bn1, image, is_active=True)
         x = normed(self.conv2, self.bn2, x, is_active=True)
-        maps = [self.layer1(x)]
+        maps = [run(self.layer1, x)]
         for transition, stage in ((self.transition1, self.stage2), (self.transition2, self.stage3)):
             maps = _moved(transition, maps)
             for module in stage:
-                maps, _ = module(maps)
+                maps, _ = run(module, maps)
         maps = _moved(self.transition3, maps)
         first: list[Tensor] = []
         for module in self.stage4:
-            maps, own = module(maps)
+            maps, own = run(module, maps)
             first = first or own
         return maps, first
 
@@ -177,20 +188,22 @@ class PoseHRNet(HRNet):
 
 
 class ClassHRNet(HRNet):
-    """The classification form. Its classifier takes no part in `forward`; published weights hold it."""
+    """The classification form. Its classifier takes no part in `forward`; published weights hold it, and `is_compact`
+    leaves it out."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, is_compact: bool = False) -> None:
         super().__init__(shape, last_targets=len(shape.stages[2].channels))
         channels = shape.stages[2].channels
         self.incre_modules = nn.ModuleList(
-            nn.Sequential(Bottleneck(width, planes)) for width, planes in zip(channels, INCREASED, strict=True)
+            nn.Sequential(Bottleneck(width, planes)) for width, planes in zip(channels, shape.increased, strict=True)
         )
-        widths = [planes * EXPANSION for planes in INCREASED]
+        widths = [planes * EXPANSION for planes in shape.increased]
         self.downsamp_modules = nn.ModuleList(
             Step(fine, coarse, 3, stride=2, bias=True) for fine, coarse in itertools.pairwise(widths)
         )
-        self.final_layer = Step(widths[-1], POOLED, 1, bias=True)
-        self.classifier = nn.Linear(POOLED, CLASSES)
+        self.final_layer = Step(widths[-1], shape.pooled, 1, bias=True)
+        if not is_compact:
+            self.classifier = nn.Linear(shape.pooled, CLASSES)
         start_convolutions(self)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -234,6 +247,10 @@ def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
         else:
             steps.append(nn.Identity())
     return nn.ModuleList(steps)
+
+
+def _plainly(module: nn.Module, *inputs: Any) -> Any:
+    return module(*inputs)
 
 
 def _moved(transition: nn.ModuleList, maps: Sequence[Tensor]) -> list[Tensor]:

@@ -21,6 +21,9 @@ _FIRST = 0xBF58476D1CE4E5B9 - 2**64
 _SECOND = 0x94D049BB133111EB - 2**64
 
 
+PART_CALLS = 2**16  # calls that a part of a batch may make; no network makes so many
+
+
 class Stream:
     """Shared by the layers of one network; an engine begins it anew before every forward pass in training.
 
@@ -38,9 +41,10 @@ class Stream:
         self._once: dict[str, Any] = {}
         self._numbers: dict[tuple[int, torch.device], Tensor] = {}
 
-    def begin(self, key: Tensor, progress: Tensor | None = None, dials: Tensor | None = None) -> None:
-        """From here on random bits follow from `key` (int64 scalar) and the number of the call."""
-        self._key, self._call, self._once = key, 0, {}
+    def begin(self, key: Tensor, progress: Tensor | None = None, dials: Tensor | None = None, *, part: int = 0) -> None:
+        """From here on random bits follow from `key` (int64 scalar), the part of the batch, and the number of the
+        call."""
+        self._key, self._call, self._once = key, part * PART_CALLS, {}
         self.progress, self.dials = progress, dials
 
     def once(self, name: str, make: Callable[[Tensor], T]) -> T:
@@ -54,6 +58,14 @@ class Stream:
     def skip(self) -> None:
         """Counts a call that needs no numbers, so that the next ones are the same whether a dial is 0 or not."""
         self._call += 1
+
+    def mark(self) -> tuple[Tensor | None, int]:
+        """Where the stream is: what `go_to` needs to give the same numbers again."""
+        return self._key, self._call
+
+    def go_to(self, mark: tuple[Tensor | None, int]) -> None:
+        """The next call is the one that followed `mark`."""
+        self._key, self._call = mark
 
     def bits(self, count: int, device: torch.device) -> Tensor:
         """Random numbers [count] int64, others at every call; without a key they come from torch's generator."""

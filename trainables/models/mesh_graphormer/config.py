@@ -1,0 +1,150 @@
+"""Knobs of Mesh Graphormer. Defaults are the published body network and its training on Human3.6M."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.config import DataConfig, Sizes
+from spaces.schema import knob
+from trainables.entry import Traits
+
+STRIDE = 32  # pixels of a crop to one place of the grid feature
+POSITIONS = 512  # tokens that the published position table has room for
+TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
+MADE = ("synthetic_body", "synthetic_hand")  # sets that the made models label
+BLOCKS = 3
+WIDTHS = {"tiny": 8, "w40": 40, "w64": 64}  # channels of the trunk's finest branch; coarser ones have twice as many
+# Of each block, what takes no part in the forward pass; the published weights hold it.
+DEAD = (
+    *(f"embeddings.{table}_embeddings.weight" for table in ("word", "position", "token_type")),
+    *(f"embeddings.LayerNorm.{name}" for name in ("weight", "bias")),
+    *(f"pooler.dense.{name}" for name in ("weight", "bias")),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkConfig:
+    """Trunk, three encoder blocks, and what the mesh is of."""
+
+    mesh: str = knob("body", choices=("body", "hand"), help="what the mesh is of: a body (SMPL) or a hand (MANO)")
+    body_files: str = knob(
+        "", help="folder of the body or hand model, the mesh levels and joint regressors; empty: made ones"
+    )
+    trunk: str = knob("w64", choices=("w64", "w40", "tiny"), help="HRNet that reads the crop")
+    trunk_weights: str = knob("", help="file with the trunk's weights, from data.root; empty: from the seed")
+    trunk_lr_factor: float = knob(1.0, above=0, lane=True, help="factor on the learning rate in the trunk")
+    hidden: tuple[int, ...] = knob((1024, 256, 64), least=2, help="channels inside the three blocks")
+    widths: tuple[int, ...] = knob((512, 128), least=1, help="channels between them")
+    layers: int = knob(4, least=1, help="layers of each block")
+    heads: int = knob(4, least=1, help="attention heads of every layer; must divide each of hidden")
+    feed_forward: float = knob(2.0, above=0, help="hidden channels of a feed-forward, as a multiple of its block's")
+    graph: tuple[bool, ...] = knob((False, False, True), help="which blocks have graph convolutions")
+    dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")
+    attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the weights of attention")
+    mask_rate: float = knob(
+        0.3,
+        least=0,
+        below=1,
+        lane=True,
+        help="masked vertex modelling: most joints and vertices that are hidden, as a share",
+    )
+    compact: bool = knob(False, help="leave out the parts of the published weights that take no part")
+    checkpointing: bool = knob(False, help="compute activations again in the backward pass: less memory, more time")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Three blocks; heads share the channels evenly; a graph block works on half of them."""
+        for field, count in (("hidden", BLOCKS), ("widths", BLOCKS - 1), ("graph", BLOCKS)):
+            found = getattr(self, field)
+            if len(found) != count:
+                yield field, f"must be {count} values: there are {BLOCKS} blocks, and this has {len(found)}"
+        for width in dict.fromkeys(self.hidden):
+            if width % self.heads:
+                legal = [number for number in range(1, width + 1) if width % number == 0]
+                near = [*[n for n in legal if n < self.heads][-1:], *[n for n in legal if n > self.heads][:1]]
+                yield "heads", f"must divide the width {width} of hidden; legal near it: {', '.join(map(str, near))}"
+        for width, has_graph in zip(self.hidden, self.graph, strict=False):
+            if has_graph and width % 2:
+                yield (
+                    "hidden",
+                    f"must be even where graph is on: {width} is odd; legal near it: {width - 1}, {width + 1}",
+                )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    """Weights of the loss terms."""
+
+    joints3d: float = knob(1000.0, least=0, lane=True, help="weight of the 3D joints, predicted and of the mesh")
+    vertices: float = knob(100.0, least=0, lane=True, help="weight of the vertices of all levels")
+    joints2d: float = knob(100.0, least=0, lane=True, help="weight of the projected joints")
+    coarse: float = knob(0.33, least=0, lane=True, help="share of the coarse mesh in the vertices")
+    middle: float = knob(0.33, least=0, lane=True, help="share of the middle mesh, which a hand does not have")
+    full: float = knob(0.33, least=0, lane=True, help="share of the full mesh")
+
+
+def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
+    """One image; its grid, the joints and the vertices have a place each in the position table."""
+    if sizes.frames != 1:
+        yield "data.frames", "must be 1: mesh_graphormer reads a single image"
+    if sizes.views != 1:
+        yield "data.views", "must be 1: mesh_graphormer reads a single view"
+    if sizes.mesh not in ("", network.mesh):
+        yield "network.mesh", f"must be {sizes.mesh}: the set of data.name has no other meshes"
+    height, width = sizes.crop
+    if height % STRIDE or width % STRIDE:
+        yield "network.trunk", f"needs crop sides that are multiples of {STRIDE}; the crop is {height} x {width}"
+    tokens = TOKENS[network.mesh] + height // STRIDE * (width // STRIDE)
+    if tokens > POSITIONS:
+        yield "network.mesh", f"makes {tokens} tokens of a crop of {height} x {width}, at most {POSITIONS} have a place"
+
+
+def traits(network: NetworkConfig) -> Traits:
+    """What it reads, and how its parts are trained."""
+    dead = {} if network.compact else dict.fromkeys(dead_names(network), 0.0)
+    return Traits(
+        reads=("image", "joints2d", "joints3d", "body_pose", "betas", "has"),
+        unfusable="its trunk reads images: a crop for each lane and convolutions with weights of their own, "
+        "which no device does faster together than one after the other",
+        rate_factors={"backbone.": network.trunk_lr_factor, **dead},
+    )
+
+
+def dead_names(network: NetworkConfig) -> tuple[str, ...]:
+    """The tensors of the published weights that take no part, and that a compact network does without."""
+    blocks = [f"trans_encoder.{block}.bert." for block in range(BLOCKS)]
+    return (
+        *(f"backbone.classifier.{name}" for name in ("weight", "bias")),
+        *(f"{block}{name}" for block in blocks for name in DEAD),
+        *(
+            f"{block}encoder.layer.{layer}.graph_conv.skip_conv.{name}"
+            for block, has_graph in zip(blocks, network.graph, strict=True)
+            if has_graph
+            for layer in range(network.layers)
+            for name in ("W", "b")
+        ),
+    )
+
+
+def spares(network: NetworkConfig, sizes: Sizes) -> frozenset[str]:
+    """Published tensors that this network does without."""
+    return frozenset(dead_names(network)) if network.compact else frozenset()
+
+
+def demands(network: NetworkConfig, data: DataConfig, is_fresh: bool) -> Iterator[str]:
+    """The model that labels the set, and the trunk's weights where they begin the run."""
+    folder, weights = network.body_files, Path(data.root) / network.trunk_weights
+    if not folder and data.name not in MADE:
+        name = {"body": "SMPL", "hand": "MANO"}[network.mesh]
+        found = (
+            f"network.body_files is empty, and a made {network.mesh} has other vertices than {data.name} is labelled by"
+        )
+        yield f"{found}; name the folder of the {name} files"
+    if folder and not Path(folder).is_dir():
+        yield f"network.body_files = {folder}: there is no such folder"
+    if is_fresh and network.trunk_weights and not weights.is_file():
+        yield (
+            f"network.trunk_weights = {network.trunk_weights}: there is no file {weights}; get the published one, or "
+            "leave the knob empty to begin from the seed"
+        )

@@ -1,0 +1,205 @@
+"""The encoder blocks of Mesh Graphormer: post-norm transformers on token-major tensors [T, B, C] around which a linear
+layer leads. Module names are the published state-dict names."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from trainables.layers.attention import attend
+from trainables.layers.dropout import Dropout
+from trainables.layers.replay import replayed
+
+from .graph import EPS, GraphResBlock
+
+START = 0.02  # deviation of every weight at the start
+WORDS, KINDS = 30522, 2  # rows of the tables that came with the language model, and that nothing reads
+HIDDEN = 0.01  # in every channel of a masked token
+POSITIONS = 512  # most tokens of a sample
+
+
+class Tokens(Protocol):
+    """A sequence, known by what a linear layer makes of it."""
+
+    def through(self, layer: nn.Linear) -> Tensor:
+        """[T, B, out]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The sequence x [T, B, C] itself."""
+
+    x_TBC: Tensor
+
+    def through(self, layer: nn.Linear) -> Tensor:
+        """[T, B, out]."""
+        return layer(self.x_TBC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queries:
+    """Q queries, each a place of the template and the feature of the image, then the grid; never spelled out: what a
+    layer makes of the feature is one product for a sample, not one for each query.
+
+    places [Q, 3]; feature [B, C - 3]; grid [G, B, C]; mask [B, Q], 0 where a query is `HIDDEN` in all channels; or
+    None.
+    """
+
+    places: Tensor
+    feature: Tensor
+    grid: Tensor
+    mask: Tensor | None
+
+    def through(self, layer: nn.Linear) -> Tensor:
+        """[T, B, out]."""
+        near, far = layer.weight.split((self.places.shape[1], self.feature.shape[1]), 1)
+        seen = linear(self.places, near).unsqueeze(1) + linear(self.feature, far, layer.bias)
+        if self.mask is not None:
+            hidden = HIDDEN * layer.weight.sum(1) + layer.bias
+            seen = torch.where(self.mask.mT.unsqueeze(-1) == 0, hidden.to(seen.dtype), seen)
+        return torch.cat((seen, layer(self.grid)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockShape:
+    """One block: channels of its input, of its inside and of its output, layers, heads, feed-forward `scale` times as
+    wide as the inside, graph convolution or not. `words` and `positions`: rows of tables; rates of dropout."""
+
+    channels: int
+    hidden: int
+    out: int
+    layers: int
+    heads: int
+    scale: float
+    has_graph: bool
+    is_compact: bool = False
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    words: int = WORDS
+    positions: int = POSITIONS
+
+
+class SelfAttention(nn.Module):
+    """Queries, keys and values, mixed by attention; `output` of the layer projects the joined heads."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        self.heads = shape.heads
+        self.query, self.key, self.value = (nn.Linear(shape.hidden, shape.hidden) for _ in range(3))
+        self.dropout = Dropout(shape.attention_dropout)
+
+    def forward(self, x_TBC: Tensor) -> Tensor:
+        """x [T, B, C] -> [T, B, C]."""
+        tokens, count, width = x_TBC.shape
+        q, k, v = (
+            layer(x_TBC).view(tokens, count * self.heads, -1).transpose(0, 1)
+            for layer in (self.query, self.key, self.value)
+        )
+        mixed = attend(q, k, v, drop=self.dropout)
+        return mixed.transpose(0, 1).reshape(tokens, count, width)
+
+
+class Output(nn.Module):
+    """A linear layer, dropout, and the norm of its sum with what went around it."""
+
+    def __init__(self, channels: int, out: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(channels, out)
+        self.LayerNorm = nn.LayerNorm(out, eps=EPS)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, around: Tensor) -> Tensor:
+        """x [..., channels], around [..., out] -> [..., out]."""
+        return self.LayerNorm(self.dropout(self.dense(x)) + around)
+
+
+class Layer(nn.Module):
+    """Attention, the graph block of the vertex tokens where there is one, and the feed-forward; a norm behind each."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        width, hidden = shape.hidden, int(shape.hidden * shape.scale)
+        self.attention = nn.ModuleDict({"self": SelfAttention(shape), "output": Output(width, width, shape.dropout)})
+        if shape.has_graph:
+            self.graph_conv = GraphResBlock(width, is_compact=shape.is_compact)
+        self.has_graph = shape.has_graph
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, hidden)})
+        self.output = Output(hidden, width, shape.dropout)
+
+    def forward(self, x_TBC: Tensor, adjacency: Tensor, joints: int) -> Tensor:
+        """x [T, B, C] -> [T, B, C]; `joints` tokens, then one for each row of the adjacency [V, V], then others."""
+        x = self.attention["output"](self.attention["self"](x_TBC), x_TBC)
+        if self.has_graph:
+            vertices = len(adjacency)
+            before, mesh, after = x.split((joints, vertices, len(x) - joints - vertices))
+            x = torch.cat((before, self.graph_conv(mesh, adjacency), after))
+        return self.output(nn.functional.gelu(self.intermediate["dense"](x)), x)
+
+
+class DeadEmbeddings(nn.Module):
+    """Tables and a norm of the language model. Nothing reads them; published weights hold them."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(shape.words, shape.hidden)
+        self.position_embeddings = nn.Embedding(shape.positions, shape.hidden)
+        self.token_type_embeddings = nn.Embedding(KINDS, shape.hidden)
+        self.LayerNorm = nn.LayerNorm(shape.hidden, eps=EPS)
+
+
+class Bert(nn.Module):
+    """Tokens to the inside's width, a learned vector for each place of the sequence, and the layers."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        if not shape.is_compact:
+            self.embeddings = DeadEmbeddings(shape)
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(shape) for _ in range(shape.layers))})
+        if not shape.is_compact:
+            self.pooler = nn.ModuleDict({"dense": nn.Linear(shape.hidden, shape.hidden)})
+        self.position_embeddings = nn.Embedding(shape.positions, shape.hidden)
+        self.img_embedding = nn.Linear(shape.channels, shape.hidden)
+        self.dropout = Dropout(shape.dropout)
+
+    def forward(self, tokens: Tokens, adjacency: Tensor, joints: int, *, is_replayed: bool = False) -> Tensor:
+        """Tokens of so many channels -> [T, B, hidden]; `is_replayed` keeps only the input of every layer for the
+        backward pass and computes the rest again."""
+        x = tokens.through(self.img_embedding)
+        x = self.dropout(x + self.position_embeddings.weight[: len(x)].unsqueeze(1))
+        for layer in self.encoder["layer"].children():
+            x = replayed(layer, x, adjacency, joints) if is_replayed else layer(x, adjacency, joints)
+        return x
+
+
+class Block(nn.Module):
+    """One of the three blocks: the transformer's answer, plus a linear map of its input."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        self.bert = Bert(shape)
+        self.cls_head = nn.Linear(shape.hidden, shape.out)
+        self.residual = nn.Linear(shape.channels, shape.out)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=START)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward(self, tokens: Tokens, adjacency: Tensor, joints: int, *, is_replayed: bool = False) -> Tensor:
+        """Tokens of so many channels -> [T, B, out]; the rest as in `Bert`."""
+        inner = self.bert(tokens, adjacency, joints, is_replayed=is_replayed)
+        return self.cls_head(inner) + tokens.through(self.residual)
+
+
+def stack_of(shapes: Sequence[BlockShape]) -> nn.ModuleList:
+    """The blocks, each reading what the one before it answers."""
+    for one, following in itertools.pairwise(shapes):
+        assert one.out == following.channels, shapes
+    return nn.ModuleList(Block(shape) for shape in shapes)

@@ -1,0 +1,35 @@
+"""The body or hand model behind a network: read from its folder, or made."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from data.body_model import BodyModel, MeshLevels
+from data.coarsening import coarser, edges_of
+from data.formats.body_models import KINDS, read_models
+from data.synthetic.human_mesh import extra_regressor, h36m_regressor
+from data.synthetic.mesh_models import made_model
+
+
+def models_of(kind: str, folder: str) -> tuple[BodyModel, MeshLevels]:
+    """The model of a `body` or `hand` and its levels in a folder; without one, those of the made sets. DataError lists
+    every file that is missing and every fault."""
+    return read_models(Path(folder), kind) if folder else _made(kind)
+
+
+@functools.cache
+def _made(kind: str) -> tuple[BodyModel, MeshLevels]:
+    model, is_body = made_model(kind), kind == "body"
+    points, edges, down = model.v_template, edges_of(model.faces), []
+    for size in KINDS[kind].levels:
+        kept, edges = coarser(points, edges, size)
+        points = points[kept]
+        down.append(kept)
+    levels = MeshLevels(
+        edges=edges,
+        down=tuple(down),
+        h36m_regressor=h36m_regressor() if is_body else None,
+        extra_regressor=extra_regressor() if is_body else None,
+    )
+    return model, levels

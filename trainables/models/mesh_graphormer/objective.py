@@ -1,0 +1,88 @@
+"""The loss of Mesh Graphormer, and its scores as the published protocols have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from data.batch import Batch
+from trainables.entry import Scores
+from trainables.freihand import hand_scores
+from trainables.metrics import mpjpe_mm, p_mpjpe_mm
+
+from .config import ObjectiveConfig
+from .network import MeshPrediction
+
+
+def terms(prediction: MeshPrediction, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:
+    """3D joints (m^2) and projected joints, of the joints themselves and of those of the mesh, and vertices (m)."""
+    truth = prediction.truth
+    assert truth is not None, "the loss needs Batch.body_pose, betas, has, joints2d and joints3d"
+    both = (prediction.pose3d[:, 0], prediction.mesh_joints)
+    joints3d = [joint_error(joints, truth.joints3d, truth.has3d, prediction.middle) for joints in both]
+    joints2d = [image_error(project(prediction.camera, joints), truth.joints2d) for joints in both]
+    # A hand has no middle level.
+    shares = [objective.coarse, *([objective.middle] if len(truth.meshes) > 2 else []), objective.full]
+    levels = zip(shares, prediction.meshes, truth.meshes, strict=True)
+    vertices = [share * vertex_error(pred, true, truth.has_mesh) for share, pred, true in levels]
+    return {
+        "joints3d": objective.joints3d * torch.stack(joints3d).sum(),
+        "vertices": objective.vertices * torch.stack(vertices).sum(),
+        "joints2d": objective.joints2d * torch.stack(joints2d).sum(),
+    }
+
+
+def project(camera: Tensor, points: Tensor) -> Tensor:
+    """Places [B, J, 2] in a crop, in [-1, 1], of points [B, J, 3] by weak cameras [B, 3]: scale (xy + shift)."""
+    return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+
+
+def centred(joints: Tensor, middle: Sequence[int]) -> Tensor:
+    """Joints [B, J, 3] from the mid point of some of them."""
+    return joints - joints[:, list(middle)].mean(1, keepdim=True)
+
+
+def joint_error(pred: Tensor, true: Tensor, has: Tensor, middle: Sequence[int]) -> Tensor:
+    """Mean of confidence times squared difference of centred joints [B, J, 3] to [B, J, 4], of the samples that have
+    any."""
+    squares = (centred(pred, middle) - centred(true[..., :3], middle)).square() * true[..., 3:]
+    return _selected(squares.mean((1, 2)), has)
+
+
+def vertex_error(pred: Tensor, true: Tensor, has: Tensor) -> Tensor:
+    """Mean absolute difference of the coordinates of vertices [B, P, 3], of samples that have any."""
+    return _selected((pred - true).abs().mean((1, 2)), has)
+
+
+def image_error(pred: Tensor, true: Tensor) -> Tensor:
+    """Mean of confidence times squared difference of points [B, J, 2] to [B, J, 3]; whether a sample has any does not
+    count, as published: confidences say so too."""
+    return ((pred - true[..., :2]).square() * true[..., 2:]).mean()
+
+
+def _selected(errors: Tensor, has: Tensor) -> Tensor:
+    """Mean of errors [B] over the samples that count; 0 where none does."""
+    return (errors * has).sum() / has.sum().clamp_min(1)
+
+
+def poses(prediction: MeshPrediction) -> Tensor:
+    """[B, 1, J, 3] metres as scored: the joints of the mesh, from the mid point of the hips, or from the wrist."""
+    return centred(prediction.mesh_joints, prediction.middle).unsqueeze(1)
+
+
+def scores(prediction: MeshPrediction) -> Scores:
+    """Metrics of each sample with the weight it counts with: joints of the mesh, and its vertices from their root."""
+    truth = prediction.truth
+    assert truth is not None, "scores need Batch.body_pose, betas, has, joints2d and joints3d"
+    joints = poses(prediction)[:, 0], centred(truth.joints3d[..., :3], prediction.middle)
+    vertices = prediction.meshes[-1] - prediction.mesh_root, truth.meshes[-1]
+    found = {"mpjpe_mm": (mpjpe_mm(*joints), truth.has3d), "mpvpe_mm": (mpjpe_mm(*vertices), truth.has_mesh)}
+    if len(truth.meshes) == 2:
+        return found | {name: (values, truth.has_mesh) for name, values in hand_scores(joints, vertices).items()}
+    return {
+        **found,
+        "p_mpjpe_mm": (p_mpjpe_mm(*joints), truth.has3d),
+        "pa_mpvpe_mm": (p_mpjpe_mm(*vertices), truth.has_mesh),
+    }
