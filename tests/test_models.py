@@ -113,8 +113,9 @@ def test_prediction_and_terms_have_the_agreed_shapes(name):
     model, (network, run) = registry.get(name), tiny_network(name)
     batch = random_batch(run.data.sizes)
     prediction = network(batch)
-    joints = run.data.sizes.skeleton.num_joints if "pose3d" in run.traits.reads else HAND
-    assert prediction.pose3d.shape == model.poses(prediction).shape == (batch.size, 1, joints, 3)
+    is_posed = "pose3d" in run.traits.reads
+    shape = batch.pose3d.shape if is_posed else (batch.size, 1, HAND, 3)
+    assert prediction.pose3d.shape == model.poses(prediction).shape == shape
     terms = model.terms(prediction, batch, run.objective)
     assert terms
     assert all(term.shape == () and term.isfinite() for term in terms.values())

@@ -109,10 +109,10 @@ LARGE = OptimConfig(lr=1.0, lr_decay=0.9, lr_decay_by="epochs", lr_decay_large=0
 def test_the_large_decay_takes_the_place_of_the_small_one_at_the_end_of_every_third_epoch():
     # By hand: after epochs 1 and 2 times 0.9, after epoch 3 times 0.5, and so on; two steps an epoch.
     expected = [1, 0.9, 0.81, 0.405, 0.3645, 0.32805, 0.164025, 0.1476225]
-    found = learning_rates(LARGE, torch.arange(1, 17), 2)
+    found = learning_rates(LARGE, torch.arange(1, 17), 2, 8)
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64).repeat_interleave(2))
     plain = dataclasses.replace(LARGE, large_decay_epochs=0)
-    torch.testing.assert_close(learning_rates(plain, torch.tensor([15]), 2), torch.tensor([0.9**7]).double())
+    torch.testing.assert_close(learning_rates(plain, torch.tensor([15]), 2, 8), torch.tensor([0.9**7]).double())
 
 
 @pytest.mark.parametrize("make", [lambda: SingleEngine(), lambda: FusedEngine(2)])

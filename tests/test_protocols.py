@@ -6,6 +6,7 @@ import types
 import pytest
 import torch
 from made_poses import made_3dhp, made_humaneva
+from small import pose_models
 from test_models import random_batch
 
 from data.config import DataConfig, chosen_data
@@ -37,13 +38,7 @@ MADE_HUMANEVA = {
 }  # fmt: skip
 MADE = {"made_3dhp": MADE_3DHP, "made_humaneva15": MADE_HUMANEVA}
 
-# Those that need keypoints alone; these sets have no images.
-LIFTERS = [
-    name
-    for name in registry.names()
-    if "crop2d" not in default_config(name, registry.get(name).tiny, "tests").traits.reads
-]
-every_model = pytest.mark.parametrize("model", LIFTERS)
+every_model = pytest.mark.parametrize("model", pose_models())
 every_skeleton = pytest.mark.parametrize("data", ["h36m", "humaneva", "3dhp"])
 
 
@@ -300,7 +295,7 @@ def test_every_model_trains_and_is_scored_by_the_protocol_of_the_set(model, data
         assert "selected on the scored subjects Validate/S2" in text
 
 
-@pytest.mark.parametrize("model", [name for name in LIFTERS if not tiny_run(name, "made_3dhp").traits.unfusable])
+@pytest.mark.parametrize("model", [name for name in pose_models() if not tiny_run(name, "made_3dhp").traits.unfusable])
 def test_a_lane_of_an_array_is_scored_by_the_protocol_as_a_solo_run(model, root):
     run = tiny_run(model, "made_3dhp", root, **{"data.train_subjects": "S1", "data.val_subjects": "TS1,TS6"})
     poses, split = read_poses(run.data, ("train", "val"))
