@@ -113,8 +113,7 @@ def test_prediction_and_terms_have_the_agreed_shapes(name):
     model, (network, run) = registry.get(name), tiny_network(name)
     batch = random_batch(run.data.sizes)
     prediction = network(batch)
-    is_posed = "pose3d" in run.traits.reads
-    shape = batch.pose3d.shape if is_posed else (batch.size, 1, HAND, 3)
+    shape = (batch.size, 1, HAND, 3) if "joints3d" in run.traits.reads else batch.pose3d.shape
     assert prediction.pose3d.shape == model.poses(prediction).shape == shape
     terms = model.terms(prediction, batch, run.objective)
     assert terms
