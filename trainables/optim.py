@@ -23,12 +23,12 @@ def prefix_of(name: str, factors: Iterable[str]) -> str:
 
 def parameter_groups(network: nn.Module, factors: Mapping[str, float]) -> list[dict[str, Any]]:
     """The parameters that are trained, by their factor on the learning rate: that of the longest prefix of their name,
-    1 without one. With factor 0 they are in no group and get no gradient."""
+    1 without one. With factor 0 they are in no group and get no gradient, nor do those that the network keeps idle."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         factor = {"": 1.0, **factors}[prefix_of(name, factors)]
-        parameter.requires_grad_(factor > 0)
-        if factor > 0:
+        parameter.requires_grad_(factor > 0 and parameter.requires_grad)
+        if parameter.requires_grad:
             groups.setdefault(factor, []).append(parameter)
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
