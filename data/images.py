@@ -59,7 +59,11 @@ def open_images(
     nobody trains on need no crop. DataError names missing and broken images, or, with `data.broken_images` skip, their
     frames are left out: of all cameras of the clip, where it has several."""
     cache = config.cache_folder
-    chosen = {part: [_used(clip, part, config) for clip in members] for part, members in clips.items()}
+    chosen = {
+        # A short clip may lose every frame.
+        part: [used for clip in members if len((used := _used(clip, part, config)).pose3d)]
+        for part, members in clips.items()
+    }
     shards = {
         part: [[shard_of(track, cache, *config.sizes.crop) for track in clip.images] for clip in members]
         for part, members in chosen.items()
@@ -81,7 +85,8 @@ def open_images(
             slots = np.flatnonzero(stays)
             places[part] += [Place(tuple(views), slots) for views in _grouped(group, config.views)]
         if not kept[part]:
-            raise DataError(f"data.name = {config.name}", [f"no image of {part} is left; look at the images"])
+            remedy = "look at the images, raise data.subset or lower data.downsample"
+            raise DataError(f"data.name = {config.name}", [f"no image of {part} is left; {remedy}"])
     return kept, ImageSource(places, config.sizes.crop, device)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_images import made_images, opened, settings_for
+from made_images import SHOTS, made_images, opened, settings_for
 from small import tiny_config, tiny_module, write_tiny
 
 from data import building, crops
@@ -382,3 +382,13 @@ def test_both_engines_mirror_the_same_batches(tmp_path):
     engine = SingleEngine(dtype=torch.float64)
     engine.join(0, configs[0])
     assert abs(engine.train_epoch(unflipped)[0].mean - together[0].mean) > 1e-5
+
+
+def test_clips_that_lose_every_frame_are_left_out_and_losing_all_is_told(own):
+    lengths = sorted(SHOTS.values())
+    assert lengths[0] < lengths[-1]
+    share = 0.4 / lengths[0]  # of the shortest clip less than half a frame stays
+    module = opened(own, subset=share)
+    assert 0 < module.count("train") < opened(own).count("train")
+    with pytest.raises(DataError, match=r"no image of train is left; look at the images, raise data\.subset"):
+        opened(own, subset=0.4 / lengths[-1])
