@@ -115,6 +115,25 @@ def crop_image(
     return np.asarray(found).transpose(2, 0, 1)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Boxed:
+    """B decoded images, and a box in each: center [B, 2] pixels, scale [B] its side in units of 200 pixels."""
+
+    images: tuple[Image.Image, ...]
+    center: Numbers
+    scale: Numbers
+
+    def crops(self, zoom: float = 1.0, turn: float = 0.0) -> NDArray[np.uint8]:
+        """[B, 1, 3, SIDE, SIDE]: of boxes that are `zoom` times as large, turned by so many degrees, counterclockwise;
+        as training makes them of such a change, and as they are scored where there is none."""
+        plain = Change.none(1).gain[0]
+        found = [
+            crop_image(image, center, float(scale) * zoom, turn, plain, is_mirrored=False)
+            for image, center, scale in zip(self.images, self.center, self.scale, strict=True)
+        ]
+        return np.stack(found)[:, None]
+
+
 def _resized(image: Image.Image) -> Image.Image:
     """The image at SIDE x SIDE, each pixel from the two by two around its middle, however much smaller it gets."""
     size = (SIDE, SIDE)

@@ -17,10 +17,10 @@ from spaces.schema import InputError
 from .ahead import AHEAD, Ahead
 from .batch import Batch, Sizes
 from .config import DataConfig
-from .crops import decode
 from .formats.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
 from .formats.mesh_tsv import MeshSet
-from .mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
+from .mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
+from .mesh_images import boxed_rows, picture_of
 from .order import seed_of, share, shuffled, slices
 from .poseset import DataError
 from .splits import MeshSplit, mesh_split_named
@@ -150,6 +150,11 @@ class MeshModule:
             size=len(numbers), **{name: self._place(getattr(found, name)) for name in FIELDS if name in fields}
         )
 
+    def boxed(self, part: str, index: Tensor) -> Boxed:
+        """The whole images of samples `index` [B] that are not changed, with their boxes."""
+        mesh_set, rows = self._sets[part], self._rows[part][index.cpu().numpy()]
+        return boxed_rows(mesh_set, rows.tolist())
+
     def _place(self, value: Tensor | None) -> Tensor | None:
         if value is None:
             return None
@@ -196,16 +201,11 @@ class MeshModule:
         return found
 
     def _crop(self, mesh_set: MeshSet, row: int, label: Label, change: Change, i: int) -> NDArray[np.uint8]:
-        try:
-            image = decode(mesh_set.jpeg(row))
-        except ValueError as error:
-            if isinstance(error, DataError):
-                raise
-            remedy = f"take the row out of the linelist; `python -m data check tsv {mesh_set.path.parent}` finds others"
-            raise DataError(mesh_set.place(row), [f"its image is broken or cut off ({error}); {remedy}"]) from None
         scale = label.scale * float(change.zoom[i])
         turn, gain = float(change.turn[i]), change.gain[i]
-        return crop_image(image, label.center, scale, turn, gain, is_mirrored=bool(change.mirrored[i]))
+        return crop_image(
+            picture_of(mesh_set, row), label.center, scale, turn, gain, is_mirrored=bool(change.mirrored[i])
+        )
 
 
 def _rows(count: int, part: str, config: DataConfig) -> NDArray[np.int64]:

@@ -45,7 +45,7 @@ class Photos:
 
     def image(self, at: int) -> Image.Image:
         """An image in RGB; DataError when it is not there any more."""
-        return _opened(self.path.parent / self.files[at])
+        return opened(self.path.parent / self.files[at])
 
 
 def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
@@ -68,13 +68,13 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
         except DataError as error:
             for problem in error.problems:
                 faults.setdefault(problem, []).append(file)
-    problems += [f"{_listed(files)}: {problem}" for problem, files in faults.items()]
+    problems += [f"{listed(files)}: {problem}" for problem, files in faults.items()]
     if problems:
         raise DataError(str(path), problems)
     # Of one image that has a size and a rate there is only one thing to note.
     outside = [file for file, (keypoints, *_) in zip(people, photos, strict=True) if keypoints.notes]
     if outside:
-        notes.append(f"most joints lie outside of {_listed(outside)}: do the keypoints belong to these images?")
+        notes.append(f"most joints lie outside of {listed(outside)}: do the keypoints belong to these images?")
     return Photos(
         path=path,
         files=tuple(people),
@@ -100,7 +100,7 @@ def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str],
     problems = []
     for what, entries in (("image", images), ("result", results)):
         for place, entry in enumerate(entries):
-            file = _file_of(entry, names)
+            file = file_of(entry, names)
             if file is None:
                 problems.append(f"{what} {place}: names no image file; give `file`, or `image_id` as in `images`")
                 continue
@@ -121,12 +121,12 @@ def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str],
     best, crowded = best_people(people)
     notes = []
     if crowded:
-        shown = _listed(file for file in files if file in crowded)
+        shown = listed(file for file in files if file in crowded)
         notes.append(f"several people in {shown}: the one with the highest score is taken in each")
     return {file: best.get(file) for file in files}, notes, problems
 
 
-def _file_of(entry: Any, names: Mapping[int | str, str]) -> str | None:
+def file_of(entry: Any, names: Mapping[int | str, str]) -> str | None:
     """The name of the image file of an entry, by itself or by the `id` of one of `images`."""
     if not isinstance(entry, dict):
         return None
@@ -143,7 +143,7 @@ def _photo(
     problems: list[str] = []
     width, height = 1, 1  # of an image that is not there: too small to judge keypoints by it
     try:
-        width, height = _opened(path).size
+        width, height = opened(path).size
     except DataError as error:
         problems += error.problems
     try:
@@ -162,7 +162,8 @@ def _photo(
     return keypoints, pixels, made
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """The RGB image in a file, upright; DataError when there is none."""
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:
@@ -173,7 +174,8 @@ def _opened(path: Path) -> Image.Image:
         raise DataError(str(path), [f"is no image, or cut off ({error})"]) from None
 
 
-def _listed(files: Iterable[str]) -> str:
+def listed(files: Iterable[str]) -> str:
+    """The first few names."""
     named = list(files)
     more = f" and {len(named) - FILES_SHOWN} more" if len(named) > FILES_SHOWN else ""
     return f"{', '.join(named[:FILES_SHOWN])}{more}"

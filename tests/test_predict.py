@@ -17,12 +17,12 @@ from data.geometry import to_screen
 from search.__main__ import VERBS
 from spaces.cli import main
 from spaces.schema import config_id, dump
-from trainables import predict as predicting
+from trainables import predict_videos as predicting
 from trainables import registry
 from trainables.checkpoint import load_weights, save_weights
 from trainables.entry import Prediction, Traits
 from trainables.evaluation import predict as evaluated
-from trainables.predict import lift
+from trainables.predict_videos import lift
 
 CPU = torch.device("cpu")
 

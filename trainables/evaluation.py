@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from data.batch import TARGETS, Batch
 from data.geometry import mirror_points
+from data.mesh_module import MeshModule
 from data.module import DataModule, mirror_batch
 from data.samples import Samples
 from data.skeleton import Skeleton
 
 from . import registry
 from .config import TrainConfig
-from .entry import Scores
+from .entry import Meshes, Model, Scores
 from .metrics import Sums, score_sequences
+from .multiscale import averaged
 from .protocols import PROTOCOLS
 from .team import Team
 
@@ -82,6 +85,17 @@ def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int
     )
 
 
+def meshes_in(model: Model, prediction: Any) -> Meshes:
+    """What a network that answers with meshes has found."""
+    assert model.meshes is not None, f"{model.name} has no meshes"
+    return model.meshes(prediction)
+
+
+def meshes_of(network: nn.Module, model: Model, device: torch.device) -> Callable[[Tensor], Meshes]:
+    """A function of crops uint8 [B, 1, 3, Y, X]."""
+    return lambda crops: meshes_in(model, network(Batch(size=len(crops), image=crops.to(device))))
+
+
 def score(
     network: nn.Module,
     config: TrainConfig,
@@ -90,9 +104,10 @@ def score(
     team: Team | None = None,
     *,
     flip: bool = False,
+    multiscale: bool = False,
 ) -> Sums:
     """Sums of every metric of the network of `config` over a split, in the groups of `score_poses`. The ranks of a team
-    share the frames and answer alike."""
+    share the frames and answer alike. multiscale: meshes are those of `multiscale.averaged`."""
     model, reads = registry.get(config.model), config.traits.reads
     low, high = data.span(part)
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
@@ -100,7 +115,16 @@ def score(
     network.eval()
     if (scores := model.scores) is not None:
         assert not flip, f"{config.model} is not scored from mirrored input"
-        sums = score_samples(lambda batch: scores(network(batch)), reads, data, part, low, high)
+
+        def scored(index: Tensor) -> Scores:
+            prediction = network(data.gather(part, index, reads))
+            if not multiscale:
+                return scores(prediction)
+            assert isinstance(data, MeshModule), f"{config.data.name} is no mesh set"
+            find, plain = meshes_of(network, model, data.device), meshes_in(model, prediction)
+            return scores(prediction, averaged(find, data.boxed(part, index), plain, max(1, config.data.workers)))
+
+        sums = score_samples(scored, data, part, low, high)
     else:
         assert isinstance(data, DataModule), f"{config.model} is scored by its poses"
         poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
@@ -110,13 +134,12 @@ def score(
 
 
 @torch.no_grad()
-def score_samples(
-    scores: Callable[[Batch], Scores], reads: Sequence[str], data: Samples, part: str, low: int, high: int
-) -> Sums:
-    """Sums of every metric over the samples [low, high) of a split, each scored by itself, all of one group: mesh sets
-    know no actions. Metrics count their samples by weight: of nothing known of a sample, nothing is scored."""
+def score_samples(scored: Callable[[Tensor], Scores], data: Samples, part: str, low: int, high: int) -> Sums:
+    """Sums of every metric over the samples [low, high) of a split, `scored` by index, each by itself, all of one
+    group: mesh sets know no actions. Metrics count their samples by weight: of nothing known of a sample, nothing is
+    scored."""
     sums = Sums(1)
     for index in data.order(part, 0, 0)[low:high].split(STREAMED):
-        for name, (values, weight) in scores(data.gather(part, index, reads)).items():
+        for name, (values, weight) in scored(index).items():
             sums.add(name, values, torch.zeros_like(index), weight)
     return sums

@@ -11,19 +11,20 @@ from spaces.files import target_problems
 from spaces.schema import ConfigError
 
 from .config import TrainConfig, changed, read_config
-from .options import add_set_option, flip_problems, read_changes
+from .options import add_multiscale_option, add_set_option, flip_problems, multiscale_problems, read_changes
 
 RENDERED = (".gif", ".mp4")
 PICTURE = ".png"  # of a single image
 OF_KEYPOINTS = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
 OF_IMAGES = ("image", "crop2d", "features")
+OF_MESHES = ("image", "joints2d", "joints3d", "body_pose", "betas", "has")  # what images give, and labels for training
 LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictRequest:
-    """Keypoints of a video to lift, or of one from each of several cameras, or, where the network reads them, a list of
-    images. width, height, fps, layout: what the user says of the files, None where they say it themselves."""
+    """Keypoints of a video to lift, or of one from each of several cameras, or, where the network reads them, images.
+    width, height, fps, layout: what the user says of the files, None where they say it themselves."""
 
     config: TrainConfig
     weights: Path
@@ -31,10 +32,18 @@ class PredictRequest:
     out: Path
     render: Path | None
     flip: bool
+    multiscale: bool
+    submission: bool
+    force: bool
     width: int | None
     height: int | None
     fps: float | None
     layout: str | None
+
+    @property
+    def has_meshes(self) -> bool:
+        """Whether the input is images with boxes, and what is found are meshes."""
+        return bool(self.config.data.sizes.mesh)
 
     @property
     def has_images(self) -> bool:
@@ -48,13 +57,15 @@ def reads_images(config: TrainConfig) -> bool:
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --weights, --input, --out, --render, --flip, --force, and what the file may leave out."""
+    """CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --force, and what the file may
+    leave out."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of the run that made the weights")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
     parser.add_argument(
         "--input", type=Path, required=True, action="append", metavar="FILE", dest="inputs",
         help="2D keypoints of one person, .npz or JSON, in pixels; of several views once for each camera, in the order "
-        "of training; for a network that reads images a JSON list of them with the keypoints in each",
+        "of training; for a network that reads images a JSON list of them with the keypoints in each; for one that "
+        "gives meshes an image, a JSON list of them with a box in each, or the .yaml of a mesh set",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz file to write the 3D poses to")
     parser.add_argument(
@@ -65,6 +76,12 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
+    )
+    add_multiscale_option(parser)
+    parser.add_argument(
+        "--submission",
+        action="store_true",
+        help="meshes of hands: also write the archive that FreiHAND's evaluation takes, beside --out",
     )
     parser.add_argument("--width", metavar="PIXELS", help="width of the image, where the file does not tell")
     parser.add_argument("--height", metavar="PIXELS", help="height of the image, where the file does not tell")
@@ -83,6 +100,9 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     try:
         config = changed(read_config(options.config), read_changes(options.changes), options.config)
         problems += _unliftable(config, options) + flip_problems(options.flip, config)
+        problems += multiscale_problems(options.multiscale, config)
+        if options.submission and config.data.sizes.mesh != "hand":
+            problems.append(f"--submission: FreiHAND is a set of hands, and {config.data.name} is none; leave it out")
     except ConfigError as error:
         problems += error.problems_in("predict")
     problems += [
@@ -112,7 +132,8 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         raise ConfigError("predict", problems)
     return PredictRequest(
         config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
-        flip=options.flip, layout=options.layout, **numbers,
+        flip=options.flip, multiscale=options.multiscale, submission=options.submission, force=options.force,
+        layout=options.layout, **numbers,
     )  # fmt: skip
 
 
@@ -122,7 +143,8 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
     if data.views != given:
         wanted = "one file" if data.views == 1 else "one file for each camera, in the order of training"
         problems.append(f"--input: {given} given, but data.views = {data.views}; give {wanted}")
-    other = [field for field in config.traits.reads if field not in (*OF_KEYPOINTS, *OF_IMAGES)]
+    known = OF_MESHES if data.sizes.mesh else (*OF_KEYPOINTS, *OF_IMAGES)
+    other = [field for field in config.traits.reads if field not in known]
     if other:
         problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints and images")
     if reads_images(config):
@@ -134,6 +156,10 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
             for name, value in (("width", options.width), ("height", options.height))
             if value is not None
         ]
+    if data.sizes.mesh and options.layout is not None:
+        problems.append(f"--layout {options.layout}: {config.model} reads no keypoints; leave the option out")
+    if data.sizes.mesh and options.render is not None:
+        problems.append(f"--render {options.render}: meshes are not drawn; leave the option out")
     return problems
 
 

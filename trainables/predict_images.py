@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
@@ -23,7 +22,8 @@ from spaces.schema import ConfigError
 from .entry import Model
 from .evaluation import Poses, from_root, poses_of
 from .options_predict import PICTURE, RENDERED, PredictRequest
-from .render import Scene
+from .predict_input import Lifted, lifted_poses
+from .render import Scene, render
 
 IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the poses do not depend on it
 
@@ -59,7 +59,7 @@ class GivenPhotos:
     def notes(self) -> list[str]:
         return list(self.photos.notes)
 
-    def lift(self, network: nn.Module, model: Model, device: torch.device) -> Tensor:
+    def lift(self, network: nn.Module, model: Model, device: torch.device) -> Lifted:
         """The trunk runs here, also for a head that was trained on its maps made beforehand."""
         config, trunk = self.request.config, None
         if "features" in config.traits.reads:
@@ -72,24 +72,26 @@ class GivenPhotos:
                 batch = dataclasses.replace(batch, features=trunk(batch.image[:, 0]).unsqueeze(1))
             return model.poses(network(batch))
 
-        return lift_photos(poses, self.photos, config.data.sizes, device, flip=self.request.flip)
-
-    def arrays(self) -> dict[str, Any]:
         photos = self.photos
-        return {
+        pose3d = lift_photos(poses, photos, config.data.sizes, device, flip=self.request.flip).numpy()
+        beside = {
             "keypoints": photos.pixels.astype(np.float32),
             "files": np.array(photos.files),
             "width": photos.sizes[:, 0],
             "height": photos.sizes[:, 1],
             "fps": np.array(photos.fps),
         }
+        return lifted_poses(pose3d, beside, config.data)
 
-    def scene(self, pose3d: NDArray[np.float32]) -> Scene:
+    def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
         photos = self.photos
-        return Scene(
-            pose3d=pose3d, keypoints=photos.pixels[None], is_filled=np.zeros((1, len(pose3d)), np.bool_),
-            skeleton=self.request.config.data.sizes.skeleton, sizes=photos.sizes[None], fps=photos.fps, photos=photos,
+        scene = Scene(
+            pose3d=lifted.found["pose3d"], keypoints=photos.pixels[None],
+            is_filled=np.zeros((1, lifted.count), np.bool_), skeleton=lifted.skeleton, sizes=photos.sizes[None],
+            fps=photos.fps, photos=photos,
         )  # fmt: skip
+        print(f"rendering {scene.told}", flush=True)
+        render(scene, file, suffix)
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ def table_text(result: dict[str, Any]) -> str:
         f"{protocol['model']} on {protocol['data']}, subjects {', '.join(protocol['subjects'])}: "
         f"{protocol['scored_poses']} poses, 2D {protocol['keypoints']}, {protocol['joints']} joints, "
         f"{protocol['frames']} frame(s), {protocol['views']} view(s), "
-        f"{'flip averaged' if protocol['flip'] else 'no flip'}; "
+        f"{_averaging(protocol)}; "
         f"weights of epoch {protocol['weights_epoch']}, {protocol['selection']}"
     )
     means = {"action mean": metrics["action_mean"], "frame mean": metrics["frame_mean"]}
@@ -67,6 +67,13 @@ def table_text(result: dict[str, Any]) -> str:
         rows = {**sequences, **result["per_scene"], "all, by frames": metrics["frame_mean"]}
         return f"{told}\n{_rows('sequence', rows)}"
     return f"{told}\n{_rows('action', {**result['per_action'], **means})}"
+
+
+def _averaging(protocol: Mapping[str, Any]) -> str:
+    """How often every sample was seen."""
+    if protocol["multiscale"]:
+        return "average of 95 crops"
+    return "flip averaged" if protocol["flip"] else "no flip"
 
 
 def _rows(title: str, rows: Mapping[str, Metrics]) -> str:

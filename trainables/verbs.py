@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from .engine import Report, State
 from .evaluation import score
 from .features import attach_features
 from .folder import STATE, RunFolder
+from .multiscale import RUNS
 from .options import EvaluateRequest, TrainRequest
 from .single import SingleEngine
 from .tables import table, table_text
@@ -112,12 +114,15 @@ def epoch_line(config: TrainConfig, report: Report) -> str:
 
 def evaluate(request: EvaluateRequest) -> int:
     """Prints the paper's table."""
-    result = evaluate_weights(request.config, request.weights, flip=request.flip)
+    if request.multiscale:
+        # Not on the output that may be JSON.
+        print(f"{len(RUNS)} passes over the images: --multiscale", file=sys.stderr, flush=True)
+    result = evaluate_weights(request.config, request.weights, flip=request.flip, multiscale=request.multiscale)
     print(json.dumps(result, indent=1) if request.as_json else table_text(result))
     return OK
 
 
-def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[str, Any]:
+def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multiscale: bool = False) -> dict[str, Any]:
     """The table of contract JSON form for weights on the test subjects of the config's split."""
     device = pick_device()
     network = registry.get(config.model).build(config.network, config.data.sizes)
@@ -141,10 +146,12 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool) -> dict[
         "axes": config.data.axes,
         "actions": list(data.actions),
         "flip": flip,
+        "multiscale": multiscale,
         "selection": selection_of(made_by, facts, scored),
         "scored_poses": data.num_scored("test"),
     }
-    return table(score(network.to(device), config, data, "test", flip=flip), data, protocol)
+    sums = score(network.to(device), config, data, "test", flip=flip, multiscale=multiscale)
+    return table(sums, data, protocol)
 
 
 def _test_data(config: TrainConfig, device: torch.device) -> tuple[Samples, Split | MeshSplit]:

@@ -63,14 +63,20 @@ def label_of(content: Mapping[str, Any], kind: str, problems: list[str]) -> Labe
         "betas": ((SHAPE_NUMBERS,), flags[2]),
     }
     arrays = [_array(content, key, shape, is_needed, kind, problems) for key, (shape, is_needed) in shapes.items()]
+    center, scale = box_of(content, kind, problems)
+    return Label(
+        center=center, scale=scale, joints2d=arrays[0], joints3d=arrays[1],
+        pose=arrays[2], betas=arrays[3], has=np.array(flags, np.float32),
+    )  # fmt: skip
+
+
+def box_of(content: Mapping[str, Any], kind: str, problems: list[str]) -> tuple[Exact, float]:
+    """Center [2] in pixels and scale of a dictionary, whatever else it holds; only to be used without problems."""
     center = _array(content, "center", (2,), 1.0, kind, problems)
     scale = float(_number(content, "scale", problems))
     if not scale > 0:
         problems.append(f"scale is {scale:g}; the side of the box in units of 200 pixels is above 0")
-    return Label(
-        center=center.astype(np.float64), scale=scale, joints2d=arrays[0], joints3d=arrays[1],
-        pose=arrays[2], betas=arrays[3], has=np.array(flags, np.float32),
-    )  # fmt: skip
+    return center.astype(np.float64), scale
 
 
 def _number(content: Mapping[str, Any], key: str, problems: list[str]) -> float:

@@ -24,7 +24,7 @@ from data.poseset import DataError
 from spaces.files import write_text
 from spaces.yaml_text import read_yaml
 
-from .mesh_labels import Label, label_of
+from .mesh_labels import Exact, Label, box_of, label_of
 from .tsv import Table, read_numbers, writing
 
 
@@ -75,8 +75,23 @@ class MeshSet:
 
     def label(self, number: int) -> Label:
         """DataError names the row and every fault of its label."""
-        table, row = self._labels[self._source[number]], int(self._row[number])
         problems: list[str] = []
+        found = label_of(self._content(number), self.kind, problems)
+        if problems:
+            raise DataError(self.place(number), problems)
+        return found
+
+    def box(self, number: int) -> tuple[Exact, float]:
+        """Center [2] in pixels and scale of a label, of which the rest may be anything."""
+        problems: list[str] = []
+        found = box_of(self._content(number), self.kind, problems)
+        if problems:
+            raise DataError(self.place(number), problems)
+        return found
+
+    def _content(self, number: int) -> Mapping[str, Any]:
+        """The dictionary that a label is stored as."""
+        table, row = self._labels[self._source[number]], int(self._row[number])
         try:
             content = json.loads(table.row(row)[1])
             content = content[0] if isinstance(content, list) and len(content) == 1 else content
@@ -84,10 +99,7 @@ class MeshSet:
             raise DataError(f"{table.path}, row {row}", [f"has no JSON in its second column ({error})"]) from None
         if not isinstance(content, dict):
             raise DataError(f"{table.path}, row {row}", ["its JSON is not a list with one dictionary"])
-        found = label_of(content, self.kind, problems)
-        if problems:
-            raise DataError(f"{table.path}, row {row}", problems)
-        return found
+        return content
 
     def fingerprint(self) -> str:
         """12 hex digits that change with the samples chosen and with size and time of every file."""

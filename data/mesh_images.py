@@ -1,0 +1,210 @@
+"""Images with a box around the person or hand in each, for networks that answer with meshes: a single image, a list of
+them, or a mesh set, of whose labels nothing but the boxes is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .crops import SCALE_PX, decode
+from .detections import read_tree
+from .formats.mesh_tsv import MeshSet
+from .keypoints import DEFAULT_FPS, Told, frame_rate
+from .mesh_crops import Boxed
+from .photos import file_of, listed, opened
+from .poseset import DataError
+
+Numbers = NDArray[np.float64]
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels
+
+FORMS = (
+    "one image, the .yaml of a mesh set, JSON {images: [{file, box: [x, y, width, height]}, ...]}, or COCO: {images: "
+    "[{id, file_name}, ...], annotations: [{image_id, bbox}, ...]}, or a list of {file or image_id, bbox}"
+)
+BOX_MARGIN = 1.2  # of a crop's side to the larger one of the box that a detector draws, as in the labels of mesh sets
+LARGEST = 2.0  # of a box to its image, by the larger sides; a crop is cut at full size, and that takes its memory
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshImages:
+    """n boxes in images that the file `path` names.
+
+    names: files relative to it, or keys of a set; center [n, 2] pixels and scale [n], the side in units of 200 pixels;
+    sizes [n, 2]: width and height of the images; fps: images a second of a film of them; picture(at): the image, RGB.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    center: Numbers
+    scale: Numbers
+    sizes: NDArray[np.int64]
+    fps: float
+    picture: Callable[[int], Image.Image]
+
+    @property
+    def boxes(self) -> Numbers:
+        """[n, 3] pixels: middle x and y, and side."""
+        return np.column_stack((self.center, SCALE_PX * self.scale))
+
+    def boxed(self, rows: Sequence[int]) -> Boxed:
+        """Some of the images, decoded."""
+        at = list(rows)
+        return Boxed(images=tuple(self.picture(row) for row in at), center=self.center[at], scale=self.scale[at])
+
+
+def picture_of(mesh_set: MeshSet, number: int) -> Image.Image:
+    """The RGB image of a sample; DataError names the row when it is broken."""
+    content = mesh_set.jpeg(number)
+    try:
+        return decode(content)
+    except ValueError as error:
+        remedy = f"take the row out of the linelist; `python -m data check tsv {mesh_set.path.parent}` finds others"
+        raise DataError(mesh_set.place(number), [f"its image is broken or cut off ({error}); {remedy}"]) from None
+
+
+def boxed_rows(mesh_set: MeshSet, numbers: Sequence[int]) -> Boxed:
+    """Samples of a set as their labels have their boxes."""
+    boxes = [mesh_set.box(number) for number in numbers]
+    return Boxed(
+        images=tuple(picture_of(mesh_set, number) for number in numbers),
+        center=np.stack([center for center, _ in boxes]),
+        scale=np.array([scale for _, scale in boxes]),
+    )
+
+
+def read_mesh_images(path: Path, kind: str, told: Told) -> MeshImages:
+    """The boxes that `path` gives; kind: of the network, `body` or `hand`. DataError with all problems. Every image is
+    decoded once, to know that it can be."""
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return _set(path, kind, told)
+    return _list(path, told) if suffix == ".json" else _single(path, told)
+
+
+def _single(path: Path, told: Told) -> MeshImages:
+    try:
+        size = opened(path).size
+    except DataError as error:
+        raise DataError(str(path), [f"{problem}; allowed: {FORMS}" for problem in error.problems]) from None
+    return _images(path, [path.name], [_whole(size)], [size], told.fps)
+
+
+def _set(path: Path, kind: str, told: Told) -> MeshImages:
+    mesh_set = MeshSet(path, kind)
+    boxes, sizes, problems = [], [], []
+    for number in range(len(mesh_set)):
+        try:
+            boxes.append(mesh_set.box(number))
+            sizes.append(picture_of(mesh_set, number).size)
+        except DataError as error:
+            problems += [f"{error.where}: {problem}" for problem in error.problems]
+    if problems:
+        raise DataError(str(path), problems)
+    names = [mesh_set.key(number) for number in range(len(mesh_set))]
+    return _images(path, names, boxes, sizes, told.fps, lambda at: picture_of(mesh_set, at))
+
+
+def _list(path: Path, told: Told) -> MeshImages:
+    tree = read_tree(path, f"is no JSON; allowed: {FORMS}")
+    problems: list[str] = []
+    entries = _entries(path, tree, problems)
+    fps = frame_rate(told, tree if isinstance(tree, dict) else {}, problems)
+    known: dict[str, tuple[int, int]] = {}
+    faults: dict[str, list[str]] = {}
+    for file in dict.fromkeys(file for _, file, _ in entries):
+        try:
+            known[file] = opened(path.parent / file).size
+        except DataError as error:
+            for problem in error.problems:
+                faults.setdefault(problem, []).append(file)
+    problems += [f"{listed(files)}: {problem}" for problem, files in faults.items()]
+    boxes = []
+    for place, file, value in entries:
+        size = known.get(file)
+        if isinstance(found := _box(value, size), str):
+            problems.append(f"{place}: {found}")
+        elif size is not None:
+            boxes.append(_whole(size) if found is None else _margined(found))
+    if problems:
+        raise DataError(str(path), problems)
+    names = [file for _, file, _ in entries]
+    return _images(path, names, boxes, [known[name] for name in names], fps)
+
+
+def _entries(path: Path, tree: Any, problems: list[str]) -> list[tuple[str, str, Any]]:
+    """Where every box is listed, its file, and the box as it stands there, None where there is none. An image that has
+    no box of its own is not meant whole when annotations tell of it."""
+    facts: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
+    images = facts.get("images", [])
+    results = tree if isinstance(tree, list) else facts.get("annotations", [])
+    if not (isinstance(images, list) and isinstance(results, list) and (images or results)):
+        raise DataError(str(path), [f"lists no images; allowed: {FORMS}"])
+    names: dict[int | str, str] = {}
+    found: dict[str, list[tuple[str, str, Any]]] = {"image": [], "result": []}
+    for what, entries in (("image", images), ("result", results)):
+        for place, entry in enumerate(entries):
+            file = file_of(entry, names)
+            if file is None:
+                problems.append(f"{what} {place}: names no image file; give `file`, or `image_id` as in `images`")
+                continue
+            if what == "image" and isinstance(entry.get("id"), int | str):
+                names[entry["id"]] = file
+            found[what].append((f"{what} {place}, {file}", file, entry.get("box", entry.get("bbox"))))
+    told_of = {file for _, file, _ in found["result"]}
+    return [one for one in found["image"] if one[2] is not None or one[1] not in told_of] + found["result"]
+
+
+def _box(value: Any, size: tuple[int, int] | None) -> Box | str | None:
+    """The box in a value, what is wrong with it in an image of this size, or None for none. size: None where the image
+    is not there to be compared with."""
+    if value is None:
+        return None
+    numbers = value if isinstance(value, list) else []
+    if len(numbers) != 4 or any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
+        return f"box is {value!r}; expected [x, y, width, height] in pixels"
+    x, y, width, height = (float(one) for one in numbers)
+    if not all(math.isfinite(one) for one in (x, y, width, height)):
+        return f"box is {value!r}; all four must be finite"
+    if not (width > 0 and height > 0):
+        return f"box {value!r} has no area: width and height are above 0"
+    if size is not None and not (x < size[0] and y < size[1] and x + width > 0 and y + height > 0):
+        return f"box {value!r} lies outside of the image of {size[0]} x {size[1]}"
+    if size is not None and max(width, height) > LARGEST * max(size):
+        return f"box {value!r} is more than {LARGEST:g} times as large as the image of {size[0]} x {size[1]}"
+    return x, y, width, height
+
+
+def _margined(box: Box) -> tuple[Numbers, float]:
+    x, y, width, height = box
+    return np.array((x + width / 2, y + height / 2)), BOX_MARGIN * max(width, height) / SCALE_PX
+
+
+def _whole(size: tuple[int, int]) -> tuple[Numbers, float]:
+    """The square around the whole image."""
+    return np.array(size) / 2, max(size) / SCALE_PX
+
+
+def _images(
+    path: Path,
+    names: Sequence[str],
+    boxes: Sequence[tuple[Numbers, float]],
+    sizes: Sequence[tuple[int, int]],
+    fps: float | None,
+    picture: Callable[[int], Image.Image] | None = None,
+) -> MeshImages:
+    return MeshImages(
+        path=path,
+        names=tuple(names),
+        center=np.stack([center for center, _ in boxes]).astype(np.float64),
+        scale=np.array([scale for _, scale in boxes], np.float64),
+        sizes=np.array(sizes, np.int64),
+        fps=fps or DEFAULT_FPS,
+        picture=picture or (lambda at: opened(path.parent / names[at])),
+    )

@@ -1,0 +1,101 @@
+"""`predict` for networks that answer with meshes: each box in an image gets a mesh, its joints and a camera."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from data.keypoints import Told
+from data.mesh_images import MeshImages, read_mesh_images
+
+from .demands import check_run
+from .entry import Meshes, Model
+from .evaluation import meshes_of
+from .multiscale import RUNS, averaged
+from .options_predict import PredictRequest
+from .predict_input import Lifted
+from .submission import IMAGES as SUBMITTED
+
+IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the meshes do not depend on it
+
+
+def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
+    """The images of the request; DataError with all problems of them, ConfigError when the body model is missing."""
+    check_run(request.config, is_fresh=False)
+    return GivenMeshes(request, read_mesh_images(request.inputs[0], request.config.data.sizes.mesh, told))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenMeshes:
+    """Images with boxes as an `Input` of `predict`."""
+
+    request: PredictRequest
+    images: MeshImages
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        return ()
+
+    def told(self) -> list[str]:
+        count, (height, width) = len(self.images.names), self.request.config.data.sizes.crop
+        boxes = f"{count} box{'es' if count > 1 else ''} of a {self.request.config.data.sizes.mesh}"
+        return [f"{self.images.path}: {boxes}, crops of {width} x {height} pixels"]
+
+    def notes(self) -> list[str]:
+        notes, count = [], len(self.images.names)
+        if self.request.multiscale:
+            notes.append(f"--multiscale: {len(RUNS)} passes over the images")
+        if self.request.submission and count != SUBMITTED:
+            notes.append(
+                f"--submission: FreiHAND's evaluation wants {SUBMITTED} images in its order, these are {count}"
+            )
+        return notes
+
+    @torch.no_grad()
+    def lift(self, network: nn.Module, model: Model, device: torch.device) -> Lifted:
+        assert model.surface is not None, f"{model.name} has no meshes"
+        surface, count = model.surface(network), len(self.images.names)
+        find, threads = meshes_of(network, model, device), max(1, self.request.config.data.workers)
+        parts = []
+        for first in range(0, count, IMAGES):
+            boxed = self.images.boxed(range(first, min(first + IMAGES, count)))
+            plain = find(torch.from_numpy(boxed.crops()))
+            parts.append(averaged(find, boxed, plain, threads) if self.request.multiscale else plain)
+        found = {field.name: _joined(parts, field.name) for field in dataclasses.fields(Meshes)}
+        joints, vertices, camera = (found[name] for name in ("joints", "vertices", "camera"))
+        beside = {
+            "faces": surface.faces,
+            "boxes": self.images.boxes,
+            "keypoints": projected(joints, camera, self.images.boxes),
+            "files": np.array(self.images.names),
+            "width": self.images.sizes[:, 0],
+            "height": self.images.sizes[:, 1],
+            "fps": np.array(self.images.fps),
+        }
+        told = f"{vertices.shape[1]} vertices, {joints.shape[1]} joints, metres from the {surface.root}"
+        poses = {"pose3d": joints, "vertices": vertices, "camera": camera}
+        return Lifted(found=poses, beside=beside, skeleton=surface.skeleton, told=told)
+
+    def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
+        raise AssertionError("--render of meshes is refused with the other options")
+
+
+def _joined(parts: list[Meshes], name: str) -> NDArray[np.float32]:
+    tensors: list[Tensor] = [getattr(part, name) for part in parts]
+    joined: NDArray[np.float32] = torch.cat([tensor.float().cpu() for tensor in tensors]).numpy()
+    return joined
+
+
+def projected(
+    points: NDArray[np.float32], camera: NDArray[np.float32], boxes: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Pixels [n, J, 2] of whole images of points [n, J, 3], through cameras [n, 3] of `Meshes` and boxes [n, 3]."""
+    inside = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
+    pixels = boxes[:, None, :2] + boxes[:, None, 2:] / 2 * inside
+    return pixels.astype(np.float32)
