@@ -98,13 +98,15 @@ def _single(path: Path, told: Told) -> MeshImages:
 
 def _set(path: Path, kind: str, told: Told) -> MeshImages:
     mesh_set = MeshSet(path, kind)
-    boxes, sizes, problems = [], [], []
+    boxes: list[tuple[Numbers, float]] = []
+    sizes: list[tuple[int, int]] = []
+    problems: list[str] = []
     for number in range(len(mesh_set)):
-        try:
-            boxes.append(mesh_set.box(number))
-            sizes.append(picture_of(mesh_set, number).size)
-        except DataError as error:
-            problems += [f"{error.where}: {problem}" for problem in error.problems]
+        for look in (lambda at: boxes.append(mesh_set.box(at)), lambda at: sizes.append(picture_of(mesh_set, at).size)):
+            try:
+                look(number)
+            except DataError as error:
+                problems += [f"{error.where}: {problem}" for problem in error.problems]
     if problems:
         raise DataError(str(path), problems)
     names = [mesh_set.key(number) for number in range(len(mesh_set))]
