@@ -58,6 +58,7 @@ ONLY_IN = {
         "data.formats.h36m_images",
         "data.photos",
         "data.mesh_crops",
+        "data.painter",
         "data.synthetic.figures",
         "data.synthetic.mesh_drawing",
         "trainables.render",
