@@ -17,7 +17,8 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "device", "misfits", "render", "team", "torch_files", "trunks"),
+    ("layers.", "entry", "device", "misfits", "team", "torch_files", "trunks"),
+    ("films", "mesh_pictures", "render", "sheets"),
     ("metrics",),
     ("protocols", "freihand"),
     ("models.",),
@@ -61,9 +62,12 @@ ONLY_IN = {
         "data.painter",
         "data.synthetic.figures",
         "data.synthetic.mesh_drawing",
+        "trainables.films",
+        "trainables.mesh_pictures",
         "trainables.render",
+        "trainables.sheets",
     },
-    "av": {"trainables.render"},
+    "av": {"trainables.films"},
     "scipy": {"data.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
