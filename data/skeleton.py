@@ -134,6 +134,15 @@ BODY_24 = Skeleton(
     left=(5, 4, 3, 11, 10, 9, 20, 22),
     right=(0, 1, 2, 6, 7, 8, 21, 23),
 )
+# Those of the 24 that networks on mesh sets predict. The neck begins the tree: the pelvis, from which positions count,
+# is none of them.
+BODY_14 = Skeleton(
+    name="body_14",
+    joints=(*BODY_24.joints[:13], "Head"),
+    parents=(1, 2, 12, 12, 3, 4, 7, 8, 12, 12, 9, 10, -1, 12),
+    left=(5, 4, 3, 11, 10, 9),
+    right=(0, 1, 2, 6, 7, 8),
+)
 HAND_21 = Skeleton(
     name="hand_21",
     joints=("Wrist", *(f"{finger}{number}" for finger in ("Thumb", "Index", "Middle", "Ring", "Little")

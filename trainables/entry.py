@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from data.batch import Batch
     from data.config import DataConfig, Sizes
+    from data.skeleton import Skeleton
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
 Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample
@@ -50,6 +53,8 @@ class ModelEntry:
     terms: str = "objective:terms"
     poses: str = "objective:poses"
     scores: str = ""
+    meshes: str = ""
+    surface: str = ""
     selectable: tuple[str, ...] = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     tiny: Mapping[str, Any] = field(default_factory=dict)
@@ -86,7 +91,9 @@ class Model:
     build(network_config, sizes) -> module that maps Batch to Prediction
     terms(prediction, batch, objective_config) -> loss terms, scalars that the engine adds up
     poses(prediction) -> [B, F, J, 3] metres as the published protocol scores them
-    scores(prediction) -> the metrics of each sample; None where poses alone are scored, as all lifting models are
+    scores(prediction, meshes) -> the metrics of each sample, of these meshes instead of its own where they are given;
+    None where poses alone are scored, as all lifting models are
+    meshes(prediction) -> its Meshes, and surface(module) -> what all of them share; None where there are none
     rename(name) -> our name of a published weight
     traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
     begin(network, network_config, root): puts in what a fresh run takes from files, whose paths begin at the folder
@@ -107,7 +114,9 @@ class Model:
     rename: Callable[[str], str]
     terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]]
     poses: Callable[[Prediction], Tensor]
-    scores: Callable[[Any], Scores] | None
+    scores: Callable[..., Scores] | None
+    meshes: Callable[[Any], Meshes] | None
+    surface: Callable[[Any], Surface] | None
     traits: Callable[[Any], Traits]
     tiny: Mapping[str, Any]
     strangers: str
@@ -125,3 +134,24 @@ class Prediction:
     pose3d: Tensor
     window3d: Tensor | None = None
     root: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Meshes:
+    """joints [B, J, 3], those of the mesh, and its vertices [B, P, 3], in metres from its root joint, x right, y down,
+    z forward; camera [B, 3] scale and shift: scale * (x + shift x, y + shift y) of such a point is its place in the
+    crop, which reaches from -1 to 1."""
+
+    joints: Tensor
+    vertices: Tensor
+    camera: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surface:
+    """Of every mesh of a network: faces [n, 3], and the skeleton of its J joints; root: the joint at the origin, which
+    need not be one of them."""
+
+    faces: NDArray[np.int64]
+    skeleton: Skeleton
+    root: str

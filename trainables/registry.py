@@ -67,6 +67,8 @@ def get(name: str) -> Model:
         terms=_part(name, found.terms),
         poses=_part(name, found.poses),
         scores=_part(name, found.scores) if found.scores else None,
+        meshes=_part(name, found.meshes) if found.meshes else None,
+        surface=_part(name, found.surface) if found.surface else None,
         tiny=found.tiny,
         strangers=found.strangers,
         begin=_part(name, found.begin) if found.begin else None,

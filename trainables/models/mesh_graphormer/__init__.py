@@ -12,6 +12,8 @@ ENTRY = ModelEntry(
     infer="network:infer",
     spares="config:spares",
     scores="objective:scores",
+    meshes="objective:meshes",
+    surface="network:surface",
     selectable=("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm"),
     tiny={
         "network.mesh": "hand",

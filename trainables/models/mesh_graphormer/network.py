@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
 from data.body_model import BodyModel
+from data.skeleton import BODY_14, HAND_21
 from spaces.schema import ConfigError
+from trainables.entry import Surface
 from trainables.layers.exact import Exact
 from trainables.layers.hrnet import ClassHRNet, Shape, shape_of
 from trainables.layers.smpl import BodyLayer, hand_joints
@@ -82,6 +84,7 @@ class MeshGraphormer(nn.Module):
         self.down = Exact({f"level{i}": index for i, index in enumerate(mesh.down)})
         self.num_down = len(mesh.down)
         self.body_layer = None if body is None else BodyLayer(body)
+        self.faces = None if body is None else body.faces
 
     def forward(self, batch: Batch) -> MeshPrediction:
         """Joints and meshes for `batch.image` [B, 1, 3, Y, X]."""
@@ -203,6 +206,13 @@ def begin(network: MeshGraphormer, config: NetworkConfig, root: Path) -> None:
     """Puts the published weights into the trunk of a fresh network."""
     if config.trunk_weights:
         load_trunk(network.backbone, root / config.trunk_weights)
+
+
+def surface(network: MeshGraphormer) -> Surface:
+    """The faces of the body or hand model, and the joints that are regressed from the mesh."""
+    assert network.faces is not None, "a network without its body model has no faces"
+    skeleton, root = (BODY_14, "pelvis") if network.is_body else (HAND_21, "wrist")
+    return Surface(faces=network.faces, skeleton=skeleton, root=root)
 
 
 def rename(name: str) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data.batch import Batch
-from trainables.entry import Scores
+from trainables.entry import Meshes, Scores
 from trainables.freihand import hand_scores
 from trainables.metrics import mpjpe_mm, p_mpjpe_mm
 
@@ -72,17 +72,31 @@ def poses(prediction: MeshPrediction) -> Tensor:
     return centred(prediction.mesh_joints, prediction.middle).unsqueeze(1)
 
 
-def scores(prediction: MeshPrediction) -> Scores:
-    """Metrics of each sample with the weight it counts with: joints of the mesh, and its vertices from their root."""
+def meshes(prediction: MeshPrediction) -> Meshes:
+    """The finest mesh and its joints, moved to their root, and the camera with them."""
+    root = prediction.mesh_root
+    scale, shift = prediction.camera.split((1, 2), 1)
+    return Meshes(
+        joints=prediction.mesh_joints - root,
+        vertices=prediction.meshes[-1] - root,
+        camera=torch.cat((scale, shift + root[:, 0, :2]), 1),
+    )
+
+
+def scores(prediction: MeshPrediction, found: Meshes | None = None) -> Scores:
+    """Metrics of each sample with the weight it counts with: joints of the mesh, and its vertices from their root.
+    found: meshes that take the place of the predicted ones."""
     truth = prediction.truth
     assert truth is not None, "scores need Batch.body_pose, betas, has, joints2d and joints3d"
-    joints = poses(prediction)[:, 0], centred(truth.joints3d[..., :3], prediction.middle)
-    vertices = prediction.meshes[-1] - prediction.mesh_root, truth.meshes[-1]
-    found = {"mpjpe_mm": (mpjpe_mm(*joints), truth.has3d), "mpvpe_mm": (mpjpe_mm(*vertices), truth.has_mesh)}
+    pred = meshes(prediction) if found is None else found
+    middle = prediction.middle
+    joints = centred(pred.joints, middle), centred(truth.joints3d[..., :3], middle)
+    vertices = pred.vertices, truth.meshes[-1]
+    every = {"mpjpe_mm": (mpjpe_mm(*joints), truth.has3d), "mpvpe_mm": (mpjpe_mm(*vertices), truth.has_mesh)}
     if len(truth.meshes) == 2:
-        return found | {name: (values, truth.has_mesh) for name, values in hand_scores(joints, vertices).items()}
+        return every | {name: (values, truth.has_mesh) for name, values in hand_scores(joints, vertices).items()}
     return {
-        **found,
+        **every,
         "p_mpjpe_mm": (p_mpjpe_mm(*joints), truth.has3d),
         "pa_mpvpe_mm": (p_mpjpe_mm(*vertices), truth.has_mesh),
     }
