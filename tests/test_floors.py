@@ -29,7 +29,7 @@ TRAINABLES = (
     ("single", "fused"),
     ("folder", "memory", "published"),
     ("train",),
-    ("predict", "predict_images", "verbs"),
+    ("pictures", "predict", "predict_images", "verbs"),
     ("pretrain",),
     ("__main__",),
 )

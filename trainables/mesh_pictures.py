@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from data.painter import Index, Numbers, draw_faces
 
-from .sheets import FRAME, GROUND, MARGIN, PANEL, SMOOTH, WORDS, Sheet, blank_panel, small_font
+from .sheets import FRAME, GROUND, MARGIN, PANEL, SMOOTH, WARNING, WORDS, Sheet, blank_panel, small_font
 
 Box = tuple[float, float, float]
 
@@ -16,6 +16,7 @@ TINT = np.array((142.0, 188.0, 252.0))  # of a mesh where the light falls square
 COVER = 0.75  # how much of the image a mesh hides
 SMALL = 0.5  # of the longer side of an image; around a box below, only a part of the image is shown
 AROUND = 1.5  # sides of such a box
+SPECK = 0.1  # of a box; below, or upside down, a mesh may not be found in its image, and this is told
 BARS = ((1.0, "1 m"), (0.5, "50 cm"), (0.2, "20 cm"), (0.1, "10 cm"), (0.05, "5 cm"), (0.02, "2 cm"), (0.01, "1 cm"))
 BAR_SHARE = 0.3  # of a panel's width, at most
 
@@ -42,6 +43,9 @@ def mesh_picture(
     sheet.say(f"mesh over the image, {part}{width} x {height}", 0, "above")
     sheet.say("from the side, the camera at the left", 1, "above")
     sheet.say(title, 0, "below")
+    share = float(np.ptp(points[:, :2], axis=0).max() * camera[0] / 2)
+    if share < SPECK:
+        sheet.say(f"camera scale {camera[0]:.2f}: the mesh fills {share:.0%} of the box", 1, "below", WARNING)
     return sheet.picture()
 
 

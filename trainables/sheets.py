@@ -5,6 +5,7 @@ Drawn with Pillow at twice the size and halved, which smooths the edges."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -79,3 +80,13 @@ def drawn_colours() -> NDArray[np.uint8]:
             kept.append(shade)
     assert len(kept) <= 256, len(kept)
     return np.round([*kept, *kept[:1] * (256 - len(kept))]).astype(np.uint8)
+
+
+def tiled(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    """Pictures of one size row by row in so many columns."""
+    width, height = pictures[0].size
+    columns = min(columns, len(pictures))
+    whole = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), PAPER)
+    for at, picture in enumerate(pictures):
+        whole.paste(picture, (at % columns * width, at // columns * height))
+    return whole
