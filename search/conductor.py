@@ -130,15 +130,15 @@ class Conductor:
         if not trial.has_ended:
             self._end(trial, "failed", reason)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, *, has_pictures: bool = False) -> None:
         """Ends the sweep: 'done', 'time budget' or 'interrupted'. Trials cut short by a budget are booked as stopped;
-        after an interrupt they stay open, for `resume` to go on."""
+        after an interrupt they stay open, for `resume` to go on. has_pictures: beside the weights of the best."""
         for number in sorted(self._running):
             trial = self.journal.trials[number]
             if not trial.has_ended and reason != "interrupted":
                 self._end(trial, "stopped", reason)
         best = self.journal.best(self.objective)
-        self.journal.append("close", reason=reason, best=None if best is None else best.number)
+        self.journal.append("close", reason=reason, best=None if best is None else best.number, pictures=has_pictures)
 
     def _end(self, trial: Trial, state: str, reason: str) -> None:
         self._running.discard(trial.number)

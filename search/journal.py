@@ -7,7 +7,8 @@ Kinds of records, all with `ts_ms` (Unix time in milliseconds):
   epoch    {trial, epoch, metrics, seconds, lr, loss}    one epoch is done
   test     {trial, metrics}                              frame and action means on the test subjects, by `confirm`
   end      {trial, state, epoch, reason}                 finished, pruned, diverged, failed or stopped
-  close    {reason, best}                                the sweep ended: done, time budget, or interrupted
+  close    {reason, best, pictures}                      the sweep ended: done, time budget, or interrupted; whether
+                                                         there are pictures beside the weights of the best
   open     {}                                            the sweep goes on after a close or a crash
 """
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     # Importing it for real takes the seconds that mlflow takes.
     from .tracking import Tracker
 
-WEIGHTS = "best.safetensors"
+WEIGHTS = Path("best.safetensors")
+PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts
 REASON_CHARACTERS = 500
 
 
@@ -185,7 +186,9 @@ class SweepRuns:
         if not self._is_single:
             self._close_sweep(best, record["reason"], is_cut, ts_ms)
         if best is not None:
-            self._send_weights(best.number, ts_ms)
+            self._send_file(best.number, WEIGHTS, "weights", ts_ms)
+            if record.get("pictures"):
+                self._send_file(best.number, PICTURE, "pictures", ts_ms)
 
     def _close_sweep(self, best: Trial | None, reason: str, is_cut: bool, ts_ms: int) -> None:
         run_id = self._run(None, ts_ms)
@@ -198,12 +201,13 @@ class SweepRuns:
         if best is not None:
             self._tracker.text(run_id, _yaml(best.config), "best_config.yaml")
 
-    def _send_weights(self, number: int, ts_ms: int) -> None:
-        path = (self._folder if self._is_single else trial_folder(self._folder, number)) / WEIGHTS
+    def _send_file(self, number: int, name: Path, what: str, ts_ms: int) -> None:
+        """A file of a trial's folder, which has the same name among the artifacts of its run."""
+        path = (self._folder if self._is_single else trial_folder(self._folder, number)) / name
         if path.is_file():
-            self._tracker.artifact(self._run(number, ts_ms), path, "")
+            self._tracker.artifact(self._run(number, ts_ms), path, "" if name.parent == Path() else str(name.parent))
         else:
-            self._complain(f"the weights of trial {number} were not sent: {path} is not there")
+            self._complain(f"the {what} of trial {number} were not sent: {path} is not there")
 
 
 def _short(reason: str) -> str:

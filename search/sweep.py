@@ -31,9 +31,10 @@ from .cluster import SHARE, SLOT, Demand, Wish, ray_session
 from .conductor import Conductor, Task, now_text
 from .facts import facts_of_run
 from .group import train_trial_in_group
-from .journal import Journal, trial_folder
+from .journal import Journal, Trial, trial_folder
 from .leaderboard import leaderboard_text
 from .mirror import bring
+from .pictures import draw_best
 from .plan import Plan, SweepConfig, shortened
 from .seeds import confirmation_text, score_seeds
 from .solo import train_trial
@@ -150,10 +151,17 @@ def run(
             bring(journal, best)
         if reason == "done" and plan.is_confirmation:
             score_seeds(journal)
-        conductor.close(reason)
+        # Who interrupts wants it to end; `resume` draws.
+        has_pictures = best is not None and reason != "interrupted" and _draw(journal, best)
+        conductor.close(reason, has_pictures=has_pictures)
     journal.unlock()
     settle(spool, place)
     return _conclude(journal, conductor.thrown, reason, reins.error)
+
+
+def _draw(journal: Journal, best: Trial) -> bool:
+    config = config_from(best.config, str(journal.path))
+    return draw_best(config, trial_folder(journal.path.parent, best.number), f"trial {best.number}")
 
 
 def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:

@@ -29,6 +29,7 @@ from .group import train_group
 from .journal import Journal, read_records
 from .options import SweepRequest
 from .options_train import ConfirmRequest, RayTrainRequest
+from .pictures import draw_best
 from .sweep import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
 from .tracking_uri import artifact_root, redacted, resolve_uri
 
@@ -100,7 +101,8 @@ def train(request: RayTrainRequest) -> int:
     trial = journal.trials[0]
     if reason and reason != "interrupted":
         journal.append("end", trial=0, state="failed", epoch=trial.last_epoch, reason=reason)
-    journal.append("close", reason=reason or "done", best=0 if trial.epochs else None)
+    has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep["name"])
+    journal.append("close", reason=reason or "done", best=0 if trial.epochs else None, pictures=has_pictures)
     journal.unlock()
     settle(spool, place)
     return _conclude_run(request, trial, reason, folder)

@@ -17,7 +17,8 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "device", "misfits", "render", "team", "torch_files", "trunks"),
+    ("layers.", "entry", "device", "misfits", "team", "torch_files", "trunks"),
+    ("films", "mesh_pictures", "render", "sheets"),
     ("metrics",),
     ("protocols", "freihand"),
     ("models.",),
@@ -38,7 +39,7 @@ TRAINABLES = (
     ("single", "fused"),
     ("folder", "memory", "published"),
     ("train",),
-    ("predict", "predict_images", "predict_input", "predict_meshes", "predict_videos", "verbs"),
+    ("pictures", "predict", "predict_images", "predict_input", "predict_meshes", "predict_videos", "verbs"),
     ("pretrain",),
     ("__main__",),
 )
@@ -69,11 +70,15 @@ ONLY_IN = {
         "data.photos",
         "data.mesh_crops",
         "data.mesh_images",
+        "data.painter",
         "data.synthetic.figures",
         "data.synthetic.mesh_drawing",
+        "trainables.films",
+        "trainables.mesh_pictures",
         "trainables.render",
+        "trainables.sheets",
     },
-    "av": {"trainables.render"},
+    "av": {"trainables.films"},
     "scipy": {"data.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.

@@ -20,7 +20,7 @@ from trainables.checkpoint import load_weights, save_weights
 from trainables.config import default_config
 from trainables.evaluation import predict as evaluated
 from trainables.features import attach_features
-from trainables.render import MARGIN, PANEL, RIGHT, STRIP
+from trainables.sheets import MARGIN, PANEL, RIGHT, STRIP
 
 CROP = (64, 32)
 

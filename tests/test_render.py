@@ -1,17 +1,21 @@
 """Films: they open, last as long as the video, and show the person upright, whole, and in two colours."""
 
 import dataclasses
+import hashlib
 import io
 
 import av
 import numpy as np
+import PIL
 import pytest
-from PIL import ImageColor
+from PIL import Image, ImageColor
 
+from data.photos import Photos
 from data.skeleton import H36M_17, MPI_INF_3DHP_17
 from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
 from trainables import render as drawing
-from trainables.render import PANEL, STRIP, Scene, pictures, render
+from trainables.render import Scene, pictures, render
+from trainables.sheets import PANEL, STRIP
 
 # A person 1.7 m tall facing the camera: his left is at the image's right.
 STANDING = np.array(
@@ -159,3 +163,35 @@ def test_several_views_share_the_left_panel_and_name_those_without_detection(vie
     assert len(near(picture, drawing.WARNING, 30))
     three_d = np.asarray(next(pictures(one)))[STRIP:-STRIP, PANEL:]
     assert np.array_equal(picture[STRIP:-STRIP, PANEL:], three_d)
+
+
+# Of the films as they were before meshes could be filmed. A film of another Pillow or FFmpeg may differ.
+DRAWN_WITH = ("13.0.0", "18.1.0")
+GOLDEN_FILMS = {
+    ("keypoints", ".gif"): "7e2bac25d551480d",
+    ("keypoints", ".png"): "e43fc0adcad6b0b0",
+    ("photos", ".gif"): "21398e40a3563ae7",
+    ("photos", ".png"): "0581c4bf5145f8dc",
+}
+
+
+@pytest.mark.skipif((PIL.__version__, av.__version__) != DRAWN_WITH, reason=f"Pillow and av are not {DRAWN_WITH}")
+@pytest.mark.parametrize(("kind", "suffix"), GOLDEN_FILMS)
+def test_films_of_keypoints_keep_their_bytes(kind, suffix, tmp_path):
+    shown = scene(4, 60.0, 320, 240)
+    if kind == "photos":
+        y, x = np.mgrid[:240, :320]
+        files = tuple(f"{number}.png" for number in range(4))
+        for number, file in enumerate(files):
+            pixels = np.stack((x % 256, y, (x + y + 40 * number) % 256), -1).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / file)
+        facts = {"layout": "coco", "fps": 60.0, "made": (), "notes": ()}
+        photos = Photos(
+            path=tmp_path / "list.json", files=files, pixels=shown.keypoints[0], sizes=shown.sizes[0], **facts
+        )
+        shown = dataclasses.replace(shown, photos=photos)
+    file = io.BytesIO()
+    render(shown, file, suffix)
+    # How a PNG is packed is a choice of the processor; what it shows is not.
+    content = Image.open(file).tobytes() if suffix == ".png" else file.getvalue()
+    assert hashlib.sha256(content).hexdigest()[:16] == GOLDEN_FILMS[kind, suffix]

@@ -1,38 +1,44 @@
-"""A film of 2D keypoints beside their moving 3D skeleton, frame by frame into GIF or MP4, or one picture as PNG.
-
-Drawn with Pillow at twice the size and halved, which smooths the edges; encoded as it is drawn, so that a long video
-needs no more memory.
-"""
+"""A film of 2D keypoints beside their moving 3D skeleton, frame by frame into GIF or MP4, or one picture as PNG."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from data.photos import Photos
 from data.skeleton import Skeleton
 
-PANEL = 480  # pixels of a side of either panel
-STRIP = 32  # pixels above and below the panels, for words
-SMOOTH = 2  # drawn larger by this, then reduced
+from .films import write_film
+from .sheets import (
+    FRAME,
+    GROUND,
+    LEFT,
+    MARGIN,
+    MIDDLE,
+    PANEL,
+    PAPER,
+    RIGHT,
+    SMOOTH,
+    WARNING,
+    WORDS,
+    Sheet,
+    blank_panel,
+    drawn_colours,
+    small_font,
+)
+
 MOST_FPS = 25.0  # of the film; a faster video is thinned
-MARGIN = 24  # pixels inside a panel
 LIFT = math.radians(12)  # the view looks down by this angle, so that the ground is a surface and not a line
 SWING, SWING_SECONDS = math.radians(35), 8.0  # the view turns to and fro: depth is seen by motion
 NAME_SHOWN = 40  # last characters of a file's name
 TILE = 0.5  # metres of a square of the ground
-
-PAPER, FRAME, GROUND, WORDS, WARNING = "#ffffff", "#f3f4f6", "#c8cdd5", "#30343b", "#c02020"
-LEFT, RIGHT, MIDDLE = PENS = "#1f6fd6", "#e0662a", "#4a5058"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,110 +72,50 @@ class Scene:
 
 def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
     """Writes the film in the format that the suffix names, .gif or .mp4, or its first frame as .png."""
-    if suffix == ".png":
-        next(pictures(scene)).save(file, "png")
-        return
-    with av.open(file, "w", format=suffix.removeprefix(".")) as container:
-        if suffix == ".mp4":
-            rate = Fraction(scene.fps / scene.every).limit_denominator(1001)
-            stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
-            stream.pix_fmt, clock = "yuv420p", 1 / rate
-        else:
-            # A GIF counts hundredths of a second: each frame's own time is rounded, so that errors do not add up.
-            stream, clock = container.add_stream("gif", rate=100), Fraction(1, 100)
-            stream.pix_fmt = "pal8"
-        stream.width, stream.height, stream.thread_count = 2 * PANEL, PANEL + 2 * STRIP, 1
-        stream.codec_context.time_base = clock
-        colours = None if scene.photos else _colours()
-        for at, picture in enumerate(pictures(scene)):
-            frame = av.VideoFrame.from_image(picture) if suffix == ".mp4" else _few_colours(picture, colours)
-            seconds = at * scene.every / scene.fps
-            frame.pts, frame.time_base = at if suffix == ".mp4" else round(seconds * 100), clock
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def _colours() -> NDArray[np.uint8]:
-    """The 256 colours [256, 3] of a GIF: every pen on every paper, and the shades that smooth edges need between.
-
-    A palette of general colours would have to be dithered, which is ugly on plain ground and does not compress."""
-    rgb = {name: np.array(ImageColor.getrgb(name)[:3]) for name in (PAPER, FRAME, GROUND, WORDS, WARNING, *PENS)}
-    pairs = [(pen, paper) for pen in (*PENS, WORDS, WARNING, GROUND) for paper in (PAPER, FRAME)]
-    pairs += [(PENS[0], PENS[1]), (PENS[0], PENS[2]), (PENS[1], PENS[2]), *((pen, GROUND) for pen in PENS)]
-    shades = [rgb[pen] * share + rgb[paper] * (1 - share) for pen, paper in pairs for share in np.linspace(0, 1, 12)]
-    kept = list(rgb.values())
-    for shade in shades:
-        # Pillow looks colours up in cells of 4 levels: of two shades in one cell the wrong one could be taken.
-        if min(np.abs(shade - other).max() for other in kept) > 8:
-            kept.append(shade)
-    assert len(kept) <= 256, len(kept)
-    return np.round([*kept, *kept[:1] * (256 - len(kept))]).astype(np.uint8)
-
-
-def _few_colours(picture: Image.Image, colours: NDArray[np.uint8] | None) -> av.VideoFrame:
-    """The picture in `colours` [256, 3]; None: in the best ones for it, as a photo needs them, and dithered."""
-    palette = Image.new("P", (1, 1))
-    if colours is None:
-        own = picture.quantize(256, Image.Quantize.MEDIANCUT).getpalette() or []
-        colours = np.array(own + [0] * (768 - len(own)), np.uint8).reshape(256, 3)
-        dither = Image.Dither.FLOYDSTEINBERG
-    else:
-        dither = Image.Dither.NONE
-    palette.putpalette(colours.tobytes())
-    pixels = np.asarray(picture.quantize(palette=palette, dither=dither))
-    # Alpha comes first; without it FFmpeg would write an animation of nothing.
-    opaque = np.concatenate((np.full((256, 1), 255, np.uint8), colours), 1)
-    indexed: Any = (pixels, opaque)  # the one format that takes two arrays; its annotation forgets it
-    return av.VideoFrame.from_ndarray(indexed, format="pal8")
+    colours = None if scene.photos else drawn_colours()
+    write_film(pictures(scene), scene.fps, file, suffix, every=scene.every, colours=colours)
 
 
 def pictures(scene: Scene) -> Iterator[Image.Image]:
     """The film's frames, one at a time, each 2 PANEL wide."""
     view = _View(scene)
-    small = ImageFont.load_default(15 * SMOOTH)
     for at in range(0, len(scene.pose3d), scene.every):
-        sheet = Image.new("RGB", (2 * PANEL * SMOOTH, (PANEL + 2 * STRIP) * SMOOTH), PAPER)
-        sheet.paste(_image_panel(scene, at, small), (0, STRIP * SMOOTH))
-        sheet.paste(view.panel(at), (PANEL * SMOOTH, STRIP * SMOOTH))
-        _words(sheet, scene, at, small)
-        yield sheet.reduce(SMOOTH)
+        sheet = Sheet(_image_panel(scene, at), view.panel(at))
+        _words(sheet, scene, at)
+        yield sheet.picture()
 
 
-def _words(sheet: Image.Image, scene: Scene, at: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
-    draw, middle = ImageDraw.Draw(sheet), STRIP * SMOOTH // 2
-    low, edge, side = sheet.height - middle, MARGIN * SMOOTH, PANEL * SMOOTH
+def _words(sheet: Sheet, scene: Scene, at: int) -> None:
     sizes = ", ".join(dict.fromkeys(f"{width} x {height}" for width, height in scene.sizes[:, at].tolist()))
     views = f" of {len(scene.sizes)} views" if len(scene.sizes) > 1 else ""
-    draw.text((edge, middle), f"2D keypoints{views}, {sizes}", WORDS, font, "lm")
-    draw.text((side + edge, middle), "3D pose, half-metre squares", WORDS, font, "lm")
+    sheet.say(f"2D keypoints{views}, {sizes}", 0, "above")
+    sheet.say("3D pose, half-metre squares", 1, "above")
     seconds = at / scene.fps
     what, told = "frame", f"{seconds:.2f} s"
     if scene.photos is not None:
         what, told = "image", PurePath(scene.photos.files[at]).name[-NAME_SHOWN:]
-    draw.text((edge, low), f"{what} {at} of {len(scene.pose3d)}   {told}", WORDS, font, "lm")
+    sheet.say(f"{what} {at} of {len(scene.pose3d)}   {told}", 0, "below")
     blind = [str(view + 1) for view in np.flatnonzero(scene.is_filled[:, at])]
     if blind:
         where = f" in {', '.join(blind)}" if len(scene.sizes) > 1 else ""
-        draw.text((side - edge, low), f"no detection{where}, filled in", WARNING, font, "rm")
-    draw.text((side + edge, low), "left", LEFT, font, "lm")
-    draw.text((side + edge + 40 * SMOOTH, low), "right", RIGHT, font, "lm")
+        sheet.say(f"no detection{where}, filled in", 0, "below", WARNING, at_end=True)
+    sheet.say("left", 1, "below", LEFT)
+    sheet.say("right", 1, "below", RIGHT, indent=40)
 
 
-def _image_panel(scene: Scene, at: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
+def _image_panel(scene: Scene, at: int) -> Image.Image:
     """The keypoints in the frames of their images, one below the other or two by two, numbered."""
-    panel = Image.new("RGB", (PANEL * SMOOTH, PANEL * SMOOTH), PAPER)
+    panel = blank_panel()
     views = len(scene.sizes)
     rows, columns = min(views, 2), -(-views // 2)
-    cell = PANEL * SMOOTH // columns, PANEL * SMOOTH // rows
+    cell = panel.width // columns, panel.height // rows
     for view in range(views):
-        picture = _view_picture(scene, at, view, cell, font)
+        picture = _view_picture(scene, at, view, cell)
         panel.paste(picture, (view % columns * cell[0], view // columns * cell[1]))
     return panel
 
 
-def _view_picture(
-    scene: Scene, at: int, view: int, cell: tuple[int, int], font: ImageFont.FreeTypeFont | ImageFont.ImageFont
-) -> Image.Image:
+def _view_picture(scene: Scene, at: int, view: int, cell: tuple[int, int]) -> Image.Image:
     """One view's keypoints, y down, aspect kept, its number in a corner; what lies outside the cell is cut off."""
     picture = Image.new("RGB", cell, PAPER)
     margin = MARGIN * SMOOTH * min(cell) / (PANEL * SMOOTH)
@@ -184,7 +130,7 @@ def _view_picture(
         photo = scene.photos.image(at).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
         picture.paste(photo, tuple(np.rint(corner).astype(int).tolist()))
     if len(scene.sizes) > 1:
-        draw.text(tuple(corner + 6 * SMOOTH), str(view + 1), WORDS, font, "lt")
+        draw.text(tuple(corner + 6 * SMOOTH), str(view + 1), WORDS, small_font(), "lt")
     keypoints = scene.keypoints[view, at]
     span = float(np.ptp(keypoints, 0).max() * scale)
     # A small person gets thin limbs: at full width they would be a blot.
@@ -212,7 +158,7 @@ class _View:
 
     def panel(self, at: int) -> Image.Image:
         """The panel of frame `at`."""
-        panel = Image.new("RGB", (self.size, self.size), PAPER)
+        panel = blank_panel()
         draw = ImageDraw.Draw(panel)
         # A single frame has no motion: it is seen from one side.
         turn = 1.0 if len(self.scene.pose3d) == 1 else math.sin(2 * math.pi * at / self.scene.fps / SWING_SECONDS)

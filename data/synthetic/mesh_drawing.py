@@ -1,4 +1,4 @@
-"""Meshes drawn with a pen: faces that look at the camera, far ones first, shaded by their slope."""
+"""What made people and hands wear, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from data.coarsening import Index
+from data.painter import Index, draw_faces, normals
 
 from .hand_mesh import FINGERS, STITCHES
 from .mesh_models import made_model
 from .signals import Signal
 
-AMBIENT, DIRECT = 0.35, 0.65
-LIGHT = np.array((0.35, -0.55, -0.76)) / np.linalg.norm((0.35, -0.55, -0.76))  # from above the camera's right
 SKIN, SHIRT, TROUSERS, HAIR = range(4)
 BACK, FRONT = 0.75, 1.1  # brightness of the side that a person turns away and of the one that they turn to
 # What of the 24 parts wears what; the head's back has hair.
@@ -43,7 +40,7 @@ def paint_of(kind: str) -> Paint:
     model = made_model(kind)
     ties = 4 * 4 if kind == "body" else sum(STITCHES.values())
     faces = _joined(model.faces[:-ties])
-    normal = _normals(model.v_template[faces])
+    normal = normals(model.v_template[faces])
     part = model.weights[faces].sum(1).argmax(1)
     if kind == "body":
         wear = CLOTHES[part]
@@ -71,20 +68,7 @@ def draw_colours(rng: np.random.Generator, kind: str) -> Signal:
 
 def draw_mesh(image: Image.Image, points: Signal, pixels: Signal, paint: Paint, colours: Signal) -> None:
     """Draws a mesh with vertices points [P, 3] in camera axes, seen at pixels [P, 2]."""
-    ends = pixels[paint.faces]
-    one, other = ends[:, 2] - ends[:, 0], ends[:, 3] - ends[:, 1]
-    # Counterclockwise from outside is clockwise in pixels, whose y goes down: the cross product then points away.
-    seen = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0] < 0
-    faces, ends = paint.faces[seen], ends[seen]
-    corners = points[faces]
-    order = np.argsort(-corners[..., 2].sum(-1), kind="stable")
-    normal = _normals(corners)
-    shade = (AMBIENT + DIRECT * np.maximum(normal @ LIGHT, 0)) * paint.brightness[seen]
-    levels = np.clip(colours[paint.wear[seen]] * shade[:, None], 0, 255).astype(np.int64)
-    inks: NDArray[np.int64] = levels[:, 0] | levels[:, 1] << 8 | levels[:, 2] << 16
-    pen = ImageDraw.Draw(image)
-    for outline, ink in zip(ends[order].reshape(-1, 8).tolist(), inks[order].tolist(), strict=True):
-        pen.polygon(outline, fill=ink)
+    draw_faces(image, points, pixels, paint.faces, colours[paint.wear], paint.brightness)
 
 
 def _joined(triangles: Index) -> Index:
@@ -98,10 +82,3 @@ def _joined(triangles: Index) -> Index:
         found.append([*first, after[2]] if is_pair else [*first, first[2]])
         at += 1 + is_pair
     return np.array(found)
-
-
-def _normals(corners: Signal) -> Signal:
-    """Unit vectors [n, 3] square on faces with corners [n, 4, 3]."""
-    found = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
-    found /= np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-12)
-    return found
