@@ -75,6 +75,7 @@ ONLY_IN = {
         "data.synthetic.mesh_drawing",
         "trainables.films",
         "trainables.mesh_pictures",
+        "trainables.predict_meshes",
         "trainables.render",
         "trainables.sheets",
     },

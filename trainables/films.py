@@ -3,6 +3,7 @@ film needs no more memory."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -12,6 +13,22 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+MOST_FPS = 25.0  # of a film; what is faster is thinned
+
+
+def step_of(fps: float) -> int:
+    """Each so-many-th frame is shown."""
+    return max(1, math.ceil(fps / MOST_FPS))
+
+
+def length_of(frames: int, fps: float) -> str:
+    """A few words on length and rate of the film of so many frames."""
+    every = step_of(fps)
+    if frames == 1:
+        return "1 frame"
+    thinned = f", one in {every}" if every > 1 else ""
+    return f"{-(-frames // every)} frames{thinned}, {fps / every:g} a second"
 
 
 def write_film(

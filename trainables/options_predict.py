@@ -56,6 +56,13 @@ def reads_images(config: TrainConfig) -> bool:
     return bool(set(OF_IMAGES) & set(config.traits.reads))
 
 
+def check_picture(request: PredictRequest, where: Path, count: int) -> None:
+    """ConfigError when a picture of one image cannot show the `count` of them that `where` lists."""
+    if count > 1 and request.render is not None and request.render.suffix.lower() == PICTURE:
+        found = f"--render {request.render}: shows one image, and {where} lists {count}"
+        raise ConfigError("predict", [f"{found}; name a file that ends in {' or '.join(RENDERED)}"])
+
+
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
     """CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --force, and what the file may
     leave out."""
@@ -72,7 +79,7 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "--render",
         type=Path,
         metavar="FILE",
-        help="also draw the 2D beside the 3D skeleton: out.gif or out.mp4, out.png of one image",
+        help="also draw the 2D beside the 3D skeleton, or meshes over images: out.gif or out.mp4, out.png of one image",
     )
     parser.add_argument(
         "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
@@ -158,8 +165,6 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
         ]
     if data.sizes.mesh and options.layout is not None:
         problems.append(f"--layout {options.layout}: {config.model} reads no keypoints; leave the option out")
-    if data.sizes.mesh and options.render is not None:
-        problems.append(f"--render {options.render}: meshes are not drawn; leave the option out")
     return problems
 
 

@@ -17,11 +17,10 @@ from data.crops import cropped
 from data.geometry import to_screen
 from data.keypoints import Told
 from data.photos import Photos, read_photos
-from spaces.schema import ConfigError
 
 from .entry import Model
 from .evaluation import Poses, from_root, poses_of
-from .options_predict import PICTURE, RENDERED, PredictRequest
+from .options_predict import PredictRequest, check_picture
 from .predict_input import Lifted, lifted_poses
 from .render import Scene, render
 
@@ -31,9 +30,7 @@ IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the mem
 def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
     """The images of the request; DataError with all problems of them, ConfigError when a picture cannot show them."""
     photos = read_photos(request.inputs[0], told, request.config.data.sizes.skeleton)
-    if len(photos.files) > 1 and request.render is not None and request.render.suffix.lower() == PICTURE:
-        found = f"--render {request.render}: shows one image, and {photos.path} lists {len(photos.files)}"
-        raise ConfigError("predict", [f"{found}; name a file that ends in {' or '.join(RENDERED)}"])
+    check_picture(request, photos.path, len(photos.files))
     return GivenPhotos(request, photos)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from data.keypoints import Told
@@ -17,9 +20,12 @@ from data.mesh_images import MeshImages, read_mesh_images
 from .demands import check_run
 from .entry import Meshes, Model
 from .evaluation import meshes_of
+from .films import length_of, step_of, write_film
+from .mesh_pictures import mesh_picture
 from .multiscale import RUNS, averaged
-from .options_predict import PredictRequest
+from .options_predict import PredictRequest, check_picture
 from .predict_input import Lifted
+from .render import NAME_SHOWN
 from .submission import IMAGES as SUBMITTED
 
 IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the meshes do not depend on it
@@ -28,7 +34,9 @@ IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the mem
 def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
     """The images of the request; DataError with all problems of them, ConfigError when the body model is missing."""
     check_run(request.config, is_fresh=False)
-    return GivenMeshes(request, read_mesh_images(request.inputs[0], request.config.data.sizes.mesh, told))
+    images = read_mesh_images(request.inputs[0], request.config.data.sizes.mesh, told)
+    check_picture(request, images.path, len(images.names))
+    return GivenMeshes(request, images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,19 @@ class GivenMeshes:
         return Lifted(found=poses, beside=beside, skeleton=surface.skeleton, told=told)
 
     def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
-        raise AssertionError("--render of meshes is refused with the other options")
+        fps = self.images.fps
+        print(f"rendering {length_of(lifted.count, fps)}", flush=True)
+        write_film(self._pictures(lifted, step_of(fps)), fps, file, suffix, every=step_of(fps))
+
+    def _pictures(self, lifted: Lifted, every: int) -> Iterator[Image.Image]:
+        images, count = self.images, lifted.count
+        vertices, camera = lifted.found["vertices"], lifted.found["camera"]
+        for at in range(0, count, every):
+            x, y, side = images.boxes[at].tolist()
+            title = f"image {at} of {count}   {PurePath(images.names[at]).name[-NAME_SHOWN:]}"
+            yield mesh_picture(
+                images.picture(at), vertices[at], lifted.beside["faces"], camera[at], (x, y, side), title
+            )
 
 
 def _joined(parts: list[Meshes], name: str) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from data.photos import Photos
 from data.skeleton import Skeleton
 
-from .films import write_film
+from .films import length_of, step_of, write_film
 from .sheets import (
     FRAME,
     GROUND,
@@ -34,7 +34,6 @@ from .sheets import (
     small_font,
 )
 
-MOST_FPS = 25.0  # of the film; a faster video is thinned
 LIFT = math.radians(12)  # the view looks down by this angle, so that the ground is a surface and not a line
 SWING, SWING_SECONDS = math.radians(35), 8.0  # the view turns to and fro: depth is seen by motion
 NAME_SHOWN = 40  # last characters of a file's name
@@ -58,16 +57,12 @@ class Scene:
     @property
     def every(self) -> int:
         """Each so-many-th frame is shown."""
-        return max(1, math.ceil(self.fps / MOST_FPS))
+        return step_of(self.fps)
 
     @property
     def told(self) -> str:
         """One line on length and rate of the film."""
-        shown = -(-len(self.pose3d) // self.every)
-        if len(self.pose3d) == 1:
-            return "1 frame"
-        thinned = f", one in {self.every}" if self.every > 1 else ""
-        return f"{shown} frames{thinned}, {self.fps / self.every:g} a second"
+        return length_of(len(self.pose3d), self.fps)
 
 
 def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
