@@ -69,9 +69,11 @@ VERBS = {
         run="trainables.verbs:evaluate",
     ),
     "predict": Verb(
-        summary="lift 2D keypoints of a video, or images with keypoints, to 3D poses, and film them",
+        summary="lift 2D keypoints of a video, or images, to 3D poses or meshes, and film them",
         example="python -m search predict best.yaml --weights best.safetensors --input walk.json --out walk.npz "
-        "--render walk.mp4",
+        "--render walk.mp4\n"
+        "         python -m search predict hand.yaml --weights hand.safetensors --input photo.jpg --out photo.npz "
+        "--render photo.png",
         add_options=add_predict_options,
         check=check_predict,
         run="trainables.predict:predict",

@@ -1,9 +1,11 @@
 """`predict` of meshes: what evaluation finds in the same boxes, and the file that FreiHAND's evaluation takes."""
 
 import dataclasses
+import io
 import json
 import zipfile
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,7 @@ from spaces.schema import config_id, dump
 from trainables import predict_meshes, registry
 from trainables.checkpoint import load_weights, save_weights
 from trainables.config import default_config
+from trainables.mesh_pictures import mesh_picture
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.mesh import OF_UNION
@@ -179,6 +182,21 @@ def test_of_labels_nothing_but_the_box_is_needed(home, of_set, tmp_path):
     close(loaded(tmp_path / "o.npz"), of_set, 1e-6)
 
 
+def test_a_camera_that_fits_the_labels_shows_joints_where_they_are_labelled(home):
+    hands = MeshSet(home / "synthetic_hand" / "test.yaml", "hand")
+    labels = [hands.label(at) for at in range(len(hands))]
+    boxes = read_mesh_images(hands.path, "hand", Told()).boxes
+    joints, pixels = (np.stack([getattr(one, name) for one in labels]) for name in ("joints3d", "joints2d"))
+    joints = joints[..., :3] - joints[:, :1, :3]
+    inside = (pixels[..., :2] - boxes[:, None, :2]) / (boxes[:, None, 2:] / 2)
+    for at, (points, places) in enumerate(zip(joints, inside, strict=True)):
+        flat = [[x, 1, 0] for x, _, _ in points] + [[y, 0, 1] for _, y, _ in points]
+        scale, *shift = np.linalg.lstsq(np.array(flat), places.T.reshape(-1), rcond=None)[0]
+        camera = np.array([[scale, *(np.array(shift) / scale)]])
+        shown = predict_meshes.projected(points[None], camera, boxes[at : at + 1])[0]
+        assert np.abs(shown - pixels[at, :, :2]).max() < 4  # of 224; the labels know perspective
+
+
 def test_bodies_have_their_own_joints_and_faces(home, tmp_path, capsys):
     assert predict(home, tmp_path / "o.npz", source="0.jpg", kind="body") == 0
     found = loaded(tmp_path / "o.npz")
@@ -186,6 +204,33 @@ def test_bodies_have_their_own_joints_and_faces(home, tmp_path, capsys):
     assert np.array_equal(found["faces"], models_of("body", "")[0].faces)
     assert tuple(found["joints"]) == BODY_14.joints == tuple(BODY_24.joints[at] for at in OF_UNION)
     assert "metres from the pelvis" in capsys.readouterr().out
+
+
+# --- pictures
+
+
+def test_a_picture_shows_the_mesh_that_is_written(home, tmp_path):
+    assert predict(home, tmp_path / "o.npz", "--render", str(tmp_path / "o.png"), source="0.jpg") == 0
+    found = loaded(tmp_path / "o.npz")
+    args = found["vertices"][0], found["faces"], found["camera"][0], found["boxes"][0]
+    expected = mesh_picture(Image.open(home / "0.jpg"), *args, "image 0 of 1   0.jpg")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "o.png")), np.asarray(expected))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "mp4"])
+def test_a_film_shows_every_image_and_a_fast_one_is_thinned(home, tmp_path, suffix, capsys):
+    for fps, shown in (("2", 5), ("75", 2)):
+        film = tmp_path / f"{fps}.{suffix}"
+        assert predict(home, tmp_path / f"{fps}.npz", "--render", str(film), "--fps", fps) == 0
+        with av.open(io.BytesIO(film.read_bytes())) as container:
+            assert len(list(container.decode(0))) == shown
+    assert "rendering 2 frames, one in 3, 25 a second" in capsys.readouterr().out
+
+
+def test_one_picture_does_not_show_several_images(home, tmp_path, capsys):
+    assert predict(home, tmp_path / "o.npz", "--render", str(tmp_path / "o.png"), source="list.json") == 2
+    assert "shows one image, and" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- submissions
@@ -299,7 +344,8 @@ def test_broken_rows_of_a_set_are_all_named(home, tmp_path, capsys):
 
 
 def test_what_does_not_go_with_meshes_is_refused(home, tmp_path, capsys):
-    options = ("--flip", "--multiscale", "--submission", "--width", "9", "--layout", "coco")
+    film = str(tmp_path / "o.avi")
+    options = ("--flip", "--multiscale", "--submission", "--width", "9", "--layout", "coco", "--render", film)
     assert predict(home, tmp_path / "o.npz", *options, source="0.jpg", kind="body") == 2
     told = capsys.readouterr().err
     for part in (
@@ -308,6 +354,7 @@ def test_what_does_not_go_with_meshes_is_refused(home, tmp_path, capsys):
         "--submission: FreiHAND is a set of hands, and synthetic_body is none",
         "--width 9: every image tells its own width",
         "--layout coco: mesh_graphormer reads no keypoints",
+        "o.avi: name a file that ends in .gif or .mp4 or .png",
     ):
         assert part in told, part
     for source in ("hand.safetensors", "hand.yaml"):
