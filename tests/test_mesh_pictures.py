@@ -5,13 +5,13 @@ import io
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from data.painter import draw_faces
 from data.synthetic.mesh_models import made_model
 from trainables.films import write_film
 from trainables.mesh_pictures import TINT, mesh_picture
-from trainables.sheets import MARGIN, PANEL, STRIP
+from trainables.sheets import MARGIN, PANEL, STRIP, WARNING
 
 ROOM = PANEL - 2 * MARGIN  # pixels of the longer side of what is shown
 RED = (200, 30, 20)
@@ -81,6 +81,14 @@ def test_a_small_box_is_shown_with_what_is_around_it():
     green = np.argwhere(left[..., 1] > 150)
     np.testing.assert_allclose(np.ptp(green, 0), ROOM / 1.5, atol=4)
     np.testing.assert_allclose(green.mean(0), ROOM / 2, atol=3)
+
+
+@pytest.mark.parametrize(("scale", "is_told"), [(1.0, False), (0.3, False), (0.1, True), (-1.0, True)])
+def test_a_camera_that_makes_a_speck_of_the_mesh_or_turns_it_is_told(scale, is_told):
+    points, faces = plate(1, 1, 0.1)
+    picture = mesh_picture(Image.new("RGB", (100, 100), RED), points, faces, np.array((scale, 0, 0)), (50, 50, 100))
+    below = np.asarray(picture)[-STRIP:, PANEL:].astype(int)
+    assert (np.abs(below - ImageColor.getrgb(WARNING)).max(-1) < 30).any() == is_told
 
 
 def test_a_plate_that_faces_the_camera_is_thin_from_the_side():

@@ -45,7 +45,8 @@ def mesh_picture(
     sheet.say(title, 0, "below")
     share = float(np.ptp(points[:, :2], axis=0).max() * camera[0] / 2)
     if share < SPECK:
-        sheet.say(f"camera scale {camera[0]:.2f}: the mesh fills {share:.0%} of the box", 1, "below", WARNING)
+        turned = " upside down" if share < 0 else ""
+        sheet.say(f"camera scale {camera[0]:.2f}: {abs(share):.0%} of the box{turned}", 1, "below", WARNING)
     return sheet.picture()
 
 
