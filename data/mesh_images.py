@@ -3,8 +3,7 @@ them, or a mesh set, of whose labels nothing but the boxes is read."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from .detections import read_tree
 from .formats.mesh_tsv import MeshSet
 from .keypoints import DEFAULT_FPS, Told, frame_rate
 from .mesh_crops import Boxed
-from .photos import file_of, listed, opened
+from .photos import Entry, listed, listed_entries, opened
 from .poseset import DataError
 
 Numbers = NDArray[np.float64]
@@ -29,6 +28,8 @@ FORMS = (
     "[{id, file_name}, ...], annotations: [{image_id, bbox}, ...]}, or a list of {file or image_id, bbox}"
 )
 BOX_MARGIN = 1.2  # of a crop's side to the larger one of the box that a detector draws, as in the labels of mesh sets
+SHOWN = 80  # characters of a faulty box
+FARTHEST = 1_000_000  # pixels; a box that begins or ends beyond is a slip
 LARGEST = 2.0  # of a box to its image, by the larger sides; a crop is cut at full size, and that takes its memory
 
 
@@ -116,11 +117,11 @@ def _set(path: Path, kind: str, told: Told) -> MeshImages:
 def _list(path: Path, told: Told) -> MeshImages:
     tree = read_tree(path, f"is no JSON; allowed: {FORMS}")
     problems: list[str] = []
-    entries = _entries(path, tree, problems)
+    entries = _boxed_entries(listed_entries(path, tree, FORMS, problems))
     fps = frame_rate(told, tree if isinstance(tree, dict) else {}, problems)
     known: dict[str, tuple[int, int]] = {}
     faults: dict[str, list[str]] = {}
-    for file in dict.fromkeys(file for _, file, _ in entries):
+    for file in dict.fromkeys(entry.file for entry in entries):
         try:
             known[file] = opened(path.parent / file).size
         except DataError as error:
@@ -128,39 +129,27 @@ def _list(path: Path, told: Told) -> MeshImages:
                 faults.setdefault(problem, []).append(file)
     problems += [f"{listed(files)}: {problem}" for problem, files in faults.items()]
     boxes = []
-    for place, file, value in entries:
-        size = known.get(file)
-        if isinstance(found := _box(value, size), str):
-            problems.append(f"{place}: {found}")
+    for entry in entries:
+        size = known.get(entry.file)
+        if isinstance(found := _box(_value(entry), size), str):
+            problems.append(f"{entry.place}: {found}")
         elif size is not None:
             boxes.append(_whole(size) if found is None else _margined(found))
     if problems:
         raise DataError(str(path), problems)
-    names = [file for _, file, _ in entries]
+    names = [entry.file for entry in entries]
     return _images(path, names, boxes, [known[name] for name in names], fps)
 
 
-def _entries(path: Path, tree: Any, problems: list[str]) -> list[tuple[str, str, Any]]:
-    """Where every box is listed, its file, and the box as it stands there, None where there is none. An image that has
-    no box of its own is not meant whole when annotations tell of it."""
-    facts: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
-    images = facts.get("images", [])
-    results = tree if isinstance(tree, list) else facts.get("annotations", [])
-    if not (isinstance(images, list) and isinstance(results, list) and (images or results)):
-        raise DataError(str(path), [f"lists no images; allowed: {FORMS}"])
-    names: dict[int | str, str] = {}
-    found: dict[str, list[tuple[str, str, Any]]] = {"image": [], "result": []}
-    for what, entries in (("image", images), ("result", results)):
-        for place, entry in enumerate(entries):
-            file = file_of(entry, names)
-            if file is None:
-                problems.append(f"{what} {place}: names no image file; give `file`, or `image_id` as in `images`")
-                continue
-            if what == "image" and isinstance(entry.get("id"), int | str):
-                names[entry["id"]] = file
-            found[what].append((f"{what} {place}, {file}", file, entry.get("box", entry.get("bbox"))))
-    told_of = {file for _, file, _ in found["result"]}
-    return [one for one in found["image"] if one[2] is not None or one[1] not in told_of] + found["result"]
+def _boxed_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that are a box each. An image that has no box of its own is meant whole, unless results tell of it."""
+    told_of = {entry.file for entry in entries if entry.is_result}
+    return [entry for entry in entries if entry.is_result or _value(entry) is not None or entry.file not in told_of]
+
+
+def _value(entry: Entry) -> Any:
+    """The box as it stands there."""
+    return entry.content.get("box", entry.content.get("bbox"))
 
 
 def _box(value: Any, size: tuple[int, int] | None) -> Box | str | None:
@@ -168,18 +157,21 @@ def _box(value: Any, size: tuple[int, int] | None) -> Box | str | None:
     is not there to be compared with."""
     if value is None:
         return None
+    found = f"box is {repr(value)[:SHOWN]}"
     numbers = value if isinstance(value, list) else []
     if len(numbers) != 4 or any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
-        return f"box is {value!r}; expected [x, y, width, height] in pixels"
+        return f"{found}; expected [x, y, width, height] in pixels"
+    if any(not abs(one) <= FARTHEST for one in numbers):
+        return f"{found}; all four must be finite, and none beyond {FARTHEST:,} pixels"
     x, y, width, height = (float(one) for one in numbers)
-    if not all(math.isfinite(one) for one in (x, y, width, height)):
-        return f"box is {value!r}; all four must be finite"
     if not (width > 0 and height > 0):
-        return f"box {value!r} has no area: width and height are above 0"
-    if size is not None and not (x < size[0] and y < size[1] and x + width > 0 and y + height > 0):
-        return f"box {value!r} lies outside of the image of {size[0]} x {size[1]}"
-    if size is not None and max(width, height) > LARGEST * max(size):
-        return f"box {value!r} is more than {LARGEST:g} times as large as the image of {size[0]} x {size[1]}"
+        return f"{found} and has no area: width and height are above 0"
+    if size is None:
+        return x, y, width, height
+    if not (x < size[0] and y < size[1] and x + width > 0 and y + height > 0):
+        return f"{found} and lies outside of the image of {size[0]} x {size[1]}"
+    if max(width, height) > LARGEST * max(size):
+        return f"{found} and more than {LARGEST:g} times as large as the image of {size[0]} x {size[1]}"
     return x, y, width, height
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,35 +89,20 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
 
 def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str], list[str]]:
     """The keypoints in every image, by its file, None where there are none; notes and problems."""
-    facts = tree if isinstance(tree, dict) else {}
-    images = facts.get("images", [])
-    results = tree if isinstance(tree, list) else facts.get("annotations", [])
-    if not (isinstance(images, list) and isinstance(results, list) and (images or results)):
-        raise DataError(str(path), [f"lists no images; allowed: {FORMS}"])
-    names: dict[int | str, str] = {}
-    files: dict[str, None] = {}
     people: list[tuple[str, float, Points]] = []
-    problems = []
-    for what, entries in (("image", images), ("result", results)):
-        for place, entry in enumerate(entries):
-            file = file_of(entry, names)
-            if file is None:
-                problems.append(f"{what} {place}: names no image file; give `file`, or `image_id` as in `images`")
-                continue
-            files.setdefault(file)
-            if what == "image" and isinstance(entry.get("id"), int | str):
-                names[entry["id"]] = file
-            if not entry.get("keypoints"):
-                continue
-            rows = flat_rows(entry) if isinstance(entry["keypoints"], list) else None
-            rows = joint_rows(entry["keypoints"]) if rows is None else rows
-            if rows is None:
-                wanted = (
-                    "`keypoints` must be [x, y] or [x, y, score] for each joint, or x, y, score one after the other"
-                )
-                problems.append(f"{what} {place}, {file}: {wanted}")
-            elif rows.shape[1] == 2 or (rows[:, 2] > 0).any():
-                people.append((file, score_of(entry), rows))
+    problems: list[str] = []
+    entries = listed_entries(path, tree, FORMS, problems)
+    files = dict.fromkeys(one.file for one in entries)
+    for place, file, content, _ in entries:
+        if not content.get("keypoints"):
+            continue
+        rows = flat_rows(content) if isinstance(content["keypoints"], list) else None
+        rows = joint_rows(content["keypoints"]) if rows is None else rows
+        if rows is None:
+            wanted = "`keypoints` must be [x, y] or [x, y, score] for each joint, or x, y, score one after the other"
+            problems.append(f"{place}: {wanted}")
+        elif rows.shape[1] == 2 or (rows[:, 2] > 0).any():
+            people.append((file, score_of(content), rows))
     best, crowded = best_people(people)
     notes = []
     if crowded:
@@ -126,7 +111,39 @@ def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str],
     return {file: best.get(file) for file in files}, notes, problems
 
 
-def file_of(entry: Any, names: Mapping[int | str, str]) -> str | None:
+class Entry(NamedTuple):
+    """What a file lists of one image: in words where, the name of its file, the dictionary; is_result: not among
+    `images`, but said of one of them."""
+
+    place: str
+    file: str
+    content: Mapping[str, Any]
+    is_result: bool
+
+
+def listed_entries(path: Path, tree: Any, forms: str, problems: list[str]) -> list[Entry]:
+    """Everything that {images, annotations} or a list of results says; problems name what is of no image. forms: what
+    is allowed, in words."""
+    facts = tree if isinstance(tree, dict) else {}
+    images = facts.get("images", [])
+    results = tree if isinstance(tree, list) else facts.get("annotations", [])
+    if not (isinstance(images, list) and isinstance(results, list) and (images or results)):
+        raise DataError(str(path), [f"lists no images; allowed: {forms}"])
+    names: dict[int | str, str] = {}
+    found = []
+    for what, entries in (("image", images), ("result", results)):
+        for place, entry in enumerate(entries):
+            file = _file_of(entry, names)
+            if file is None:
+                problems.append(f"{what} {place}: names no image file; give `file`, or `image_id` as in `images`")
+                continue
+            if what == "image" and isinstance(entry.get("id"), int | str):
+                names[entry["id"]] = file
+            found.append(Entry(f"{what} {place}, {file}", file, entry, what == "result"))
+    return found
+
+
+def _file_of(entry: Any, names: Mapping[int | str, str]) -> str | None:
     """The name of the image file of an entry, by itself or by the `id` of one of `images`."""
     if not isinstance(entry, dict):
         return None

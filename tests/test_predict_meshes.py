@@ -169,6 +169,15 @@ def test_meshes_do_not_depend_on_how_many_images_are_decoded_at_a_time(home, of_
     close(loaded(tmp_path / "o.npz"), of_set, 1e-5)  # batches of other sizes sum in another order
 
 
+def test_large_images_are_decoded_fewer_at_a_time():
+    sizes = np.array([(100, 100)] * 40 + [(8000, 6000)] * 3 + [(4000, 4000)] * 4)
+    found = list(predict_meshes.pieces(sizes))
+    assert [at for piece in found for at in piece] == list(range(47))
+    assert [len(piece) for piece in found] == [32, 9, 1, 2, 3]
+    for piece in found:
+        assert sizes[piece].prod(1).sum() <= 2**26
+
+
 def test_of_labels_nothing_but_the_box_is_needed(home, of_set, tmp_path):
     """FreiHAND's test labels are dummies."""
     hands = MeshSet(home / "synthetic_hand" / "test.yaml", "hand")
@@ -295,8 +304,8 @@ def test_everything_wrong_with_a_list_comes_at_once_and_nothing_is_written(home,
     whole = (home / "0.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "good.jpg").write_bytes(whole)
-    boxes = ([1, 2, 3], [0, 0, 0, 5], [500, 0, 9, 9], [-20, 0, 15, 9], [0, 0, 1e9, 5], [0, float("nan"), 5, 5],
-             [True, 0, 5, 5], "all")  # fmt: skip
+    boxes = ([1, 2, 3], [0, 0, 0, 5], [500, 0, 9, 9], [-20, 0, 15, 9], [0, 0, 999, 5], [0, float("nan"), 5, 5],
+             [True, 0, 5, 5], "all", [0, 0, 10**400, 5])  # fmt: skip
     images = [{"file": "good.jpg", "box": box} for box in boxes]
     images += [{"file": "none.jpg"}, {"file": "cut.jpg", "box": [0, 0, 9, 9]}, {"box": [0, 0, 9, 9]}]
     (tmp_path / "k.json").write_text(json.dumps({"images": images}))
@@ -304,18 +313,20 @@ def test_everything_wrong_with_a_list_comes_at_once_and_nothing_is_written(home,
     assert predict(home, tmp_path / "o.npz", source=tmp_path / "k.json") == 2
     told = capsys.readouterr().err
     for part in (
-        "11 problems",
+        "12 problems",
         "image 0, good.jpg: box is [1, 2, 3]; expected [x, y, width, height] in pixels",
-        "image 1, good.jpg: box [0, 0, 0, 5] has no area",
-        "image 2, good.jpg: box [500, 0, 9, 9] lies outside of the image of 224 x 224",
-        "image 3, good.jpg: box [-20, 0, 15, 9] lies outside",
-        "image 4, good.jpg: box [0, 0, 1000000000.0, 5] is more than 2 times as large",
-        "image 5, good.jpg: box is [0, nan, 5, 5]; all four must be finite",
+        "image 1, good.jpg: box is [0, 0, 0, 5] and has no area",
+        "image 2, good.jpg: box is [500, 0, 9, 9] and lies outside of the image of 224 x 224",
+        "image 3, good.jpg: box is [-20, 0, 15, 9] and lies outside",
+        "image 4, good.jpg: box is [0, 0, 999, 5] and more than 2 times as large",
+        "image 5, good.jpg: box is [0, nan, 5, 5]; all four must be finite, and none beyond",
         "image 6, good.jpg: box is [True, 0, 5, 5]",
         "image 7, good.jpg: box is 'all'",
+        "image 8, good.jpg: box is [0, 0, 1000",
+        "none beyond 1,000,000 pixels",
         "none.jpg: there is no such file",
         "cut.jpg: is no image, or cut off",
-        "image 10: names no image file",
+        "image 11: names no image file",
     ):
         assert part in told, part
     assert "Traceback" not in told

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.crops import SCALE_PX, decode
+from data.crops import SCALE_PX
+from data.mesh_images import picture_of
 from data.mesh_module import MeshModule, read_mesh_sets
 from spaces.files import replacing
 
@@ -49,7 +50,7 @@ def draw_val(config: TrainConfig, weights: Path, target: Path) -> None:
         label = mesh_set.label(row)
         pictures.append(
             mesh_picture(
-                decode(mesh_set.jpeg(row)),
+                picture_of(mesh_set, row),
                 found.vertices[at].numpy(),
                 faces,
                 found.camera[at].numpy(),

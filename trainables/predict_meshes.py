@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -28,7 +29,9 @@ from .predict_input import Lifted
 from .render import NAME_SHOWN
 from .submission import IMAGES as SUBMITTED
 
-IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the meshes do not depend on it
+# Decoded at a time, and in one pass of the network: they bound the memory, the meshes do not depend on them.
+IMAGES, PIXELS = 32, 2**26
+TELL_EVERY = 30.0  # seconds
 
 
 def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
@@ -71,10 +74,14 @@ class GivenMeshes:
         surface, count = model.surface(network), len(self.images.names)
         find, threads = meshes_of(network, model, device), max(1, self.request.config.data.workers)
         parts = []
-        for first in range(0, count, IMAGES):
-            boxed = self.images.boxed(range(first, min(first + IMAGES, count)))
+        started = told_at = time.monotonic()
+        for piece in pieces(self.images.sizes):
+            boxed = self.images.boxed(piece)
             plain = find(torch.from_numpy(boxed.crops()))
             parts.append(averaged(find, boxed, plain, threads) if self.request.multiscale else plain)
+            if (now := time.monotonic()) - told_at > TELL_EVERY:
+                told_at = now
+                print(f"{piece.stop} of {count} boxes, {now - started:.0f} s", flush=True)
         found = {field.name: _joined(parts, field.name) for field in dataclasses.fields(Meshes)}
         joints, vertices, camera = (found[name] for name in ("joints", "vertices", "camera"))
         beside = {
@@ -104,6 +111,17 @@ class GivenMeshes:
             yield mesh_picture(
                 images.picture(at), vertices[at], lifted.beside["faces"], camera[at], (x, y, side), title
             )
+
+
+def pieces(sizes: NDArray[np.int64]) -> Iterator[range]:
+    """The images of sizes [n, 2] in their order, as many at a time as IMAGES and PIXELS allow, at least one."""
+    first, pixels = 0, 0
+    for at, own in enumerate(sizes.prod(1).tolist()):
+        if at > first and (at - first >= IMAGES or pixels + own > PIXELS):
+            yield range(first, at)
+            first, pixels = at, 0
+        pixels += own
+    yield range(first, len(sizes))
 
 
 def _joined(parts: list[Meshes], name: str) -> NDArray[np.float32]:
