@@ -10,6 +10,7 @@ from data.samples import Samples
 from spaces.table import text_table
 
 from .metrics import Sums, heading, in_table
+from .multiscale import RUNS
 from .protocols import PROTOCOLS
 
 Metrics = Mapping[str, float]
@@ -72,7 +73,7 @@ def table_text(result: dict[str, Any]) -> str:
 def _averaging(protocol: Mapping[str, Any]) -> str:
     """How often every sample was seen."""
     if protocol["multiscale"]:
-        return "average of 95 crops"
+        return f"average of {len(RUNS)} crops"
     return "flip averaged" if protocol["flip"] else "no flip"
 
 
