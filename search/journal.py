@@ -63,13 +63,16 @@ class Trial:
         return {epoch: value for epoch, value in found.items() if math.isfinite(value)}
 
     def score(self, objective: str) -> float | None:
-        """The lowest value of the objective over its epochs; None before the first."""
-        return min(self.scores(objective).values(), default=None)
+        """The value of the objective at its best epoch; None before the first."""
+        best = self.best_epoch(objective)
+        return None if best is None else self.scores(objective)[best]
 
     def best_epoch(self, objective: str) -> int | None:
-        """The first epoch of that score."""
+        """The first epoch with the lowest value of the objective, or, as its config says, the last one that has any."""
         scores = self.scores(objective)
-        return min(scores, key=scores.__getitem__) if scores else None
+        if not scores:
+            return None
+        return max(scores) if self.config["loop"].get("keep") == "last" else min(scores, key=scores.__getitem__)
 
 
 class Journal:

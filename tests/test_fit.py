@@ -11,6 +11,7 @@ from spaces.schema import ConfigError
 from trainables import memory, registry
 from trainables.checkpoint import load_into, load_state, load_weights
 from trainables.config import OptimConfig
+from trainables.engine import Losses
 from trainables.folder import RunFolder
 from trainables.layers.stream import Stream
 from trainables.memory import memory_line
@@ -204,6 +205,16 @@ def test_a_rehearsal_leaves_no_trace_and_tells_the_memory(root, monkeypatch):
 def test_a_metric_of_another_model_cannot_select(root):
     with pytest.raises(ConfigError, match=r"loop.select = val/mpvpe_mm is no metric of graformer; it has val/mpjpe_mm"):
         tiny_config(root, loop__select="val/mpvpe_mm")
+
+
+def test_the_best_epoch_is_the_lowest_or_the_last_as_the_config_says(root):
+    for keep, expected in (("lowest", [True, False, False, False]), ("last", [True, True, False, True])):
+        engine = SingleEngine()
+        engine.join(0, tiny_config(root, loop__keep=keep))
+        found = []
+        for score in (50.0, 60.0, math.nan, 55.0):
+            found.append(engine.report(0, Losses(1.0, 1e-3, ""), {"val/mpjpe_mm": score}).is_best)
+        assert found == expected
 
 
 def test_a_folder_of_another_config_is_refused(root, tmp_path):

@@ -106,6 +106,12 @@ def test_the_score_is_the_lowest_epoch_not_the_last():
     assert (one.score(OBJECTIVE), one.best_epoch(OBJECTIVE)) == (50, 2)
 
 
+def test_a_trial_that_keeps_its_last_epoch_has_the_score_of_that():
+    one = trial(0, [60.0, 50.0, 52.0, math.nan])
+    one.config["loop"]["keep"] = "last"
+    assert (one.score(OBJECTIVE), one.best_epoch(OBJECTIVE)) == (52, 3)
+
+
 def test_of_equal_epochs_the_first_is_the_best():
     assert trial(0, [60.0, 50.0, 50.0]).best_epoch(OBJECTIVE) == 2
 

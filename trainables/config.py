@@ -70,6 +70,12 @@ class LoopConfig:
         lane=True,
         help="metric whose lowest epoch is the best one",
     )
+    keep: str = knob(
+        "lowest",
+        choices=("lowest", "last"),
+        lane=True,
+        help="epoch that counts as the best, and whose weights are kept: that of the lowest loop.select, or the last",
+    )
     snapshot_epochs: int = knob(5, least=0, lane=True, unit="epochs", help="a kept checkpoint every so often; 0: none")
 
     def problems(self) -> Iterator[tuple[str, str]]:

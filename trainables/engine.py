@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,7 +111,8 @@ class Lane:
         """Books the epoch in history and best score, and says so."""
         seconds = time.perf_counter() - self.started
         score = metrics.get(self.config.loop.select, float("nan"))
-        is_best = not losses.diverged and score < self.best_score
+        is_better = math.isfinite(score) if self.config.loop.keep == "last" else score < self.best_score
+        is_best = not losses.diverged and is_better
         if is_best:
             self.best_epoch, self.best_score = self.epoch, score
         self.history.append({"epoch": self.epoch, "lr": losses.lr, "loss": losses.mean, "seconds": seconds, **metrics})

@@ -36,6 +36,8 @@ from .single import SingleEngine
 from .tables import table, table_text
 from .train import train_alone
 
+LAST = "the last epoch, selected by nothing"
+
 
 def open_data(
     config: TrainConfig,
@@ -168,17 +170,21 @@ def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split |
     """How the epoch of the weights was chosen, and what of the scored subjects their training had seen."""
     if "imported_from" in facts:
         return "chosen by its authors"
-    lowest = f"lowest {made_by.loop.select}"
+    is_last, lowest = made_by.loop.keep == "last", f"lowest {made_by.loop.select}"
     if isinstance(scored, MeshSplit):
         mesh = mesh_split_named(made_by.data.name)
         assert mesh is not None, made_by.data.name
         is_same = mesh.val == scored.test
+        if is_last:
+            return LAST
         return f"{lowest}: selected on the test images, as published" if is_same else f"{lowest} of {mesh.val}"
     split = split_of(made_by.data)
     is_same = split.set == scored.set
     seen, trained = ([one for one in scored.test if is_same and one in part] for part in (split.val, split.train))
     named = split_named(made_by.data.name)
-    if seen and named is not None and named.val == named.test == split.val:
+    if is_last:
+        chosen = LAST
+    elif seen and named is not None and named.val == named.test == split.val:
         chosen = f"{lowest}: selected on the test subjects, as published"
     elif seen:
         chosen = f"{lowest}: selected on the scored subjects {', '.join(seen)}"
