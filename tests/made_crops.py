@@ -11,6 +11,8 @@ from data.source import split_of
 from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
+from trainables.single import SingleEngine
+from trainables.train import train_alone
 
 MODEL = "context_aware_poseformer"
 HEIGHT, WIDTH = 256, 192
@@ -97,3 +99,23 @@ def crop_run(root, **changes):
     """A run on the tiny set with a frozen tiny trunk; dotted names are written with two underscores."""
     frozen = {"network__trunk_weights": "trunk.safetensors", "network__trunk_lr_factor": 0.0, "loop__batch": 8}
     return tiny_run(MODEL, root, **(frozen | changes))
+
+
+class Silent:
+    """A folder that keeps nothing."""
+
+    def record(self, report, state):
+        pass
+
+
+def curve(config, data, engine=None):
+    """Losses of every epoch of a run, and its last state."""
+    engine = engine or SingleEngine()
+    heard, states = [], []
+
+    def tell(report):
+        heard.append(report.losses.mean)
+        states[:] = [engine.state(report.lane)]
+
+    train_alone(config, data, Silent(), engine, None, tell)
+    return heard, states[0]
