@@ -1,19 +1,37 @@
 """Sweeps over the tiny set as a user starts them: commands, run in the repository."""
 
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from small import TINY
+from small import TINY, write_tiny
 
 from search.journal import FILE, Journal
 
+LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use
 ROOT = Path(__file__).parents[1]
 LINE = [sys.executable, "-m", "search"]
 
 
+def new_home(folder, empty_store):
+    """A folder with the tiny set and an MLflow database for all sweeps in it."""
+    write_tiny(folder / "store")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return folder
+
+
+def wait_for(condition, seconds=LIMIT_S / 2):
+    """Looks again and again until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
 def tracking(home, uri=None):
-    """One MLflow database for all sweeps of a home: making one takes seconds."""
+    """Where runs of a home are shown."""
     return ["--tracking-uri", uri or f"sqlite:///{home}/mlflow.db"]
 
 
@@ -32,7 +50,7 @@ def launch(home, name, *more, uri=None):
 
 def run(line):
     """Its output and exit code."""
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
 def journal_of(home, name):

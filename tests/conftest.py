@@ -1,6 +1,8 @@
 """Every test starts from the same seeds, one thread, and an environment without the user's servers."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,17 @@ def shared_dir() -> Path | None:
 def own_claims(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Sweeps of the tests share the machine among themselves; what else runs on it is not asked."""
     os.environ["POSESWEEP_CLAIMS"] = str(tmp_path_factory.mktemp("claims"))
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs: to make its tables takes seconds, to copy it none."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
+    code = "import sys; from pathlib import Path; from search.tracking import MlflowTracker; "
+    code += "MlflowTracker('sqlite:///' + sys.argv[1], Path(sys.argv[1]).parent / 'artifacts')"
+    subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPOSITORY, check=True)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -11,16 +11,17 @@ from data.source import split_of
 from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
+from trainables.single import SingleEngine
+from trainables.train import train_alone
 
 MODEL = "context_aware_poseformer"
-HEIGHT, WIDTH = 256, 192
 
 
 class Crops:
     """Images by number, as a source of batches gives them; counts what is fetched."""
 
-    def __init__(self, points):
-        self.images = {part: painted(found) for part, found in points.items()}
+    def __init__(self, points, crop):
+        self.images = {part: painted(found, *crop) for part, found in points.items()}
         self.fetched = 0
 
     def count(self, part):
@@ -37,13 +38,13 @@ class Crops:
         return torch.where(is_mirrored.view(-1, 1, 1, 1, 1), found.flip(-1), found)
 
 
-def painted(points_NJC):
+def painted(points_NJC, height, width):
     """Images [N, 3, Y, X] uint8 with a bright square at every keypoint in [-1, 1]."""
     make = torch.Generator().manual_seed(3)
-    coarse = torch.randint(60, (len(points_NJC), 3, HEIGHT // 32, WIDTH // 32), generator=make, dtype=torch.uint8)
+    coarse = torch.randint(60, (len(points_NJC), 3, height // 32, width // 32), generator=make, dtype=torch.uint8)
     images = coarse.repeat_interleave(32, 2).repeat_interleave(32, 3)
-    x = ((points_NJC[..., 0] + 1) * (WIDTH / 2)).long().clamp(2, WIDTH - 3)
-    y = ((points_NJC[..., 1] + 1) * (HEIGHT / 2)).long().clamp(2, HEIGHT - 3)
+    x = ((points_NJC[..., 0] + 1) * (width / 2)).long().clamp(2, width - 3)
+    y = ((points_NJC[..., 1] + 1) * (height / 2)).long().clamp(2, height - 3)
     for number, (columns, rows) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
         for joint, (column, row) in enumerate(zip(columns, rows, strict=True)):
             images[number, joint % 3, row - 2 : row + 3, column - 2 : column + 3] = 200 + joint
@@ -58,7 +59,9 @@ class CropModule(DataModule):
         super().__init__(poses, split_of(config.data), config.data, **options)
         parts = options.get("parts", ("train", "val"))
         self.crops = {part: self._crop_units(part) for part in parts}
-        self.sources["image"] = Crops({part: crops[:, 0, 0].cpu() for part, crops in self.crops.items()})
+        self.sources["image"] = Crops(
+            {part: found[:, 0, 0].cpu() for part, found in self.crops.items()}, self.sizes.crop
+        )
 
     def _crop_units(self, part):
         pose = super().gather(part, torch.arange(self.count(part), device=self.device), ("pose2d",)).pose2d
@@ -97,3 +100,23 @@ def crop_run(root, **changes):
     """A run on the tiny set with a frozen tiny trunk; dotted names are written with two underscores."""
     frozen = {"network__trunk_weights": "trunk.safetensors", "network__trunk_lr_factor": 0.0, "loop__batch": 8}
     return tiny_run(MODEL, root, **(frozen | changes))
+
+
+class Silent:
+    """A folder that keeps nothing."""
+
+    def record(self, report, state):
+        pass
+
+
+def curve(config, data, engine=None):
+    """Losses of every epoch of a run, and its last state."""
+    engine = engine or SingleEngine()
+    heard, states = [], []
+
+    def tell(report):
+        heard.append(report.losses.mean)
+        states[:] = [engine.state(report.lane)]
+
+    train_alone(config, data, Silent(), engine, None, tell)
+    return heard, states[0]

@@ -9,6 +9,8 @@ from PIL import Image
 from data import crops
 from data.config import DataConfig
 from spaces.schema import ConfigError, load
+from trainables import registry
+from trainables.config import default_config
 
 HEIGHT, WIDTH = 256, 192
 
@@ -109,3 +111,11 @@ def test_a_side_that_the_trunk_cannot_halve_is_refused_with_those_near_it():
     with pytest.raises(ConfigError, match=r"crop_width.*multiple of 32; legal near it: 192, 224"):
         load(DataConfig, {"crop_width": 200}, "tests", {})
     assert load(DataConfig, {"crop_height": 96, "crop_width": 64}, "tests", {}).sizes.crop == (96, 64)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_such_a_side_is_told_once_whatever_model_reads_the_crop(name):
+    tiny = {path: value for path, value in registry.get(name).tiny.items() if not path.startswith("data.crop")}
+    with pytest.raises(ConfigError) as caught:
+        default_config(name, {**tiny, "data.crop_height": 96, "data.crop_width": 200}, "tests")
+    assert caught.value.problems == ("data.crop_width = 200 must be a multiple of 32; legal near it: 192, 224",)

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import LIMIT_S
 from made_sweeps import answer_of, book, files_below, made_journal, made_plan
 from small import write_tiny
 
@@ -217,7 +218,7 @@ def test_the_doctor_starts_a_ray_or_joins_one(answer):
 def test_a_ray_of_our_own_runs_the_doctors_task_and_leaves_no_marker(tmp_path):
     write_tiny(tmp_path / "store")
     words = ["doctor", "--ray", "--json", "--storage", tmp_path / "sweeps", "--data-root", tmp_path / "store"]
-    done = subprocess.run([*LINE, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*LINE, *words], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == OK, done.stdout + done.stderr
     rows = json.loads(done.stdout)["findings"]
     assert any(row["subject"].startswith("node ") and "shares" in row["found"] for row in rows)
@@ -360,7 +361,7 @@ def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
 def test_a_server_that_does_not_start_shows_its_last_words(tmp_path):
     (tmp_path / "mlflow.db").write_text("this is no database")
     line = [*LINE, "ui", "--port", str(_free_port()), "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert done.returncode == FAILED
     assert "MLflow did not start" in done.stderr
     assert "file is not a database" in done.stderr

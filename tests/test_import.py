@@ -1,33 +1,25 @@
-"""Authors' checkpoints become weights of ours, strictly, and nothing that they ask for is run."""
+"""`import`: authors' checkpoints of GraFormer become weights of ours, strictly."""
 
-import io
 import json
-import os
-import pickle
-import warnings
-import zipfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_checkpoints import GRAFORMER, network, published, script_checkpoint
 from made_sweeps import answer_of, files_below
 from parity_lifting import fill
-from small import TINY, tiny_config, tiny_run, write_tiny
+from small import TINY, write_tiny
 
-from data.poseset import DataError
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
 from spaces.space import read_space
 from trainables import registry
 from trainables.checkpoint import load_weights, save_weights
-from trainables.config import default_config, read_config
-from trainables.published import read_published
-from trainables.torch_files import read_torch_file
+from trainables.config import read_config
 from trainables.verbs import evaluate_weights
 
-GRAFORMER = registry.get("graformer")
 SETTINGS = [
     word
     for knob, value in TINY.items()
@@ -40,174 +32,6 @@ SETTINGS = [
 def answer(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return partial(answer_of, capsys, VERBS)
-
-
-def network(width=8, layers=1, heads=2, joints=16):
-    changes = {"network__width": width, "network__layers": layers, "network__heads": heads, "data__joints": joints}
-    config = tiny_config("store", **changes)
-    torch.manual_seed(5)
-    return GRAFORMER.build(config.network, config.data.sizes), config
-
-
-def published(content, path, **options):
-    """A checkpoint as training scripts write it: trained on a GPU wrapper, optimiser and generator beside."""
-    torch.save(content, path, **options)
-    return path
-
-
-def script_checkpoint(weights, prefix="module.", random=True):
-    named = {prefix + name: tensor for name, tensor in weights.items()}
-    moments = {n: {"step": torch.tensor(9.0), "exp_avg": 0 * tensor} for n, tensor in enumerate(weights.values())}
-    group = {"lr": 9e-4, "betas": (0.9, 0.999), "amsgrad": False, "params": list(moments)}
-    content = {"epoch": 7, "lr": 9e-4, "step": 1234, "state_dict": named, "error": np.float64(48.9)}
-    content["optimizer"] = {"state": moments, "param_groups": [group]}
-    return content | ({"random_state": np.random.RandomState(1234)} if random else {})
-
-
-# --- what is read
-
-
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("protocol", [2, 4])
-@pytest.mark.parametrize("is_zip", [True, False])
-def test_a_training_script_checkpoint_is_read_whole(tmp_path, prefix, protocol, is_zip):
-    weights = network()[0].state_dict()
-    options = {"_use_new_zipfile_serialization": is_zip, "pickle_protocol": protocol}
-    path = published(script_checkpoint(weights, prefix), tmp_path / "a.pth.tar", **options)
-    found = read_published(path, GRAFORMER)
-    assert list(found.tensors) == list(weights)
-    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in weights.items())
-    assert {name: found.facts[name] for name in ("epoch", "step", "lr", "error")} == {
-        "epoch": 7, "step": 1234, "lr": 9e-4, "error": 48.9,
-    }  # fmt: skip
-
-
-def test_generators_of_old_numpy_are_left_aside(tmp_path):
-    # NumPy 1 named its inner package `core`, and before 1.17 generators were made by another function.
-    content = pickle.dumps({"random_state": np.random.RandomState(3)}, protocol=2)
-    old = content.replace(b"numpy._core.", b"numpy.core.")
-    path = tmp_path / "a.bin"
-    for spelled in (old, old.replace(b"numpy.random._pickle\n__randomstate_ctor", b"numpy.random\n__RandomState_ctor")):
-        path.write_bytes(_as_zip(spelled))
-        assert list(read_torch_file(path)) == ["random_state"]
-
-
-def _as_zip(payload):
-    """A torch archive around a pickle."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", payload)
-        archive.writestr("archive/version", "3\n")
-        archive.writestr("archive/byteorder", "little")
-    return file.getvalue()
-
-
-@pytest.mark.parametrize("key", ["state_dict", "model_pos", "model", "net"])
-def test_weights_are_found_under_the_keys_of_the_published_scripts(tmp_path, key):
-    weights = network()[0].state_dict()
-    path = published({key: weights, "optimizer": {"state": {}}, "epoch": 1}, tmp_path / "a.bin")
-    assert list(read_published(path, GRAFORMER).tensors) == list(weights)
-
-
-def test_a_bare_state_dict_is_weights(tmp_path):
-    weights = network()[0].state_dict()
-    assert list(read_published(published(weights, tmp_path / "a.pth"), GRAFORMER).tensors) == list(weights)
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ({"epoch": 1, "lr": 0.1}, "holds a mapping with the keys epoch, lr, no weights"),
-        ({}, "holds an empty mapping"),
-        ([1], "holds a list"),
-        ({"a": {"x": torch.ones(1)}, "b": {"x": torch.ones(1)}}, "keys a, b, no weights"),
-        ({"x": torch.ones(1), "module.x": torch.ones(1)}, "x is there twice, once as module.x"),
-        ({"x": torch.tensor([1.0, float("nan")])}, "x holds values that are not finite"),
-    ],
-)
-def test_what_holds_no_weights_is_told(tmp_path, content, problem):
-    with pytest.raises(DataError, match=problem):
-        read_published(published(content, tmp_path / "a.pth"), GRAFORMER)
-
-
-# --- what is refused
-
-
-class Runs:
-    """Pickles to a call."""
-
-    def __init__(self, function, *words):
-        self.call = (function, words)
-
-    def __reduce__(self):
-        return self.call
-
-
-@pytest.mark.parametrize("is_zip", [True, False])
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_a_checkpoint_that_wants_to_run_a_command_runs_nothing_and_is_named(tmp_path, is_zip, protocol):
-    marker = tmp_path / "ran"
-    content = {"state_dict": network()[0].state_dict(), "args": Runs(os.system, f"touch {marker}")}
-    options = {"_use_new_zipfile_serialization": is_zip, "pickle_protocol": protocol}
-    path = published(content, tmp_path / "a.pth", **options)
-    with pytest.raises(DataError, match=rf"asks to import {os.system.__module__}.system"):
-        read_torch_file(path)
-    assert not marker.exists()
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"\x80\x02cbuiltins\neval\nX\x03\x00\x00\x001+1\x85R.",
-        b"\x80\x02ctorch.serialization\nload\n)R.",
-        b"\x80\x02ctorch.jit\nload\n)R.",
-        b"\x80\x02cnumpy\nload\n)R.",
-        b"\x80\x04\x8c\x0bcollections\x8c\x14OrderedDict.__init__\x93.",
-        b"\x80\x02cantigravity\nfly\n)R.",
-    ],
-)
-def test_no_callable_but_the_makers_of_tensors_and_arrays_is_admitted(tmp_path, payload):
-    path = tmp_path / "a.pth"
-    path.write_bytes(_as_zip(payload))
-    with pytest.raises(DataError, match="asks to import"):
-        read_torch_file(path)
-
-
-def test_a_name_below_the_generators_is_not_imported_either(tmp_path):
-    path = tmp_path / "a.pth"
-    path.write_bytes(_as_zip(b"\x80\x02}X\x01\x00\x00\x00acnumpy.random.os\nsystem\ns."))
-    assert read_torch_file(path)["a"] is not os.system
-
-
-def test_a_pickled_network_is_refused_by_name(tmp_path):
-    path = published(network()[0], tmp_path / "model.bin")
-    with pytest.raises(DataError, match=r"asks to import trainables\.models\.graformer\.network\.GraFormer"):
-        read_torch_file(path)
-
-
-def test_a_program_is_not_weights(tmp_path):
-    path = tmp_path / "a.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch wants other ways to make one
-        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(path))
-    with pytest.raises(DataError, match="is a TorchScript program"):
-        read_torch_file(path)
-
-
-def test_damaged_and_foreign_files_are_told_apart(tmp_path):
-    path = published(network()[0].state_dict(), tmp_path / "a.pth")
-    whole = path.read_bytes()
-    for content, problem in (
-        (whole[:-400], "is cut off before its end"),
-        (b"<html>not found</html>", "is no PyTorch checkpoint"),
-        (b"\x80\x02cut", "is damaged or incomplete"),
-        (_as_zip(b"\x80\x02]q"), "is damaged or incomplete"),
-    ):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match=problem):
-            read_torch_file(path)
-    with pytest.raises(DataError, match="cannot be read: No such file"):
-        read_torch_file(tmp_path / "nowhere.pth")
 
 
 # --- the command
@@ -233,102 +57,6 @@ def test_an_imported_checkpoint_scores_as_the_network_that_made_it(answer, tmp_p
     assert imported["protocol"]["weights_epoch"] == 7
     facts = load_weights(Path("ours.safetensors"))[2]
     assert (facts["imported_from"], facts["step"], len(facts["sha256"])) == ("ckpt_best.pth.tar", 1234, 64)
-
-
-@pytest.mark.parametrize(
-    ("name", "recipe"), [("poseformer", "hmsft_humaneva"), ("videopose3d", "humaneva_27"), ("graformer", "small")]
-)
-def test_a_checkpoint_of_humaneva_is_imported_with_its_recipe_or_its_set(answer, tmp_path, name, recipe):
-    made_with = tiny_run(name, "store", **{"data__name": "humaneva", "data__joints": 15})
-    weights = registry.get(name).build(made_with.network, made_with.data.sizes).state_dict()
-    published(weights, tmp_path / "a.bin")
-    changes = [] if name == "videopose3d" else ["--set", "network.heads=2"]
-    line = ["import", name, "--recipe", recipe, "--weights", "a.bin", "--out", "o.safetensors", *changes]
-    if name == "graformer":
-        code, _, err = answer(*line)
-        assert code == BAD_INPUT
-        assert "data.joints = 15 does not go with data.name = synthetic" in err
-        assert "name a set with 15 (as humaneva)" in err
-        line += ["--set", "data.name=humaneva"]
-    code, _, err = answer(*line)
-    assert (code, err) == (OK, "")
-    tensors, config, _ = load_weights(Path("o.safetensors"))
-    assert (config.data.name, config.data.sizes.skeleton.name) == ("humaneva", "humaneva_15")
-    assert all(torch.equal(tensors[key], tensor) for key, tensor in weights.items())
-
-
-@pytest.mark.parametrize("prefix", ["", "module."])
-@pytest.mark.parametrize("name", ["poseformer", "videopose3d"])
-def test_a_temporal_lifters_checkpoint_tells_its_shape(answer, tmp_path, name, prefix):
-    made_with = tiny_run(name, "store", data__frames=9, data__joints=16)
-    torch.manual_seed(3)
-    weights = registry.get(name).build(made_with.network, made_with.data.sizes).state_dict()
-    named = {prefix + key: tensor for key, tensor in weights.items()}
-    content = {
-        "epoch": 80,
-        "lr": 1e-4,
-        "random_state": np.random.RandomState(1234),
-        "optimizer": {},
-        "model_pos": named,
-    }
-    published(content | {"model_traj": None, "random_state_semi": None}, tmp_path / "a.bin")
-    heads = ["--set", "network.heads=2"] if name == "poseformer" else ["--set", "data.causal=true"]
-    code, out, err = answer("import", name, "--weights", "a.bin", "--out", "o.safetensors", *heads)
-    assert (code, err) == (OK, "")
-    assert "data.frames = 9" in out
-    tensors, config, facts = load_weights(Path("o.safetensors"))
-    assert all(torch.equal(tensors[key], tensor) for key, tensor in weights.items())
-    assert (config.data.frames, config.data.joints, facts["epoch"]) == (9, 16, 80)
-    if name == "videopose3d":
-        assert (config.network.channels, config.network.widths, config.data.causal) == (16, (), True)
-    else:
-        assert (config.network.embed_dim_ratio, config.network.depth, config.network.mlp_ratio) == (4, 2, 2.0)
-
-
-def test_filter_widths_other_than_threes_are_told():
-    infer = registry.get("videopose3d").infer
-    shapes = {"expand_conv.weight": (8, 34, 3), "layers_conv.0.weight": (8, 8, 5), "layers_conv.1.weight": (8, 8, 1)}
-    assert infer(shapes) == {"network.channels": 8, "network.widths": (3, 5), "data.frames": 15}
-
-
-def test_weights_of_hmsft_are_refused_with_the_reason(answer, tmp_path):
-    published({"model_pos": {"module.mystery.weight": torch.zeros(2)}}, tmp_path / "hmsft.bin")
-    code, _, err = answer("import", "poseformer", "--weights", "hmsft.bin", "--out", "o.safetensors")
-    assert code == BAD_INPUT
-    assert "of a network that was never published" in err
-    assert not Path("o.safetensors").exists()
-
-
-def test_a_poseformer_checkpoint_says_its_sizes_and_the_recipe_its_heads(answer, tmp_path):
-    model, shape = registry.get("poseformer"), {"network.embed_dim_ratio": 8, "network.depth": 2}
-    config = default_config("poseformer", {**shape, "network.heads": 4, "data.frames": 9}, "tests")
-    made = model.build(config.network, config.data.sizes).eval()
-    torch.nn.init.normal_(made.Temporal_pos_embed)
-    content = script_checkpoint(made.state_dict())
-    content["model_pos"] = content.pop("state_dict")
-    published(content, tmp_path / "best_epoch.bin")
-    line = "import poseformer --weights best_epoch.bin --out ours.safetensors --set network.heads=4"
-    code, out, err = answer(*line.split())
-    assert (code, err) == (OK, "")
-    told = "network.embed_dim_ratio = 8, data.joints = 17, data.frames = 9, network.depth = 2, network.qkv_bias = True"
-    assert f"told by the weights: {told}, network.mlp_ratio = 2.0" in out
-    assert "network.heads = 4" in out.split("taken from recipe cpn_27 and --set: ")[1]
-    tensors, recorded, _ = load_weights(Path("ours.safetensors"))
-    assert (recorded.network.heads, recorded.network.drop_path, recorded.data.frames) == (4, 0.1, 9)
-    ours = model.build(recorded.network, recorded.data.sizes).eval()
-    ours.load_state_dict(tensors)
-    x = torch.randn(2, 9, 17, 2)
-    assert torch.equal(ours.lift(x), made.lift(x))
-
-
-def test_poseformer_heads_that_the_weights_cannot_have_are_refused(answer, tmp_path):
-    # The first recipe says 8 heads, which 12 channels do not have.
-    config = default_config("poseformer", {"network.embed_dim_ratio": 12, "network.heads": 4}, "tests")
-    made = registry.get("poseformer").build(config.network, config.data.sizes)
-    published({"model_pos": made.state_dict()}, tmp_path / "a.bin")
-    code, _, err = answer("import", "poseformer", "--weights", "a.bin", "--out", "o.safetensors")
-    assert code == BAD_INPUT
-    assert "network.heads = 8 must divide embed_dim_ratio 12; legal near it: 6, 12" in err
 
 
 GOLDEN = sorted((Path(__file__).parents[2] / "shared" / "parity").glob("graformer-*.npz"))
@@ -429,62 +157,3 @@ def test_every_recipe_tells_what_weights_do_not(name):
     heads = [knob for knob in registry.get(name).network.__slots__ if "heads" in knob]
     for recipe in space.recipes:
         assert all(f"network.{knob}" in space.fixed(recipe) for knob in heads)
-
-
-# --- Context-Aware PoseFormer
-
-
-def image_network(**knobs):
-    """A tiny trained-looking network, its config and its weights as the training script saves them."""
-    small = {"network.trunk": "tiny", "network.embed_dim": 8, "network.depth": 2, "network.heads": 4}
-    named = {path.replace("__", "."): value for path, value in knobs.items()}
-    config = default_config("context_aware_poseformer", {**small, **named}, "tests")
-    torch.manual_seed(4)
-    made = registry.get("context_aware_poseformer").build(config.network, config.data.sizes)
-    return made, config
-
-
-def image_checkpoint(weights):
-    """epoch, lr, model, optimizer, as published."""
-    named = {f"module.{name}": tensor for name, tensor in weights.items()}
-    return {"epoch": 24, "lr": 5e-4, "model": named, "optimizer": {"state": {}, "param_groups": []}}
-
-
-@pytest.mark.parametrize("features", ["live", "cached"])
-def test_a_context_aware_checkpoint_is_imported_whole_or_as_a_head_alone(answer, tmp_path, features):
-    made, _ = image_network(network__points=3, network__context_heads=2)
-    whole = made.state_dict()
-    head = {name: tensor for name, tensor in whole.items() if name.startswith("volume_net.")}
-    weights = whole if features == "live" else head
-    published(image_checkpoint(weights), tmp_path / "best_epoch.bin")
-    line = "import context_aware_poseformer --weights best_epoch.bin --out ours.safetensors --set network.heads=4"
-    code, out, err = answer(*line.split())
-    assert (code, err) == (OK, "")
-    assert f"network.trunk = tiny, network.features = {features}, network.embed_dim = 8" in out
-    tensors, config, facts = load_weights(Path("ours.safetensors"))
-    assert tensors.keys() == weights.keys()
-    assert all(torch.equal(tensors[name], tensor) for name, tensor in weights.items())
-    assert (config.network.depth, config.network.points, config.network.context_heads) == (2, 3, 2)
-    assert (facts["epoch"], facts["lr"]) == (24, 5e-4)
-
-
-def test_a_context_aware_checkpoint_with_another_trunk_is_refused(answer, tmp_path):
-    made, _ = image_network()
-    published(image_checkpoint(made.state_dict()), tmp_path / "a.bin")
-    base = "import context_aware_poseformer --weights a.bin --out o.safetensors"
-    code, _, err = answer(*base.split(), "--set", "network.trunk=w48")
-    assert code == BAD_INPUT
-    assert "network.trunk = w48 was set, but these weights have tiny; leave it out" in err
-    odd = {name: tensor for name, tensor in made.state_dict().items() if "stage4" not in name}
-    odd["volume_net.feat_embed.0.weight"] = torch.zeros(8, 18)
-    published(image_checkpoint(odd), tmp_path / "a.bin")
-    code, _, err = answer(*base.split())
-    assert code == BAD_INPUT
-    assert "reads maps of 18, 16, 32, 64 channels, which no trunk here makes" in err
-    del odd["volume_net.feat_embed.0.weight"]
-    published(image_checkpoint(odd), tmp_path / "a.bin")
-    code, _, err = answer(*base.split(), "--set", "network.heads=4", "--set", "network.trunk=tiny")
-    assert code == BAD_INPUT
-    assert "missing: backbone.stage4.0.branches.0.0.conv1.weight" in err
-    assert "missing: volume_net.feat_embed.0.weight" in err
-    assert not Path("o.safetensors").exists()

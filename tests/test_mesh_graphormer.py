@@ -1,27 +1,15 @@
-"""What is particular to Mesh Graphormer: how sharp its golden data is, masks, meshes, what takes less memory."""
+"""What is particular to Mesh Graphormer: sizes, published weights, masks, and the truth of a mesh."""
 
-import dataclasses
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from parity_mesh import adjacency_of, encode, encoder_of
+from small_meshes import SHAPE, SIZES, tiny_network
 from test_models import random_batch
 from torch import nn
 
-from data.config import Sizes
-from data.samples import check_fields, open_samples
-from data.skeleton import H36M_17
-from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import ConfigError
 from trainables import registry
 from trainables.config import default_config
-from trainables.demands import check_run
-from trainables.layers.dropout import Dropout
 from trainables.layers.hrnet import ClassHRNet
-from trainables.layers.replay import replayed
-from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig, dead_names
 from trainables.models.mesh_graphormer.encoder import BlockShape, Queries, stack_of
@@ -30,105 +18,6 @@ from trainables.models.mesh_graphormer.masking import TokenMask
 from trainables.models.mesh_graphormer.mesh import mesh_of
 from trainables.models.mesh_graphormer.network import MeshGraphormer, begin, infer, trunk_shape
 from trainables.published import config_of, fitted, read_published
-from trainables.single import SingleEngine
-
-GOLDEN = Path(__file__).parent / "golden"
-SIZES = Sizes(views=1, frames=1, skeleton=H36M_17, crop=(64, 64))
-# The shape of the tiny hand of the contract tests.
-TINY = {
-    path.removeprefix("network."): value
-    for path, value in registry.get("mesh_graphormer").tiny.items()
-    if path.startswith("network.") and path not in ("network.mesh", "network.mask_rate")
-}
-
-
-# --- how sharp the golden data is
-
-
-def _set_eps(blocks, kind, eps):
-    for name, module in blocks.named_modules():
-        if isinstance(module, nn.LayerNorm) and (kind in name):
-            module.eps = eps
-
-
-def _all_norms(blocks, patch, adjacency):
-    _set_eps(blocks, "", 1e-5)
-    return adjacency
-
-
-def _graph_norms(blocks, patch, adjacency):
-    _set_eps(blocks, "norm", 1e-6)
-    return adjacency
-
-
-def _tanh_gelu(blocks, patch, adjacency):
-    exact = nn.functional.gelu
-    patch.setattr(nn.functional, "gelu", lambda x: exact(x, approximate="tanh"))
-    return adjacency
-
-
-def _no_self_loops(blocks, patch, adjacency):
-    links = (adjacency > 0).double().fill_diagonal_(0)
-    return links / links.sum(1, keepdim=True)
-
-
-def _symmetric(blocks, patch, adjacency):
-    links = (adjacency > 0).double()
-    root = links.sum(1).rsqrt()
-    return root[:, None] * links * root
-
-
-def _transposed(blocks, patch, adjacency):
-    for name, parameter in blocks.named_parameters():
-        if name.endswith("conv.weight"):
-            parameter.data = parameter.data.mT.contiguous()
-    return adjacency
-
-
-def _no_skip(blocks, patch, adjacency):
-    for block in blocks:
-        nn.init.zeros_(block.residual.weight)
-        nn.init.zeros_(block.residual.bias)
-    return adjacency
-
-
-def _dead_positions(blocks, patch, adjacency):
-    for block in blocks:
-        block.bert.position_embeddings = block.bert.embeddings.position_embeddings
-    return adjacency
-
-
-def _skip_convolution(blocks, patch, adjacency):
-    for block in blocks:
-        for layer in block.bert.encoder["layer"]:
-            if layer.has_graph:
-                graph = layer.graph_conv
-                graph.forward = lambda x, a, graph=graph, plain=graph.forward: plain(x, a) - x + graph.skip_conv(x)
-    return adjacency
-
-
-@pytest.mark.parametrize(
-    ("alter", "change"),  # the changes are stated with the data
-    [
-        (_all_norms, 2.5e-4),
-        (_graph_norms, 2.5e-5),
-        (_tanh_gelu, 6.2e-5),
-        (_no_self_loops, 0.076),
-        (_symmetric, 0.016),
-        (_transposed, 0.068),
-        (_skip_convolution, 0.70),
-        (_dead_positions, 0.34),
-        (_no_skip, 2.8),
-    ],
-)
-def test_an_altered_detail_moves_the_golden_output(monkeypatch, alter, change):
-    with np.load(GOLDEN / "mesh_graphormer-encoder-body.npz") as archive:
-        blocks = encoder_of(archive).double()
-        adjacency = alter(blocks, monkeypatch, adjacency_of(archive).double())
-        found = encode(blocks, archive, torch.float64, adjacency)[-1]
-        moved = (found - torch.from_numpy(archive["out/tokens_f64"])).abs().max().detach()
-    assert moved.item() == pytest.approx(change, rel=0.15)  # they are stated to two digits
-
 
 # --- sizes
 
@@ -212,6 +101,12 @@ def test_every_broken_law_is_reported():
     ]
 
 
+def test_blocks_that_do_not_fit_each_other_are_refused():
+    one = BlockShape(channels=6, hidden=4, out=3, layers=1, heads=2, scale=1, has_graph=False, words=2, positions=9)
+    with pytest.raises(AssertionError):
+        stack_of([one, one])
+
+
 # --- published weights
 
 
@@ -241,7 +136,7 @@ def test_a_published_checkpoint_is_imported_whole_or_without_its_dead_parts(chec
     whole, lean = imported(path, compact=False), imported(path, compact=True)
     assert whole[1].keys() == network.state_dict().keys()
     assert all(torch.equal(whole[1][name], tensor) for name, tensor in network.state_dict().items())
-    assert set(whole[1]) - set(lean[1]) == set(dead_names(NetworkConfig(**{**TINY, "compact": False})))
+    assert set(whole[1]) - set(lean[1]) == set(dead_names(NetworkConfig(**{**SHAPE, "compact": False})))
     batch = random_batch(SIZES, 2)
     poses = [found(batch).meshes[-1] for found in (network.eval(), whole[0], lean[0])]
     assert torch.equal(poses[0], poses[1])
@@ -312,14 +207,9 @@ def test_queries_are_never_spelled_out_and_are_what_they_would_be():
 # --- meshes
 
 
-def tiny_network(seed=0, **shape):
-    torch.manual_seed(seed)
-    return registry.get("mesh_graphormer").build(NetworkConfig(mesh="hand", **{**TINY, **shape}), SIZES)
-
-
 @pytest.mark.parametrize("kind", ["body", "hand"])
 def test_truth_of_the_templates_pose_is_the_template(kind):
-    config = NetworkConfig(mesh=kind, **TINY)
+    config = NetworkConfig(mesh=kind, **SHAPE)
     network = registry.get("mesh_graphormer").build(config, SIZES).double()
     pose = torch.zeros(1, 72 if kind == "body" else 48).double()
     pose[0, 0] = 3.1416 if kind == "body" else 0.0
@@ -378,115 +268,3 @@ def test_a_batch_without_poses_is_predicted_without_truth():
     prediction = network(type(batch)(size=1, image=batch.image))
     assert prediction.truth is None
     torch.testing.assert_close(prediction.mesh_joints, network(batch).mesh_joints)
-
-
-# --- what takes less memory
-
-
-def gradients_of(network, batch, key=7):
-    model = registry.get("mesh_graphormer")
-    shared_stream(network.train()).begin(torch.tensor(key))
-    terms = model.terms(network(batch), batch, ObjectiveConfig())
-    torch.stack(list(terms.values())).sum().backward()
-    found = {name: parameter.grad for name, parameter in network.named_parameters()}
-    return found, {name: buffer.clone() for name, buffer in network.named_buffers()}
-
-
-def test_checkpointing_changes_memory_and_nothing_else():
-    batch = random_batch(SIZES, 3)
-    plain, lean = tiny_network(mask_rate=0.4), tiny_network(mask_rate=0.4, checkpointing=True)
-    assert any(isinstance(layer, Dropout) and layer.dial for layer in plain.modules())
-    (one, statistics), (other, again) = (gradients_of(network, batch) for network in (plain, lean))
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert all(torch.equal(statistics[name], again[name]) for name in statistics)
-
-
-def test_a_replayed_part_draws_its_numbers_again_and_the_next_one_goes_on():
-    layers = nn.Sequential(Dropout(0.5), Dropout(0.5))
-    shared_stream(layers).begin(torch.tensor(3))
-    x = torch.ones(1000, requires_grad=True)
-    plain = layers[1](layers[0](x))
-    plain.sum().backward()
-    expected = x.grad.clone()
-    layers[0].stream.begin(torch.tensor(3))
-    x.grad = None
-    found = layers[1](replayed(layers[0], x))
-    found.sum().backward()
-    assert torch.equal(found, plain)
-    assert torch.equal(x.grad, expected)
-
-
-def test_bfloat16_keeps_coordinates_exact():
-    network, batch = tiny_network().eval(), random_batch(SIZES, 2)
-    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
-        prediction = network(batch)
-    assert {x.dtype for x in (prediction.camera, prediction.pose3d, *prediction.meshes)} == {torch.float32}
-    rounded = prediction.meshes[-1].to(torch.bfloat16).float()
-    assert (rounded != prediction.meshes[-1]).any()
-    # What bfloat16 changes is inside: two to three digits of what the image adds to the template.
-    torch.testing.assert_close(prediction.meshes[-1], network(batch).meshes[-1], rtol=0.1, atol=0.05)
-    torch.testing.assert_close(prediction.truth.meshes[-1], network(batch).truth.meshes[-1])
-
-
-def test_blocks_that_do_not_fit_each_other_are_refused():
-    one = BlockShape(channels=6, hidden=4, out=3, layers=1, heads=2, scale=1, has_graph=False, words=2, positions=9)
-    with pytest.raises(AssertionError):
-        stack_of([one, one])
-
-
-# --- training on a mesh set
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    root = tmp_path_factory.mktemp("meshes")
-    write_mesh_set(root / "synthetic_hand", "hand", 0, 30)
-    return root
-
-
-def hand_run(store, **changes):
-    values = {path.replace("__", "."): value for path, value in changes.items()}
-    tiny = {**registry.get("mesh_graphormer").tiny, "data.name": "synthetic_hand", "data.root": str(store)}
-    return default_config("mesh_graphormer", {**tiny, "loop.batch": 12, "loop.epochs": 2, **values}, "tests")
-
-
-def test_it_trains_on_a_mesh_set_and_is_scored_by_sample(store):
-    config = hand_run(store, network__body_files=str(store / "synthetic_hand" / "models"))
-    data = open_samples(config.data, device=torch.device("cpu"), reads=config.traits.reads)
-    engine = SingleEngine()
-    engine.join(0, config)
-    losses = engine.train_epoch(data)[0]
-    assert losses.mean > 0
-    assert not losses.diverged
-    found = engine.evaluate(data, [0])[0]
-    names = ("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm")
-    shares = ("auc_50mm", "mesh_auc_50mm", "pa_f_5mm", "pa_f_15mm")
-    assert set(found) == {f"val/{name}" for name in (*names, *shares)}
-    assert found["val/p_mpjpe_mm"] <= found["val/mpjpe_mm"] < 500
-    batch = data.gather("val", data.order("val", 0, 0), config.traits.reads)
-    with torch.no_grad():
-        by_hand = objective.scores(engine._only().bare.eval()(batch))
-    for name, (values, weight) in by_hand.items():
-        assert found[f"val/{name}"] == pytest.approx(float((values * weight).sum() / weight.sum()), rel=1e-4), name
-
-
-def test_a_model_and_a_set_that_do_not_go_together_are_refused(store):
-    with pytest.raises(ConfigError, match=r"network.mesh = body must be hand: the set of data.name has no"):
-        hand_run(store, network__mesh="body")
-    hands = hand_run(store)
-    with pytest.raises(ConfigError, match=r"is a set of poses, and the model reads joints2d, .*: synthetic_hand"):
-        check_fields(default_config("mesh_graphormer", {}, "tests").data, hands.traits.reads)
-    unlabelled = dataclasses.replace(hands, data=dataclasses.replace(hands.data, name="freihand"))
-    with pytest.raises(
-        ConfigError, match=r"network.body_files is empty, .* than freihand .*; name the folder of the MANO"
-    ):
-        check_run(unlabelled, is_fresh=False)
-    gone = hand_run(store, network__body_files=str(store / "gone"), network__trunk_weights="gone.pth")
-    with pytest.raises(ConfigError) as caught:
-        check_run(gone, is_fresh=True)
-    assert [problem.split(" = ")[0] for problem in caught.value.problems] == [
-        "network.body_files",
-        "network.trunk_weights",
-    ]
-    with pytest.raises(ConfigError, match="is a mesh set, and the model reads pose2d, pose3d, which sets of poses"):
-        check_fields(hands.data, ("pose2d", "pose3d"))

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from commands import ROOT, journal_of, launch, run
+from commands import LIMIT_S, ROOT, journal_of, launch, new_home, run
 from made_sweeps import FOUR_POINTS, answer_of, files_below
-from small import write_tiny
 
 from search import jobs
 from search.__main__ import VERBS
@@ -213,7 +212,7 @@ def cluster():
     with open(Path(folder, "head.log"), "w") as log:
         head = subprocess.Popen(line, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + LIMIT_S / 4
         while head.poll() is None and time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", ports["dashboard-port"])) == 0:
@@ -232,10 +231,8 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("home")
-    write_tiny(folder / "store")
-    return folder
+def home(tmp_path_factory, empty_store):
+    return new_home(tmp_path_factory.mktemp("home"), empty_store)
 
 
 def submitted(home, name, cluster, *more):
@@ -301,12 +298,12 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypa
                 started.send_signal(signal.SIGINT)
                 break
         *_, stop, last = started.stdout.read().splitlines()
-        assert started.wait(60) == 130
+        assert started.wait(LIMIT_S) == 130
     ray = f"RAY_AUTH_MODE=token {Path(sys.executable).parent / 'ray'} job"
     assert last.startswith(f"interrupted; go on with: {ray} logs --follow --address {cluster} raysubmit_")
     # Stopping the job, as told, ends the sweep in good order.
     told = stop.partition("to stop it: ")[2]
     assert told.startswith(f"{ray} stop ")
-    done = subprocess.run(told, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(told, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert "was stopped" in done.stdout + done.stderr
     assert journal_of(home, "left").close_reason == "interrupted"

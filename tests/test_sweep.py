@@ -1,15 +1,13 @@
 """Whole sweeps on a local Ray, as a user runs them: each test is a command, its output, and what it leaves behind."""
 
 import json
+import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 
 import pytest
-from commands import LINE, ROOT, journal_of, launch, places, run, tracking
-from small import write_tiny
+from commands import LINE, ROOT, journal_of, launch, new_home, places, run, tracking
 
 from search.journal import FILE, Journal
 
@@ -17,16 +15,21 @@ pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One folder with data, sweeps and one MLflow database: making the database takes seconds."""
-    folder = tmp_path_factory.mktemp("home")
-    write_tiny(folder / "store")
-    return folder
+def home(tmp_path_factory, empty_store):
+    return new_home(tmp_path_factory.mktemp("home"), empty_store)
+
+
+def timed(line):
+    """As `run` answers, with `seconds`."""
+    started = time.monotonic()
+    done = run(line)
+    done.seconds = time.monotonic() - started
+    return done
 
 
 @pytest.fixture(scope="module")
 def first(home):
-    done = run(launch(home, "first", "--trials", "5", "--epochs", "3", "--seed", "3"))
+    done = timed(launch(home, "first", "--trials", "5", "--epochs", "3", "--seed", "3"))
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -119,34 +122,10 @@ def test_a_diverging_and_a_failing_trial_do_not_end_the_sweep(home, tmp_path):
     assert "leaves no frame" in failed.reason
 
 
-def test_an_unreachable_tracking_server_neither_delays_nor_ends_the_sweep(home):
-    started = time.monotonic()
-    done = run(launch(home, "lonely", "--trials", "2", "--epochs", "2", uri="http://127.0.0.1:9"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "they are kept" in done.stderr
-    assert time.monotonic() - started < 60
-    assert journal_of(home, "lonely").close_reason == "done"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "kill"])
-def test_an_interrupt_ends_in_good_order_and_says_how_to_go_on(home, number):
-    name = f"broken-{int(number)}"
-    line = launch(home, name, "--trials", "4", "--epochs", "400", "--scheduler", "none")
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
-        for printed in started.stdout:
-            if "epoch 3/" in printed:
-                started.send_signal(number)
-                break
-        rest = started.stdout.read()
-        assert started.wait(60) == 130
-    assert rest.splitlines()[-1] == "interrupted; go on with: python -m search resume " + name
-    journal = journal_of(home, name)
-    assert journal.close_reason == "interrupted"
-    assert not any(trial.has_ended for trial in journal.trials.values())
-
-
-def test_a_time_budget_stops_what_runs_and_says_so(home):
-    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--time-budget", "30s", "--scheduler", "none")
+def test_a_time_budget_stops_what_runs_and_says_so(home, first):
+    # It counts from the start of the sweep, and trials must have begun by then, however slow the machine is now.
+    budget = f"{10 + round(first.seconds)}s"
+    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--time-budget", budget, "--scheduler", "none")
     done = run(line)
     journal = journal_of(home, "brief")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -154,26 +133,40 @@ def test_a_time_budget_stops_what_runs_and_says_so(home):
     assert {trial.state for trial in journal.trials.values()} == {"stopped"}
 
 
-def test_checkpoints_go_to_a_uri_and_come_back_for_export(home, tmp_path):
-    line = launch(home, "remote", "--trials", "1", "--epochs", "2")
-    line[line.index("--storage") + 1] = f"local://{tmp_path}/bucket"
-    before = {path.name for path in (ROOT / "mlruns" / "sweeps").glob("*")}
-    name = f"remote-{tmp_path.name}"
-    line[line.index("--name") + 1] = name
-    assert name not in before
-    done = run(line)
+@pytest.fixture(scope="module")
+def far(home, tmp_path_factory):
+    """A sweep of its own name that keeps its checkpoints at a URI, and whose MLflow server does not answer."""
+    bucket = tmp_path_factory.mktemp("far") / "bucket"
+    name = f"far-{os.getpid()}"
+    line = launch(home, name, "--trials", "1", "--epochs", "2", uri="http://127.0.0.1:9")
+    line[line.index("--storage") + 1] = f"local://{bucket}"
+    sweep = ROOT / "mlruns" / "sweeps" / name
+    assert not sweep.exists()
     try:
-        assert done.returncode == 0, done.stdout + done.stderr
-        kept = tmp_path / "bucket" / name / "trials" / "0000"
-        assert {path.name for path in kept.iterdir()} == {"best.safetensors", "config.yaml", "latest"}
-        sweep = ROOT / "mlruns" / "sweeps" / name
-        shutil.rmtree(sweep / "trials")
-        weights = tmp_path / "best.safetensors"
-        exported = run([*LINE, "export", name, "--out", str(tmp_path / "b.yaml"), "--weights", str(weights)])
-        assert exported.returncode == 0, exported.stderr
-        assert weights.read_bytes() == (kept / "best.safetensors").read_bytes()
+        yield timed(line), sweep, bucket / name
     finally:
-        shutil.rmtree(ROOT / "mlruns" / "sweeps" / name, ignore_errors=True)
+        shutil.rmtree(sweep, ignore_errors=True)
+
+
+def test_an_unreachable_tracking_server_neither_delays_nor_ends_the_sweep(first, far):
+    done, sweep, _ = far
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "they are kept" in done.stderr
+    # A longer sweep with a server that answers is the measure of this machine; MLflow itself would try for minutes.
+    assert done.seconds < 30 + 1.5 * first.seconds
+    assert Journal(sweep / FILE).close_reason == "done"
+
+
+def test_checkpoints_go_to_a_uri_and_come_back_for_export(far, tmp_path):
+    done, sweep, bucket = far
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = bucket / "trials" / "0000"
+    assert {path.name for path in kept.iterdir()} == {"best.safetensors", "config.yaml", "latest"}
+    shutil.rmtree(sweep / "trials")
+    weights = tmp_path / "best.safetensors"
+    exported = run([*LINE, "export", sweep.name, "--out", str(tmp_path / "b.yaml"), "--weights", str(weights)])
+    assert exported.returncode == 0, exported.stderr
+    assert weights.read_bytes() == (kept / "best.safetensors").read_bytes()
 
 
 @pytest.mark.slow

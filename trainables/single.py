@@ -119,6 +119,7 @@ class SingleEngine:
             step = self._step(len(index), own * self.team.world / whole)
             inputs = inputs_of_step(data, index, reads)
             total[i], counts[i] = step(keys[i], progress, rates[i], *inputs) * own, whole
+        self.team.agree(place.bare)
         return {books.number: books.losses(self.team.sum(total).cpu(), counts)}
 
     def _step(self, size: int, share: float) -> Captured:

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, distributed, nn
 
+RUNNING = "running_"  # begins the names of what a norm keeps, torch's and ours
+
 
 class Team:
     """One process alone; rank 0 of 1. Every method is a collective call: all ranks of a team make it."""
@@ -21,6 +23,9 @@ class Team:
     def apart(self, network: nn.Module) -> AbstractContextManager[None]:
         """In this context gradients stay a rank's own; the first backward pass after it adds them to the mean."""
         return nullcontext()
+
+    def agree(self, network: nn.Module) -> None:
+        """Gives what batch norms keep of the data the same value on every rank: the mean of all."""
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks."""
@@ -37,12 +42,29 @@ class DistributedTeam(Team):
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """DDP: gradients are averaged over ranks, so a rank weighs its loss by its share of the batch."""
-        return nn.parallel.DistributedDataParallel(network)
+        # It would send the buffers of rank 0 in every step, and so lose what the others keep of their samples.
+        return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
 
     def apart(self, network: nn.Module) -> AbstractContextManager[None]:
         """DDP waits with the exchange."""
         assert isinstance(network, nn.parallel.DistributedDataParallel), type(network)
         return network.no_sync()
+
+    @torch.no_grad()
+    def agree(self, network: nn.Module) -> None:
+        """One exchange for all norms. Those in evaluation mode, of a frozen trunk, are left alone, bit for bit."""
+        kept = [
+            buffer
+            for module in network.modules()
+            if module.training
+            for name, buffer in module.named_buffers(recurse=False)
+            if name.startswith(RUNNING)
+        ]
+        if not kept:
+            return
+        means = self.sum(torch.cat([buffer.flatten() for buffer in kept])) / self.world
+        for buffer, mean in zip(kept, means.split([buffer.numel() for buffer in kept]), strict=True):
+            buffer.copy_(mean.view_as(buffer))
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks."""

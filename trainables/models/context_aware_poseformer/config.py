@@ -11,7 +11,6 @@ from trainables.entry import Traits
 from trainables.layers.widths import hidden_of
 
 LEVELS = 4  # maps of a trunk, and context tokens of a joint
-STRIDE = 32  # pixels of a crop to one place of the coarsest map
 WIDTHS = {"tiny": 8, "w32": 32, "w48": 48}  # channels of the finest map; each coarser one has twice as many
 
 
@@ -84,10 +83,6 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
         yield "data.views", "must be 1: context_aware_poseformer reads a single view"
     if sizes.stride != 1:
         yield "data.stride", "must be 1: context_aware_poseformer answers with one pose"
-    # The fields of the data's crop are named there; a crop is fixed by the set.
-    for side, pixels in zip(("height", "width"), sizes.crop, strict=True):
-        if pixels % STRIDE:
-            yield "network.trunk", f"needs crop sides that are multiples of {STRIDE}; the crop's {side} is {pixels}"
 
 
 def traits(network: NetworkConfig) -> Traits:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.config import DataConfig, Sizes
+from data.config import CROP_STEP, DataConfig, Sizes
 from spaces.schema import knob
 from trainables.entry import Traits
 
-STRIDE = 32  # pixels of a crop to one place of the grid feature
 POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
 MADE = ("synthetic_body", "synthetic_hand")  # sets that the made models label
@@ -93,9 +92,8 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
     if sizes.mesh not in ("", network.mesh):
         yield "network.mesh", f"must be {sizes.mesh}: the set of data.name has no other meshes"
     height, width = sizes.crop
-    if height % STRIDE or width % STRIDE:
-        yield "network.trunk", f"needs crop sides that are multiples of {STRIDE}; the crop is {height} x {width}"
-    tokens = TOKENS[network.mesh] + height // STRIDE * (width // STRIDE)
+    # The trunk's grid has a place for every CROP_STEP pixels; the data sees to it that they divide the crop.
+    tokens = TOKENS[network.mesh] + height // CROP_STEP * (width // CROP_STEP)
     if tokens > POSITIONS:
         yield "network.mesh", f"makes {tokens} tokens of a crop of {height} x {width}, at most {POSITIONS} have a place"
 
