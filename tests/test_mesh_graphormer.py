@@ -1,5 +1,8 @@
 """What is particular to Mesh Graphormer: sizes, published weights, masks, and the truth of a mesh."""
 
+import functools
+from pathlib import Path
+
 import pytest
 import torch
 from small_meshes import SHAPE, SIZES, tiny_network
@@ -166,6 +169,38 @@ def test_a_trunk_of_its_own_file_begins_a_fresh_network_with_or_without_its_clas
 
 
 # --- masks
+
+
+@pytest.mark.parametrize("kind", ["hand", "body"])
+def test_a_start_at_the_template_interpolates_it_and_has_it_in_view(kind):
+    config = NetworkConfig(**{**SHAPE, "mesh": kind, "start": "template"})
+    body, levels = models_of(kind, "")
+    network = MeshGraphormer(config, mesh_of(kind, body, levels), body)
+    begin(network, config, Path())
+    points = torch.from_numpy(body.v_template)
+    coarse = functools.reduce(lambda kept, index: kept[index], levels.down, points)
+    found = network._finer(coarse[None].float())[-1][0]
+    size = (points.amax(0) - points.amin(0)).amax()
+    assert (found - points).norm(dim=-1).mean() < 0.02 * size
+    for step in network.steps_up:
+        torch.testing.assert_close(step.weight.sum(1), torch.ones(len(step.weight)))
+    template = network.constants.template
+    view = objective.project(network.cam_param_fc3.bias[None], template[None])[0]
+    filled = (view.amax(0) - view.amin(0)).amax() / 2
+    assert 0.5 < filled < 0.9, "of the crop; a hand's fingers may point along the line of sight"
+
+
+def test_the_tiny_trunk_reads_a_crop_at_half_its_size_with_an_even_border():
+    pixels = torch.full((1, 3, 224, 224), 255, dtype=torch.uint8)
+    seen = tiny_network().normalised(pixels)
+    assert seen.shape == (1, 3, 128, 128)
+    inside = torch.zeros(128, 128, dtype=torch.bool)
+    inside[8:-8, 8:-8] = True
+    assert (seen[..., ~inside] == 0).all()
+    assert (seen[..., inside] > 2).all()
+    checks = pixels * ((torch.arange(224) + torch.arange(224)[:, None]) % 2 == 0)
+    grey = tiny_network().normalised(checks)
+    assert torch.equal(grey[..., inside], tiny_network().normalised(checks.flip(-1))[..., inside])
 
 
 def masks_of(rate, key, count=400):

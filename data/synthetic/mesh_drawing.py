@@ -21,7 +21,8 @@ BACK, FRONT = 0.75, 1.1  # brightness of the side that a person turns away and o
 CLOTHES = np.array([TROUSERS] * 3 + [SHIRT] + [TROUSERS] * 2 + [SHIRT] + [TROUSERS] * 2 + [SHIRT] + [TROUSERS] * 2
                    + [SKIN] + [SHIRT] * 2 + [SKIN] + [SHIRT] * 2 + [SKIN] * 6)  # fmt: skip
 HEAD = 15
-FINGER_TINTS = (0.00, 0.05, 0.14, 0.09, -0.05)  # hue of index, middle, little, ring finger and thumb beside the palm
+# Hues of a glove's index, middle, little, ring finger and thumb; its palm is pale. The colour tells the fingers apart.
+GLOVE_HUES = (0.00, 0.17, 0.62, 0.38, 0.83)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,8 @@ def draw_colours(rng: np.random.Generator, kind: str) -> Signal:
         hue[SKIN], strength[SKIN], value[SKIN] = rng.uniform(0.03, 0.09), rng.uniform(0.25, 0.5), 0.95
         value[HAIR] = 0.4
     else:
-        skin = rng.uniform(0.03, 0.08)
-        hue = skin + np.array((0.0, *FINGER_TINTS))
-        strength, value = np.full(6, rng.uniform(0.35, 0.55)), np.full(6, rng.uniform(0.85, 1.0))
+        hue = np.array((rng.random(), *GLOVE_HUES)) + rng.uniform(-0.03, 0.03, 6)
+        strength, value = np.append(0.15, rng.uniform(0.7, 0.9, 5)), np.full(6, rng.uniform(0.85, 1.0))
     colours = [colorsys.hsv_to_rgb(h % 1, s, v) for h, s, v in zip(hue, strength, value, strict=True)]
     return np.array(colours) * 255
 

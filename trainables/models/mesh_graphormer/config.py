@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
 MADE = ("synthetic_body", "synthetic_hand")  # sets that the made models label
 BLOCKS = 3
+REDUCED = {"tiny": 2}  # trunks that read crops so many times smaller, bordered to full steps of the grid
 WIDTHS = {"tiny": 8, "w40": 40, "w64": 64}  # channels of the trunk's finest branch; coarser ones have twice as many
 # Of each block, what takes no part in the forward pass; the published weights hold it.
 DEAD = (
@@ -31,9 +33,17 @@ class NetworkConfig:
     body_files: str = knob(
         "", help="folder of the body or hand model, the mesh levels and joint regressors; empty: made ones"
     )
-    trunk: str = knob("w64", choices=("w64", "w40", "tiny"), help="HRNet that reads the crop")
+    trunk: str = knob(
+        "w64", choices=("w64", "w40", "tiny"), help="HRNet that reads the crop; tiny: a narrow one, at half its size"
+    )
     trunk_weights: str = knob("", help="file with the trunk's weights, from data.root; empty: from the seed")
     trunk_lr_factor: float = knob(1.0, above=0, lane=True, help="factor on the learning rate in the trunk")
+    start: str = knob(
+        "published",
+        choices=("published", "template"),
+        help="how upsampling and camera begin: published: at random; template: between the template's vertices, the "
+        "camera on it",
+    )
     hidden: tuple[int, ...] = knob((1024, 256, 64), least=2, help="channels inside the three blocks")
     widths: tuple[int, ...] = knob((512, 128), least=1, help="channels between them")
     layers: int = knob(4, least=1, help="layers of each block")
@@ -92,8 +102,9 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
     if sizes.mesh not in ("", network.mesh):
         yield "network.mesh", f"must be {sizes.mesh}: the set of data.name has no other meshes"
     height, width = sizes.crop
-    # The trunk's grid has a place for every CROP_STEP pixels; the data sees to it that they divide the crop.
-    tokens = TOKENS[network.mesh] + height // CROP_STEP * (width // CROP_STEP)
+    # The grid has a place for every CROP_STEP pixels that the trunk reads; the data sees to it that they divide crops.
+    step = CROP_STEP * REDUCED.get(network.trunk, 1)
+    tokens = TOKENS[network.mesh] + math.ceil(height / step) * math.ceil(width / step)
     if tokens > POSITIONS:
         yield "network.mesh", f"makes {tokens} tokens of a crop of {height} x {width}, at most {POSITIONS} have a place"
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from data.batch import Batch, Sizes
 from data.body_model import BodyModel
+from data.config import CROP_STEP
 from data.skeleton import BODY_14, HAND_21
 from spaces.schema import ConfigError
 from trainables.entry import Surface
@@ -19,11 +21,12 @@ from trainables.layers.hrnet import ClassHRNet, Shape, shape_of
 from trainables.layers.smpl import BodyLayer, hand_joints
 from trainables.trunks import load_trunk
 
-from .config import BLOCKS, WIDTHS, NetworkConfig
+from .config import BLOCKS, REDUCED, WIDTHS, NetworkConfig
 from .encoder import POSITIONS, WORDS, BlockShape, Plain, Queries, stack_of
 from .files import models_of
 from .masking import TokenMask
 from .mesh import WRIST, Mesh, coarser, mesh_of
+from .start import interpolate, look_at
 
 # Of the images that the trunks were trained on: red, green, blue in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -65,6 +68,7 @@ class MeshGraphormer(nn.Module):
         shape = trunk_shape(config.trunk)
         self.backbone = ClassHRNet(shape, is_compact=config.compact)
         self.backbone.is_replayed = self.is_replayed = config.checkpointing
+        self.reduced = REDUCED.get(config.trunk, 1)
         self.is_body = config.mesh == "body"
         self.num_joints, self.annotated, self.middle = mesh.num_joints, mesh.annotated, mesh.middle
         channels = shape.pooled + 3
@@ -126,9 +130,14 @@ class MeshGraphormer(nn.Module):
     def normalised(self, image_BCYX: Tensor) -> Tensor:
         """Pixels uint8 as the trunk was trained on them, of the network's type."""
         # In float32 whatever the type: so are the published inputs.
-        pixels = image_BCYX.to(torch.float32).div_(255)
+        pixels = image_BCYX.to(torch.float32)
+        if self.reduced > 1:
+            pixels = functional.avg_pool2d(pixels, self.reduced)
         mean, deviation = (pixels.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
-        return pixels.sub_(mean).div_(deviation).to(self.backbone.conv1.weight.dtype)
+        pixels = pixels.div_(255).sub_(mean).div_(deviation)
+        # Evenly on both sides, so that the middle of a crop stays the middle of the grid.
+        edges = [(-side % CROP_STEP + more) // 2 for side in reversed(pixels.shape[-2:]) for more in (0, 1)]
+        return functional.pad(pixels, edges).to(self.backbone.conv1.weight.dtype)
 
     def _camera(self, points_BTC: Tensor) -> Tensor:
         mixed = self.cam_param_fc(points_BTC).squeeze(-1)
@@ -136,8 +145,15 @@ class MeshGraphormer(nn.Module):
 
     def _finer(self, coarse_BVC: Tensor) -> list[Tensor]:
         """The mesh on every level; the steps up are learned."""
-        levels = [coarse_BVC, self.upsampling(coarse_BVC.mT).mT]
-        return [*levels, self.upsampling2(levels[1].mT).mT] if self.is_body else levels
+        levels = [coarse_BVC]
+        for step in self.steps_up:
+            levels.append(step(levels[-1].mT).mT)
+        return levels
+
+    @property
+    def steps_up(self) -> list[nn.Linear]:
+        """From each level of the mesh to the next finer one, from the coarsest on."""
+        return [self.upsampling, self.upsampling2] if self.is_body else [self.upsampling]
 
     @torch.no_grad()
     def _truth(self, batch: Batch) -> MeshTruth:
@@ -165,10 +181,10 @@ class MeshGraphormer(nn.Module):
 
 
 def trunk_shape(trunk: str) -> Shape:
-    """The published forms; the tiny one is as narrow and shallow as a CPU trains in a minute."""
+    """The published forms; the tiny one is as narrow and shallow as a CPU trains in minutes."""
     if trunk == "tiny":
         shape = shape_of(WIDTHS[trunk], modules=(1, 1, 1), blocks=1, stem=16)
-        return Shape(stages=shape.stages, bottlenecks=1, planes=16, stem=16, increased=(4, 8, 16, 32), pooled=128)
+        return Shape(stages=shape.stages, bottlenecks=1, planes=8, stem=16, increased=(4, 8, 16, 32), pooled=128)
     return shape_of(WIDTHS[trunk])
 
 
@@ -203,9 +219,12 @@ def build(config: NetworkConfig, sizes: Sizes) -> MeshGraphormer:
 
 
 def begin(network: MeshGraphormer, config: NetworkConfig, root: Path) -> None:
-    """Puts the published weights into the trunk of a fresh network."""
+    """Puts the published weights into the trunk of a fresh network, and begins its last layers as the config says."""
     if config.trunk_weights:
         load_trunk(network.backbone, root / config.trunk_weights)
+    if config.start == "template":
+        interpolate(network.steps_up, *models_of(config.mesh, config.body_files))
+        look_at(network.cam_param_fc3, network.constants.template)
 
 
 def surface(network: MeshGraphormer) -> Surface:

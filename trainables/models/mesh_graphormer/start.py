@@ -1,0 +1,34 @@
+"""How the last layers of a fresh network begin where few steps must do: at the template, and not at random."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from data.body_model import BodyModel, MeshLevels
+from data.coarsening import between
+
+BOX_MARGIN = 1.2  # of a labelled box around what it holds
+
+
+@torch.no_grad()
+def interpolate(steps: list[nn.Linear], body: BodyModel, levels: MeshLevels) -> None:
+    """Sets the steps up, from the coarsest level, to put every vertex between the three of the coarser level that are
+    nearest to it in the template."""
+    points = [body.v_template]
+    for kept in levels.down:
+        points.append(points[-1][kept])
+    for step, (coarse, fine) in zip(steps, pairwise(reversed(points)), strict=True):
+        nearest, shares = between(fine, coarse)
+        step.weight.zero_().scatter_(1, torch.from_numpy(nearest), torch.from_numpy(shares).to(step.weight))
+        nn.init.zeros_(step.bias)
+
+
+@torch.no_grad()
+def look_at(camera: nn.Linear, template: Tensor) -> None:
+    """Sets the bias of the camera's last layer to the scale at which boxes show the template, points [T, 3] metres: a
+    metre is many units of a crop, and many steps away from nothing."""
+    extent = (template.amax(0) - template.amin(0)).amax()
+    camera.bias.zero_()[0] = 2 / (BOX_MARGIN * extent)
