@@ -21,18 +21,21 @@ SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
 
 def provide(config: DataConfig) -> None:
     """Writes the synthetic sets where one of them is asked for in the default folder and nothing of it is there yet, so
-    that a first run needs no step before it. A set that is there in part is left to be complained about."""
-    root = Path(config.root)
-    if config.name in MESH_SETS:
-        if config.root == ROOT and not (root / config.name).exists():
-            synth_mesh(root, config.name, 0, 0, force=False)
+    that a first run needs no step before it."""
+    if not is_due(config):
         return
-    name = set_of(config.name)
-    if name not in (*SETS, IMAGES) or config.root != ROOT:
-        return
-    if any(root.glob(f"*_{name}*")) or (root / name).exists() or name in available_sets(root):
-        return
-    if name == IMAGES:
+    root, name = Path(config.root), set_of(config.name)
+    if name in MESH_SETS:
+        synth_mesh(root, name, 0, 0, force=False)
+    elif name == IMAGES:
         synth_images(root, 0, IMAGES_DEFAULT, force=False)
     else:
         synth.run(Namespace(root=root, seed=0, force=False, images=0, mesh=""))
+
+
+def is_due(config: DataConfig) -> bool:
+    """Whether `provide` has something to write. A set that is there in part is left to be complained about."""
+    root, name = Path(config.root), set_of(config.name)
+    if config.root != ROOT or name not in (*SETS, IMAGES, *MESH_SETS):
+        return False
+    return not (any(root.glob(f"*_{name}*")) or (root / name).exists() or name in available_sets(root))

@@ -58,7 +58,7 @@ class Place:
 
 def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
-    check_run(plan.base, is_fresh=True)
+    check_run(plan.base, is_fresh=True, parts=parts)
     provide(plan.base.data)
     return facts_of_run(facts_of(plan.base.data, parts))
 

@@ -114,5 +114,18 @@ def test_a_model_and_a_set_that_do_not_go_together_are_refused(store):
         "network.body_files",
         "network.trunk_weights",
     ]
+    (store / "empty").mkdir()
+    empty = hand_run(store, network__body_files=str(store / "empty"), data__name="freihand")
+    with pytest.raises(ConfigError) as caught:
+        check_run(empty, is_fresh=True)
+    model, *sets = caught.value.problems
+    assert "has no MANO_RIGHT.pkl (MANO, licensed): register at the MANO page" in model
+    assert [problem.split(": ")[1].removeprefix(f"{store}/") for problem in sets] == [
+        "freihand/train_part.yaml",
+        "freihand/val.yaml",
+    ]
+    (store / "empty" / "MANO_RIGHT.pkl").write_bytes(b"no pickle")
+    with pytest.raises(ConfigError, match=r"MANO_RIGHT\.pkl"):
+        check_run(hand_run(store, network__body_files=str(store / "empty")), is_fresh=False)
     with pytest.raises(ConfigError, match="is a mesh set, and the model reads pose2d, pose3d, which sets of poses"):
         check_fields(hands.data, ("pose2d", "pose3d"))

@@ -71,9 +71,8 @@ class ModelEntry:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
-    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged;
-    `demands` of a network config, data and whether the run starts anew yields what is missing of files, None: none are
-    needed."""
+    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged.
+    """
 
     network: type
     objective: type
@@ -81,7 +80,6 @@ class ModelConfig:
     traits: Callable[[Any], Traits]
     selectable: tuple[str, ...]
     can_flip: bool
-    demands: Demands | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +94,8 @@ class Model:
     meshes(prediction) -> its Meshes, and surface(module) -> what all of them share; None where there are none
     rename(name) -> our name of a published weight
     traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
+    demands(network_config, data_config, is_fresh) yields what is missing or wrong of the files that it is built from,
+    and, where a run starts anew, begun from; None where it needs none
     begin(network, network_config, root): puts in what a fresh run takes from files, whose paths begin at the folder
     root; None where it takes nothing
     trunk(network_config, root) -> module that makes features [B, N] of crops uint8 [B, 3, Y, X]; None where none is run
@@ -120,6 +120,7 @@ class Model:
     traits: Callable[[Any], Traits]
     tiny: Mapping[str, Any]
     strangers: str
+    demands: Demands | None
     begin: Callable[[Any, Any, Path], None] | None
     trunk: Callable[[Any, Path], nn.Module] | None
     infer: Infer | None

@@ -36,7 +36,7 @@ TELL_EVERY = 30.0  # seconds
 
 def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
     """The images of the request; DataError with all problems of them, ConfigError when the body model is missing."""
-    check_run(request.config, is_fresh=False)
+    check_run(request.config, is_fresh=False, parts=())
     images = read_mesh_images(request.inputs[0], request.config.data.sizes.mesh, told)
     check_picture(request, images.path, len(images.names))
     return GivenMeshes(request, images)

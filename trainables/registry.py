@@ -48,7 +48,6 @@ def config(name: str) -> ModelConfig:
         traits=_part(name, found.traits) if found.traits else lambda network: fixed,
         selectable=found.selectable,
         can_flip=not found.scores,
-        demands=_part(name, found.demands) if found.demands else None,
     )
 
 
@@ -71,6 +70,7 @@ def get(name: str) -> Model:
         surface=_part(name, found.surface) if found.surface else None,
         tiny=found.tiny,
         strangers=found.strangers,
+        demands=_part(name, found.demands) if found.demands else None,
         begin=_part(name, found.begin) if found.begin else None,
         trunk=_part(name, found.trunk) if found.trunk else None,
         infer=_part(name, found.infer) if found.infer else None,

@@ -126,11 +126,11 @@ def evaluate(request: EvaluateRequest) -> int:
 
 def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multiscale: bool = False) -> dict[str, Any]:
     """The table of contract JSON form for weights on the test subjects of the config's split."""
+    check_run(config, is_fresh=False, parts=("test",))
     device = pick_device()
     network = registry.get(config.model).build(config.network, config.data.sizes)
     load_into(network, weights, config)
     made_by, facts = read_maker(weights)
-    check_run(config, is_fresh=False)
     provide(config.data)
     data, scored = _test_data(config, device)
     attach_features(data, config, Path(data.config.root))

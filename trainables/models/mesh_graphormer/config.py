@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from data.config import CROP_STEP, DataConfig, Sizes
+from data.config import CROP_STEP, Sizes
 from spaces.schema import knob
 from trainables.entry import Traits
 
 POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
-MADE = ("synthetic_body", "synthetic_hand")  # sets that the made models label
 BLOCKS = 3
 REDUCED = {"tiny": 2}  # trunks that read crops so many times smaller, bordered to full steps of the grid
 WIDTHS = {"tiny": 8, "w40": 40, "w64": 64}  # channels of the trunk's finest branch; coarser ones have twice as many
@@ -139,21 +137,3 @@ def dead_names(network: NetworkConfig) -> tuple[str, ...]:
 def spares(network: NetworkConfig, sizes: Sizes) -> frozenset[str]:
     """Published tensors that this network does without."""
     return frozenset(dead_names(network)) if network.compact else frozenset()
-
-
-def demands(network: NetworkConfig, data: DataConfig, is_fresh: bool) -> Iterator[str]:
-    """The model that labels the set, and the trunk's weights where they begin the run."""
-    folder, weights = network.body_files, Path(data.root) / network.trunk_weights
-    if not folder and data.name not in MADE:
-        name = {"body": "SMPL", "hand": "MANO"}[network.mesh]
-        found = (
-            f"network.body_files is empty, and a made {network.mesh} has other vertices than {data.name} is labelled by"
-        )
-        yield f"{found}; name the folder of the {name} files"
-    if folder and not Path(folder).is_dir():
-        yield f"network.body_files = {folder}: there is no such folder"
-    if is_fresh and network.trunk_weights and not weights.is_file():
-        yield (
-            f"network.trunk_weights = {network.trunk_weights}: there is no file {weights}; get the published one, or "
-            "leave the knob empty to begin from the seed"
-        )
