@@ -48,12 +48,12 @@ def draw_body_pose(rng: np.random.Generator) -> Signal:
 def draw_hand_pose(rng: np.random.Generator) -> Signal:
     """A pose [48] of a hand whose palm looks roughly at the camera, fingers between stretched and a fist."""
     pose = np.zeros((16, 3))
-    lean = rng.normal(0, 0.2, 2).clip(-0.5, 0.5)
-    pose[0] = composed(rng.normal(0, 0.25) * Z, lean[0] * Y, lean[1] * X, UPRIGHT_HAND)
-    axes, together, spread = flexion_axes(), rng.uniform(-0.2, 1.1), rng.uniform(-0.05, 0.3)
+    lean = rng.normal(0, 0.1, 2).clip(-0.3, 0.3)
+    pose[0] = composed(rng.normal(0, 0.12) * Z, lean[0] * Y, lean[1] * X, UPRIGHT_HAND)
+    axes, together, spread = flexion_axes(), rng.uniform(-0.2, 1.2), rng.uniform(0.0, 0.2)
     for finger in FINGERS:
         first = min(finger.ring_of)
-        curl = np.clip(together + rng.uniform(-0.3, 0.3), -0.3, 1.25) * (0.45 if finger is THUMB else 1.0)
+        curl = np.clip(together + rng.uniform(-0.15, 0.15), -0.3, 1.3) * (0.45 if finger is THUMB else 1.0)
         for at, share in enumerate(FOLLOWING):
             pose[first + at] = curl * share * axes[first + at - 1]
         pose[first] = composed(spread * SPREADS.get(first, 0.0) * Y, pose[first])
