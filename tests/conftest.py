@@ -12,6 +12,16 @@ import torch
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that start Ray come first. Where several processes share the tests (`make test`), one of them has all of
+    these, because they want cores for themselves; others stay together by file, so that fixtures are made once."""
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = item.path.stem if item.get_closest_marker("ray") is None else "ray"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path | None:
     """The folder with golden data and real poses beside the repository; None where it is not laid out."""
