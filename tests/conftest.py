@@ -12,6 +12,7 @@ import torch
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist puts the groups into the names of tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that start Ray come first. Where several processes share the tests (`make test`), one of them has all of
     these, because they want cores for themselves; others stay together by file, so that fixtures are made once."""
