@@ -10,6 +10,28 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+RAY_FILES = frozenset(
+    path.name for path in (REPOSITORY / "tests").glob("test_*.py") if "pytest.mark.ray" in path.read_text()
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests that start Ray come first: they take longest."""
+    items.sort(key=lambda item: item.path.name not in RAY_FILES)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, for `make test`
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """One process has all tests that start Ray, which want cores for themselves; others take files, whose fixtures are
+    made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "ray" if Path(file).name in RAY_FILES else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

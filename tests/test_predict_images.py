@@ -31,7 +31,7 @@ def run_of(root, **network):
     frozen = {"network.trunk_weights": "trunk.safetensors", "network.trunk_lr_factor": 0.0}
     tiny = dict(registry.get(MODEL).tiny)
     return default_config(
-        MODEL, {**values, **tiny, **frozen, **{f"network.{k}": v for k, v in network.items()}}, "test"
+        MODEL, {**tiny, **values, **frozen, **{f"network.{k}": v for k, v in network.items()}}, "test"
     )
 
 

@@ -10,7 +10,6 @@ import torch
 from made_sweeps import answer_of
 from parity_lifting import fill
 from small import tiny_module, tiny_run, write_tiny
-from test_team import run_team
 
 from data.batch import Batch, Sizes
 from data.skeleton import H36M_16, H36M_17
@@ -297,14 +296,6 @@ def test_idle_tensors_never_change(tmp_path):
     trained = state["network"].keys() - idle - {"conv.0.num_batches_tracked"}
     assert not any(torch.equal(state["network"][name], before[name]) for name in trained)
     assert idle.isdisjoint(state["moments"]["exp_avg"])
-
-
-def test_two_ranks_train_it_with_its_idle_tensors(tmp_path):
-    """Idle tensors want no gradient, so the ranks wait for none; both end alike."""
-    config = tiny_run("sgraformer", write_tiny(tmp_path, frames=6), loop__batch=16, loop__epochs=2)
-    one, other = run_team(2, config, tmp_path).values()
-    assert one == other
-    assert one[1][0] < one[0][0]
 
 
 def test_world_axes_have_no_mirror_image_to_average_with(capsys, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
 
 import pytest
 from commands import LIMIT_S, ROOT, journal_of, launch, new_home, run, wait_for
@@ -23,18 +24,21 @@ def sweeps(home):
     """Two sweeps with half of the machine each, of two trials at a time, until both have trained; then a third, which
     asks for a half; then each gets its signal. The third, and each sweep's exit code and what it printed."""
     options = ["--trials", "4", "--concurrent", "2", "--cpus-per-worker", str(CPUS / 4), "--epochs", "5000"]
-    lines = {name: launch(home, name, *options, "--scheduler", "none") for name in SIGNALS}
-    started = {
-        name: subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) for name, line in lines.items()
-    }
-    try:
-        wait_for(lambda: all(_num_trained(home, name) == 2 for name in SIGNALS))
-        third = run(launch(home, "third", "--trials", "1", "--epochs", "1", "--cpus-per-worker", str(CPUS / 2)))
-    finally:
-        for name, sweep in started.items():
-            sweep.send_signal(SIGNALS[name])
-        printed = {name: sweep.communicate(timeout=LIMIT_S)[0] for name, sweep in started.items()}
-    return third, {name: (started[name].returncode, text) for name, text in printed.items()}
+    with ExitStack() as stack:
+        started = {}
+        for name in SIGNALS:
+            # Into a file: nobody would empty a pipe while they train.
+            printed = stack.enter_context(open(home / f"{name}.out", "w"))
+            line = launch(home, name, *options, "--scheduler", "none")
+            started[name] = subprocess.Popen(line, cwd=ROOT, stdout=printed)
+        try:
+            wait_for(lambda: all(_num_trained(home, name) == 2 for name in SIGNALS))
+            third = run(launch(home, "third", "--trials", "1", "--epochs", "1", "--cpus-per-worker", str(CPUS / 2)))
+        finally:
+            for name, sweep in started.items():
+                sweep.send_signal(SIGNALS[name])
+            codes = {name: sweep.wait(LIMIT_S) for name, sweep in started.items()}
+    return third, {name: (code, (home / f"{name}.out").read_text()) for name, code in codes.items()}
 
 
 def _num_trained(home, name):

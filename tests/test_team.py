@@ -25,6 +25,7 @@ from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone
 
 LONG = "graformer, twenty steps"
+IDLE = "sgraformer with its idle tensors and dropout"
 FROZEN = f"{CROPS} on maps of a frozen trunk"
 NORMED = (CROPS, MESHES, "sgraformer", "videopose3d")  # with norms that follow the data
 COUNT, COUNTS = 24, {"sgraformer": 6, MESHES: 12}  # of training samples
@@ -94,18 +95,16 @@ def trained(job, team):
     return reports, weights, seen
 
 
-def rank_main(rank, world, jobs, folder):
+def rank_main(rank, rounds, folder):
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world)
-    team = DistributedTeam(torch.device("cpu"))
-    torch.save({name: trained(job, team) for name, job in jobs.items()}, folder / f"{rank}.pt")
-    distributed.destroy_process_group()
-
-
-def run_team(world, jobs, folder):
-    """What each rank answers, by job."""
-    multiprocessing.spawn(rank_main, (world, jobs, folder), nprocs=world)
-    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(world)]
+    for world, jobs in rounds.items():
+        if rank < world:
+            meeting = f"file://{folder}/meeting-{world}"
+            distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
+            team = DistributedTeam(torch.device("cpu"))
+            found = {name: trained(job, team) for name, job in jobs.items()}
+            torch.save(found, folder / f"{rank}-of-{world}.pt")
+            distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -130,17 +129,29 @@ def jobs(tmp_path_factory):
     longer = write_tiny(tmp_path_factory.mktemp("longer"))
     plain = {"network__dropout": 0, "network__attention_dropout": 0, "network__graph_dropout": 0}
     found[LONG] = Job(tiny_config(longer, loop__epochs=2, loop__batch=53, **plain), False)
+    found[IDLE] = Job(tiny_run("sgraformer", longer, loop__batch=16, loop__epochs=2), False)
     return found | {f"{name}, norms": Job(run(name, loop__batch=COUNT, loop__epochs=1), False) for name in NORMED}
 
 
 @pytest.fixture(scope="module")
-def two(jobs, tmp_path_factory):
-    return run_team(2, jobs, tmp_path_factory.mktemp("two"))
+def teams(jobs, tmp_path_factory):
+    """By the number of ranks, what each answers, by job. Processes start once: that takes as long as training."""
+    folder, rounds = tmp_path_factory.mktemp("teams"), {3: {LONG: jobs[LONG]}, 2: jobs}
+    multiprocessing.spawn(rank_main, (rounds, folder), nprocs=max(rounds))
+    return {
+        world: [torch.load(folder / f"{rank}-of-{world}.pt", weights_only=False) for rank in range(world)]
+        for world in rounds
+    }
 
 
-@pytest.fixture(scope="module")
-def three(jobs, tmp_path_factory):
-    return run_team(3, {LONG: jobs[LONG]}, tmp_path_factory.mktemp("three"))
+@pytest.fixture
+def two(teams):
+    return teams[2]
+
+
+@pytest.fixture
+def three(teams):
+    return teams[3]
 
 
 @pytest.mark.parametrize("name", [*registry.names(), FROZEN, LONG])
@@ -167,7 +178,7 @@ def assert_equal(rank, alone):
         torch.testing.assert_close(tensor, expected[key], rtol=1e-8, atol=1e-9, msg=key)
 
 
-@pytest.mark.parametrize("name", [*registry.names(), FROZEN, LONG, *(f"{name}, norms" for name in NORMED)])
+@pytest.mark.parametrize("name", [*registry.names(), FROZEN, LONG, IDLE, *(f"{name}, norms" for name in NORMED)])
 def test_ranks_agree_bit_for_bit_and_share_the_samples(jobs, two, name):
     (reports, weights, first), (others, again, second) = (found[name] for found in two)
     assert reports == others
@@ -178,6 +189,13 @@ def test_ranks_agree_bit_for_bit_and_share_the_samples(jobs, two, name):
         assert one
         assert other
         assert sorted(one + other) == sorted(data.order("train", epoch, config.loop.seed).tolist())
+
+
+def test_ranks_learn_with_tensors_that_want_no_gradient(jobs, two):
+    network = registry.get("sgraformer").build(jobs[IDLE].config.network, jobs[IDLE].config.data.sizes)
+    assert not all(parameter.requires_grad for parameter in network.parameters())
+    (before, _), (after, _) = two[0][IDLE][0]
+    assert after < before
 
 
 @pytest.mark.parametrize("name", NORMED)

@@ -19,5 +19,7 @@ ENTRY = ModelEntry(
         "network.heads": 2,
         "network.context_heads": 2,
         "network.points": 2,
+        "data.crop_height": 96,
+        "data.crop_width": 64,
     },
 )
