@@ -12,7 +12,7 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Numbers = NDArray[np.float64]
 
@@ -87,6 +87,8 @@ def decode(content: bytes) -> Image.Image:
             # them, and keypoints are of the turned ones.
             ImageOps.exif_transpose(image, in_place=True)
             return image.convert("RGB")
+    except UnidentifiedImageError:
+        raise ValueError("its bytes are of no kind of image that is known") from None
     # Pillow's decoders raise all of these, and its guard against huge images one more, on bytes that are no image.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise ValueError(str(error) or type(error).__name__) from None

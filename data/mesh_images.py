@@ -67,7 +67,7 @@ def picture_of(mesh_set: MeshSet, number: int) -> Image.Image:
         return decode(content)
     except ValueError as error:
         remedy = f"take the row out of the linelist; `python -m data check tsv {mesh_set.path.parent}` finds others"
-        raise DataError(mesh_set.place(number), [f"its image is broken or cut off ({error}); {remedy}"]) from None
+        raise DataError(mesh_set.image_place(number), [f"its image is broken or cut off ({error}); {remedy}"]) from None
 
 
 def boxed_rows(mesh_set: MeshSet, numbers: Sequence[int]) -> Boxed:

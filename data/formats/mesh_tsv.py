@@ -53,8 +53,12 @@ class MeshSet:
         return len(self._row)
 
     def place(self, number: int) -> str:
-        """Where a sample stands, for messages."""
+        """Where the label of a sample stands, for messages."""
         return f"{self._labels[self._source[number]].path}, row {self._row[number]}"
+
+    def image_place(self, number: int) -> str:
+        """Where the image of a sample stands."""
+        return f"{self._images[self._source[number]].path}, row {self._row[number]}"
 
     def key(self, number: int) -> str:
         """The name of an image, with that of its file in a composite set."""
@@ -67,11 +71,11 @@ class MeshSet:
         table, row = self._images[self._source[number]], int(self._row[number])
         columns = table.row(row)
         if len(columns) < 2:
-            raise DataError(f"{table.path}, row {row}", [f"has {len(columns)} column; an image stands behind its key"])
+            raise DataError(self.image_place(number), [f"has {len(columns)} column; an image stands behind its key"])
         try:
             return base64.b64decode(columns[-1], validate=True)
         except binascii.Error as error:
-            raise DataError(f"{table.path}, row {row}", [f"its last column is no base64 ({error})"]) from None
+            raise DataError(self.image_place(number), [f"its last column is no base64 ({error})"]) from None
 
     def label(self, number: int) -> Label:
         """DataError names the row and every fault of its label."""
@@ -96,9 +100,9 @@ class MeshSet:
             content = json.loads(table.row(row)[1])
             content = content[0] if isinstance(content, list) and len(content) == 1 else content
         except (IndexError, ValueError) as error:
-            raise DataError(f"{table.path}, row {row}", [f"has no JSON in its second column ({error})"]) from None
+            raise DataError(self.place(number), [f"has no JSON in its second column ({error})"]) from None
         if not isinstance(content, dict):
-            raise DataError(f"{table.path}, row {row}", ["its JSON is not a list with one dictionary"])
+            raise DataError(self.place(number), ["its JSON is not a list with one dictionary"])
         return content
 
     def fingerprint(self) -> str:

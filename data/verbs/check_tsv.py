@@ -74,7 +74,9 @@ def _decoded(mesh_set: MeshSet, number: int) -> None:
     try:
         decode(content)
     except ValueError as error:
-        raise DataError(mesh_set.place(number), [f"its image is broken or cut off ({error}); write it again"]) from None
+        raise DataError(
+            mesh_set.image_place(number), [f"its image is broken or cut off ({error}); write it again"]
+        ) from None
 
 
 def _kind(path: Path) -> str:
