@@ -72,7 +72,8 @@ class Trial:
         scores = self.scores(objective)
         if not scores:
             return None
-        return max(scores) if self.config["loop"].get("keep") == "last" else min(scores, key=scores.__getitem__)
+        keeps_last = self.config.get("loop", {}).get("keep") == "last"
+        return max(scores) if keeps_last else min(scores, key=scores.__getitem__)
 
 
 class Journal:
