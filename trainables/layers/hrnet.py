@@ -221,6 +221,9 @@ def start_convolutions(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if not torch.cuda.is_available():
+        # As the maps are laid out there: else every pass turns the weights around, and their gradients back.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its annotation
 
 
 def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
