@@ -19,6 +19,7 @@ Numbers = NDArray[np.float64]
 # Metres around the root, at its depth: left, top, right, bottom; 2 m wide and high, a little lower than the root.
 BODY_BOX = (-1.0, -0.9, 1.0, 1.1)
 SCALE_PX = 200.0  # a "scale" in the labels of Human3.6M-Toolbox is a length in units of so many pixels
+BOX_MARGIN = 1.2  # of the box that mesh sets label, to the larger side of what it holds
 KEYPOINT_MARGIN = 1.25  # a box around keypoints, this much larger, holds the whole person
 SMALLEST_WIDTH_PX = 2.0  # one pixel has no extent to be scaled
 

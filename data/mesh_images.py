@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .crops import SCALE_PX, decode
+from .crops import BOX_MARGIN, SCALE_PX, decode
 from .detections import read_tree
 from .formats.mesh_tsv import MeshSet
 from .keypoints import DEFAULT_FPS, Told, frame_rate
@@ -27,7 +27,6 @@ FORMS = (
     "one image, the .yaml of a mesh set, JSON {images: [{file, box: [x, y, width, height]}, ...]}, or COCO: {images: "
     "[{id, file_name}, ...], annotations: [{image_id, bbox}, ...]}, or a list of {file or image_id, bbox}"
 )
-BOX_MARGIN = 1.2  # of a crop's side to the larger one of the box that a detector draws, as in the labels of mesh sets
 SHOWN = 80  # characters of a faulty box
 FARTHEST = 1_000_000  # pixels; a box that begins or ends beyond is a slip
 LARGEST = 2.0  # of a box to its image, by the larger sides; a crop is cut at full size, and that takes its memory

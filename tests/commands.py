@@ -8,7 +8,9 @@ from pathlib import Path
 
 from small import TINY, write_tiny
 
+from search.__main__ import VERBS
 from search.journal import FILE, Journal
+from spaces.cli import main
 
 LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use
 ROOT = Path(__file__).parents[1]
@@ -20,6 +22,12 @@ def new_home(folder, empty_store):
     write_tiny(folder / "store")
     shutil.copy(empty_store, folder / "mlflow.db")
     return folder
+
+
+def predict_with(home, kind, source, out, *more):
+    """Exit code of `predict` in this process with config and weights `kind` of a home."""
+    words = [str(home / f"{kind}.yaml"), "--weights", str(home / f"{kind}.safetensors"), "--input", str(home / source)]
+    return main("search", "", VERBS, ["predict", *words, "--out", str(out), *more])
 
 
 def wait_for(condition, seconds=LIMIT_S / 2):

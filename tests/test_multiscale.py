@@ -22,6 +22,7 @@ from trainables.entry import Meshes
 from trainables.evaluation import meshes_of
 from trainables.multiscale import RUNS, averaged
 from trainables.options import EvaluateRequest, multiscale_problems
+from trainables.tables import table_text
 from trainables.verbs import evaluate, evaluate_weights
 
 CPU = torch.device("cpu")
@@ -119,6 +120,11 @@ def test_evaluation_scores_the_averaged_meshes(home, monkeypatch):
     plain = evaluate_weights(config, root / "w.safetensors", flip=False)
     found = evaluate_weights(config, root / "w.safetensors", flip=False, multiscale=True)
     assert (plain["protocol"]["multiscale"], found["protocol"]["multiscale"]) == (False, True)
+    lines = [table_text(result).splitlines() for result in (plain, found)]
+    for (told, head, row), crops in zip(lines, ("one crop", "average of 95 crops"), strict=True):
+        assert f"test.yaml: 2 images of a hand, {crops} each; weights of" in told
+        assert head.split()[:3] == ["images", "mpjpe_mm", "mpvpe_mm"]
+        assert row.split()[0] == "all"
     model = registry.get("mesh_graphormer")
     data = open_samples(config.data, ("test",), device=CPU, reads=config.traits.reads)
     with torch.no_grad():

@@ -7,13 +7,12 @@ import av
 import numpy as np
 import pytest
 import torch
+from commands import predict_with
 from made_crops import MODEL, trunk_file
 from made_images import made_images, opened, settings_for
 from PIL import Image
 
 from data.source import read_poses
-from search.__main__ import VERBS
-from spaces.cli import main
 from spaces.schema import config_id, dump
 from trainables import predict_images, registry
 from trainables.checkpoint import load_weights, save_weights
@@ -67,8 +66,7 @@ def home(tmp_path_factory):
 
 
 def predict(home, out, *more, kind="live", source="k.json"):
-    words = [str(home / f"{kind}.yaml"), "--weights", str(home / f"{kind}.safetensors"), "--input", str(home / source)]
-    return main("search", "", VERBS, ["predict", *words, "--out", str(out), *more])
+    return predict_with(home, kind, source, out, *more)
 
 
 def poses_in(path):

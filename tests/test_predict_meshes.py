@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from commands import predict_with
 from PIL import Image
 
 from data.crops import SCALE_PX
@@ -18,8 +19,6 @@ from data.mesh_images import read_mesh_images
 from data.samples import open_samples
 from data.skeleton import BODY_14, BODY_24, HAND_21
 from data.synthetic.mesh_sets import write_mesh_set
-from search.__main__ import VERBS
-from spaces.cli import main
 from spaces.schema import config_id, dump
 from trainables import predict_meshes, registry
 from trainables.checkpoint import load_weights, save_weights
@@ -61,8 +60,7 @@ def home(tmp_path_factory):
 
 
 def predict(home, out, *more, source="synthetic_hand/test.yaml", kind="hand"):
-    words = [str(home / f"{kind}.yaml"), "--weights", str(home / f"{kind}.safetensors"), "--input", str(home / source)]
-    return main("search", "", VERBS, ["predict", *words, "--out", str(out), *more])
+    return predict_with(home, kind, source, out, *more)
 
 
 def loaded(path):

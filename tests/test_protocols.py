@@ -237,7 +237,7 @@ def test_the_table_of_humaneva_has_every_action_of_every_subject():
     sums.add("mpjpe_mm", torch.tensor([10.0, 20, 40, 70]), torch.tensor([0, 0, 1, 3]))
     sums.add("p_mpjpe_mm", torch.tensor([1.0, 1, 1, 1]), torch.tensor([0, 0, 1, 3]))
     facts = {"model": "m", "data": "humaneva", "subjects": data.subjects, "scored_poses": 4, "keypoints": "gt",
-             "joints": 15, "frames": 27, "views": 1, "flip": True, "multiscale": False, "weights_epoch": 3,
+             "joints": 15, "frames": 27, "views": 1, "flip": True, "mesh": "", "weights_epoch": 3,
              "selection": "s"}  # fmt: skip
     found = table(sums, data, facts)
     assert found["per_action_and_subject"]["Box"] == {"Validate/S2": {"mpjpe_mm": 70.0, "p_mpjpe_mm": 1.0}}

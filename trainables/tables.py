@@ -50,12 +50,17 @@ def table(sums: Sums, data: Samples, protocol: dict[str, Any]) -> dict[str, Any]
 def table_text(result: dict[str, Any]) -> str:
     """One line on what was scored and how, then the table that the papers print of such data."""
     protocol, metrics = result["protocol"], result["metrics"]
+    weights = f"weights of epoch {protocol['weights_epoch']}, {protocol['selection']}"
+    if protocol["mesh"]:
+        crops = f"average of {len(RUNS)} crops each" if protocol["multiscale"] else "one crop each"
+        seen = f"{protocol['scored_poses']} images of a {protocol['mesh']}, {crops}"
+        told = f"{protocol['model']} on {protocol['data']}, {', '.join(protocol['subjects'])}: {seen}; {weights}"
+        return f"{told}\n{_rows('images', {'all': metrics['frame_mean']})}"
     told = (
         f"{protocol['model']} on {protocol['data']}, subjects {', '.join(protocol['subjects'])}: "
         f"{protocol['scored_poses']} poses, 2D {protocol['keypoints']}, {protocol['joints']} joints, "
         f"{protocol['frames']} frame(s), {protocol['views']} view(s), "
-        f"{_averaging(protocol)}; "
-        f"weights of epoch {protocol['weights_epoch']}, {protocol['selection']}"
+        f"{'flip averaged' if protocol['flip'] else 'no flip'}; {weights}"
     )
     means = {"action mean": metrics["action_mean"], "frame mean": metrics["frame_mean"]}
     if "per_action_and_subject" in result:
@@ -68,13 +73,6 @@ def table_text(result: dict[str, Any]) -> str:
         rows = {**sequences, **result["per_scene"], "all, by frames": metrics["frame_mean"]}
         return f"{told}\n{_rows('sequence', rows)}"
     return f"{told}\n{_rows('action', {**result['per_action'], **means})}"
-
-
-def _averaging(protocol: Mapping[str, Any]) -> str:
-    """How often every sample was seen."""
-    if protocol["multiscale"]:
-        return f"average of {len(RUNS)} crops"
-    return "flip averaged" if protocol["flip"] else "no flip"
 
 
 def _rows(title: str, rows: Mapping[str, Metrics]) -> str:

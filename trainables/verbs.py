@@ -149,6 +149,7 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multisca
         "actions": list(data.actions),
         "flip": flip,
         "multiscale": multiscale,
+        "mesh": config.data.sizes.mesh,
         "selection": selection_of(made_by, facts, scored),
         "scored_poses": data.num_scored("test"),
     }
@@ -171,12 +172,12 @@ def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split |
     if "imported_from" in facts:
         return "chosen by its authors"
     is_last, lowest = made_by.loop.keep == "last", f"lowest {made_by.loop.select}"
+    if is_last and isinstance(scored, MeshSplit):
+        return LAST
     if isinstance(scored, MeshSplit):
         mesh = mesh_split_named(made_by.data.name)
         assert mesh is not None, made_by.data.name
         is_same = mesh.val == scored.test
-        if is_last:
-            return LAST
         return f"{lowest}: selected on the test images, as published" if is_same else f"{lowest} of {mesh.val}"
     split = split_of(made_by.data)
     is_same = split.set == scored.set

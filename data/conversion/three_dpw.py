@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.axis_angle import composed, of_matrices
 from data.body_joints import labelled_joints
 from data.body_model import BodyModel, MeshLevels
-from data.crops import SCALE_PX
+from data.crops import BOX_MARGIN, SCALE_PX
 from data.formats.h36m_images import image_size
 from data.formats.mesh_labels import label_text, with_confidence
 from data.formats.mesh_tsv import Sample
@@ -27,7 +27,6 @@ PARTS = ("train", "validation", "test")
 KEYPOINTS = (19, 12, 8, 7, 6, 9, 10, 11, 2, 1, 0, 3, 4, 5, 21, 20, 23, 22)
 SURE = 0.3  # confidence from which a keypoint counts
 FEWEST_SURE = 6  # keypoints, or a person is too little seen to have a box
-BOX_MARGIN = 1.2  # of a box around the keypoints, as published
 SHAPE_NUMBERS = 10
 PIECE = 64  # frames posed at a time; bounds memory
 

@@ -11,11 +11,11 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from spaces.yaml_text import read_yaml
 
 from .mesh_labels import Exact, Label, box_of, label_of
 from .tsv import Table, read_numbers, writing
+
+Told = TypeVar("Told")
 
 
 class MeshSet:
@@ -79,16 +81,16 @@ class MeshSet:
 
     def label(self, number: int) -> Label:
         """DataError names the row and every fault of its label."""
-        problems: list[str] = []
-        found = label_of(self._content(number), self.kind, problems)
-        if problems:
-            raise DataError(self.place(number), problems)
-        return found
+        return self._told(number, label_of)
 
     def box(self, number: int) -> tuple[Exact, float]:
         """Center [2] in pixels and scale of a label, of which the rest may be anything."""
+        return self._told(number, box_of)
+
+    def _told(self, number: int, read: Callable[[Mapping[str, Any], str, list[str]], Told]) -> Told:
+        """What `read` makes of a label; DataError with the problems that it found."""
         problems: list[str] = []
-        found = box_of(self._content(number), self.kind, problems)
+        found = read(self._content(number), self.kind, problems)
         if problems:
             raise DataError(self.place(number), problems)
         return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.body_joints import labelled_joints
 from data.body_model import BodyModel, MeshLevels
-from data.crops import SCALE_PX
+from data.crops import BOX_MARGIN, SCALE_PX
 from data.formats.body_models import read_models
 from data.formats.mesh_labels import label_text, with_confidence
 from data.formats.mesh_tsv import Sample, write_set
@@ -30,7 +30,6 @@ SIDE = 224  # pixels of an image
 FOCAL_PX = 1000.0
 FILLED = (0.62, 0.80)  # of the side of an image, by the larger side of what is drawn
 SHIFT_PX = 10.0  # of its middle from that of the image
-BOX_MARGIN = 1.2  # of a labelled box around what it holds
 QUALITY = 90  # of the JPEG files
 PIECE = 25  # people posed at a time; bounds memory
 PERSON_EVERY = 40  # images of one shape and look

@@ -6,8 +6,8 @@ import functools
 from pathlib import Path
 
 from data.body_model import BodyModel, MeshLevels
-from data.coarsening import coarser, edges_of
 from data.formats.body_models import KINDS, read_models
+from data.formats.mesh_sampling import made_levels
 from data.synthetic.human_mesh import extra_regressor, h36m_regressor
 from data.synthetic.mesh_models import made_model
 
@@ -21,14 +21,10 @@ def models_of(kind: str, folder: str) -> tuple[BodyModel, MeshLevels]:
 @functools.cache
 def _made(kind: str) -> tuple[BodyModel, MeshLevels]:
     model, is_body = made_model(kind), kind == "body"
-    points, edges, down = model.v_template, edges_of(model.faces), []
-    for size in KINDS[kind].levels:
-        kept, edges = coarser(points, edges, size)
-        points = points[kept]
-        down.append(kept)
+    edges, down = made_levels(model, KINDS[kind].levels)
     levels = MeshLevels(
         edges=edges,
-        down=tuple(down),
+        down=down,
         h36m_regressor=h36m_regressor() if is_body else None,
         extra_regressor=extra_regressor() if is_body else None,
     )

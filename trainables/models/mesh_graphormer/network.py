@@ -135,9 +135,11 @@ class MeshGraphormer(nn.Module):
             pixels = functional.avg_pool2d(pixels, self.reduced)
         mean, deviation = (pixels.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
         pixels = pixels.div_(255).sub_(mean).div_(deviation)
-        # Evenly on both sides, so that the middle of a crop stays the middle of the grid.
-        edges = [(-side % CROP_STEP + more) // 2 for side in reversed(pixels.shape[-2:]) for more in (0, 1)]
-        return functional.pad(pixels, edges).to(self.backbone.conv1.weight.dtype)
+        if self.reduced > 1:
+            # Evenly on both sides, so that the middle of a crop stays the middle of the grid.
+            edges = [(-side % CROP_STEP + more) // 2 for side in reversed(pixels.shape[-2:]) for more in (0, 1)]
+            pixels = functional.pad(pixels, edges)
+        return pixels.to(self.backbone.conv1.weight.dtype)
 
     def _camera(self, points_BTC: Tensor) -> Tensor:
         mixed = self.cam_param_fc(points_BTC).squeeze(-1)

@@ -9,19 +9,18 @@ from torch import Tensor, nn
 
 from data.body_model import BodyModel, MeshLevels
 from data.coarsening import between
+from data.crops import BOX_MARGIN
 
-BOX_MARGIN = 1.2  # of a labelled box around what it holds
+from .mesh import coarser
 
 
 @torch.no_grad()
 def interpolate(steps: list[nn.Linear], body: BodyModel, levels: MeshLevels) -> None:
     """Sets the steps up, from the coarsest level, to put every vertex between the three of the coarser level that are
     nearest to it in the template."""
-    points = [body.v_template]
-    for kept in levels.down:
-        points.append(points[-1][kept])
-    for step, (coarse, fine) in zip(steps, pairwise(reversed(points)), strict=True):
-        nearest, shares = between(fine, coarse)
+    points = coarser(torch.from_numpy(body.v_template), [torch.from_numpy(kept) for kept in levels.down])
+    for step, (coarse, fine) in zip(steps, pairwise(points), strict=True):
+        nearest, shares = between(fine.numpy(), coarse.numpy())
         step.weight.zero_().scatter_(1, torch.from_numpy(nearest), torch.from_numpy(shares).to(step.weight))
         nn.init.zeros_(step.bias)
 
