@@ -22,7 +22,7 @@ from . import crops
 from .ahead import Ahead
 from .building import make_crops
 from .config import DataConfig
-from .poseset import DataError
+from .errors import DataError
 from .poseset import Sequence as Clip
 from .shards import Shard, shard_of
 from .windows import thinned

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Points
+from .errors import DataError
 from .keypoints import Keypoints
-from .poseset import DataError
 from .skeleton import MPI_INF_3DHP_17, Skeleton
 
 # Joints that carry another name in the Human3.6M skeleton.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
-from .poseset import DataError
+from .errors import DataError
 from .skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 
 COCO_17 = (

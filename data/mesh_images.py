@@ -14,11 +14,11 @@ from PIL import Image
 
 from .crops import BOX_MARGIN, SCALE_PX, decode
 from .detections import read_tree
+from .errors import DataError
 from .formats.mesh_tsv import MeshSet
 from .keypoints import DEFAULT_FPS, Told, frame_rate
 from .mesh_crops import Boxed
 from .photos import Entry, listed, listed_entries, opened
-from .poseset import DataError
 
 Numbers = NDArray[np.float64]
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels

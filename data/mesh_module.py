@@ -12,17 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spaces.schema import InputError
+from spaces.errors import InputError
 
 from .ahead import AHEAD, Ahead
 from .batch import Batch, Sizes
 from .config import DataConfig
+from .errors import DataError
 from .formats.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
 from .formats.mesh_tsv import MeshSet
 from .mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from .mesh_images import boxed_rows, picture_of
 from .order import seed_of, share, shuffled, slices
-from .poseset import DataError
 from .splits import MeshSplit, mesh_split_named
 from .windows import thinned
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from .batch import Batch, Sizes
 from .config import DataConfig
+from .errors import DataError
 from .feed import ReadsAhead, Source
 from .geometry import mirror_intrinsics
 from .images import crop_keypoints, has_images, open_images
 from .order import share, shuffled, slices
-from .poseset import DataError, PoseSet
+from .poseset import PoseSet
 from .skeleton import Skeleton
 from .splits import Split
 from .tracks import Tracks, tracks_of

@@ -13,9 +13,9 @@ from PIL import Image
 
 from .crops import decode
 from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
+from .errors import DataError
 from .joint_maps import to_skeleton
 from .keypoints import DEFAULT_FPS, Keypoints, Told, check_keypoints, frame_rate
-from .poseset import DataError
 from .skeleton import Skeleton
 
 FORMS = (

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
-from .poseset import DataError
+from .errors import DataError
 
 # What numpy writes for arrays, scalars and types; the inner package is `core` in numpy 1, `_core` in numpy 2.
 ADMITTED = frozenset(

@@ -10,28 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.schema import InputError
-
 from .skeleton import Skeleton
 
 Array = NDArray[np.float32]
-
-
-PROBLEMS_SHOWN = 12  # lines; a file with one systematic fault has it in every clip
-
-
-class DataError(InputError):
-    """Data that cannot be used as it lies: files, arrays, or what a run asks of them.
-
-    `problems` holds every fault; the text shows the first twelve and counts the rest.
-    """
-
-    def __str__(self) -> str:
-        rest = len(self.problems) - PROBLEMS_SHOWN
-        if rest <= 0:
-            return super().__str__()
-        head = f"{self.where}: {len(self.problems)} problems"
-        return "\n  ".join([head, *self.problems[:PROBLEMS_SHOWN], f"and {rest} more"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

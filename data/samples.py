@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from . import mesh_module, module
 from .config import DataConfig

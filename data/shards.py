@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import crops
-from .poseset import DataError, ImageTrack, image_name
+from .errors import DataError
+from .poseset import ImageTrack, image_name
 
 VERSION = 1  # of how crops are made and stored; another one makes all of them again
 MARK = b"POSECROP"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from spaces.schema import ConfigError, did_you_mean
+from spaces.errors import ConfigError, did_you_mean
 
 from .config import DataConfig
+from .errors import DataError
 from .formats import h36m, h36m_images, humaneva, mpi_inf_3dhp
-from .poseset import DataError, PoseSet
+from .poseset import PoseSet
 from .splits import IMAGE_SETS, SPLITS, Split, split_named
 
 

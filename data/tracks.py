@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from .config import DataConfig
+from .errors import DataError
 from .geometry import to_screen, world_to_camera
-from .poseset import Camera, DataError
+from .poseset import Camera
 from .poseset import Sequence as Clip
 from .truth import Truth, step_weights
 

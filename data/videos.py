@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Points
+from .errors import DataError
 from .joint_maps import fill_gaps, to_skeleton
 from .keypoints import Keypoints, Told, read_keypoints
-from .poseset import DataError
 from .skeleton import Skeleton
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from pathlib import Path
 import ray
 import torch
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from .environment import ROOT
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spaces.schema import ConfigError, config_id, tree_of
+from spaces.errors import ConfigError
+from spaces.schema import config_id, tree_of
 
 from . import asha
 from .journal import Journal, Trial

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spaces.cli import FAILED, OK
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from .environment import ROOT, pins
 from .options_cluster import DoctorRequest

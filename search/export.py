@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from spaces.cli import OK
+from spaces.errors import ConfigError
 from spaces.files import replacing, write_text
-from spaces.schema import ConfigError, dump
+from spaces.schema import dump
 from trainables.config import config_from
 
 from .journal import Journal, Trial, trial_folder

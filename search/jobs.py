@@ -19,7 +19,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from data.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from .environment import RAY, ROOT
 from .facts import code_revision

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from data.poseset import DataError
-from spaces.schema import ConfigError
+from data.errors import DataError
+from spaces.errors import ConfigError
 
 FILE = "journal.jsonl"
 ENDED = ("finished", "pruned", "diverged", "failed")  # a stopped trial was cut short from outside and may go on

@@ -19,7 +19,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from spaces.schema import InputError
+from spaces.errors import InputError
 
 from .cluster import LOOPBACK, join
 from .environment import ROOT, pins, settle_environment

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from data.config import chosen_data
+from spaces.errors import ConfigError, did_you_mean
 from spaces.files import target_problems
-from spaces.schema import ConfigError, did_you_mean, knobs, load
+from spaces.schema import knobs, load
 from spaces.space import find_space, read_space
 from trainables.options import add_set_option, read_changes
 

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from .environment import ROOT
 from .journal import FILE

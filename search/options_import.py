@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spaces.errors import ConfigError, did_you_mean
 from spaces.files import target_problems
-from spaces.schema import ConfigError, did_you_mean
 from spaces.space import find_space, read_space
 from trainables.config import knobs_of
 from trainables.options import add_set_option, read_changes

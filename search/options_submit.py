@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from data.config import DataConfig
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from spaces.space import find_space
 
 from .environment import ROOT

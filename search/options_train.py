@@ -7,7 +7,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.schema import ConfigError, config_id, knobs, load, tree_of
+from spaces.errors import ConfigError
+from spaces.schema import config_id, knobs, load, tree_of
 from trainables.config import changed, read_config
 from trainables.options import TrainRequest, add_set_option, add_train_options, check_train, read_changes
 

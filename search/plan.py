@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spaces.schema import ConfigError, did_you_mean, knob
+from spaces.errors import ConfigError, did_you_mean
+from spaces.schema import knob
 from spaces.space import Domain, Space, find_space, parse_space, typed
 from spaces.yaml_text import parse_yaml, read_text
 from trainables.config import TrainConfig, changed, default_config, knobs_of

@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spaces.errors import ConfigError
 from spaces.files import write_text
-from spaces.schema import ConfigError
 
 from .journal import Record, read_records
 from .runs import SweepRuns

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from .tracking_uri import redacted, sqlite_path
 

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 SCHEMES = (
     "sqlite",

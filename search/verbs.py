@@ -15,7 +15,8 @@ from pathlib import Path
 from data.provide import provide
 from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
-from spaces.schema import ConfigError, config_id, tree_of
+from spaces.errors import ConfigError
+from spaces.schema import config_id, tree_of
 from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .schema import ConfigError, Knob, Value, did_you_mean
+from .errors import ConfigError, did_you_mean
+from .schema import Knob, Value
 from .yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .schema import ConfigError
+from .errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):

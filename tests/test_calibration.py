@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from made_poses import made_poses
 
+from data.errors import DataError
 from data.formats import h36m
 from data.formats.calibration import read_cameras
-from data.poseset import DataError
 
 
 @pytest.fixture

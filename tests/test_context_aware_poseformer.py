@@ -6,7 +6,7 @@ from made_crops import MODEL, crop_run
 
 from data.batch import Batch, Sizes
 from data.skeleton import H36M_17
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables.config import default_config
 from trainables.layers import hrnet
 from trainables.layers.hrnet import ClassHRNet, PoseHRNet, shape_of

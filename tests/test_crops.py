@@ -8,7 +8,8 @@ from PIL import Image
 
 from data import crops
 from data.config import DataConfig
-from spaces.schema import ConfigError, load
+from spaces.errors import ConfigError
+from spaces.schema import load
 from trainables import registry
 from trainables.config import default_config
 

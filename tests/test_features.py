@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_crops import MODEL, CropModule, crop_run, curve, store, trunk_file
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables import features, registry
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine

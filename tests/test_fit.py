@@ -7,7 +7,7 @@ import pytest
 import torch
 from small import tiny_config, tiny_module, write_tiny
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables import memory, registry
 from trainables.checkpoint import load_into, load_state, load_weights
 from trainables.config import OptimConfig

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from made_poses import LENGTHS, made_poses, rewrite
 
+from data.errors import DataError
 from data.formats import h36m
-from data.poseset import DataError
 from data.skeleton import H36M_16, H36M_17, H36M_32, kept_joints
 from data.splits import SPLITS, split_named
-from spaces.schema import InputError
+from spaces.errors import InputError
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 import torch
 from small import tiny_config, tiny_module, tiny_run, write_tiny
 
-from spaces.schema import ConfigError, knob
+from spaces.errors import ConfigError
+from spaces.schema import knob
 from trainables import registry
 from trainables.config import knobs_of
 from trainables.engine import Verdict

@@ -17,10 +17,10 @@ from made_images import SHOTS, made_images, opened, settings_for
 from small import tiny_config, tiny_module, write_tiny
 
 from data import building, crops
+from data.errors import DataError
 from data.formats import h36m
 from data.formats.h36m_images import IMAGES
 from data.module import DataModule, mirror_batch
-from data.poseset import DataError
 from data.source import read_poses, split_of
 from trainables.fused import FusedEngine
 from trainables.single import SingleEngine

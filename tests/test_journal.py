@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from made_sweeps import OBJECTIVE, book, made_journal, made_plan, row, trial
 
-from data.poseset import DataError
+from data.errors import DataError
 from search.journal import FILE, Journal, create, read_records, sweeps, trial_folder
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables.config import config_from
 
 REPOSITORY = Path(__file__).resolve().parents[1]

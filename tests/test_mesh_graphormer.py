@@ -9,7 +9,7 @@ from small_meshes import SHAPE, SIZES, tiny_network
 from test_models import random_batch
 from torch import nn
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables import registry
 from trainables.config import default_config
 from trainables.layers.hrnet import ClassHRNet

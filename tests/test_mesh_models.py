@@ -14,8 +14,8 @@ from data import axis_angle
 from data.body_joints import HAND_TIPS, labelled_joints
 from data.body_model import BodyModel
 from data.coarsening import between, edges_of
+from data.errors import DataError
 from data.formats.body_models import KINDS, read_body, read_models
-from data.poseset import DataError
 from data.skinning import posed
 from data.synthetic.mesh_models import made_model, made_models, write_made_models
 

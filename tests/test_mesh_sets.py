@@ -15,16 +15,17 @@ from data.__main__ import VERBS
 from data.body_joints import labelled_joints
 from data.config import DataConfig
 from data.crops import decode
+from data.errors import DataError
 from data.formats.mesh_tsv import MeshSet, write_linelist, write_set
 from data.formats.tsv import Table, index_of, writing
 from data.mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from data.mesh_module import FIELDS, MeshModule, read_mesh_sets
-from data.poseset import DataError
 from data.skeleton import BODY_24
 from data.skinning import posed
 from data.synthetic.mesh_models import made_models
 from spaces import cli
-from spaces.schema import ConfigError, load, tree_of
+from spaces.errors import ConfigError
+from spaces.schema import load, tree_of
 
 
 def main(words):

@@ -9,7 +9,7 @@ from test_models import random_batch
 from torch import nn
 
 from data.samples import check_fields, open_samples
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables import registry
 from trainables.config import default_config
 from trainables.demands import check_run

@@ -9,7 +9,8 @@ import torch
 
 from data.batch import Batch, Sizes
 from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
-from spaces.schema import ConfigError, dump
+from spaces.errors import ConfigError
+from spaces.schema import dump
 from spaces.yaml_text import parse_yaml
 from trainables import registry
 from trainables.config import config_from, default_config, knobs_of

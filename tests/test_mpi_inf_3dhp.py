@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_poses import made_3dhp, rewrite
 
+from data.errors import DataError
 from data.formats import mpi_inf_3dhp
-from data.poseset import DataError
 from data.skeleton import H36M_17, MPI_INF_3DHP_17
 from data.synthetic.h36m import content_hash
 from data.synthetic.mpi_inf_3dhp import JOINTS, NAME, synthetic_3dhp

@@ -7,7 +7,7 @@ import torch
 from small import tiny_config, tiny_module, write_tiny
 from torch import nn
 
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 from trainables.config import OptimConfig, default_config
 from trainables.fused import FusedEngine
 from trainables.optim import (

@@ -10,16 +10,17 @@ from small import pose_models
 from test_models import random_batch
 
 from data.config import DataConfig, chosen_data
+from data.errors import DataError
 from data.families import family_of
 from data.formats import humaneva, mpi_inf_3dhp
 from data.geometry import to_screen
 from data.module import DataModule
-from data.poseset import DataError
 from data.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 from data.source import available_sets, read_poses, split_of
 from data.splits import SPLITS, set_of
 from data.truth import step_weights
-from spaces.schema import ConfigError, dump
+from spaces.errors import ConfigError
+from spaces.schema import dump
 from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config

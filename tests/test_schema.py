@@ -5,21 +5,8 @@ import hashlib
 import pytest
 from made_config import SECTIONS, Data, Net, Optim, OtherNet, Run
 
-from spaces.schema import (
-    ConfigError,
-    InputError,
-    config_id,
-    diff,
-    dump,
-    flat,
-    flatten,
-    knobs,
-    load,
-    nest,
-    override,
-    tree_of,
-    type_name,
-)
+from spaces.errors import ConfigError, InputError
+from spaces.schema import config_id, diff, dump, flat, flatten, knobs, load, nest, override, tree_of, type_name
 from spaces.yaml_text import parse_yaml, read_yaml
 
 

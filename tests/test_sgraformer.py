@@ -15,7 +15,8 @@ from data.batch import Batch, Sizes
 from data.skeleton import H36M_16, H36M_17
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
-from spaces.schema import ConfigError, dump
+from spaces.errors import ConfigError
+from spaces.schema import dump
 from trainables import registry
 from trainables.checkpoint import load_weights
 from trainables.config import default_config

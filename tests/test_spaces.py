@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spaces.schema import ConfigError, dump
+from spaces.errors import ConfigError
+from spaces.schema import dump
 from spaces.space import FOLDER, Choice, Float, Int, Space, find_space, parse_space, read_space
 from spaces.yaml_text import parse_yaml
 from trainables.config import config_from, default_config, knobs_of

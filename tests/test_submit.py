@@ -24,7 +24,7 @@ from search.__main__ import VERBS
 from search.facts import code_revision
 from search.options_submit import ADDRESS, SPACE, check_submit, launch_words
 from spaces.cli import BAD_INPUT, OK
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 GOOD = ["graformer", "--recipe", "small"]
 

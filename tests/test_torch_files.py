@@ -11,7 +11,7 @@ import pytest
 import torch
 from made_checkpoints import GRAFORMER, network, published, script_checkpoint
 
-from data.poseset import DataError
+from data.errors import DataError
 from trainables.published import read_published
 from trainables.torch_files import read_torch_file
 

@@ -10,7 +10,7 @@ import pytest
 from made_records import Killed, Mortal, made_sweep, send
 
 from search.tracking_uri import artifact_root, environment, redacted, resolve_uri
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():

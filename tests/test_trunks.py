@@ -5,9 +5,10 @@ import pytest
 import torch
 from made_crops import CropModule, crop_run, curve, store
 
-from data.poseset import DataError
+from data.errors import DataError
 from spaces.cli import BAD_INPUT, OK, main
-from spaces.schema import ConfigError, dump
+from spaces.errors import ConfigError
+from spaces.schema import dump
 from trainables import pretrain as pretraining
 from trainables.__main__ import VERBS
 from trainables.config import default_config

@@ -12,9 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from data.poseset import DataError
+from data.errors import DataError
+from spaces.errors import ConfigError
 from spaces.files import replacing
-from spaces.schema import ConfigError, dump, flatten
+from spaces.schema import dump, flatten
 from spaces.yaml_text import parse_yaml
 
 from .config import TrainConfig, config_from

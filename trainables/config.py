@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from data.config import DataConfig
-from spaces.schema import ConfigError, Knob, flatten, knob, knobs, load, override
+from spaces.errors import ConfigError
+from spaces.schema import Knob, flatten, knob, knobs, load, override
 from spaces.yaml_text import read_yaml
 
 from . import registry

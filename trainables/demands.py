@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from data.provide import is_due
 from data.samples import PARTS, check_fields, facts_of
-from spaces.schema import ConfigError, InputError
+from spaces.errors import ConfigError, InputError
 
 from . import registry
 from .config import TrainConfig

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from data.batch import Batch
 from data.module import DataModule
 from data.samples import Samples
-from spaces.schema import ConfigError, config_id, dump
+from spaces.errors import ConfigError
+from spaces.schema import config_id, dump
 
 from .config import TrainConfig
 from .entry import Model

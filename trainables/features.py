@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from data.feed import Source
 from data.module import DataModule
 from data.samples import Samples
+from spaces.errors import ConfigError, InputError
 from spaces.files import replacing, write_text
-from spaces.schema import ConfigError, InputError
 
 from . import registry
 from .config import TrainConfig

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spaces.errors import ConfigError
 from spaces.files import write_text
-from spaces.schema import ConfigError, config_id, dump
+from spaces.schema import config_id, dump
 
 from .checkpoint import load_state, save_state, save_weights
 from .config import TrainConfig, read_config

@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from data.batch import Batch
 from data.module import DataModule
 from data.samples import Samples
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from . import registry
 from .capture import Captured

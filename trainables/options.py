@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.config import NO_MIRROR, chosen_data
-from spaces.schema import ConfigError, config_id
+from spaces.errors import ConfigError
+from spaces.schema import config_id
 
 from . import registry
 from .config import TrainConfig, changed, read_config

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spaces.errors import ConfigError
 from spaces.files import target_problems
-from spaces.schema import ConfigError
 
 from .config import TrainConfig, changed, read_config
 from .options import add_multiscale_option, add_set_option, flip_problems, multiscale_problems, read_changes

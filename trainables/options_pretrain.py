@@ -6,8 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from spaces.errors import ConfigError
 from spaces.files import target_problems
-from spaces.schema import ConfigError
 
 from .config import TrainConfig, changed, knobs_of, read_config
 from .options import add_set_option, read_changes

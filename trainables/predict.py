@@ -13,8 +13,9 @@ import numpy as np
 from data.keypoints import Told
 from data.videos import read_videos
 from spaces.cli import FAILED, OK
+from spaces.errors import ConfigError
 from spaces.files import replacing
-from spaces.schema import ConfigError, config_id
+from spaces.schema import config_id
 
 from . import registry
 from .checkpoint import load_into, read_maker

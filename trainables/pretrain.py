@@ -12,7 +12,7 @@ from data.batch import Batch
 from data.module import DataModule
 from data.provide import provide
 from spaces.cli import FAILED, OK
-from spaces.schema import ConfigError
+from spaces.errors import ConfigError
 
 from . import registry
 from .checkpoint import save_weights

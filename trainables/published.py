@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data.poseset import DataError
-from spaces.schema import ConfigError, flatten
+from data.errors import DataError
+from spaces.errors import ConfigError
+from spaces.schema import flatten
 
 from .config import TrainConfig, default_config
 from .entry import Model

@@ -7,7 +7,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from spaces.schema import ConfigError, did_you_mean
+from spaces.errors import ConfigError, did_you_mean
 
 from .entry import Model, ModelConfig, ModelEntry, Traits
 

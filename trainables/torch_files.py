@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from data.errors import DataError
 from data.pickles import plain_class
-from data.poseset import DataError
 
 # What torch's own savers name for tensors, by module and name; storages are named through `persistent_load`.
 _REBUILDERS: dict[tuple[str, str], Any] = {

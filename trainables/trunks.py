@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from data.poseset import DataError
-from spaces.schema import ConfigError
+from data.errors import DataError
+from spaces.errors import ConfigError
 
 from .layers.hrnet import HRNet, PoseHRNet
 from .misfits import misfits

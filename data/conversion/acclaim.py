@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.poseset import DataError
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
+from ..errors import DataError
 from .recording import Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.poseset import DataError
-
+from ..errors import DataError
 from .recording import Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 

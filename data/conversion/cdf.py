@@ -9,7 +9,7 @@ from pathlib import Path
 import cdflib
 import numpy as np
 
-from data.poseset import DataError
+from ..errors import DataError
 
 VARIABLE = "Pose"
 # What cdflib raises on bytes that are no CDF file, or one that is cut off.

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.formats.mesh_labels import label_text, with_confidence
-from data.formats.mesh_tsv import Sample
-from data.poseset import DataError
+from ..errors import DataError
+from ..formats.mesh_labels import label_text, with_confidence
+from ..formats.mesh_tsv import Sample
 
 Numbers = NDArray[np.float64]
 SIDE = 224  # pixels of every image

@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from data.formats.calibration import MM_PER_METRE
-from data.formats.clips import LARGEST_METRES
-from data.formats.h36m import CALIBRATED, FPS, file_3d, h36m_cameras
-from data.formats.video_pose3d import read_clips
-from data.pickles import read_pickle
-from data.poseset import Array, DataError, PoseSet, Sequence
-from data.skeleton import H36M_17, H36M_32, Skeleton, by_joint_count, kept_joints
-from data.synthetic.recording import pixels_of
-
+from ..errors import DataError
+from ..formats.calibration import MM_PER_METRE
+from ..formats.clips import LARGEST_METRES
+from ..formats.h36m import CALIBRATED, FPS, file_3d, h36m_cameras
+from ..formats.video_pose3d import read_clips
+from ..pickles import read_pickle
+from ..poseset import Array, PoseSet, Sequence
+from ..skeleton import H36M_17, H36M_32, Skeleton, by_joint_count, kept_joints
+from ..synthetic.recording import pixels_of
 from .cdf import read_cdf
 
 FOLDER = "D3_Positions"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.poseset import DataError
+from ..errors import DataError
 
 UNNAMED = "Motion"  # action of a file that no index names
 COLUMNS = ("file", "action")

@@ -8,9 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from data.poseset import DataError
-from data.skeleton import H36M_17
-
+from ..errors import DataError
+from ..skeleton import H36M_17
 from .bvh import END, Bvh
 from .recording import Recording
 from .rotations import Signal

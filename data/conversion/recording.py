@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.poseset import DataError
-
+from ..errors import DataError
 from .rotations import Signal
 
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.axis_angle import composed, of_matrices
-from data.body_joints import labelled_joints
-from data.body_model import BodyModel, MeshLevels
-from data.crops import BOX_MARGIN, SCALE_PX
-from data.formats.h36m_images import image_size
-from data.formats.mesh_labels import label_text, with_confidence
-from data.formats.mesh_tsv import Sample
-from data.pickles import read_pickle
-from data.poseset import DataError
-from data.skinning import posed
+from ..axis_angle import composed, of_matrices
+from ..body_joints import labelled_joints
+from ..body_model import BodyModel, MeshLevels
+from ..crops import BOX_MARGIN, SCALE_PX
+from ..errors import DataError
+from ..formats.h36m_images import image_size
+from ..formats.mesh_labels import label_text, with_confidence
+from ..formats.mesh_tsv import Sample
+from ..pickles import read_pickle
+from ..skinning import posed
 
 Numbers = NDArray[np.float64]
 PARTS = ("train", "validation", "test")

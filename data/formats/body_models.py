@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from data.body_model import BodyModel, MeshLevels
-from data.pickles import member_names, read_object, read_pickle
-from data.poseset import DataError
 from spaces.files import replacing
 
+from ..body_model import BodyModel, MeshLevels
+from ..errors import DataError
+from ..pickles import member_names, read_object, read_pickle
 from .body_pickles import admit, as_array
 from .mesh_sampling import read_levels, write_sampling
 

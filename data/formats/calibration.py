@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data.geometry import normalize_intrinsics, to_pixels
-from data.poseset import Camera, DataError
+from ..errors import DataError
+from ..geometry import normalize_intrinsics, to_pixels
+from ..poseset import Camera
 
 Rigs = dict[str, tuple[Camera, ...]]
 

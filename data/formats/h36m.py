@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from data.families import is_humaneva
-from data.pickles import member_names, read_object
-from data.poseset import DataError, PoseSet
-from data.skeleton import H36M_16, H36M_17, H36M_32, by_joint_count
 from spaces.files import write_text
 
+from ..errors import DataError
+from ..families import is_humaneva
+from ..pickles import member_names, read_object
+from ..poseset import PoseSet
+from ..skeleton import H36M_16, H36M_17, H36M_32, by_joint_count
 from .calibration import Rigs, cameras_text, read_cameras
 from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip, stored_skeleton
 from .video_pose3d import (

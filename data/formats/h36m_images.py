@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.crops import SCALE_PX
-from data.geometry import normalize_intrinsics, to_pixels
-from data.poseset import Array, Camera, DataError, ImageTrack, PoseSet, Sequence, image_name
-from data.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
+from ..crops import SCALE_PX
+from ..errors import DataError
+from ..geometry import normalize_intrinsics, to_pixels
+from ..poseset import Array, Camera, ImageTrack, PoseSet, Sequence, image_name
+from ..skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from .clips import LARGEST_METRES, Check, check_finite
 from .h36m_shots import CAMERAS, FILES, LENS, SCREEN, Shot, Table, read_shots, sources
 

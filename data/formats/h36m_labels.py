@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data import crops
-from data.geometry import conjugate, rotate, to_pixels, to_screen
-from data.poseset import Camera, image_name
-from data.skeleton import H36M_17
 from spaces.files import replacing
 
+from .. import crops
+from ..geometry import conjugate, rotate, to_pixels, to_screen
+from ..poseset import Camera, image_name
+from ..skeleton import H36M_17
 from .calibration import MM_PER_METRE
 from .h36m_shots import Shot
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.pickles import read_pickle
-from data.poseset import DataError
 from spaces.files import replacing
+
+from ..errors import DataError
+from ..pickles import read_pickle
 
 Record = Mapping[str, Any]
 Table = dict[str, NDArray[Any]]

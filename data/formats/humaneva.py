@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data.families import is_humaneva
-from data.pickles import member_names, read_object
-from data.poseset import Camera, DataError, PoseSet
-from data.skeleton import HUMANEVA_15
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
+from ..errors import DataError
+from ..families import is_humaneva
+from ..pickles import member_names, read_object
+from ..poseset import Camera, PoseSet
+from ..skeleton import HUMANEVA_15
 from .calibration import MM_PER_METRE, Rigs
 from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip
 from .video_pose3d import (

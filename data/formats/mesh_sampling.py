@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from data.body_model import BodyModel
-from data.coarsening import Index, between, coarser, edges_of
-from data.pickles import read_object
-from data.poseset import DataError
-
+from ..body_model import BodyModel
+from ..coarsening import Index, between, coarser, edges_of
+from ..errors import DataError
+from ..pickles import read_object
 from .body_pickles import admit, compressed
 
 

@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data.poseset import DataError
 from spaces.files import write_text
 from spaces.yaml_text import read_yaml
 
+from ..errors import DataError
 from .mesh_labels import Exact, Label, box_of, label_of
 from .tsv import Table, read_numbers, writing
 

@@ -19,12 +19,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from data.pickles import read_object
-from data.poseset import Array, DataError, PoseSet, Sequence
-from data.skeleton import MPI_INF_3DHP_17
+from spaces.errors import did_you_mean
 from spaces.files import replacing
-from spaces.schema import did_you_mean
 
+from ..errors import DataError
+from ..pickles import read_object
+from ..poseset import Array, PoseSet, Sequence
+from ..skeleton import MPI_INF_3DHP_17
 from .calibration import MM_PER_METRE
 from .clips import Check
 from .mpi_inf_3dhp_clips import CAMERAS, TESTS, camera_of, read_test, read_train

@@ -11,8 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from data.poseset import DataError
 from spaces.files import replacing
+
+from ..errors import DataError
 
 REWRITE = "write it again: one line a row, the byte at which the row begins"
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from data.families import is_humaneva
-from data.pickles import read_object
-from data.poseset import DataError, PoseSet
-from data.skeleton import Skeleton
+from spaces.errors import did_you_mean
 from spaces.files import replacing
-from spaces.schema import did_you_mean
 
+from ..errors import DataError
+from ..families import is_humaneva
+from ..pickles import read_object
+from ..poseset import PoseSet
+from ..skeleton import Skeleton
 from .clips import Clips
 
 

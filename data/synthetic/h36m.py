@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from data.formats.h36m import FPS, h36m_cameras
-from data.poseset import Array, PoseSet, Sequence
-from data.skeleton import H36M_17, H36M_32, kept_joints
-
+from ..formats.h36m import FPS, h36m_cameras
+from ..poseset import Array, PoseSet, Sequence
+from ..skeleton import H36M_17, H36M_32, kept_joints
 from .detector import detections
 from .modes import Mode
 from .motion import GRID, motion

@@ -9,8 +9,7 @@ import functools
 
 import numpy as np
 
-from data.body_model import BodyModel
-
+from ..body_model import BodyModel
 from .signals import Signal
 from .tubes import Index, Station, Tube, cap_faces, orthogonal, shape_tube, side_faces, stitches, tube_weights
 

@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data.formats.humaneva import FPS, HEIGHT, SUBJECTS, WIDTH, rigs
-from data.geometry import normalize_intrinsics
-from data.poseset import Array, Camera, PoseSet, Sequence
-from data.skeleton import HUMANEVA_15
-
+from ..formats.humaneva import FPS, HEIGHT, SUBJECTS, WIDTH, rigs
+from ..geometry import normalize_intrinsics
+from ..poseset import Array, Camera, PoseSet, Sequence
+from ..skeleton import HUMANEVA_15
 from .detector import detections
 from .modes import Mode
 from .motion import GRID, motion

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data import crops
-from data.formats.h36m_images import IMAGES
-from data.formats.h36m_labels import CROP, Labelled, focal_and_center, records, write_labels
-from data.formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
-from data.poseset import Camera, Sequence, image_name
-from data.skeleton import H36M_17, H36M_32, kept_joints
-
+from .. import crops
+from ..formats.h36m_images import IMAGES
+from ..formats.h36m_labels import CROP, Labelled, focal_and_center, records, write_labels
+from ..formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
+from ..poseset import Camera, Sequence, image_name
+from ..skeleton import H36M_17, H36M_32, kept_joints
 from .figures import LARGEST_BLUR_PX, Look, draw_background, draw_figure, draw_look, draw_noise, figures, noisy
 from .h36m import MEAN_FRAMES, synthetic_h36m
 from .recording import seen_by

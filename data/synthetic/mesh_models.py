@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from data.body_model import BodyModel, MeshLevels
-from data.formats.body_models import EXTRA_REGRESSOR, H36M_REGRESSOR, KINDS, write_models
-from data.formats.mesh_sampling import made_levels
-
+from ..body_model import BodyModel, MeshLevels
+from ..formats.body_models import EXTRA_REGRESSOR, H36M_REGRESSOR, KINDS, write_models
+from ..formats.mesh_sampling import made_levels
 from .hand_mesh import made_hand
 from .human_mesh import extra_regressor, h36m_regressor, made_body
 

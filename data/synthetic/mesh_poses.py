@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data.axis_angle import composed
-
+from ..axis_angle import composed
 from .hand_mesh import FINGERS, THUMB, flexion_axes
 from .signals import Signal
 

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from data.body_joints import labelled_joints
-from data.body_model import BodyModel, MeshLevels
-from data.crops import BOX_MARGIN, SCALE_PX
-from data.formats.body_models import read_models
-from data.formats.mesh_labels import label_text, with_confidence
-from data.formats.mesh_tsv import Sample, write_set
-from data.skinning import posed
-
+from ..body_joints import labelled_joints
+from ..body_model import BodyModel, MeshLevels
+from ..crops import BOX_MARGIN, SCALE_PX
+from ..formats.body_models import read_models
+from ..formats.mesh_labels import label_text, with_confidence
+from ..formats.mesh_tsv import Sample, write_set
+from ..skinning import posed
 from .figures import draw_background
 from .mesh_drawing import draw_colours, draw_mesh, paint_of
 from .mesh_models import write_made_models

@@ -7,11 +7,10 @@ import math
 
 import numpy as np
 
-from data.formats.mpi_inf_3dhp import CAMERAS, PUBLISHED_TRAIN, PUBLISHED_VALID, camera_of
-from data.geometry import normalize_intrinsics
-from data.poseset import Array, Camera, PoseSet, Sequence
-from data.skeleton import MPI_INF_3DHP_17
-
+from ..formats.mpi_inf_3dhp import CAMERAS, PUBLISHED_TRAIN, PUBLISHED_VALID, camera_of
+from ..geometry import normalize_intrinsics
+from ..poseset import Array, Camera, PoseSet, Sequence
+from ..skeleton import MPI_INF_3DHP_17
 from .body import draw_body
 from .modes import Mode
 from .motion import GRID, motion

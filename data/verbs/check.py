@@ -11,12 +11,13 @@ from types import MappingProxyType
 
 import torch
 
-from data.formats import mpi_inf_3dhp
-from data.geometry import project, to_pixels, world_to_camera
-from data.poseset import Camera, DataError, PoseSet, Sequence
-from data.splits import split_named
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
+from ..errors import DataError
+from ..formats import mpi_inf_3dhp
+from ..geometry import project, to_pixels, world_to_camera
+from ..poseset import Camera, PoseSet, Sequence
+from ..splits import split_named
 from .check_tsv import check_tsv
 from .image_faults import image_faults
 from .layouts import LAYOUTS, Layout

@@ -6,12 +6,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from data.crops import decode
-from data.formats.mesh_labels import FIGURES
-from data.formats.mesh_tsv import MeshSet
-from data.poseset import DataError
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
+from ..crops import decode
+from ..errors import DataError
+from ..formats.mesh_labels import FIGURES
+from ..formats.mesh_tsv import MeshSet
 from .tables import as_json, mesh_summary, table
 
 Row = dict[str, object]

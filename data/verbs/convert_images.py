@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from data.conversion import h36m_images
-from data.formats.h36m_images import IMAGES
-from data.formats.h36m_labels import write_labels
-from data.poseset import DataError
+from ..conversion import h36m_images
+from ..errors import DataError
+from ..formats.h36m_images import IMAGES
+from ..formats.h36m_labels import write_labels
 
 NOTES_SHOWN = 5
 

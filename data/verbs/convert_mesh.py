@@ -5,11 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from data.conversion import freihand, three_dpw
-from data.formats.body_models import read_models
-from data.formats.mesh_tsv import MeshSet, write_linelist, write_set
-from data.poseset import DataError
-
+from ..conversion import freihand, three_dpw
+from ..errors import DataError
+from ..formats.body_models import read_models
+from ..formats.mesh_tsv import MeshSet, write_linelist, write_set
 from .tables import mesh_summary, table
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from data.formats.mesh_tsv import MeshSet
-from data.poseset import DataError, PoseSet
-from data.splits import MESH_SPLITS, SPLITS, Split, split_named
-from spaces.schema import did_you_mean
+from spaces.errors import did_you_mean
 
+from ..errors import DataError
+from ..formats.mesh_tsv import MeshSet
+from ..poseset import PoseSet
+from ..splits import MESH_SPLITS, SPLITS, Split, split_named
 from .layouts import LAYOUTS, Layout
 from .tables import as_json, table
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.poseset import DataError
 from spaces.files import write_text
+
+from ..errors import DataError
 
 RECORD = "synthetic.json"  # what a folder was made of
 

@@ -8,16 +8,17 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Literal
 
-from data.formats import h36m, humaneva, mpi_inf_3dhp
-from data.poseset import DataError, PoseSet
-from data.synthetic.h36m import NAME as H36M
-from data.synthetic.h36m import synthetic_h36m
-from data.synthetic.humaneva import NAME as HUMANEVA
-from data.synthetic.humaneva import synthetic_humaneva
-from data.synthetic.mpi_inf_3dhp import NAME as MPI_INF_3DHP
-from data.synthetic.mpi_inf_3dhp import synthetic_3dhp
 from spaces.files import write_text
 
+from ..errors import DataError
+from ..formats import h36m, humaneva, mpi_inf_3dhp
+from ..poseset import PoseSet
+from ..synthetic.h36m import NAME as H36M
+from ..synthetic.h36m import synthetic_h36m
+from ..synthetic.humaneva import NAME as HUMANEVA
+from ..synthetic.humaneva import synthetic_humaneva
+from ..synthetic.mpi_inf_3dhp import NAME as MPI_INF_3DHP
+from ..synthetic.mpi_inf_3dhp import synthetic_3dhp
 from .layouts import LAYOUTS
 from .synth_images import synth_images, synth_mesh
 from .tables import table

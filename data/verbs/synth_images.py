@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from data.formats import h36m_images
-from data.formats.mesh_tsv import MeshSet
-from data.synthetic.images import NAME, write_images
-from data.synthetic.mesh_sets import PARTS, SETS, write_mesh_set
-
+from ..formats import h36m_images
+from ..formats.mesh_tsv import MeshSet
+from ..synthetic.images import NAME, write_images
+from ..synthetic.mesh_sets import PARTS, SETS, write_mesh_set
 from .once import made_once
 from .tables import mesh_summary, summary, table
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data.formats.mesh_tsv import MeshSet
-from data.poseset import DataError, PoseSet
 from spaces.table import text_table
+
+from ..errors import DataError
+from ..formats.mesh_tsv import MeshSet
+from ..poseset import PoseSet
 
 Row = Mapping[str, object]
 

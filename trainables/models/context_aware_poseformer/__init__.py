@@ -1,6 +1,6 @@
 """Context-Aware PoseFormer: a 2D pose lifted with what a 2D pose network sees around every joint (NeurIPS 2023)."""
 
-from trainables.entry import ModelEntry
+from ...entry import ModelEntry
 
 __all__ = ["ENTRY"]
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from data.config import Sizes
 from spaces.schema import knob
-from trainables.entry import Traits
-from trainables.layers.widths import hidden_of
+
+from ...entry import Traits
+from ...layers.widths import hidden_of
 
 LEVELS = 4  # maps of a trunk, and context tokens of a joint
 WIDTHS = {"tiny": 8, "w32": 32, "w48": 48}  # channels of the finest map; each coarser one has twice as many

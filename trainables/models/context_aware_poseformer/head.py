@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
-from trainables.layers.dropout import Dropout, DropPath
-from trainables.layers.transformer import Block, FeedForward, drop_path_rates
-from trainables.layers.widths import hidden_of
-
+from ...layers.dropout import Dropout, DropPath
+from ...layers.transformer import Block, FeedForward, drop_path_rates
+from ...layers.widths import hidden_of
 from .config import LEVELS, NetworkConfig
 
 FIRST_OFFSET = 0.01  # distance of a head's first point at the start, in half crops; the k-th lies k times as far

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
-from spaces.schema import ConfigError
-from trainables.entry import Prediction
-from trainables.layers.hrnet import PoseHRNet, Shape, shape_of
-from trainables.trunks import load_trunk
+from spaces.errors import ConfigError
 
+from ...entry import Prediction
+from ...layers.hrnet import PoseHRNet, Shape, shape_of
+from ...trunks import load_trunk
 from .config import LEVELS, WIDTHS, NetworkConfig
 from .head import LiftingHead
 

@@ -1,6 +1,6 @@
 """GraFormer: single-frame lifting by graph attention (CVPR 2022)."""
 
-from trainables.entry import ModelEntry
+from ...entry import ModelEntry
 
 __all__ = ["ENTRY"]
 

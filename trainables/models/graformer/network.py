@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
-from trainables.entry import Prediction
-from trainables.layers.attention import attend
-from trainables.layers.dropout import Dropout
-from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 
+from ...entry import Prediction
+from ...layers.attention import attend
+from ...layers.dropout import Dropout
+from ...layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 from .config import NetworkConfig
 
 

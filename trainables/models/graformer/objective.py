@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from data.batch import Batch
-from trainables.entry import Prediction
 
+from ...entry import Prediction
 from .config import ObjectiveConfig
 
 

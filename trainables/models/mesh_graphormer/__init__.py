@@ -1,6 +1,6 @@
 """Mesh Graphormer: the joints and the mesh of a body or a hand from one image (ICCV 2021)."""
 
-from trainables.entry import ModelEntry
+from ...entry import ModelEntry
 
 __all__ = ["ENTRY"]
 

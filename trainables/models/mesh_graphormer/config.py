@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from data.config import CROP_STEP, Sizes
 from spaces.schema import knob
-from trainables.entry import Traits
+
+from ...entry import Traits
 
 POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.config import DataConfig
-from spaces.schema import InputError
+from spaces.errors import InputError
 
 from .config import NetworkConfig
 from .files import models_of

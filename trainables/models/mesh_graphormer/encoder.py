@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from trainables.layers.attention import attend
-from trainables.layers.dropout import Dropout
-from trainables.layers.replay import replayed
-
+from ...layers.attention import attend
+from ...layers.dropout import Dropout
+from ...layers.replay import replayed
 from .graph import EPS, GraphResBlock
 
 START = 0.02  # deviation of every weight at the start

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
-from trainables.layers.graph import mix_joints
+from ...layers.graph import mix_joints
 
 EPS = 1e-12  # of every norm of this network; torch's own default of 1e-5 moves published outputs by 1e-4
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trainables.layers.stream import Dialled
+from ...layers.stream import Dialled
 
 SHARES = 2**24  # steps of a uniform number, so many as float32 tells apart
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from data.body_model import BodyModel, MeshLevels
-from trainables.layers.graph import row_normalized_adjacency
-from trainables.layers.smpl import BodyLayer, hand_joints, hand_regressor
+
+from ...layers.graph import row_normalized_adjacency
+from ...layers.smpl import BodyLayer, hand_joints, hand_regressor
 
 # Published: not pi. The turn about x that makes SMPL's rest pose stand upright in an image, y down.
 UPRIGHT = 3.1416

@@ -14,13 +14,13 @@ from data.batch import Batch, Sizes
 from data.body_model import BodyModel
 from data.config import CROP_STEP
 from data.skeleton import BODY_14, HAND_21
-from spaces.schema import ConfigError
-from trainables.entry import Surface
-from trainables.layers.exact import Exact
-from trainables.layers.hrnet import ClassHRNet, Shape, shape_of
-from trainables.layers.smpl import BodyLayer, hand_joints
-from trainables.trunks import load_trunk
+from spaces.errors import ConfigError
 
+from ...entry import Surface
+from ...layers.exact import Exact
+from ...layers.hrnet import ClassHRNet, Shape, shape_of
+from ...layers.smpl import BodyLayer, hand_joints
+from ...trunks import load_trunk
 from .config import BLOCKS, REDUCED, WIDTHS, NetworkConfig
 from .encoder import POSITIONS, WORDS, BlockShape, Plain, Queries, stack_of
 from .files import models_of

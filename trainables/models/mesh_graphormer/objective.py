@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from data.batch import Batch
-from trainables.entry import Meshes, Scores
-from trainables.freihand import hand_scores
-from trainables.metrics import mpjpe_mm, p_mpjpe_mm
 
+from ...entry import Meshes, Scores
+from ...freihand import hand_scores
+from ...metrics import mpjpe_mm, p_mpjpe_mm
 from .config import ObjectiveConfig
 from .network import MeshPrediction
 

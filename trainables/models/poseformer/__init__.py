@@ -1,6 +1,6 @@
 """PoseFormer: attention within each frame, then over frames, for the pose in the middle of a window (ICCV 2021)."""
 
-from trainables.entry import ModelEntry
+from ...entry import ModelEntry
 
 __all__ = ["ENTRY"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from data.config import Sizes
 from spaces.schema import knob
-from trainables.layers.widths import width_problems
+
+from ...layers.widths import width_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
-from trainables.entry import Prediction
-from trainables.layers.dropout import Dropout
-from trainables.layers.transformer import EPS, stack
 
+from ...entry import Prediction
+from ...layers.dropout import Dropout
+from ...layers.transformer import EPS, stack
 from .config import NetworkConfig
 
 

@@ -1,6 +1,6 @@
 """SGraFormer: lifting from several synchronised views, told by the bones between joints (AAAI 2024)."""
 
-from trainables.entry import ModelEntry
+from ...entry import ModelEntry
 
 __all__ = ["ENTRY"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from data.config import Sizes
 from spaces.schema import knob
-from trainables.layers.widths import width_problems
+
+from ...layers.widths import width_problems
 
 SPATIAL_DEPTH = 4  # blocks of a view's encoder, in every published configuration
 

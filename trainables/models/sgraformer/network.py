@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
 from data.skeleton import Skeleton
-from trainables.entry import Prediction
-from trainables.layers.dropout import Dropout
-from trainables.layers.norm import MOMENTUM, BatchNorm
-from trainables.layers.transformer import EPS, stack
 
+from ...entry import Prediction
+from ...layers.dropout import Dropout
+from ...layers.norm import MOMENTUM, BatchNorm
+from ...layers.transformer import EPS, stack
 from .blocks import ViewEncoder, idle
 from .config import NetworkConfig
 from .hops import HOPS, normalised_hops, published_hops

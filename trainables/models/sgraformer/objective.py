@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from data.batch import Batch
-from trainables.entry import Prediction
-from trainables.layers.losses import mean_joint_distance
 
+from ...entry import Prediction
+from ...layers.losses import mean_joint_distance
 from .config import ObjectiveConfig
 
 

@@ -1,6 +1,6 @@
 """VideoPose3D: lifting of a video window by dilated convolutions over time (CVPR 2019)."""
 
-from trainables.entry import ModelEntry
+from ...entry import ModelEntry
 
 __all__ = ["ENTRY"]
 

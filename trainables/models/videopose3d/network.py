@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from data.batch import Batch, Sizes
-from trainables.entry import Prediction
-from trainables.layers.dropout import Dropout
-from trainables.layers.norm import BatchNorm
 
+from ...entry import Prediction
+from ...layers.dropout import Dropout
+from ...layers.norm import BatchNorm
 from .config import NetworkConfig, widths_for
 
 

@@ -1,0 +1,21 @@
+"""What is wrong with data: every problem at once, up to a number that a person reads."""
+
+from __future__ import annotations
+
+from spaces.errors import InputError
+
+PROBLEMS_SHOWN = 12  # lines; a file with one systematic fault has it in every clip
+
+
+class DataError(InputError):
+    """Data that cannot be used as it lies: files, arrays, or what a run asks of them.
+
+    `problems` holds every fault; the text shows the first twelve and counts the rest.
+    """
+
+    def __str__(self) -> str:
+        rest = len(self.problems) - PROBLEMS_SHOWN
+        if rest <= 0:
+            return super().__str__()
+        head = f"{self.where}: {len(self.problems)} problems"
+        return "\n  ".join([head, *self.problems[:PROBLEMS_SHOWN], f"and {rest} more"])
