@@ -9,7 +9,7 @@ from trainables.options import add_evaluate_options, check_evaluate
 from trainables.options_predict import add_predict_options, check_predict
 
 from . import options, options_cluster, options_import, options_submit, options_train
-from .environment import settle_environment
+from .environment.variables import settle_environment
 
 VERBS = {
     "launch": Verb(

@@ -19,7 +19,7 @@ import torch
 
 from spaces.errors import ConfigError
 
-from .environment import ROOT
+from .environment.variables import ROOT
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 LOOPBACK = "127.0.0.1"

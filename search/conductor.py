@@ -12,8 +12,8 @@ from spaces.errors import ConfigError
 from spaces.schema import config_id, tree_of
 
 from . import asha
-from .journal import Journal, Trial
-from .plan import Plan, value_at
+from .record.journal import Journal, Trial
+from .record.plan import Plan, value_at
 from .suggest import make_sampler, suggest
 
 

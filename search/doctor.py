@@ -18,9 +18,9 @@ from typing import Any, Literal
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 
-from .environment import ROOT, pins
+from .environment.store import redacted, resolve_uri, sqlite_path
+from .environment.variables import ROOT, pins
 from .options_cluster import DoctorRequest
-from .tracking_uri import redacted, resolve_uri, sqlite_path
 
 LEAST_PYTHON = (3, 11)
 GIB = 2**30

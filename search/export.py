@@ -13,9 +13,9 @@ from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
 
-from .journal import Journal, Trial, trial_folder
 from .mirror import bring
 from .options import ExportRequest
+from .record.journal import Journal, Trial, trial_folder
 
 
 def export(request: ExportRequest) -> int:

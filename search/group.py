@@ -22,7 +22,7 @@ from trainables.verbs import open_data, state_to_resume, weights_to_start
 
 from .attempt import row_of, run_attempt
 from .cluster import Demand
-from .journal import Journal
+from .record.journal import Journal
 
 RESTARTS = 2  # of a group after a worker died; each goes on from the last epoch on disk
 

@@ -21,11 +21,11 @@ from data.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 
-from .environment import RAY, ROOT
-from .facts import code_revision
+from .environment.store import environment as mlflow_environment
+from .environment.store import redacted
+from .environment.variables import RAY, ROOT
 from .options_submit import SPACE, SubmitRequest
-from .tracking_uri import environment as mlflow_environment
-from .tracking_uri import redacted
+from .record.provenance import code_revision
 
 # Data sets, runs and environments stay where they are: nodes mount them.
 LEFT_OUT = (".git", ".venv", "mlruns", "data/store")

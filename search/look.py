@@ -7,9 +7,9 @@ import json
 from spaces.cli import OK
 from spaces.table import text_table
 
-from .journal import FILE, Journal, sweeps
 from .leaderboard import leaderboard, leaderboard_text, sweep_state
 from .options import LookRequest
+from .record.journal import FILE, Journal, sweeps
 
 
 def list_sweeps(request: LookRequest) -> int:

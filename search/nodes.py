@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from spaces.errors import InputError
 
 from .cluster import LOOPBACK, join
-from .environment import ROOT, pins, settle_environment
+from .environment.variables import ROOT, pins, settle_environment
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
 

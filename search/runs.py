@@ -12,8 +12,8 @@ import yaml
 
 from spaces.schema import flat
 
-from .journal import Record, Trial, trial_folder
-from .tracking_uri import redacted
+from .environment.store import redacted
+from .record.journal import Record, Trial, trial_folder
 
 if TYPE_CHECKING:
     # Importing it for real takes the seconds that mlflow takes.

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from spaces.errors import ConfigError
 from spaces.files import write_text
 
-from .journal import Record, read_records
+from .environment.store import redacted
+from .record.journal import Record, read_records
 from .runs import SweepRuns
-from .tracking_uri import redacted
 
 if TYPE_CHECKING:
     # Importing it for real takes the seconds that mlflow takes.

@@ -26,21 +26,21 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 from trainables.demands import check_run
 
-from . import journal as journals
 from .cluster import SHARE, SLOT, Demand, Wish, ray_session
 from .conductor import Conductor, Task, now_text
-from .facts import facts_of_run
+from .environment.store import redacted
 from .group import train_trial_in_group
-from .journal import Journal, Trial, trial_folder
 from .leaderboard import leaderboard_text
 from .mirror import bring
 from .pictures import draw_best
-from .plan import Plan, SweepConfig, shortened
+from .record import journal as journals
+from .record.journal import Journal, Trial, trial_folder
+from .record.plan import Plan, SweepConfig, shortened
+from .record.provenance import facts_of_run
 from .seeds import confirmation_text, score_seeds
 from .solo import train_trial
 from .spool import Spool
 from .tracking import MlflowTracker
-from .tracking_uri import redacted
 from .tune_plugins import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow

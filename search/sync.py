@@ -6,11 +6,11 @@ import sys
 
 from spaces.cli import FAILED, OK
 
-from .journal import Journal
+from .environment.store import redacted
 from .options_cluster import SyncRequest
+from .record.journal import Journal
 from .spool import sync as send
 from .tracking import MlflowTracker
-from .tracking_uri import redacted
 
 
 def sync(request: SyncRequest) -> int:

@@ -16,9 +16,9 @@ from typing import IO
 
 from spaces.cli import FAILED, OK
 
-from .environment import ROOT
+from .environment.store import redacted
+from .environment.variables import ROOT
 from .options_cluster import LOOPBACK, UiRequest
-from .tracking_uri import redacted
 
 START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
 STOP_S = 10.0

@@ -21,18 +21,18 @@ from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
-from . import journal as journals
 from .cluster import Wish, ray_session
 from .conductor import now_text
-from .environment import home
-from .facts import facts_of_run
+from .environment.store import artifact_root, redacted, resolve_uri
+from .environment.variables import home
 from .group import train_group
-from .journal import Journal, read_records
 from .options import SweepRequest
 from .options_train import ConfirmRequest, RayTrainRequest
 from .pictures import draw_best
+from .record import journal as journals
+from .record.journal import Journal, read_records
+from .record.provenance import facts_of_run
 from .sweep import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
-from .tracking_uri import artifact_root, redacted, resolve_uri
 
 
 def place_of(folder: Path, tracking_uri: str | None, address: str | None) -> Place:

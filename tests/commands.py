@@ -9,7 +9,7 @@ from pathlib import Path
 from small import TINY, write_tiny
 
 from search.__main__ import VERBS
-from search.journal import FILE, Journal
+from search.record.journal import FILE, Journal
 from spaces.cli import main
 
 LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use

@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 import optuna
 from mlflow import MlflowClient
 
-from search.journal import FILE, Journal, read_records
+from search.record.journal import FILE, Journal, read_records
 from search.suggest import study_of
 from search.sweep import plan_of
 from small import TINY, write_tiny

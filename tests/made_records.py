@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search.journal import Journal, create, trial_folder
+from search.record.journal import Journal, create, trial_folder
 from search.spool import Spool, sync
 
 OBJECTIVE = "val/mpjpe_mm"

@@ -1,7 +1,7 @@
 """Sweeps made by hand, a plan without data and a journal without training, and what the command line says of them."""
 
-from search.journal import Trial, create
-from search.plan import SweepConfig, make_plan
+from search.record.journal import Trial, create
+from search.record.plan import SweepConfig, make_plan
 from spaces.cli import main
 from spaces.schema import config_id, tree_of
 

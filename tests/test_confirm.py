@@ -6,7 +6,7 @@ import pytest
 from made_sweeps import made_journal
 from small import tiny_config
 
-from search.plan import SweepConfig, confirm_plan
+from search.record.plan import SweepConfig, confirm_plan
 from search.seeds import confirmation_text, spread
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from commands import LIMIT_S
 from made_sweeps import answer_of, book, files_below, made_journal, made_plan
+from search.environment.variables.store import environment
+from search.environment.variables.variables import auth, pins
 from small import write_tiny
 
 from search import doctor as doctors
 from search import options_cluster
 from search.__main__ import VERBS
-from search.environment import auth, pins
-from search.tracking_uri import environment
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 
 # mlflow reads some of its environment while it is imported.

@@ -271,7 +271,7 @@ def test_modules_are_chosen_by_name_only_where_that_is_the_design():
     [
         ("spaces.schema", "import torch", "no library of floor spaces"),
         ("spaces.space", "from data import config", "higher floor"),
-        ("data.module", "from search.journal import Journal", "higher floor"),
+        ("data.module", "from search.record.journal import Journal", "higher floor"),
         ("trainables.models.graformer.network", "from trainables.config import TrainConfig", "stands above"),
         ("trainables.registry", "from .engine import SingleEngine", "stands above"),
         ("trainables.config", "from .train import fit", "stands above"),
@@ -279,9 +279,9 @@ def test_modules_are_chosen_by_name_only_where_that_is_the_design():
         ("trainables.engine", "import ray", "ray is only for"),
         ("search.sweep", "from ray import train", "ray.train is only for"),
         ("search.solo", "import ray.train.torch", "ray.train is only for"),
-        ("search.plan", "from optuna.samplers import TPESampler", "optuna is only for"),
+        ("search.record.plan", "from optuna.samplers import TPESampler", "optuna is only for"),
         ("search.spool", "import mlflow", "mlflow is only for"),
-        ("search.journal", "import pandas", "no library of floor search"),
+        ("search.record.journal", "import pandas", "no library of floor search"),
     ],
 )
 def test_a_wrong_import_would_be_found(name, source, why):

@@ -13,7 +13,7 @@ import pytest
 from commands import LIMIT_S, LINE, ROOT, journal_of, launch, new_home, run, tracking, wait_for
 from small import TINY
 
-from search.journal import FILE, Journal
+from search.record.journal import FILE, Journal
 from spaces.schema import dump
 from trainables import registry
 from trainables.checkpoint import load_weights

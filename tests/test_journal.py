@@ -11,7 +11,7 @@ import pytest
 from made_sweeps import OBJECTIVE, book, made_journal, made_plan, row, trial
 
 from data.errors import DataError
-from search.journal import FILE, Journal, create, read_records, sweeps, trial_folder
+from search.record.journal import FILE, Journal, create, read_records, sweeps, trial_folder
 from spaces.errors import ConfigError
 from trainables.config import config_from
 
@@ -190,7 +190,7 @@ def test_a_journal_that_is_not_there_is_empty(tmp_path):
 def test_a_second_process_may_read_but_not_write(journal):
     source = f"""
 from pathlib import Path
-from search.journal import Journal
+from search.record.journal import Journal
 from spaces.schema import ConfigError
 journal = Journal(Path({str(journal.path)!r}))
 print(len(journal.trials))

@@ -9,7 +9,7 @@ import pytest
 from made_sweeps import FOUR_POINTS, OBJECTIVE, answer_of, files_below, made_journal, made_plan
 
 from search.__main__ import VERBS
-from search.plan import read_duration
+from search.record.plan import read_duration
 from spaces.cli import BAD_INPUT, OK
 from spaces.schema import dump
 from spaces.yaml_text import parse_yaml

@@ -28,7 +28,7 @@ LIGHT = (
     "search.options_cluster",
     "search.options_import",
     "search.options_submit",
-    "search.plan",
+    "search.record.plan",
     "search.__main__",
 )
 HEAVY = ("torch", "ray", "optuna", "mlflow", "PIL", "av")

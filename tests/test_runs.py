@@ -16,8 +16,7 @@ from made_records import (
     made_sweep,
     send,
 )
-
-from search.tracking_uri import environment
+from search.environment.variables.store import environment
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():

@@ -21,10 +21,10 @@ from made_records import (
     made_sweep,
     send,
 )
+from search.environment.variables.store import environment
 
-from search.journal import Journal
+from search.record.journal import Journal
 from search.spool import TRIES, Spool, sync
-from search.tracking_uri import environment
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():

@@ -9,7 +9,7 @@ import time
 import pytest
 from commands import LINE, ROOT, journal_of, launch, new_home, places, run, tracking
 
-from search.journal import FILE, Journal
+from search.record.journal import FILE, Journal
 
 pytestmark = pytest.mark.ray
 

@@ -24,8 +24,8 @@ from small_meshes import hand_run, write_hands
 from data.samples import facts_of
 from search import group, verbs
 from search.cluster import Wish, ray_session
-from search.facts import facts_of_run
-from search.journal import FILE
+from search.record.provenance import facts_of_run
+from search.record.journal import FILE
 from search.options_train import RayTrainRequest
 from search.sweep import Place, spool_of
 from trainables import registry

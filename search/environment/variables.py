@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from .tracking_uri import environment as mlflow_environment
+from .store import environment as mlflow_environment
 
-ROOT = Path(__file__).resolve().parents[1]  # the repository
+ROOT = Path(__file__).resolve().parents[2]  # the repository
 TOKEN = Path(".ray", "auth_token")  # below the home folder, where Ray keeps a cluster's token
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",

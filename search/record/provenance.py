@@ -9,8 +9,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from .environment import ROOT
-from .tracking_uri import redacted
+from ..environment.store import redacted
+from ..environment.variables import ROOT
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML")
 

@@ -1,0 +1,1 @@
+"""Environment variables, and the address of MLflow's store."""
