@@ -8,7 +8,11 @@ from spaces.cli import Verb, main
 from trainables.options import add_evaluate_options, check_evaluate
 from trainables.options_predict import add_predict_options, check_predict
 
-from . import options, options_cluster, options_import, options_submit, options_train
+from . import options_import
+from .cli import launch as options
+from .cli import submit as options_submit
+from .cli import train as options_train
+from .cli import ui as options_cluster
 from .environment.variables import settle_environment
 
 VERBS = {

@@ -18,9 +18,9 @@ from typing import Any, Literal
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 
+from .cli.ui import DoctorRequest
 from .environment.store import redacted, resolve_uri, sqlite_path
 from .environment.variables import ROOT, pins
-from .options_cluster import DoctorRequest
 
 LEAST_PYTHON = (3, 11)
 GIB = 2**30

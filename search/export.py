@@ -13,8 +13,8 @@ from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
 
+from .cli.launch import ExportRequest
 from .mirror import bring
-from .options import ExportRequest
 from .record.journal import Journal, Trial, trial_folder
 
 

@@ -7,8 +7,8 @@ import json
 from spaces.cli import OK
 from spaces.table import text_table
 
+from .cli.launch import LookRequest
 from .leaderboard import leaderboard, leaderboard_text, sweep_state
-from .options import LookRequest
 from .record.journal import FILE, Journal, sweeps
 
 

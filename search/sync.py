@@ -6,8 +6,8 @@ import sys
 
 from spaces.cli import FAILED, OK
 
+from .cli.ui import SyncRequest
 from .environment.store import redacted
-from .options_cluster import SyncRequest
 from .record.journal import Journal
 from .spool import sync as send
 from .tracking import MlflowTracker

@@ -21,13 +21,13 @@ from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
+from .cli.launch import SweepRequest
+from .cli.train import ConfirmRequest, RayTrainRequest
 from .cluster import Wish, ray_session
 from .conductor import now_text
 from .environment.store import artifact_root, redacted, resolve_uri
 from .environment.variables import home
 from .group import train_group
-from .options import SweepRequest
-from .options_train import ConfirmRequest, RayTrainRequest
 from .pictures import draw_best
 from .record import journal as journals
 from .record.journal import Journal, read_records

@@ -20,8 +20,8 @@ from search.environment.variables.variables import auth, pins
 from small import write_tiny
 
 from search import doctor as doctors
-from search import options_cluster
 from search.__main__ import VERBS
+from search.cli import ui as options_cluster
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 
 # mlflow reads some of its environment while it is imported.

@@ -24,10 +24,10 @@ LIGHT = (
     "trainables.options",
     "trainables.options_predict",
     "trainables.options_pretrain",
-    "search.options",
-    "search.options_cluster",
+    "search.cli.launch",
+    "search.cli.ui",
     "search.options_import",
-    "search.options_submit",
+    "search.cli.submit",
     "search.record.plan",
     "search.__main__",
 )

@@ -21,7 +21,7 @@ from made_sweeps import FOUR_POINTS, answer_of, files_below
 
 from search import jobs
 from search.__main__ import VERBS
-from search.options_submit import ADDRESS, SPACE, check_submit, launch_words
+from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError

@@ -26,7 +26,7 @@ from search import group, verbs
 from search.cluster import Wish, ray_session
 from search.record.provenance import facts_of_run
 from search.record.journal import FILE
-from search.options_train import RayTrainRequest
+from search.cli.train import RayTrainRequest
 from search.sweep import Place, spool_of
 from trainables import registry
 from trainables.config import TrainConfig

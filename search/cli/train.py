@@ -12,9 +12,9 @@ from spaces.schema import config_id, knobs, load, tree_of
 from trainables.config import changed, read_config
 from trainables.options import TrainRequest, add_set_option, add_train_options, check_train, read_changes
 
-from .options import add_places, add_storage, folder_problems
-from .record.journal import FILE, Journal
-from .record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
+from ..record.journal import FILE, Journal
+from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
+from .launch import add_places, add_storage, folder_problems
 
 _WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from spaces.errors import ConfigError
 
-from .environment.store import artifact_root, resolve_uri, sqlite_path
-from .environment.variables import ROOT
-from .options import add_json, add_places, add_storage, find_sweep
-from .record.journal import FILE
+from ..environment.store import artifact_root, resolve_uri, sqlite_path
+from ..environment.variables import ROOT
+from ..record.journal import FILE
+from .launch import add_json, add_places, add_storage, find_sweep
 
 LOOPBACK = "127.0.0.1"
 UI_PORT = 5000  # mlflow's own default

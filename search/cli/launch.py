@@ -17,8 +17,8 @@ from spaces.schema import knobs, load
 from spaces.space import find_space, read_space
 from trainables.options import add_set_option, read_changes
 
-from .record.journal import FILE, Journal, birth, sweeps
-from .record.plan import STORAGE, Plan, SweepConfig, make_plan, next_name, read_duration
+from ..record.journal import FILE, Journal, birth, sweeps
+from ..record.plan import STORAGE, Plan, SweepConfig, make_plan, next_name, read_duration
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
