@@ -9,60 +9,57 @@ from trainables.options import add_evaluate_options, check_evaluate
 from trainables.options_predict import add_predict_options, check_predict
 
 from . import options_import
-from .cli import launch as options
-from .cli import submit as options_submit
-from .cli import train as options_train
-from .cli import ui as options_cluster
+from .cli import confirm, doctor, export, launch, resume, show, submit, sync, train, ui
 from .environment.variables import settle_environment
 
 VERBS = {
     "launch": Verb(
         summary="run a sweep",
         example="python -m search launch graformer --recipe small --trials 12 --time-budget 20m --name first",
-        add_options=options.add_launch_options,
-        check=options.check_launch,
+        add_options=launch.add_launch_options,
+        check=launch.check_launch,
         run="search.verbs:launch",
     ),
     "resume": Verb(
         summary="continue an interrupted sweep; finished trials are not run again",
         example="python -m search resume first",
-        add_options=options.add_resume_options,
-        check=options.check_resume,
+        add_options=resume.add_resume_options,
+        check=resume.check_resume,
         run="search.verbs:resume",
     ),
     "list": Verb(
         summary="list the sweeps",
         example="python -m search list",
-        add_options=options.add_list_options,
-        check=options.check_list,
+        add_options=show.add_list_options,
+        check=show.check_list,
         run="search.look:list_sweeps",
     ),
     "show": Verb(
         summary="print one sweep's leaderboard",
         example="python -m search show first --json",
-        add_options=options.add_show_options,
-        check=options.check_show,
+        add_options=show.add_show_options,
+        check=show.check_show,
         run="search.look:show",
     ),
     "export": Verb(
         summary="write the winning trial as a complete config",
         example="python -m search export first --out best.yaml --weights best.safetensors",
-        add_options=options.add_export_options,
-        check=options.check_export,
+        add_options=export.add_export_options,
+        check=export.check_export,
         run="search.export:export",
     ),
     "train": Verb(
         summary="train one config under Ray Train",
         example="python -m search train best.yaml",
-        add_options=options_train.add_ray_train_options,
-        check=options_train.check_ray_train,
+        add_options=train.add_ray_train_options,
+        check=train.check_ray_train,
         run="search.verbs:train",
     ),
     "confirm": Verb(
         summary="train one config with several seeds and print mean and deviation on the test subjects",
         example="python -m search confirm best.yaml --seeds 5",
-        add_options=options_train.add_confirm_options,
-        check=options_train.check_confirm,
+        add_options=confirm.add_confirm_options,
+        check=confirm.check_confirm,
         run="search.verbs:confirm",
     ),
     "evaluate": Verb(
@@ -92,29 +89,29 @@ VERBS = {
     "submit": Verb(
         summary="run the same `launch` line as a job on a running Ray cluster",
         example="python -m search submit graformer --recipe small --trials 12 --address http://127.0.0.1:8265",
-        add_options=options_submit.add_submit_options,
-        check=options_submit.check_submit,
+        add_options=submit.add_submit_options,
+        check=submit.check_submit,
         run="search.jobs:submit",
     ),
     "ui": Verb(
         summary="show the runs: MLflow's UI on this machine over the store in use",
         example="python -m search ui --port 5001",
-        add_options=options_cluster.add_ui_options,
-        check=options_cluster.check_ui,
+        add_options=ui.add_ui_options,
+        check=ui.check_ui,
         run="search.ui:ui",
     ),
     "sync": Verb(
         summary="send what an unreachable MLflow missed of a sweep",
         example="python -m search sync first",
-        add_options=options_cluster.add_sync_options,
-        check=options_cluster.check_sync,
+        add_options=sync.add_sync_options,
+        check=sync.check_sync,
         run="search.sync:sync",
     ),
     "doctor": Verb(
         summary="look at versions, devices, store, data, disk and cluster; each finding with its remedy",
         example="python -m search doctor --address auto",
-        add_options=options_cluster.add_doctor_options,
-        check=options_cluster.check_doctor,
+        add_options=doctor.add_doctor_options,
+        check=doctor.check_doctor,
         run="search.doctor:doctor",
     ),
 }

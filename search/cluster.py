@@ -19,10 +19,9 @@ import torch
 
 from spaces.errors import ConfigError
 
-from .environment.variables import ROOT
+from .environment.variables import LOOPBACK, ROOT
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
-LOOPBACK = "127.0.0.1"
 CONNECT_S = 10.0
 CLAIMS = "POSESWEEP_CLAIMS"  # environment: another folder for claims, so that some sweeps do not count others
 SHARE = 0.01  # CPU of such a driver on a cluster without slots

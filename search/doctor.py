@@ -18,7 +18,7 @@ from typing import Any, Literal
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 
-from .cli.ui import DoctorRequest
+from .cli.doctor import DoctorRequest
 from .environment.store import redacted, resolve_uri, sqlite_path
 from .environment.variables import ROOT, pins
 

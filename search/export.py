@@ -13,7 +13,7 @@ from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
 
-from .cli.launch import ExportRequest
+from .cli.export import ExportRequest
 from .mirror import bring
 from .record.journal import Journal, Trial, trial_folder
 

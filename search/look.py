@@ -7,7 +7,7 @@ import json
 from spaces.cli import OK
 from spaces.table import text_table
 
-from .cli.launch import LookRequest
+from .cli.show import LookRequest
 from .leaderboard import leaderboard, leaderboard_text, sweep_state
 from .record.journal import FILE, Journal, sweeps
 

@@ -21,8 +21,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import InputError
 
-from .cluster import LOOPBACK, join
-from .environment.variables import ROOT, pins, settle_environment
+from .cluster import join
+from .environment.variables import LOOPBACK, ROOT, pins, settle_environment
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
 

@@ -6,7 +6,7 @@ import sys
 
 from spaces.cli import FAILED, OK
 
-from .cli.ui import SyncRequest
+from .cli.sync import SyncRequest
 from .environment.store import redacted
 from .record.journal import Journal
 from .spool import sync as send

@@ -21,8 +21,9 @@ from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
+from .cli.confirm import ConfirmRequest
 from .cli.launch import SweepRequest
-from .cli.train import ConfirmRequest, RayTrainRequest
+from .cli.train import RayTrainRequest
 from .cluster import Wish, ray_session
 from .conductor import now_text
 from .environment.store import artifact_root, redacted, resolve_uri

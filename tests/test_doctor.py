@@ -21,7 +21,7 @@ from small import write_tiny
 
 from search import doctor as doctors
 from search.__main__ import VERBS
-from search.cli import ui as options_cluster
+from search.cli import ui as ui_options
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 
 # mlflow reads some of its environment while it is imported.
@@ -297,7 +297,7 @@ def test_a_port_in_use_is_told_with_the_next_free_one(answer, taken_port):
     assert f"--port {taken_port} is in use on 127.0.0.1; the next free one: --port " in err
     free = int(err.rsplit(" ", 1)[1])
     assert free > taken_port
-    assert options_cluster._is_free("127.0.0.1", free)
+    assert ui_options._is_free("127.0.0.1", free)
 
 
 @pytest.mark.parametrize(
@@ -353,9 +353,9 @@ def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
             started.send_signal(signal.SIGINT)
             assert started.wait(30) == INTERRUPTED
     deadline = time.monotonic() + 10
-    while not options_cluster._is_free("127.0.0.1", port) and time.monotonic() < deadline:
+    while not ui_options._is_free("127.0.0.1", port) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert options_cluster._is_free("127.0.0.1", port)
+    assert ui_options._is_free("127.0.0.1", port)
 
 
 def test_a_server_that_does_not_start_shows_its_last_words(tmp_path):

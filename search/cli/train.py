@@ -5,28 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
-from spaces.errors import ConfigError
-from spaces.schema import config_id, knobs, load, tree_of
-from trainables.config import changed, read_config
-from trainables.options import TrainRequest, add_set_option, add_train_options, check_train, read_changes
+from spaces.schema import knobs, load
+from trainables.options import TrainRequest, add_train_options, check_train
 
-from ..record.journal import FILE, Journal
-from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
-from .launch import add_places, add_storage, folder_problems
+from ..record.plan import SweepConfig
+from .places import add_places
 
-_WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConfirmRequest:
-    """A config to train with several seeds; `folder` may hold an interrupted run of the same."""
-
-    plan: Plan
-    folder: Path
-    tracking_uri: str | None
-    address: str | None
+WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +30,7 @@ class RayTrainRequest:
 def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
     """Options of the bare `train`, and where Ray and MLflow are."""
     add_train_options(parser)
-    for name in _WORKER_KNOBS:
+    for name in WORKER_KNOBS:
         spec = knobs(SweepConfig)[name]
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
     add_places(parser)
@@ -55,7 +41,7 @@ def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
     run = check_train(options)
     absolute = {name: path.resolve() for name in ("out", "resume", "init") if (path := getattr(run, name)) is not None}
     run = dataclasses.replace(run, **absolute)
-    given = {name: value for name in _WORKER_KNOBS if (value := getattr(options, name)) is not None}
+    given = {name: value for name in WORKER_KNOBS if (value := getattr(options, name)) is not None}
     worker = load(SweepConfig, given, "train")
     return RayTrainRequest(
         run=run,
@@ -64,37 +50,4 @@ def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
         gpus=worker.gpus_per_worker,
         tracking_uri=options.tracking_uri,
         address=options.address,
-    )
-
-
-def add_confirm_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --seeds, and how and where the seeds run."""
-    parser.add_argument("config", metavar="CONFIG", help="YAML file of one run, as `export` writes it")
-    parser.add_argument("--seeds", metavar="S", default="5", help="how many seeds, from the config's on (default 5)")
-    for name in ("concurrent", *_WORKER_KNOBS):
-        spec = knobs(SweepConfig)[name]
-        parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
-    parser.add_argument("--name", help="name under which it is kept (default confirm-<config_id>)")
-    add_set_option(parser)
-    add_storage(parser)
-    add_places(parser)
-
-
-def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
-    """The request, or ConfigError with all problems; run again under its name, an interrupted one goes on."""
-    config = changed(read_config(options.config), read_changes(options.changes), options.config)
-    given = {name: value for name in ("concurrent", *_WORKER_KNOBS) if (value := getattr(options, name)) is not None}
-    fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}
-    sweep = load(SweepConfig, {**given, **fixed, "seed": config.loop.seed}, "confirm")
-    name = options.name or f"confirm-{config_id(config)}"
-    folder = options.storage / name
-    plan = confirm_plan(name, sweep, config)
-    if (folder / FILE).is_file():
-        held = Journal(folder / FILE).sweep
-        if held.get("base") != tree_of(plan.base) or held.get("points") != list(plan.points):
-            raise ConfigError("confirm", [f"{folder} holds another config or other seeds; give another --name"])
-    elif problems := folder_problems(folder, name):
-        raise ConfigError("confirm", problems)
-    return ConfirmRequest(
-        plan=plan, folder=folder.resolve(), tracking_uri=options.tracking_uri, address=options.address
     )

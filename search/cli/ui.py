@@ -10,11 +10,9 @@ from pathlib import Path
 from spaces.errors import ConfigError
 
 from ..environment.store import artifact_root, resolve_uri, sqlite_path
-from ..environment.variables import ROOT
-from ..record.journal import FILE
-from .launch import add_json, add_places, add_storage, find_sweep
+from ..environment.variables import LOOPBACK, ROOT
+from .places import add_tracking_uri
 
-LOOPBACK = "127.0.0.1"
 UI_PORT = 5000  # mlflow's own default
 
 
@@ -29,26 +27,6 @@ class UiRequest:
     is_shared: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SyncRequest:
-    """A sweep whose records are to be sent."""
-
-    journal: Path
-    uri: str
-    artifacts: Path
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DoctorRequest:
-    """What to look at. `address` 'local' starts a Ray on this machine."""
-
-    storage: Path
-    data_root: Path
-    tracking_uri: str | None
-    address: str | None
-    as_json: bool
-
-
 def add_ui_options(parser: argparse.ArgumentParser) -> None:
     """--port, --tracking-uri, --serve, --host."""
     parser.add_argument("--port", metavar="N", default=str(UI_PORT), help=f"port to listen on (default {UI_PORT})")
@@ -56,12 +34,7 @@ def add_ui_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", metavar="IP", help=f"with --serve: address to listen on (default {LOOPBACK}); it asks no passwords"
     )
-    _add_tracking_uri(parser)
-
-
-def _add_tracking_uri(parser: argparse.ArgumentParser) -> None:
-    default = "MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db"
-    parser.add_argument("--tracking-uri", metavar="URI", help=f"MLflow store or server (default {default})")
+    add_tracking_uri(parser)
 
 
 def check_ui(options: argparse.Namespace) -> UiRequest:
@@ -104,43 +77,3 @@ def _is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def add_sync_options(parser: argparse.ArgumentParser) -> None:
-    """NAME and where to look for it."""
-    parser.add_argument("name", metavar="NAME", help="the sweep")
-    add_storage(parser)
-    _add_tracking_uri(parser)
-
-
-def check_sync(options: argparse.Namespace) -> SyncRequest:
-    """The request, or ConfigError when there is no such sweep."""
-    folder = find_sweep(options.storage, options.name)
-    uri = resolve_uri(options.tracking_uri, ROOT)
-    return SyncRequest(journal=folder.resolve() / FILE, uri=uri, artifacts=artifact_root(uri, ROOT))
-
-
-def add_doctor_options(parser: argparse.ArgumentParser) -> None:
-    """--ray, --data-root, --storage, --tracking-uri, --address, --json."""
-    parser.add_argument("--ray", action="store_true", help="also start a Ray on this machine and run a task on it")
-    parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", default=Path("data/store"), help="folder of the data files"
-    )
-    add_storage(parser)
-    add_places(parser)
-    add_json(parser)
-
-
-def check_doctor(options: argparse.Namespace) -> DoctorRequest:
-    """The request. A wrong --tracking-uri is wrong input; what the environment says is a finding."""
-    if options.tracking_uri:
-        resolve_uri(options.tracking_uri, ROOT)
-    if options.ray and options.address:
-        raise ConfigError("doctor", [f"--ray starts a Ray and --address {options.address} joins one; give one of them"])
-    return DoctorRequest(
-        storage=options.storage.resolve(),
-        data_root=options.data_root.resolve(),
-        tracking_uri=options.tracking_uri,
-        address="local" if options.ray else options.address,
-        as_json=options.as_json,
-    )

@@ -46,3 +46,6 @@ def pins() -> dict[str, str]:
     """Package -> version that requirements.txt asks for."""
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     return dict(re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", text, flags=re.MULTILINE))
+
+
+LOOPBACK = "127.0.0.1"

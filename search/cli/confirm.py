@@ -1,0 +1,60 @@
+"""Options of `confirm`, and the checked request made from them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import ConfigError
+from spaces.schema import config_id, knobs, load, tree_of
+from trainables.config import changed, read_config
+from trainables.options import add_set_option, read_changes
+
+from ..record.journal import FILE, Journal
+from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
+from .places import add_places, add_storage, folder_problems
+from .train import WORKER_KNOBS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfirmRequest:
+    """A config to train with several seeds; `folder` may hold an interrupted run of the same."""
+
+    plan: Plan
+    folder: Path
+    tracking_uri: str | None
+    address: str | None
+
+
+def add_confirm_options(parser: argparse.ArgumentParser) -> None:
+    """CONFIG, --seeds, and how and where the seeds run."""
+    parser.add_argument("config", metavar="CONFIG", help="YAML file of one run, as `export` writes it")
+    parser.add_argument("--seeds", metavar="S", default="5", help="how many seeds, from the config's on (default 5)")
+    for name in ("concurrent", *WORKER_KNOBS):
+        spec = knobs(SweepConfig)[name]
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
+    parser.add_argument("--name", help="name under which it is kept (default confirm-<config_id>)")
+    add_set_option(parser)
+    add_storage(parser)
+    add_places(parser)
+
+
+def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
+    """The request, or ConfigError with all problems; run again under its name, an interrupted one goes on."""
+    config = changed(read_config(options.config), read_changes(options.changes), options.config)
+    given = {name: value for name in ("concurrent", *WORKER_KNOBS) if (value := getattr(options, name)) is not None}
+    fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}
+    sweep = load(SweepConfig, {**given, **fixed, "seed": config.loop.seed}, "confirm")
+    name = options.name or f"confirm-{config_id(config)}"
+    folder = options.storage / name
+    plan = confirm_plan(name, sweep, config)
+    if (folder / FILE).is_file():
+        held = Journal(folder / FILE).sweep
+        if held.get("base") != tree_of(plan.base) or held.get("points") != list(plan.points):
+            raise ConfigError("confirm", [f"{folder} holds another config or other seeds; give another --name"])
+    elif problems := folder_problems(folder, name):
+        raise ConfigError("confirm", problems)
+    return ConfirmRequest(
+        plan=plan, folder=folder.resolve(), tracking_uri=options.tracking_uri, address=options.address
+    )

@@ -1,0 +1,50 @@
+"""Options of `doctor`, and the checked request made from them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import ConfigError
+
+from ..environment.store import resolve_uri
+from ..environment.variables import ROOT
+from .places import add_json, add_places, add_storage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoctorRequest:
+    """What to look at. `address` 'local' starts a Ray on this machine."""
+
+    storage: Path
+    data_root: Path
+    tracking_uri: str | None
+    address: str | None
+    as_json: bool
+
+
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    """--ray, --data-root, --storage, --tracking-uri, --address, --json."""
+    parser.add_argument("--ray", action="store_true", help="also start a Ray on this machine and run a task on it")
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", default=Path("data/store"), help="folder of the data files"
+    )
+    add_storage(parser)
+    add_places(parser)
+    add_json(parser)
+
+
+def check_doctor(options: argparse.Namespace) -> DoctorRequest:
+    """The request. A wrong --tracking-uri is wrong input; what the environment says is a finding."""
+    if options.tracking_uri:
+        resolve_uri(options.tracking_uri, ROOT)
+    if options.ray and options.address:
+        raise ConfigError("doctor", [f"--ray starts a Ray and --address {options.address} joins one; give one of them"])
+    return DoctorRequest(
+        storage=options.storage.resolve(),
+        data_root=options.data_root.resolve(),
+        tracking_uri=options.tracking_uri,
+        address="local" if options.ray else options.address,
+        as_json=options.as_json,
+    )

@@ -1,0 +1,52 @@
+"""Options of `export`, and the checked request made from them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import ConfigError
+from spaces.files import target_problems
+
+from ..record.journal import FILE, Journal
+from .places import add_places, add_storage, find_sweep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportRequest:
+    """A trial to write as a complete config; without `trial` the best one."""
+
+    journal: Path
+    trial: int | None
+    out: Path
+    weights: Path | None
+    force: bool
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    """NAME, --trial, --out, --weights, --force."""
+    parser.add_argument("name", metavar="NAME", help="the sweep")
+    parser.add_argument("--trial", metavar="ID", help="number of the trial (default: the best)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML file to write")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="also copy the trial's best weights here")
+    parser.add_argument("--force", action="store_true", help="replace existing files")
+    add_storage(parser)
+    add_places(parser)
+
+
+def check_export(options: argparse.Namespace) -> ExportRequest:
+    """The request, or ConfigError for an unknown sweep or trial, and for files that exist."""
+    journal = Journal(find_sweep(options.storage, options.name) / FILE)
+    problems = []
+    if options.trial is not None and options.trial not in {str(number) for number in journal.trials}:
+        here = f"0 to {len(journal.trials) - 1}" if journal.trials else "none"
+        problems.append(f"--trial {options.trial}: no such trial; trials here: {here}")
+    for path in filter(None, (options.out, options.weights)):
+        problems += target_problems(path, force=options.force)
+    if problems:
+        raise ConfigError("export", problems)
+    trial = None if options.trial is None else int(options.trial)
+    return ExportRequest(
+        journal=journal.path, trial=trial, out=options.out, weights=options.weights, force=options.force
+    )

@@ -1,0 +1,96 @@
+"""Options that several verbs share: where sweeps, store and cluster are, and how tables are printed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from spaces.errors import ConfigError, did_you_mean
+
+from ..record.journal import FILE, birth, sweeps
+from ..record.plan import STORAGE
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """--storage."""
+    parser.add_argument(
+        "--storage",
+        action=_Storage,
+        default=Path(STORAGE),
+        metavar="DIR",
+        help=f"folder of sweeps (default {STORAGE}); of an fsspec URI only checkpoints go there",
+    )
+
+
+class _Storage(argparse.Action):
+    """A folder is where journals and checkpoints are; of a URI only the checkpoints are."""
+
+    def __call__(self, parser: Any, options: argparse.Namespace, text: Any, flag: str | None = None) -> None:
+        scheme, is_uri, rest = text.partition("://")
+        if is_uri and scheme != "file":
+            options.checkpoints = text
+        else:
+            options.storage = Path(rest if is_uri else text)
+
+
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """--tracking-uri and --address."""
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow store or server (default MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db)",
+    )
+    parser.add_argument(
+        "--address", metavar="ADDR", help="a running Ray cluster (default: a Ray of our own on this machine)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print the table as JSON")
+
+
+def collect(problems: list[str], make: Any) -> Any:
+    try:
+        return make()
+    except ConfigError as error:
+        problems += error.problems_in("launch")
+        return None
+
+
+def folder_problems(folder: Path, name: str) -> list[str]:
+    """What keeps a new sweep from that folder."""
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        return [f"--name {name!r}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"]
+    # Path.exists raises where a folder above may not be entered; os.path.exists says no.
+    if os.path.exists(folder):
+        return [f"--name {name}: a sweep of this name exists in {folder.parent}; choose another, or `resume {name}`"]
+    above = folder.parent
+    while not os.path.exists(above):
+        above = above.parent
+    if not above.is_dir():
+        return [f"--storage {folder.parent}: {above} is a file; give a folder"]
+    try:
+        # Rights do not say it all (a read-only disk, /proc): a file without a name is made and is gone.
+        tempfile.TemporaryFile(dir=above).close()
+    except OSError as error:
+        return [f"--storage {folder.parent}: {above} cannot be written ({error.strerror}); give another folder"]
+    return []
+
+
+def find_sweep(storage: Path, name: str) -> Path:
+    """The folder of a sweep; ConfigError offers the nearest name."""
+    folder = storage / name
+    if not name or not (folder / FILE).is_file() or birth(folder / FILE) is None:
+        known = [found.name for found in sweeps(storage)]
+        found = f"no such sweep in {storage}{did_you_mean(name, known)}"
+        raise ConfigError(f"sweep '{name}'", [f"{found}; sweeps here: {', '.join(known) or 'none'}"])
+    return folder
+
+
+def add_tracking_uri(parser: argparse.ArgumentParser) -> None:
+    default = "MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db"
+    parser.add_argument("--tracking-uri", metavar="URI", help=f"MLflow store or server (default {default})")

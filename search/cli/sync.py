@@ -1,0 +1,35 @@
+"""Options of `sync`, and the checked request made from them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..environment.store import artifact_root, resolve_uri
+from ..environment.variables import ROOT
+from ..record.journal import FILE
+from .places import add_storage, add_tracking_uri, find_sweep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SyncRequest:
+    """A sweep whose records are to be sent."""
+
+    journal: Path
+    uri: str
+    artifacts: Path
+
+
+def add_sync_options(parser: argparse.ArgumentParser) -> None:
+    """NAME and where to look for it."""
+    parser.add_argument("name", metavar="NAME", help="the sweep")
+    add_storage(parser)
+    add_tracking_uri(parser)
+
+
+def check_sync(options: argparse.Namespace) -> SyncRequest:
+    """The request, or ConfigError when there is no such sweep."""
+    folder = find_sweep(options.storage, options.name)
+    uri = resolve_uri(options.tracking_uri, ROOT)
+    return SyncRequest(journal=folder.resolve() / FILE, uri=uri, artifacts=artifact_root(uri, ROOT))
