@@ -91,7 +91,7 @@ VERBS = {
         example="python -m search submit graformer --recipe small --trials 12 --address http://127.0.0.1:8265",
         add_options=submit.add_submit_options,
         check=submit.check_submit,
-        run="search.jobs:submit",
+        run="search.cluster.jobs:submit",
     ),
     "ui": Verb(
         summary="show the runs: MLflow's UI on this machine over the store in use",
@@ -112,7 +112,7 @@ VERBS = {
         example="python -m search doctor --address auto",
         add_options=doctor.add_doctor_options,
         check=doctor.check_doctor,
-        run="search.doctor:doctor",
+        run="search.cluster.doctor:doctor",
     ),
 }
 

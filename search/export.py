@@ -14,7 +14,7 @@ from spaces.schema import dump
 from trainables.config import config_from
 
 from .cli.export import ExportRequest
-from .mirror import bring
+from .executors.mirror import bring
 from .record.journal import Journal, Trial, trial_folder
 
 

@@ -26,19 +26,19 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 from trainables.demands import check_run
 
-from .cluster import SHARE, SLOT, Demand, Wish, ray_session
-from .conductor import Conductor, Task, now_text
+from .cluster.session import SHARE, SLOT, Demand, Wish, ray_session
+from .decisions.conductor import Conductor, Task, now_text
 from .environment.store import redacted
-from .group import train_trial_in_group
+from .executors.group import train_trial_in_group
+from .executors.mirror import bring
+from .executors.solo import train_trial
 from .leaderboard import leaderboard_text
-from .mirror import bring
 from .pictures import draw_best
 from .record import journal as journals
 from .record.journal import Journal, Trial, trial_folder
 from .record.plan import Plan, SweepConfig, shortened
 from .record.provenance import facts_of_run
 from .seeds import confirmation_text, score_seeds
-from .solo import train_trial
 from .spool import Spool
 from .tracking import MlflowTracker
 from .tune_plugins import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper

@@ -24,11 +24,11 @@ from trainables.verbs import state_to_resume, weights_to_start
 from .cli.confirm import ConfirmRequest
 from .cli.launch import SweepRequest
 from .cli.train import RayTrainRequest
-from .cluster import Wish, ray_session
-from .conductor import now_text
+from .cluster.session import Wish, ray_session
+from .decisions.conductor import now_text
 from .environment.store import artifact_root, redacted, resolve_uri
 from .environment.variables import home
-from .group import train_group
+from .executors.group import train_group
 from .pictures import draw_best
 from .record import journal as journals
 from .record.journal import Journal, read_records

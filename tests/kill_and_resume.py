@@ -26,7 +26,7 @@ import optuna
 from mlflow import MlflowClient
 
 from search.record.journal import FILE, Journal, read_records
-from search.suggest import study_of
+from search.decisions.sampler import study_of
 from search.sweep import plan_of
 from small import TINY, write_tiny
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from made_sweeps import FOUR_POINTS, book, made_journal, made_plan, report, row
 
-from search.conductor import Conductor
+from search.decisions.conductor import Conductor
+from search.decisions.sampler import REDRAWS
 from search.record.journal import Journal
 from search.record.plan import value_at
-from search.suggest import REDRAWS
 from trainables.config import config_from
 
 

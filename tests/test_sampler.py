@@ -12,9 +12,9 @@ import pytest
 from made_sweeps import OBJECTIVE, made_plan, trial
 from optuna.trial import TrialState
 
-from search.asha import rungs, score_at, survives
+from search.decisions.asha import rungs, score_at, survives
+from search.decisions.sampler import REDRAWS, make_sampler, study_of, suggest
 from search.record.plan import value_at
-from search.suggest import REDRAWS, make_sampler, study_of, suggest
 from spaces.space import Choice, Float, Int, typed
 from trainables.config import knobs_of
 
@@ -134,7 +134,7 @@ def test_a_draw_is_the_same_in_every_process():
     source = """
 from spaces.space import Choice, Float, Int
 from search.record.journal import Trial
-from search.suggest import make_sampler, suggest
+from search.decisions.sampler import make_sampler, suggest
 domains = {f"k{i}": domain for i, domain in enumerate([Float(0, 1), Int(1, 9), Choice(("a", "b", "c")), Float(1, 2)])}
 trials = []
 for n in range(6):

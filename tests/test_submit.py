@@ -19,9 +19,9 @@ import pytest
 from commands import LIMIT_S, ROOT, journal_of, launch, new_home, run
 from made_sweeps import FOUR_POINTS, answer_of, files_below
 
-from search import jobs
 from search.__main__ import VERBS
 from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
+from search.cluster.session import jobs
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError

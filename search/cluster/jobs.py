@@ -21,11 +21,11 @@ from data.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 
-from .cli.submit import SPACE, SubmitRequest
-from .environment.store import environment as mlflow_environment
-from .environment.store import redacted
-from .environment.variables import RAY, ROOT
-from .record.provenance import code_revision
+from ..cli.submit import SPACE, SubmitRequest
+from ..environment.store import environment as mlflow_environment
+from ..environment.store import redacted
+from ..environment.variables import RAY, ROOT
+from ..record.provenance import code_revision
 
 # Data sets, runs and environments stay where they are: nodes mount them.
 LEFT_OUT = (".git", ".venv", "mlruns", "data/store")

@@ -18,9 +18,9 @@ from typing import Any, Literal
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 
-from .cli.doctor import DoctorRequest
-from .environment.store import redacted, resolve_uri, sqlite_path
-from .environment.variables import ROOT, pins
+from ..cli.doctor import DoctorRequest
+from ..environment.store import redacted, resolve_uri, sqlite_path
+from ..environment.variables import ROOT, pins
 
 LEAST_PYTHON = (3, 11)
 GIB = 2**30
@@ -28,7 +28,8 @@ GIB = 2**30
 ROOMY_GIB, TIGHT_GIB = 1.0, 0.1
 # File systems of other machines, on which sqlite's locks do not hold (sqlite.org/lockingv3.html, section 6.0).
 REMOTE_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "lustre", "ceph")
-PROBE_S, STORE_S, DATA_S, NODES_S = 120.0, 120.0, 600.0, 300.0
+PROBE_S, STORE_S, DATA_S = 120.0, 120.0, 600.0  # processes that import torch, open a store, read every data file
+NODES_S = 300.0
 INSTALL = "make .venv/.ready, or .venv/bin/python -m pip install -r requirements.txt"
 
 State = Literal["ok", "warning", "broken"]
@@ -113,7 +114,7 @@ def _public(version: str) -> str:
 
 
 def _torch() -> Iterator[Finding]:
-    done = _run([sys.executable, "-m", "search.probe"], PROBE_S)
+    done = _run([sys.executable, "-m", "search.cluster.probe"], PROBE_S)
     if done.returncode:
         yield Finding("devices", "broken", f"torch cannot be used: {_last(done)}", INSTALL)
         return
@@ -231,7 +232,7 @@ def _cluster(request: DoctorRequest, address: str) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("cluster", "broken", f"{request.storage}: {error.strerror}", "give another --storage")
         return
-    line = [sys.executable, "-m", "search.nodes", address, str(request.data_root), str(request.storage)]
+    line = [sys.executable, "-m", "search.cluster.nodes", address, str(request.data_root), str(request.storage)]
     done = _run(line, NODES_S)
     if done.returncode:
         remedy = "is it running (`ray status`), is its token here (RAY_AUTH_TOKEN), are Ray and Python the same there?"

@@ -8,7 +8,7 @@ import fsspec
 
 from trainables.folder import BEST, CONFIG, STATE
 
-from .record.journal import Journal, Trial, trial_folder
+from ..record.journal import Journal, Trial, trial_folder
 
 LATEST = f"latest/{STATE}"
 

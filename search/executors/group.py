@@ -20,9 +20,9 @@ from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone
 from trainables.verbs import open_data, state_to_resume, weights_to_start
 
+from ..cluster.session import Demand
+from ..record.journal import Journal
 from .attempt import row_of, run_attempt
-from .cluster import Demand
-from .record.journal import Journal
 
 RESTARTS = 2  # of a group after a worker died; each goes on from the last epoch on disk
 

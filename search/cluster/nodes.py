@@ -21,8 +21,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import InputError
 
-from .cluster import join
-from .environment.variables import LOOPBACK, ROOT, pins, settle_environment
+from ..environment.variables import LOOPBACK, ROOT, pins, settle_environment
+from .session import join
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
 

@@ -11,10 +11,10 @@ from typing import Any
 from spaces.errors import ConfigError
 from spaces.schema import config_id, tree_of
 
+from ..record.journal import Journal, Trial
+from ..record.plan import Plan, value_at
 from . import asha
-from .record.journal import Journal, Trial
-from .record.plan import Plan, value_at
-from .suggest import make_sampler, suggest
+from .sampler import make_sampler, suggest
 
 
 @dataclass(frozen=True, slots=True)

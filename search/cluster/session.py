@@ -19,7 +19,7 @@ import torch
 
 from spaces.errors import ConfigError
 
-from .environment.variables import LOOPBACK, ROOT
+from ..environment.variables import LOOPBACK, ROOT
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 CONNECT_S = 10.0

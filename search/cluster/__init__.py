@@ -1,0 +1,1 @@
+"""Ray, the machines that it runs on, and what `doctor` finds there."""

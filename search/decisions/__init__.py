@@ -1,0 +1,1 @@
+"""Which trial runs next, and which one stops. Imports no Ray."""

@@ -1,0 +1,1 @@
+"""How a trial runs in its worker processes."""
