@@ -26,7 +26,8 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 from trainables.demands import check_run
 
-from .cluster.session import SHARE, SLOT, Demand, Wish, ray_session
+from .cluster.claims import Demand, Wish
+from .cluster.session import SHARE, SLOT, ray_session
 from .decisions.conductor import Conductor, Task, now_text
 from .environment.store import redacted
 from .executors.group import train_trial_in_group

@@ -24,7 +24,8 @@ from trainables.verbs import state_to_resume, weights_to_start
 from .cli.confirm import ConfirmRequest
 from .cli.launch import SweepRequest
 from .cli.train import RayTrainRequest
-from .cluster.session import Wish, ray_session
+from .cluster.claims import Wish
+from .cluster.session import ray_session
 from .decisions.conductor import now_text
 from .environment.store import artifact_root, redacted, resolve_uri
 from .environment.variables import home

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from commands import LIMIT_S
 from made_sweeps import answer_of, book, files_below, made_journal, made_plan
-from search.environment.variables.store import environment
-from search.environment.variables.variables import auth, pins
 from small import write_tiny
 
 from search.__main__ import VERBS
 from search.cli import ui as ui_options
-from search.cluster.session import doctor as doctors
+from search.cluster import checks, machine
+from search.environment.store import environment
+from search.environment.variables import auth, pins
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 
 # mlflow reads some of its environment while it is imported.
@@ -59,7 +59,8 @@ def said(monkeypatch):
         code, out, err = next(value for word, value in answers.items() if any(word in part for part in line))
         return subprocess.CompletedProcess(line, code, out, err)
 
-    monkeypatch.setattr(doctors, "_run", run)
+    for module in (machine, checks):
+        monkeypatch.setattr(module, "run_line", run)
     return answers
 
 
@@ -140,12 +141,12 @@ def test_a_wrong_address_of_the_store_is_wrong_input_as_an_option_and_a_finding_
 
 def test_a_database_on_a_network_disk_is_a_warning(answer, said, tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").touch()
-    monkeypatch.setattr(doctors, "_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(machine, "_file_system", lambda path: "nfs4")
     assert "lies on nfs4" in answer("doctor", "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")[1]
 
 
 def test_the_file_system_of_a_path_is_that_of_the_nearest_mount():
-    assert doctors._file_system(Path("/proc/self/status")) == "proc"
+    assert machine._file_system(Path("/proc/self/status")) == "proc"
 
 
 def test_missing_data_names_the_command_that_makes_it(answer, said):
@@ -164,7 +165,7 @@ def test_a_split_without_all_its_subjects_is_a_warning(answer, said):
 
 @pytest.mark.parametrize(("free_gib", "state"), [(50, "ok"), (0.5, "warning"), (0.05, "broken")])
 def test_a_disk_that_fills_up_is_told(answer, said, monkeypatch, free_gib, state):
-    monkeypatch.setattr(doctors.shutil, "disk_usage", lambda path: type("Usage", (), {"free": free_gib * 2**30}))
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: type("Usage", (), {"free": free_gib * 2**30}))
     assert findings(answer)["disk"]["state"] == state
 
 
@@ -175,7 +176,7 @@ NODE = {
 
 
 def cluster_of(*nodes):
-    whole = NODE | {"python": doctors.platform.python_version(), "versions": pins()}
+    whole = NODE | {"python": machine.platform.python_version(), "versions": pins()}
     return (0, json.dumps({"nodes": [whole | node for node in nodes], "cpus": 8.0, "gpus": 0.0}), "")
 
 

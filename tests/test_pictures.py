@@ -8,13 +8,13 @@ import pytest
 import torch
 from made_records import OBJECTIVE, Flaky, add_end, add_epoch, add_trial, made_journal, send
 from PIL import Image
-from search.environment.variables.store import environment
 from small import tiny_config
 
 from data.crops import decode
 from data.formats.mesh_tsv import MeshSet
 from data.samples import open_samples
 from data.synthetic.mesh_sets import write_mesh_set
+from search.environment.store import environment
 from search.pictures import draw_best
 from search.record.journal import trial_folder
 from search.runs import PICTURE

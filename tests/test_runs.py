@@ -16,7 +16,8 @@ from made_records import (
     made_sweep,
     send,
 )
-from search.environment.variables.store import environment
+
+from search.environment.store import environment
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():

@@ -21,8 +21,8 @@ from made_records import (
     made_sweep,
     send,
 )
-from search.environment.variables.store import environment
 
+from search.environment.store import environment
 from search.record.journal import Journal
 from search.spool import TRIES, Spool, sync
 

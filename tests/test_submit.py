@@ -21,7 +21,7 @@ from made_sweeps import FOUR_POINTS, answer_of, files_below
 
 from search.__main__ import VERBS
 from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
-from search.cluster.session import jobs
+from search.cluster import jobs
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from made_records import Killed, Mortal, made_sweep, send
-from search.environment.variables.store import artifact_root, environment, redacted, resolve_uri
 
+from search.environment.store import artifact_root, environment, redacted, resolve_uri
 from spaces.errors import ConfigError
 
 # mlflow reads some of its environment while it is imported.

@@ -24,7 +24,7 @@ from small_meshes import hand_run, write_hands
 from data.samples import facts_of
 from search.executors import group
 from search import verbs
-from search.cluster.session.session import Wish, ray_session
+from search.cluster.session import Wish, ray_session
 from search.record.provenance import facts_of_run
 from search.record.journal import FILE
 from search.cli.train import RayTrainRequest

@@ -20,7 +20,7 @@ from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone
 from trainables.verbs import open_data, state_to_resume, weights_to_start
 
-from ..cluster.session import Demand
+from ..cluster.claims import Demand
 from ..record.journal import Journal
 from .attempt import row_of, run_attempt
 

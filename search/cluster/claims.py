@@ -1,0 +1,109 @@
+"""What a trial takes of a machine, and what the sweeps on it have claimed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import ConfigError
+
+CLAIMS = "POSESWEEP_CLAIMS"  # environment: another folder for claims, so that some sweeps do not count others
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one trial or run takes: workers, and the CPUs and GPUs of each."""
+
+    workers: int
+    cpus: float
+    gpus: float
+
+    @property
+    def total(self) -> dict[str, float]:
+        """CPUs and GPUs of all workers."""
+        return {"CPU": self.workers * self.cpus, "GPU": self.workers * self.gpus}
+
+    def fits(self, free: dict[str, float]) -> int:
+        """How many of these fit at once."""
+        return min(math.floor(free.get(kind, 0.0) / need + 1e-9) for kind, need in self.total.items() if need)
+
+    def __str__(self) -> str:
+        each = f"{self.cpus:g} CPU and {self.gpus:g} GPU"
+        return each if self.workers == 1 else f"{self.workers} workers with {each} each"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a sweep or run asks for. gpus None: one a worker where there are any; at_a_time None: all that fit."""
+
+    who: str
+    workers: int
+    cpus: float
+    gpus: float | None
+    at_a_time: int | None
+    in_groups: bool
+    is_sweep: bool = True
+
+    def demand(self, *, has_gpus: bool) -> Demand:
+        """The demand of one trial."""
+        return Demand(self.workers, self.cpus, float(has_gpus) if self.gpus is None else self.gpus)
+
+
+def most_at_a_time(
+    demand: Demand, wish: Wish, free: dict[str, float], have: dict[str, float], others: list[str]
+) -> int:
+    count = demand.fits(free)
+    if count < 1:
+        here = f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU here"
+        left = f"{free.get('CPU', 0):g} CPU and {free.get('GPU', 0):g} GPU free"
+        who = f" (in use: {', '.join(others)})" if others else ""
+        remedy = "wait, give others a smaller --concurrent, or lower --workers, --cpus-per-worker or --gpus-per-worker"
+        raise ConfigError("resources", [f"a trial needs {demand}; {here}, {left}{who}; {remedy}"])
+    return min(count, wish.at_a_time or count)
+
+
+@contextmanager
+def claimed_share(demand: Demand, wish: Wish, have: dict[str, float]) -> Iterator[int]:
+    """Reserves a share of this machine against other sweeps of this user for as long as this process lives.
+
+    Each of them has a Ray of its own, which knows nothing of the others; so each writes what it takes into a file that
+    it keeps locked, and a lock dies with its process."""
+    folder = Path(os.environ.get(CLAIMS) or Path(tempfile.gettempdir(), f"posesweep-{os.getuid()}"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        taken = _live_claims(folder)
+        free = {kind: amount - sum(claim[kind] for claim in taken) for kind, amount in have.items()}
+        others = [f"{claim['who']} {claim['CPU']:g} CPU and {claim['GPU']:g} GPU" for claim in taken]
+        count = most_at_a_time(demand, wish, free, have, others)
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".claim")
+        file = os.fdopen(handle, "w")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        json.dump({"who": wish.who, **{kind: need * count for kind, need in demand.total.items()}}, file)
+        file.flush()
+    try:
+        yield count
+    finally:
+        Path(name).unlink(missing_ok=True)
+        file.close()
+
+
+def _live_claims(folder: Path) -> list[dict[str, float]]:
+    """What is claimed by processes that still run; files of others are taken away."""
+    found = []
+    for path in folder.glob("*.claim"):
+        with open(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(json.load(file))
+            else:
+                path.unlink()
+    return found

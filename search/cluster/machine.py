@@ -1,0 +1,166 @@
+"""What `doctor` finds on this machine: Python, packages, devices, store, disk, data."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from spaces.errors import ConfigError
+
+from ..cli.doctor import DoctorRequest
+from ..environment.store import redacted, resolve_uri, sqlite_path
+from ..environment.variables import ROOT, pins
+from .findings import GIB, INSTALL, Finding, device_findings, last_words, public_version, run_line
+
+LEAST_PYTHON = (3, 11)
+
+
+# The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.
+ROOMY_GIB, TIGHT_GIB = 1.0, 0.1
+
+
+# File systems of other machines, on which sqlite's locks do not hold (sqlite.org/lockingv3.html, section 6.0).
+REMOTE_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "lustre", "ceph")
+
+
+PROBE_S, STORE_S, DATA_S = 120.0, 120.0, 600.0  # processes that import torch, open a store, read every data file
+
+
+def machine_findings(request: DoctorRequest) -> Iterator[Finding]:
+    """Looks at this machine: its Python, packages and devices, then the store, the disk and the data of the request."""
+    yield _python()
+    yield _environment()
+    yield from _packages()
+    yield from _torch()
+    yield _threads()
+    yield from _store(request.tracking_uri)
+    yield from _disk(request.storage)
+    yield from _data(request.data_root)
+
+
+def _python() -> Finding:
+    is_new = sys.version_info >= LEAST_PYTHON
+    least = ".".join(map(str, LEAST_PYTHON))
+    remedy = "" if is_new else f"install Python {least} or later, then: make PYTHON=python{least} .venv/.ready"
+    return Finding("python", "ok" if is_new else "broken", f"{platform.python_version()}, {sys.executable}", remedy)
+
+
+def _environment() -> Finding:
+    own = ROOT / ".venv"
+    if Path(sys.prefix).resolve() == own.resolve():
+        return Finding("environment", "ok", str(own))
+    return Finding("environment", "warning", f"{sys.prefix}, not {own}", f"start with {own / 'bin' / 'python'}")
+
+
+def _packages() -> Iterator[Finding]:
+    wrong = []
+    for name, pin in pins().items():
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "nothing"
+        if public_version(found) != pin:
+            said = f"{found} is installed, requirements.txt pins {pin}"
+            wrong.append(Finding(f"package {name}", "broken", said, INSTALL))
+    yield from wrong or [Finding("packages", "ok", ", ".join(f"{name} {pin}" for name, pin in pins().items()))]
+
+
+def _torch() -> Iterator[Finding]:
+    done = run_line([sys.executable, "-m", "search.cluster.probe"], PROBE_S)
+    if done.returncode:
+        yield Finding("devices", "broken", f"torch cannot be used: {last_words(done)}", INSTALL)
+        return
+    yield from device_findings("devices", json.loads(done.stdout.splitlines()[-1]))
+
+
+def _threads() -> Finding:
+    cores, said = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal() and int(said) > 1:
+        remedy = "unset it: these networks are thousands of tiny operations, ten times slower with threads that wait"
+        return Finding("threads", "warning", f"{cores} CPU cores, OMP_NUM_THREADS={said}", remedy)
+    return Finding("threads", "ok", f"{cores} CPU cores, 1 thread a trial")
+
+
+def _store(option: str | None) -> Iterator[Finding]:
+    try:
+        uri = resolve_uri(option, ROOT)
+    except ConfigError as error:
+        yield Finding("store", "broken", str(error), "set it right or unset it")
+        return
+    shown, database = redacted(uri), sqlite_path(uri)
+    if database is not None:
+        if not database.exists():
+            yield Finding("store", "ok", f"{shown} is not there yet; the first sweep makes it")
+            return
+        if (kind := _file_system(database)) in REMOTE_DISKS:
+            remedy = "keep it on a local disk, or start a server there: python -m search ui --serve"
+            yield Finding("store", "warning", f"{database} lies on {kind}, where its locks do not hold", remedy)
+    code = (
+        "import os; from search.tracking import MlflowClient; "
+        "MlflowClient(os.environ['MLFLOW_TRACKING_URI']).search_experiments(max_results=1)"
+    )
+    done = run_line([sys.executable, "-W", "ignore", "-c", code], STORE_S, MLFLOW_TRACKING_URI=uri)
+    if done.returncode == 0:
+        yield Finding("store", "ok", f"{shown} answers")
+    elif database is not None:
+        remedy = "restore it from a backup; of another MLflow version: mlflow db upgrade URI"
+        yield Finding("store", "broken", f"{shown} cannot be read: {last_words(done)}", remedy)
+    else:
+        remedy = "start it, or look at the address; sweeps go on without it, and `sync NAME` sends what it missed"
+        yield Finding("store", "broken", f"{shown} does not answer: {last_words(done)}", remedy)
+
+
+def _file_system(path: Path) -> str:
+    """The kind of file system that a path lies on; '' where the system does not tell."""
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    mounts = {fields[1]: fields[2] for fields in (line.split() for line in lines) if len(fields) > 2}
+    for folder in (path.resolve(), *path.resolve().parents):
+        if str(folder) in mounts:
+            return mounts[str(folder)]
+    return ""
+
+
+def _disk(storage: Path) -> Iterator[Finding]:
+    for folder in dict.fromkeys((storage, ROOT / "mlruns")):
+        above = next(one for one in (folder, *folder.parents) if one.exists())
+        free = shutil.disk_usage(above).free / GIB
+        found = f"{free:.1f} GiB free for {folder}"
+        if not os.access(above, os.W_OK | os.X_OK):
+            yield Finding(
+                "disk", "broken", f"{folder} cannot be written", "give another --storage or change its rights"
+            )
+        elif free < ROOMY_GIB:
+            remedy = "delete sweeps that are no longer needed, or give another --storage"
+            yield Finding("disk", "broken" if free < TIGHT_GIB else "warning", found, remedy)
+        else:
+            yield Finding("disk", "ok", found)
+
+
+def _data(root: Path) -> Iterator[Finding]:
+    done = run_line([sys.executable, "-m", "data", "describe", "--root", str(root), "--json"], DATA_S)
+    if done.returncode:
+        remedy = f"python -m data synth --root {root}; for your own files: python -m data check h36m {root}"
+        yield Finding("data", "broken", last_words(done), remedy)
+        return
+    found = json.loads(done.stdout)
+    for row in found["sets"]:
+        size = f"{len(row['subjects'])} subjects, {row['clips']} clips, {row['frames']:,} frames, 2D {row['keypoints']}"
+        yield Finding(f"data set {row['set']}", "ok", f"{size}; in {root}")
+    missing: dict[str, list[str]] = {}
+    for part in found["splits"]:
+        missing.setdefault(part["split"], []).extend(part["missing"])
+    for split, subjects in missing.items():
+        if subjects:
+            remedy = "add their files, or name the subjects: --set data.train_subjects=... (python -m data describe)"
+            yield Finding(f"split {split}", "warning", f"lacks {', '.join(dict.fromkeys(subjects))}", remedy)
+        else:
+            yield Finding(f"split {split}", "ok", "complete")
