@@ -52,7 +52,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without runs: to make its tables takes seconds, to copy it none."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
     # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
-    code = "import sys; from pathlib import Path; from search.tracking import MlflowTracker; "
+    code = "import sys; from pathlib import Path; from search.tracking.mlflow_tracker import MlflowTracker; "
     code += "MlflowTracker('sqlite:///' + sys.argv[1], Path(sys.argv[1]).parent / 'artifacts')"
     subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPOSITORY, check=True)
     return path

@@ -27,7 +27,7 @@ from mlflow import MlflowClient
 
 from search.record.journal import FILE, Journal, read_records
 from search.decisions.sampler import study_of
-from search.sweep import plan_of
+from search.sweep.run import plan_of
 from small import TINY, write_tiny
 
 LINE = [sys.executable, "-m", "search"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from search.record.journal import Journal, create, trial_folder
-from search.spool import Spool, sync
+from search.tracking.spool import Spool, sync
 
 OBJECTIVE = "val/mpjpe_mm"
 URI = "http://tracker:5000"

@@ -7,7 +7,7 @@ from made_sweeps import made_journal
 from small import tiny_config
 
 from search.record.plan import SweepConfig, confirm_plan
-from search.seeds import confirmation_text, spread
+from search.results.confirm import confirmation_text, spread
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search import sync as syncs  # noqa: E402
-from search.spool import sync as send  # noqa: E402
-from search.tracking import MemoryTracker  # noqa: E402
+from search.tracking.mlflow_tracker import MemoryTracker  # noqa: E402
+from search.tracking.mlflow_tracker import sync as syncs  # noqa: E402
+from search.tracking.spool import sync as send  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 LINE = [sys.executable, "-m", "search"]
@@ -51,7 +51,7 @@ def said(monkeypatch):
     """What the doctor's programs answer, by a word of their line: (exit code, stdout, stderr). Change it in a test."""
     answers = {
         "search.cluster.probe": (0, json.dumps(TORCH), ""),
-        "search.tracking": (0, "", ""),
+        "search.tracking.mlflow_tracker": (0, "", ""),
         "describe": (0, json.dumps({"sets": [], "splits": []}), ""),
     }
 
@@ -126,7 +126,11 @@ def test_many_threads_are_a_warning(answer, said, monkeypatch):
 
 
 def test_a_server_that_does_not_answer_is_broken_and_its_password_is_not_shown(answer, said):
-    said["search.tracking"] = (1, "", "mlflow.exceptions.MlflowException: http://me:secret@there:5000 refused\n")
+    said["search.tracking.mlflow_tracker"] = (
+        1,
+        "",
+        "mlflow.exceptions.MlflowException: http://me:secret@there:5000 refused\n",
+    )
     code, out, _ = answer("doctor", "--tracking-uri", "http://me:secret@there:5000")
     assert code == FAILED
     assert "store: http://me:***@there:5000 does not answer" in out

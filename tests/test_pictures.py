@@ -15,9 +15,9 @@ from data.formats.mesh_tsv import MeshSet
 from data.samples import open_samples
 from data.synthetic.mesh_sets import write_mesh_set
 from search.environment.store import environment
-from search.pictures import draw_best
 from search.record.journal import trial_folder
-from search.runs import PICTURE
+from search.results.pictures import draw_best
+from search.tracking.projection import PICTURE
 from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
@@ -30,7 +30,7 @@ from trainables.sheets import PANEL, STRIP
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search.tracking import MemoryTracker  # noqa: E402
+from search.tracking.mlflow_tracker import MemoryTracker  # noqa: E402
 
 WIDTH, HEIGHT = 2 * PANEL, PANEL + 2 * STRIP
 

@@ -24,13 +24,13 @@ from made_records import (
 
 from search.environment.store import environment
 from search.record.journal import Journal
-from search.spool import TRIES, Spool, sync
+from search.tracking.spool import TRIES, Spool, sync
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search.tracking import MemoryRun, MemoryTracker, MlflowTracker  # noqa: E402
+from search.tracking.mlflow_tracker import MemoryRun, MemoryTracker, MlflowTracker  # noqa: E402
 
 
 @pytest.fixture

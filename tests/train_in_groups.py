@@ -23,12 +23,12 @@ from small_meshes import hand_run, write_hands
 
 from data.samples import facts_of
 from search.executors import group
-from search import verbs
+from search.sweep.run import verbs
 from search.cluster.session import Wish, ray_session
 from search.record.provenance import facts_of_run
 from search.record.journal import FILE
 from search.cli.train import RayTrainRequest
-from search.sweep import Place, spool_of
+from search.sweep.run import Place, spool_of
 from trainables import registry
 from trainables.config import TrainConfig
 from trainables.folder import RunFolder

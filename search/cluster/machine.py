@@ -102,7 +102,7 @@ def _store(option: str | None) -> Iterator[Finding]:
             remedy = "keep it on a local disk, or start a server there: python -m search ui --serve"
             yield Finding("store", "warning", f"{database} lies on {kind}, where its locks do not hold", remedy)
     code = (
-        "import os; from search.tracking import MlflowClient; "
+        "import os; from search.tracking.mlflow_tracker import MlflowClient; "
         "MlflowClient(os.environ['MLFLOW_TRACKING_URI']).search_experiments(max_results=1)"
     )
     done = run_line([sys.executable, "-W", "ignore", "-c", code], STORE_S, MLFLOW_TRACKING_URI=uri)

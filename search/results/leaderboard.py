@@ -6,7 +6,7 @@ from typing import Any
 
 from spaces.table import text_table
 
-from .record.journal import Journal
+from ..record.journal import Journal
 
 
 def leaderboard(journal: Journal) -> dict[str, Any]:

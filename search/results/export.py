@@ -13,9 +13,9 @@ from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
 
-from .cli.export import ExportRequest
-from .executors.mirror import bring
-from .record.journal import Journal, Trial, trial_folder
+from ..cli.export import ExportRequest
+from ..executors.mirror import bring
+from ..record.journal import Journal, Trial, trial_folder
 
 
 def export(request: ExportRequest) -> int:

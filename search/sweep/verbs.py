@@ -21,20 +21,20 @@ from trainables.demands import check_run
 from trainables.folder import RunFolder
 from trainables.verbs import state_to_resume, weights_to_start
 
-from .cli.confirm import ConfirmRequest
-from .cli.launch import SweepRequest
-from .cli.train import RayTrainRequest
-from .cluster.claims import Wish
-from .cluster.session import ray_session
-from .decisions.conductor import now_text
-from .environment.store import artifact_root, redacted, resolve_uri
-from .environment.variables import home
-from .executors.group import train_group
-from .pictures import draw_best
-from .record import journal as journals
-from .record.journal import Journal, read_records
-from .record.provenance import facts_of_run
-from .sweep import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
+from ..cli.confirm import ConfirmRequest
+from ..cli.launch import SweepRequest
+from ..cli.train import RayTrainRequest
+from ..cluster.claims import Wish
+from ..cluster.session import ray_session
+from ..decisions.conductor import now_text
+from ..environment.store import artifact_root, redacted, resolve_uri
+from ..environment.variables import home
+from ..executors.group import train_group
+from ..record import journal as journals
+from ..record.journal import Journal, read_records
+from ..record.provenance import facts_of_run
+from ..results.pictures import draw_best
+from .run import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
 
 
 def place_of(folder: Path, tracking_uri: str | None, address: str | None) -> Place:

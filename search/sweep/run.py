@@ -26,23 +26,23 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 from trainables.demands import check_run
 
-from .cluster.claims import Demand, Wish
-from .cluster.session import SHARE, SLOT, ray_session
-from .decisions.conductor import Conductor, Task, now_text
-from .environment.store import redacted
-from .executors.group import train_trial_in_group
-from .executors.mirror import bring
-from .executors.solo import train_trial
-from .leaderboard import leaderboard_text
-from .pictures import draw_best
-from .record import journal as journals
-from .record.journal import Journal, Trial, trial_folder
-from .record.plan import Plan, SweepConfig, shortened
-from .record.provenance import facts_of_run
-from .seeds import confirmation_text, score_seeds
-from .spool import Spool
-from .tracking import MlflowTracker
-from .tune_plugins import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
+from ..cluster.claims import Demand, Wish
+from ..cluster.session import SHARE, SLOT, ray_session
+from ..decisions.conductor import Conductor, Task, now_text
+from ..environment.store import redacted
+from ..executors.group import train_trial_in_group
+from ..executors.mirror import bring
+from ..executors.solo import train_trial
+from ..record import journal as journals
+from ..record.journal import Journal, Trial, trial_folder
+from ..record.plan import Plan, SweepConfig, shortened
+from ..record.provenance import facts_of_run
+from ..results.confirm import confirmation_text, score_seeds
+from ..results.leaderboard import leaderboard_text
+from ..results.pictures import draw_best
+from ..tracking.mlflow_tracker import MlflowTracker
+from ..tracking.spool import Spool
+from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow
 

@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from .decisions.conductor import Conductor, Task
+from ..decisions.conductor import Conductor, Task
 
 
 class Reins:

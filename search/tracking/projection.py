@@ -12,12 +12,12 @@ import yaml
 
 from spaces.schema import flat
 
-from .environment.store import redacted
-from .record.journal import Record, Trial, trial_folder
+from ..environment.store import redacted
+from ..record.journal import Record, Trial, trial_folder
 
 if TYPE_CHECKING:
     # Importing it for real takes the seconds that mlflow takes.
-    from .tracking import Tracker
+    from .mlflow_tracker import Tracker
 
 WEIGHTS = Path("best.safetensors")
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts

@@ -11,7 +11,7 @@ from trainables.folder import BEST
 from trainables.metrics import heading, in_table
 from trainables.verbs import evaluate_weights
 
-from .record.journal import Journal, trial_folder
+from ..record.journal import Journal, trial_folder
 
 MEANS = ("frame_mean", "action_mean")
 

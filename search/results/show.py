@@ -7,9 +7,9 @@ import json
 from spaces.cli import OK
 from spaces.table import text_table
 
-from .cli.show import LookRequest
+from ..cli.show import LookRequest
+from ..record.journal import FILE, Journal, sweeps
 from .leaderboard import leaderboard, leaderboard_text, sweep_state
-from .record.journal import FILE, Journal, sweeps
 
 
 def list_sweeps(request: LookRequest) -> int:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from spaces.errors import ConfigError
 from spaces.files import write_text
 
-from .environment.store import redacted
-from .record.journal import Record, read_records
-from .runs import SweepRuns
+from ..environment.store import redacted
+from ..record.journal import Record, read_records
+from .projection import SweepRuns
 
 if TYPE_CHECKING:
     # Importing it for real takes the seconds that mlflow takes.
-    from .tracking import Tracker
+    from .mlflow_tracker import Tracker
 
 OFFSETS = "mlflow.offset"  # JSON: hash of the redacted tracking URI -> bytes of the journal that this store has
 LOCK = "mlflow.lock"  # two processes that look for a run at once would both make it

@@ -19,7 +19,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from spaces.errors import ConfigError
 
-from .environment.store import redacted, sqlite_path
+from ..environment.store import redacted, sqlite_path
 
 Item = TypeVar("Item")
 Status = Literal["FINISHED", "FAILED", "KILLED"]

@@ -9,7 +9,7 @@ from trainables.config import TrainConfig
 from trainables.folder import BEST
 from trainables.pictures import draw_val, has_pictures
 
-from .runs import PICTURE
+from ..tracking.projection import PICTURE
 
 REASON_CHARACTERS = 500
 

@@ -16,9 +16,9 @@ from typing import IO
 
 from spaces.cli import FAILED, OK
 
-from .cli.ui import UiRequest
-from .environment.store import redacted
-from .environment.variables import LOOPBACK, ROOT
+from ..cli.ui import UiRequest
+from ..environment.store import redacted
+from ..environment.variables import LOOPBACK, ROOT
 
 START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
 STOP_S = 10.0

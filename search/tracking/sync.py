@@ -6,11 +6,11 @@ import sys
 
 from spaces.cli import FAILED, OK
 
-from .cli.sync import SyncRequest
-from .environment.store import redacted
-from .record.journal import Journal
+from ..cli.sync import SyncRequest
+from ..environment.store import redacted
+from ..record.journal import Journal
+from .mlflow_tracker import MlflowTracker
 from .spool import sync as send
-from .tracking import MlflowTracker
 
 
 def sync(request: SyncRequest) -> int:
