@@ -53,7 +53,7 @@ VERBS = {
         example="python -m search train best.yaml",
         add_options=train.add_ray_train_options,
         check=train.check_ray_train,
-        run="search.sweep.verbs:train",
+        run="search.sweep.train:train",
     ),
     "confirm": Verb(
         summary="train one config with several seeds and print mean and deviation on the test subjects",

@@ -28,8 +28,8 @@ from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search.tracking.mlflow_tracker import MemoryTracker  # noqa: E402
-from search.tracking.mlflow_tracker import sync as syncs  # noqa: E402
+from search.tracking import sync as syncs  # noqa: E402
+from search.tracking.memory import MemoryTracker  # noqa: E402
 from search.tracking.spool import sync as send  # noqa: E402
 
 ROOT = Path(__file__).parents[1]

@@ -57,7 +57,7 @@ ONLY_IN = {
         "search.cluster.nodes",
         "search.executors.solo",
         "search.sweep.run",
-        "search.sweep.run.tune",
+        "search.sweep.tune",
     },
     "ray.train": {"search.executors.group"},
     "optuna": {"search.decisions.sampler"},

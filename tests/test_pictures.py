@@ -30,7 +30,7 @@ from trainables.sheets import PANEL, STRIP
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search.tracking.mlflow_tracker import MemoryTracker  # noqa: E402
+from search.tracking.memory import MemoryTracker  # noqa: E402
 
 WIDTH, HEIGHT = 2 * PANEL, PANEL + 2 * STRIP
 

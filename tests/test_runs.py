@@ -23,7 +23,7 @@ from search.environment.store import environment
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search.tracking.mlflow_tracker import MemoryRun, MemoryTracker  # noqa: E402
+from search.tracking.memory import MemoryRun, MemoryTracker  # noqa: E402
 
 
 @pytest.fixture

@@ -30,7 +30,8 @@ from search.tracking.spool import TRIES, Spool, sync
 for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
-from search.tracking.mlflow_tracker import MemoryRun, MemoryTracker, MlflowTracker  # noqa: E402
+from search.tracking.memory import MemoryRun, MemoryTracker  # noqa: E402
+from search.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
 
 
 @pytest.fixture

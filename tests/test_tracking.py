@@ -18,7 +18,8 @@ for variable, wanted in environment().items():
 
 from mlflow import MlflowClient  # noqa: E402
 
-from search.tracking.mlflow_tracker import MemoryRun, MemoryTracker, MlflowTracker  # noqa: E402
+from search.tracking.memory import MemoryRun, MemoryTracker  # noqa: E402
+from search.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
 
 # mlflow 3.17 declares its tables with a loader that sqlalchemy 2.1 deprecates; it says so once, at the first client.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")

@@ -23,12 +23,12 @@ from small_meshes import hand_run, write_hands
 
 from data.samples import facts_of
 from search.executors import group
-from search.sweep.run import verbs
+from search.sweep import train
 from search.cluster.session import Wish, ray_session
 from search.record.provenance import facts_of_run
 from search.record.journal import FILE
 from search.cli.train import RayTrainRequest
-from search.sweep.run import Place, spool_of
+from search.sweep.place import Place, spool_of
 from trainables import registry
 from trainables.config import TrainConfig
 from trainables.folder import RunFolder
@@ -61,7 +61,7 @@ def task_of(config: TrainConfig, out: Path) -> dict[str, Any]:
     request = TrainRequest(config=config, out=out, resume=None, init=None)
     RunFolder(out, config).begin()
     whole = RayTrainRequest(run=request, workers=1, cpus=1.0, gpus=None, tracking_uri=None, address=None)
-    verbs._journal_of_run(place_of(out), whole, facts_of_run(facts_of(config.data))).unlock()
+    train._journal_of_run(place_of(out), whole, facts_of_run(facts_of(config.data))).unlock()
     return {"request": request, "data_root": config.data.root, "journal": str(out / FILE)}
 
 

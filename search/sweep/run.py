@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +39,8 @@ from ..record.provenance import facts_of_run
 from ..results.confirm import confirmation_text, score_seeds
 from ..results.leaderboard import leaderboard_text
 from ..results.pictures import draw_best
-from ..tracking.mlflow_tracker import MlflowTracker
-from ..tracking.spool import Spool
+from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
-
-DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where a sweep keeps its journal and whom it tells: absolute paths and a resolved tracking URI."""
-
-    folder: Path
-    tracking_uri: str
-    artifact_root: Path
-    address: str | None
 
 
 def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
@@ -237,21 +223,6 @@ def conclude_done(journal: Journal, place: Place) -> int:
     spool.start()
     settle(spool, place)
     return _conclude(journal, 0, "done", "")
-
-
-def spool_of(journal: Path, objective: str, place: Place) -> Spool:
-    """The sender of a journal to the store of `place`."""
-    return Spool(journal, lambda: MlflowTracker(place.tracking_uri, place.artifact_root), objective, place.tracking_uri)
-
-
-def settle(spool: Spool, place: Place) -> None:
-    """Waits a while for MLflow to take what is left, and says what it did not take."""
-    spool.stop(DRAIN_S)
-    if unsent := spool.pending():
-        where = f"MLflow at {redacted(place.tracking_uri)}"
-        print(f"{where} has not taken {unsent} records; they are kept: run the same again", file=sys.stderr)
-    for problem in spool.problems:
-        print(f"MLflow: {problem}", file=sys.stderr)
 
 
 def _conclude(journal: Journal, thrown: int, reason: str, error: str) -> int:

@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-import time
-import traceback
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from data.provide import provide
-from data.samples import facts_of
-from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
-from spaces.schema import config_id, tree_of
-from trainables.demands import check_run
-from trainables.folder import RunFolder
-from trainables.verbs import state_to_resume, weights_to_start
 
 from ..cli.confirm import ConfirmRequest
 from ..cli.launch import SweepRequest
-from ..cli.train import RayTrainRequest
-from ..cluster.claims import Wish
-from ..cluster.session import ray_session
-from ..decisions.conductor import now_text
-from ..environment.store import artifact_root, redacted, resolve_uri
-from ..environment.variables import home
-from ..executors.group import train_group
 from ..record import journal as journals
-from ..record.journal import Journal, read_records
-from ..record.provenance import facts_of_run
-from ..results.pictures import draw_best
-from .run import Place, begin, check_data, conclude_done, plan_of, reopen, run, settle, spool_of
-
-
-def place_of(folder: Path, tracking_uri: str | None, address: str | None) -> Place:
-    """Where a sweep or run keeps its journal, and whom it tells."""
-    uri = resolve_uri(tracking_uri, home())
-    return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, home()), address=address)
+from ..record.journal import Journal
+from .place import place_of
+from .run import begin, check_data, conclude_done, plan_of, reopen, run
 
 
 def launch(request: SweepRequest) -> int:
@@ -72,131 +41,3 @@ def confirm(request: ConfirmRequest) -> int:
     facts = check_data(request.plan, ("train", "val", "test"))
     is_there = (place.folder / journals.FILE).exists()
     return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))
-
-
-def train(request: RayTrainRequest) -> int:
-    """Trains one config under Ray Train; one MLflow run, which a resumed run continues."""
-    run_request, config = request.run, request.run.config
-    folder = RunFolder(run_request.out, config)
-    state_to_resume(run_request, folder)
-    weights_to_start(run_request)
-    check_run(config, is_fresh=run_request.init is None and not folder.latest.exists())
-    provide(config.data)
-    data_facts = facts_of(config.data)
-    place = place_of(run_request.out, request.tracking_uri, request.address)
-    folder.begin()
-    journal = _journal_of_run(place, request, facts_of_run(data_facts))
-    if journal.trials[0].state == "finished":
-        print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
-        journal.unlock()
-        return OK
-    spool = spool_of(journal.path, config.loop.select, place)
-    spool.start()
-    print(
-        f"config {config_id(config)}: {config.model} on {config.data.name}, output {run_request.out}, "
-        f"MLflow at {redacted(place.tracking_uri)}",
-        flush=True,
-    )
-    journal.unlock()
-    reason = _train(request, place, journal.path)
-    journal = Journal(journal.path)
-    journal.lock()
-    trial = journal.trials[0]
-    if reason and reason != "interrupted":
-        journal.append("end", trial=0, state="failed", epoch=trial.last_epoch, reason=reason)
-    has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep["name"])
-    journal.append("close", reason=reason or "done", best=0 if trial.epochs else None, pictures=has_pictures)
-    journal.unlock()
-    settle(spool, place)
-    return _conclude_run(request, trial, reason, folder)
-
-
-def _journal_of_run(place: Place, request: RayTrainRequest, facts: dict[str, object]) -> Journal:
-    config = request.run.config
-    path = place.folder / journals.FILE
-    if path.exists():
-        journal = Journal(path)
-        journal.lock()
-        journal.append("open")
-        return journal
-    sweep = {
-        "id": uuid.uuid4().hex,
-        "name": f"train-{config_id(config)}",
-        "model": config.model,
-        "single": True,
-        "plan": {"objective": config.loop.select},
-        "base": tree_of(config),
-        "facts": facts,
-    }
-    journal = journals.create(place.folder, sweep)
-    journal.append("trial", trial=0, point={}, config_id=config_id(config), config=tree_of(config))
-    return journal
-
-
-def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
-    """'' when the run went well, 'interrupted', or the traceback of what went wrong."""
-    try:
-        wish = Wish(
-            who=f"train {config_id(request.run.config)}",
-            workers=request.workers,
-            cpus=request.cpus,
-            gpus=request.gpus,
-            at_a_time=1,
-            in_groups=False,  # its one group ends with Ray itself
-            is_sweep=False,
-        )
-        with ray_session(place.address, wish) as (demand, _), _following(journal):
-            train_group(request.run, journal, demand)
-    except KeyboardInterrupt:
-        return "interrupted"
-    except ConfigError:
-        raise
-    except Exception:
-        return traceback.format_exc()
-    return ""
-
-
-@contextmanager
-def _following(journal: Path) -> Iterator[None]:
-    """Prints every epoch that the worker books, as it comes."""
-    over, started, seen = threading.Event(), time.monotonic(), os.stat(journal).st_size
-
-    def follow() -> None:
-        nonlocal seen
-        while True:
-            is_last = over.wait(0.5)
-            for record, size in read_records(journal, seen):
-                seen += size
-                if record["kind"] == "epoch":
-                    shown = ", ".join(f"{name} {value:.2f}" for name, value in record["metrics"].items())
-                    print(
-                        f"{now_text(started)}  epoch {record['epoch']}: loss {record['loss']:.6f}, {shown}, "
-                        f"{record['seconds']:.1f} s",
-                        flush=True,
-                    )
-            if is_last:
-                return
-
-    thread = threading.Thread(target=follow, name="epoch-lines")
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _conclude_run(request: RayTrainRequest, trial: journals.Trial, reason: str, folder: RunFolder) -> int:
-    config = request.run.config
-    if reason == "interrupted":
-        print(f"interrupted; go on with: python -m search train {folder.path / 'config.yaml'} --out {folder.path}")
-        return INTERRUPTED
-    if reason or trial.state == "diverged":
-        print(reason or f"diverged: {trial.reason}", file=sys.stderr)
-        return FAILED
-    print(
-        f"best: {config.loop.select} {trial.score(config.loop.select):.2f} at epoch "
-        f"{trial.best_epoch(config.loop.select)}, {folder.best}"
-    )
-    print(f"score it: python -m search evaluate {folder.path / 'config.yaml'} --weights {folder.best}")
-    return OK

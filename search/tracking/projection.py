@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -14,10 +14,7 @@ from spaces.schema import flat
 
 from ..environment.store import redacted
 from ..record.journal import Record, Trial, trial_folder
-
-if TYPE_CHECKING:
-    # Importing it for real takes the seconds that mlflow takes.
-    from .mlflow_tracker import Tracker
+from .tracker import Tracker
 
 WEIGHTS = Path("best.safetensors")
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spaces.errors import ConfigError
 from spaces.files import write_text
@@ -21,10 +20,7 @@ from spaces.files import write_text
 from ..environment.store import redacted
 from ..record.journal import Record, read_records
 from .projection import SweepRuns
-
-if TYPE_CHECKING:
-    # Importing it for real takes the seconds that mlflow takes.
-    from .mlflow_tracker import Tracker
+from .tracker import Tracker
 
 OFFSETS = "mlflow.offset"  # JSON: hash of the redacted tracking URI -> bytes of the journal that this store has
 LOCK = "mlflow.lock"  # two processes that look for a run at once would both make it
