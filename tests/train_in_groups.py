@@ -24,6 +24,7 @@ from small_meshes import hand_run, write_hands
 from data.samples import facts_of
 from search.executors import group
 from search.sweep import train
+from search.sweep.place import place_of as sweep_place
 from search.cluster.session import Wish, ray_session
 from search.record.provenance import facts_of_run
 from search.record.journal import FILE
@@ -53,7 +54,7 @@ def config_of(model: str, folder: Path) -> TrainConfig:
 
 def place_of(out: Path) -> Place:
     """Where a run is kept and shown."""
-    return verbs.place_of(out, f"sqlite:///{out.parent}/mlflow.db", None)
+    return sweep_place(out, f"sqlite:///{out.parent}/mlflow.db", None)
 
 
 def task_of(config: TrainConfig, out: Path) -> dict[str, Any]:

@@ -19,16 +19,10 @@ from ..environment.variables import ROOT, pins
 from .findings import GIB, INSTALL, Finding, device_findings, last_words, public_version, run_line
 
 LEAST_PYTHON = (3, 11)
-
-
 # The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.
 ROOMY_GIB, TIGHT_GIB = 1.0, 0.1
-
-
 # File systems of other machines, on which sqlite's locks do not hold (sqlite.org/lockingv3.html, section 6.0).
 REMOTE_DISKS = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "lustre", "ceph")
-
-
 PROBE_S, STORE_S, DATA_S = 120.0, 120.0, 600.0  # processes that import torch, open a store, read every data file
 
 
