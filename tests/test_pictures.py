@@ -88,7 +88,7 @@ def test_a_picture_shows_what_the_network_finds_in_images_from_the_first_to_the_
 
 
 def closed_sweep(folder: Path, trained, *, is_single: bool = False):
-    """The journal of a sweep of one trial that has come to its end as `search.sweep` brings it about."""
+    """The journal of a sweep of one trial that has come to its end as `search.sweep.run` brings it about."""
     run, config, _ = trained
     journal = made_journal(folder, **({"single": True} if is_single else {}))
     add_trial(journal, 0)

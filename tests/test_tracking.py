@@ -257,5 +257,5 @@ def test_passwords_are_not_shown():
 
 
 def test_the_spool_imports_no_mlflow():
-    line = "import sys, search.spool; sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
+    line = "import sys, search.tracking.spool; sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", line], cwd=Path(__file__).parents[1], check=False).returncode == 0

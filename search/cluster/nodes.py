@@ -1,4 +1,4 @@
-"""What every node of a Ray cluster has, as JSON: `python -m search.nodes ADDRESS DATA_ROOT FOLDER`.
+"""What every node of a Ray cluster has, as JSON: `python -m search.cluster.nodes ADDRESS DATA_ROOT FOLDER`.
 
 A program of its own: its task travels to the nodes as text, so that a node without this repository answers too, and a
 Ray that cannot be imported or does not answer is a finding of whoever asks."""
