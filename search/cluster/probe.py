@@ -1,5 +1,7 @@
-"""What torch finds on a machine, as one line of JSON. Run as a program of its own, `python -m search.cluster.probe`, so that a
-torch that cannot be imported is a finding and not the end of whoever asks; nodes of a cluster run its text."""
+"""What torch finds on a machine, as one line of JSON.
+
+Run as a program of its own, `python -m search.cluster.probe`, so that a torch that cannot be imported is a finding
+and not the end of whoever asks; nodes of a cluster run its text."""
 
 from __future__ import annotations
 
