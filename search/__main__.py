@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from spaces.cli import Verb, main
-from trainables.options import add_evaluate_options, check_evaluate
-from trainables.options_predict import add_predict_options, check_predict
+from trainables.cli import import_weights as options_import
+from trainables.cli.predict import add_predict_options, check_predict
+from trainables.cli.train import add_evaluate_options, check_evaluate
 
-from . import options_import
 from .cli import confirm, doctor, export, launch, resume, show, submit, sync, train, ui
 from .environment.variables import settle_environment
 

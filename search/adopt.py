@@ -7,9 +7,8 @@ from spaces.files import write_text
 from spaces.schema import dump, flatten
 from trainables import registry
 from trainables.checkpoint import save_weights
+from trainables.cli.import_weights import ImportRequest
 from trainables.published import config_of, fitted, read_published
-
-from .options_import import ImportRequest
 
 
 def adopt(request: ImportRequest) -> int:

@@ -23,11 +23,11 @@ from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
 from trainables.checkpoint import save_weights
+from trainables.cli.train import TrainRequest, add_evaluate_options, check_evaluate
 from trainables.config import default_config
 from trainables.evaluation import score_poses
 from trainables.fused import FusedEngine
 from trainables.metrics import Sums, auc, pck
-from trainables.options import TrainRequest, add_evaluate_options, check_evaluate
 from trainables.protocols import PROTOCOLS
 from trainables.single import SingleEngine
 from trainables.tables import table, table_text

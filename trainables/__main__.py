@@ -6,8 +6,8 @@ import sys
 
 from spaces.cli import Verb, main
 
-from .options import add_evaluate_options, add_train_options, check_evaluate, check_train
-from .options_pretrain import add_pretrain_options, check_pretrain
+from .cli.pretrain import add_pretrain_options, check_pretrain
+from .cli.train import add_evaluate_options, add_train_options, check_evaluate, check_train
 
 VERBS = {
     "train": Verb(

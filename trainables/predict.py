@@ -19,9 +19,9 @@ from spaces.schema import config_id
 
 from . import registry
 from .checkpoint import load_into, read_maker
+from .cli.predict import PredictRequest
 from .config import TrainConfig
 from .device import pick_device
-from .options_predict import PredictRequest
 from .predict_images import given_photos
 from .predict_input import Input, Lifted
 from .predict_meshes import given_meshes

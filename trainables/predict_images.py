@@ -18,9 +18,9 @@ from data.geometry import to_screen
 from data.keypoints import Told
 from data.photos import Photos, read_photos
 
+from .cli.predict import PredictRequest, check_picture
 from .entry import Model
 from .evaluation import Poses, from_root, poses_of
-from .options_predict import PredictRequest, check_picture
 from .predict_input import Lifted, lifted_poses
 from .render import Scene, render
 

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from data.keypoints import Told
 from data.mesh_images import MeshImages, read_mesh_images
 
+from .cli.predict import PredictRequest, check_picture
 from .demands import check_run
 from .entry import Meshes, Model
 from .evaluation import meshes_of
 from .films import length_of, step_of, write_film
 from .mesh_pictures import mesh_picture
 from .multiscale import RUNS, averaged
-from .options_predict import PredictRequest, check_picture
 from .predict_input import Lifted
 from .render import NAME_SHOWN
 from .submission import IMAGES as SUBMITTED

@@ -17,9 +17,9 @@ from data.joint_maps import long_gaps
 from data.videos import Videos
 from data.windows import windows
 
+from .cli.predict import PredictRequest
 from .entry import Model
 from .evaluation import from_root, poses_of
-from .options_predict import PredictRequest
 from .predict_input import Lifted, lifted_poses
 from .render import Scene, render
 

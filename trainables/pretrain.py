@@ -16,10 +16,10 @@ from spaces.errors import ConfigError
 
 from . import registry
 from .checkpoint import save_weights
+from .cli.pretrain import PretrainRequest
 from .device import pick_device
 from .engine import build_network
 from .layers.hrnet import PoseHRNet
-from .options_pretrain import PretrainRequest
 from .verbs import open_data
 
 CELL = 4  # pixels of a crop to a cell of the finest map

@@ -23,6 +23,7 @@ from spaces.schema import config_id
 
 from . import registry
 from .checkpoint import check_kinship, load_into, load_state, load_weights, read_maker
+from .cli.train import EvaluateRequest, TrainRequest
 from .config import TrainConfig
 from .demands import check_run
 from .device import pick_device
@@ -31,7 +32,6 @@ from .evaluation import score
 from .features import attach_features
 from .folder import STATE, RunFolder
 from .multiscale import RUNS
-from .options import EvaluateRequest, TrainRequest
 from .single import SingleEngine
 from .tables import table, table_text
 from .train import train_alone

@@ -11,10 +11,10 @@ import torch
 from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from trainables.cli.train import TrainRequest
 from trainables.device import pick_device
 from trainables.engine import Report
 from trainables.folder import RunFolder
-from trainables.options import TrainRequest
 from trainables.single import SingleEngine
 from trainables.team import DistributedTeam, Team
 from trainables.train import train_alone

@@ -10,8 +10,8 @@ from typing import Any
 from spaces.errors import ConfigError
 from spaces.files import target_problems
 
-from .config import TrainConfig, changed, read_config
-from .options import add_multiscale_option, add_set_option, flip_problems, multiscale_problems, read_changes
+from ..config import TrainConfig, changed, read_config
+from .train import add_multiscale_option, add_set_option, flip_problems, multiscale_problems, read_changes
 
 RENDERED = (".gif", ".mp4")
 PICTURE = ".png"  # of a single image

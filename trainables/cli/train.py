@@ -11,8 +11,8 @@ from data.config import NO_MIRROR, chosen_data
 from spaces.errors import ConfigError
 from spaces.schema import config_id
 
-from . import registry
-from .config import TrainConfig, changed, read_config
+from .. import registry
+from ..config import TrainConfig, changed, read_config
 
 RUNS = Path("mlruns/train")
 

@@ -11,8 +11,9 @@ from typing import Any
 from spaces.errors import ConfigError, did_you_mean
 from spaces.files import target_problems
 from spaces.space import find_space, read_space
-from trainables.config import knobs_of
-from trainables.options import add_set_option, read_changes
+
+from ..config import knobs_of
+from .train import add_set_option, read_changes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
