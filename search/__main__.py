@@ -6,8 +6,8 @@ import sys
 
 from spaces.cli import Verb, main
 from trainables.cli import import_weights as options_import
+from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
-from trainables.cli.train import add_evaluate_options, check_evaluate
 
 from .cli import confirm, doctor, export, launch, resume, show, submit, sync, train, ui
 from .environment.variables import settle_environment

@@ -27,10 +27,8 @@ TRAINABLES = (
     (
         "demands",
         "optim",
-        "options",
+        "cli.",
         "multiscale",
-        "options_predict",
-        "options_pretrain",
         "evaluation",
         "submission",
         "tables",

@@ -17,7 +17,7 @@ from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import dump
 from trainables import multiscale, registry
 from trainables.checkpoint import save_weights
-from trainables.cli.train import EvaluateRequest, multiscale_problems
+from trainables.cli.evaluate import EvaluateRequest, multiscale_problems
 from trainables.config import default_config
 from trainables.entry import Meshes
 from trainables.evaluation import meshes_of

@@ -23,7 +23,8 @@ from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
 from trainables.checkpoint import save_weights
-from trainables.cli.train import TrainRequest, add_evaluate_options, check_evaluate
+from trainables.cli.evaluate import add_evaluate_options, check_evaluate
+from trainables.cli.train import TrainRequest
 from trainables.config import default_config
 from trainables.evaluation import score_poses
 from trainables.fused import FusedEngine

@@ -6,8 +6,9 @@ import sys
 
 from spaces.cli import Verb, main
 
+from .cli.evaluate import add_evaluate_options, check_evaluate
 from .cli.pretrain import add_pretrain_options, check_pretrain
-from .cli.train import add_evaluate_options, add_train_options, check_evaluate, check_train
+from .cli.train import add_train_options, check_train
 
 VERBS = {
     "train": Verb(

@@ -23,7 +23,8 @@ from spaces.schema import config_id
 
 from . import registry
 from .checkpoint import check_kinship, load_into, load_state, load_weights, read_maker
-from .cli.train import EvaluateRequest, TrainRequest
+from .cli.evaluate import EvaluateRequest
+from .cli.train import TrainRequest
 from .config import TrainConfig
 from .demands import check_run
 from .device import pick_device

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spaces.errors import ConfigError
 from spaces.schema import config_id, knobs, load, tree_of
-from trainables.cli.train import add_set_option, read_changes
+from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
 from ..record.journal import FILE, Journal

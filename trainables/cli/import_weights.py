@@ -13,7 +13,7 @@ from spaces.files import target_problems
 from spaces.space import find_space, read_space
 
 from ..config import knobs_of
-from .train import add_set_option, read_changes
+from .changes import add_set_option, read_changes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,8 @@ from spaces.errors import ConfigError
 from spaces.files import target_problems
 
 from ..config import TrainConfig, changed, read_config
-from .train import add_multiscale_option, add_set_option, flip_problems, multiscale_problems, read_changes
+from .changes import add_set_option, read_changes
+from .evaluate import add_multiscale_option, flip_problems, multiscale_problems
 
 RENDERED = (".gif", ".mp4")
 PICTURE = ".png"  # of a single image

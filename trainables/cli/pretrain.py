@@ -10,7 +10,7 @@ from spaces.errors import ConfigError
 from spaces.files import target_problems
 
 from ..config import TrainConfig, changed, knobs_of, read_config
-from .train import add_set_option, read_changes
+from .changes import add_set_option, read_changes
 
 # Whatever the run does with its trunk, here it is trained.
 LIVE = {"network.features": "live", "network.trunk_lr_factor": 1.0}
