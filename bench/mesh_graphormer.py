@@ -28,7 +28,7 @@ from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveCon
 from trainables.models.mesh_graphormer.encoder import Plain
 from trainables.models.mesh_graphormer.network import MeshGraphormer, build
 from trainables.models.mesh_graphormer.objective import terms
-from trainables.optim import EPS
+from trainables.engines.optim import EPS
 
 JOINTS, PARTS = 24, 24
 

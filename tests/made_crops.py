@@ -11,7 +11,7 @@ from data.source import split_of
 from trainables import registry
 from trainables.checkpoint import save_weights
 from trainables.config import default_config
-from trainables.single import SingleEngine
+from trainables.engines.single import SingleEngine
 from trainables.train import train_alone
 
 MODEL = "context_aware_poseformer"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from data import crops
 from data.geometry import to_screen
-from trainables import metrics
+from trainables.scoring import metrics
 
 Archive = Mapping[str, np.ndarray]
 

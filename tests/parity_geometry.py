@@ -11,7 +11,7 @@ from torch import Tensor
 from data import geometry
 from data.skeleton import H36M_17, H36M_32, kept_joints
 from data.windows import deterministic_random
-from trainables import metrics
+from trainables.scoring import metrics
 
 Archive = Mapping[str, np.ndarray]
 

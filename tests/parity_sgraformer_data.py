@@ -13,9 +13,9 @@ from data.skeleton import H36M_17
 from data.splits import Split
 from data.truth import step_weights
 from trainables.entry import Prediction
-from trainables.metrics import score_sequences
 from trainables.models.sgraformer.hops import published_hops, raw_hops
 from trainables.models.sgraformer.objective import poses
+from trainables.scoring.metrics import score_sequences
 
 Archive = Mapping[str, np.ndarray]
 

@@ -9,8 +9,8 @@ from made_crops import MODEL, CropModule, crop_run, curve, store, trunk_file
 
 from spaces.errors import ConfigError
 from trainables import features, registry
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from spaces.errors import ConfigError
 from trainables import memory, registry
 from trainables.checkpoint import load_into, load_state, load_weights
 from trainables.config import OptimConfig
-from trainables.engine import Losses
+from trainables.engines.engine import Losses
+from trainables.engines.optim import learning_rates
+from trainables.engines.single import SingleEngine
 from trainables.folder import RunFolder
 from trainables.layers.stream import Stream
 from trainables.memory import memory_line
-from trainables.optim import learning_rates
-from trainables.single import SingleEngine
 from trainables.train import Judge, fit, train_alone
 
 RATES = ("network__dropout", "network__attention_dropout", "network__graph_dropout")

@@ -274,7 +274,7 @@ def test_modules_are_chosen_by_name_only_where_that_is_the_design():
         ("trainables.registry", "from .engine import SingleEngine", "stands above"),
         ("trainables.config", "from .train import fit", "stands above"),
         ("trainables.models.graformer.network", "from ..poseformer import network", "do not import each other"),
-        ("trainables.engine", "import ray", "ray is only for"),
+        ("trainables.engines.engine", "import ray", "ray is only for"),
         ("search.sweep.run", "from ray import train", "ray.train is only for"),
         ("search.executors.solo", "import ray.train.torch", "ray.train is only for"),
         ("search.record.plan", "from optuna.samplers import TPESampler", "optuna is only for"),

@@ -7,9 +7,9 @@ import torch
 from made_crops import CropModule, crop_run, store
 from small import pose_models, tiny_module, tiny_run, write_tiny
 
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 from trainables.features import attach_features
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
 from trainables.train import first_weights
 
 pytestmark = [

@@ -22,8 +22,8 @@ from data.formats import h36m
 from data.formats.h36m_images import IMAGES
 from data.module import DataModule, mirror_batch
 from data.source import read_poses, split_of
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 
 FIELDS = ("image", "crop2d", "pose2d", "pose3d")
 ROOT = Path(__file__).resolve().parents[1]

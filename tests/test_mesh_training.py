@@ -13,12 +13,12 @@ from spaces.errors import ConfigError
 from trainables import registry
 from trainables.config import default_config
 from trainables.demands import check_run
+from trainables.engines.single import SingleEngine
 from trainables.layers.dropout import Dropout
 from trainables.layers.replay import replayed
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.config import ObjectiveConfig
-from trainables.single import SingleEngine
 
 # --- what takes less memory
 

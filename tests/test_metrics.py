@@ -7,8 +7,8 @@ import torch
 
 from data.geometry import procrustes
 from data.truth import step_weights
-from trainables import freihand
-from trainables.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
+from trainables.scoring import freihand
+from trainables.scoring.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
 
 
 def poses(*shape):

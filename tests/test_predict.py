@@ -21,8 +21,8 @@ from trainables import predict_videos as predicting
 from trainables import registry
 from trainables.checkpoint import load_weights, save_weights
 from trainables.entry import Prediction, Traits
-from trainables.evaluation import predict as evaluated
 from trainables.predict_videos import lift
+from trainables.scoring.evaluation import predict as evaluated
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,8 @@ from spaces.schema import config_id, dump
 from trainables import predict_images, registry
 from trainables.checkpoint import load_weights, save_weights
 from trainables.config import default_config
-from trainables.evaluation import predict as evaluated
 from trainables.features import attach_features
+from trainables.scoring.evaluation import predict as evaluated
 from trainables.sheets import MARGIN, PANEL, RIGHT, STRIP
 
 CROP = (64, 32)

@@ -27,7 +27,7 @@ from trainables.mesh_pictures import mesh_picture
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.mesh import OF_UNION
-from trainables.submission import submission_path
+from trainables.scoring.submission import submission_path
 
 MODEL = "mesh_graphormer"
 SHAPES = {"hand": (21, 778), "body": (14, 6890)}

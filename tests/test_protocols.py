@@ -26,12 +26,12 @@ from trainables.checkpoint import save_weights
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.train import TrainRequest
 from trainables.config import default_config
-from trainables.evaluation import score_poses
-from trainables.fused import FusedEngine
-from trainables.metrics import Sums, auc, pck
-from trainables.protocols import PROTOCOLS
-from trainables.single import SingleEngine
-from trainables.tables import table, table_text
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
+from trainables.scoring.evaluation import score_poses
+from trainables.scoring.metrics import Sums, auc, pck
+from trainables.scoring.protocols import PROTOCOLS
+from trainables.scoring.tables import table, table_text
 from trainables.verbs import evaluate_weights, open_data, selection_of, train
 
 MADE_3DHP = {"data.train_subjects": "S1", "data.val_subjects": "S3", "data.test_subjects": "TS1,TS6"}

@@ -20,6 +20,7 @@ from spaces.schema import dump
 from trainables import registry
 from trainables.checkpoint import load_weights
 from trainables.config import default_config
+from trainables.engines.single import SingleEngine
 from trainables.entry import Prediction
 from trainables.layers.dropout import DropPath
 from trainables.models.sgraformer import blocks
@@ -27,7 +28,6 @@ from trainables.models.sgraformer import network as networks
 from trainables.models.sgraformer.config import NetworkConfig
 from trainables.models.sgraformer.hops import hop_counts, normalised_hops, published_hops, raw_hops
 from trainables.models.sgraformer.network import build, infer, spares
-from trainables.single import SingleEngine
 
 MODEL = registry.get("sgraformer")
 GOLDEN = Path(__file__).parent / "golden" / "sgraformer-f9small.npz"

@@ -18,10 +18,10 @@ from torch import distributed, multiprocessing
 from data.mesh_module import MeshModule, read_mesh_sets
 from trainables import registry
 from trainables.config import TrainConfig, knobs_of
-from trainables.evaluation import score
+from trainables.devices.team import DistributedTeam, Team
+from trainables.engines.single import SingleEngine
 from trainables.layers.stream import step_keys
-from trainables.single import SingleEngine
-from trainables.team import DistributedTeam, Team
+from trainables.scoring.evaluation import score
 from trainables.train import train_alone
 
 LONG = "graformer, twenty steps"

@@ -17,10 +17,10 @@ from spaces.errors import ConfigError
 from trainables import registry
 from trainables.checkpoint import load_weights
 from trainables.config import default_config
-from trainables.fused import FusedEngine
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 from trainables.models.videopose3d.config import NetworkConfig, widths_for
 from trainables.models.videopose3d.network import build, infer
-from trainables.single import SingleEngine
 
 MODEL = registry.get("videopose3d")
 

@@ -14,7 +14,7 @@ from data.module import DataModule
 from data.skeleton import H36M_17
 from data.source import split_of
 from data.synthetic.h36m import synthetic_h36m
-from trainables.evaluation import score_poses
+from trainables.scoring.evaluation import score_poses
 
 
 @pytest.fixture(scope="module")

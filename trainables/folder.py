@@ -10,7 +10,7 @@ from spaces.schema import config_id, dump
 
 from .checkpoint import load_state, save_state, save_weights
 from .config import TrainConfig, read_config
-from .engine import Report, State
+from .engines.engine import Report, State
 
 STATE = "state.pt"
 BEST = "best.safetensors"

@@ -17,7 +17,7 @@ from .checkpoint import load_into
 from .config import TrainConfig
 from .entry import Scores
 from .mesh_pictures import mesh_picture
-from .metrics import heading, in_table
+from .scoring.metrics import heading, in_table
 from .sheets import tiled
 
 SHOWN, COLUMNS = 6, 2  # images, evenly spaced over the split, and how many of them stand side by side

@@ -21,12 +21,12 @@ from . import registry
 from .checkpoint import load_into, read_maker
 from .cli.predict import PredictRequest
 from .config import TrainConfig
-from .device import pick_device
+from .devices.device import pick_device
 from .predict_images import given_photos
 from .predict_input import Input, Lifted
 from .predict_meshes import given_meshes
 from .predict_videos import GivenVideos
-from .submission import submission_path, write_submission
+from .scoring.submission import submission_path, write_submission
 
 
 def predict(request: PredictRequest) -> int:

@@ -20,9 +20,9 @@ from data.photos import Photos, read_photos
 
 from .cli.predict import PredictRequest, check_picture
 from .entry import Model
-from .evaluation import Poses, from_root, poses_of
 from .predict_input import Lifted, lifted_poses
 from .render import Scene, render
+from .scoring.evaluation import Poses, from_root, poses_of
 
 IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the poses do not depend on it
 

@@ -21,13 +21,13 @@ from data.mesh_images import MeshImages, read_mesh_images
 from .cli.predict import PredictRequest, check_picture
 from .demands import check_run
 from .entry import Meshes, Model
-from .evaluation import meshes_of
 from .films import length_of, step_of, write_film
 from .mesh_pictures import mesh_picture
-from .multiscale import RUNS, averaged
 from .predict_input import Lifted
 from .render import NAME_SHOWN
-from .submission import IMAGES as SUBMITTED
+from .scoring.evaluation import meshes_of
+from .scoring.multiscale import RUNS, averaged
+from .scoring.submission import IMAGES as SUBMITTED
 
 # Decoded at a time, and in one pass of the network: they bound the memory, the meshes do not depend on them.
 IMAGES, PIXELS = 32, 2**26

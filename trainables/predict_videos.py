@@ -19,9 +19,9 @@ from data.windows import windows
 
 from .cli.predict import PredictRequest
 from .entry import Model
-from .evaluation import from_root, poses_of
 from .predict_input import Lifted, lifted_poses
 from .render import Scene, render
+from .scoring.evaluation import from_root, poses_of
 
 INPUT_FRAMES = 8192  # of all views, windows counted whole, in one forward pass; a speed choice, bounds the memory
 GAPS_SHOWN = 12  # lines of a view

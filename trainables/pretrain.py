@@ -17,8 +17,8 @@ from spaces.errors import ConfigError
 from . import registry
 from .checkpoint import save_weights
 from .cli.pretrain import PretrainRequest
-from .device import pick_device
-from .engine import build_network
+from .devices.device import pick_device
+from .engines.engine import build_network
 from .layers.hrnet import PoseHRNet
 from .verbs import open_data
 

@@ -11,11 +11,11 @@ from data.samples import Samples
 
 from . import registry
 from .config import TrainConfig
-from .engine import Engine, Report, State, Verdict, build_network
+from .engines.engine import Engine, Report, State, Verdict, build_network
+from .engines.single import SingleEngine
 from .features import attach_features
 from .folder import RunFolder
 from .memory import memory_line
-from .single import SingleEngine
 
 Offer = Callable[[Report], None]
 Collect = Callable[[], Iterable[Verdict]]

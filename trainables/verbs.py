@@ -27,14 +27,14 @@ from .cli.evaluate import EvaluateRequest
 from .cli.train import TrainRequest
 from .config import TrainConfig
 from .demands import check_run
-from .device import pick_device
-from .engine import Report, State
-from .evaluation import score
+from .devices.device import pick_device
+from .engines.engine import Report, State
+from .engines.single import SingleEngine
 from .features import attach_features
 from .folder import STATE, RunFolder
-from .multiscale import RUNS
-from .single import SingleEngine
-from .tables import table, table_text
+from .scoring.evaluation import score
+from .scoring.multiscale import RUNS
+from .scoring.tables import table, table_text
 from .train import train_alone
 
 LAST = "the last epoch, selected by nothing"

@@ -14,10 +14,10 @@ import torch
 from data.config import DataConfig
 from data.samples import Samples, open_samples
 from trainables.config import TrainConfig, config_from
-from trainables.engine import Report
+from trainables.devices.team import Team
+from trainables.engines.engine import Report
+from trainables.engines.single import SingleEngine
 from trainables.folder import RunFolder
-from trainables.single import SingleEngine
-from trainables.team import Team
 from trainables.train import train_alone
 
 from .mirror import Mirror

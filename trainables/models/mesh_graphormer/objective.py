@@ -10,8 +10,8 @@ from torch import Tensor
 from data.batch import Batch
 
 from ...entry import Meshes, Scores
-from ...freihand import hand_scores
-from ...metrics import mpjpe_mm, p_mpjpe_mm
+from ...scoring.freihand import hand_scores
+from ...scoring.metrics import mpjpe_mm, p_mpjpe_mm
 from .config import ObjectiveConfig
 from .network import MeshPrediction
 

@@ -15,13 +15,13 @@ from data.module import DataModule
 from data.samples import Samples
 from spaces.errors import ConfigError
 
-from . import registry
-from .capture import Captured
-from .config import TrainConfig, array_knobs, lane_knobs
-from .device import keep_freed_memory
+from .. import registry
+from ..config import TrainConfig, array_knobs, lane_knobs
+from ..devices.capture import Captured
+from ..devices.device import keep_freed_memory
+from ..layers.stream import dialled, shared_stream, step_keys
+from ..scoring.evaluation import Poses, predict, score_poses
 from .engine import Lane, Losses, Report, State, Verdict, autocast, batch_of_step, build_network, inputs_of_step, summed
-from .evaluation import Poses, predict, score_poses
-from .layers.stream import dialled, shared_stream, step_keys
 from .optim import Run, StepSettings, moment_kinds, prefix_of, settings_table, step_rows
 from .rows import Rows
 

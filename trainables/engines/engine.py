@@ -17,8 +17,8 @@ from data.samples import Samples
 from spaces.errors import ConfigError
 from spaces.schema import config_id, dump
 
-from .config import TrainConfig
-from .entry import Model
+from ..config import TrainConfig
+from ..entry import Model
 from .optim import first_bad_step, learning_rates
 
 State = dict[str, Any]

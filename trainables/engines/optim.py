@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from .config import OptimConfig
+from ..config import OptimConfig
 
 EPS = 1e-8
 CLIP_EPS = 1e-6  # torch's own, in the division by the norm

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.geometry import procrustes
 
-from .team import Team
+from ..devices.team import Team
 
 Name = TypeVar("Name", bound=Hashable)
 

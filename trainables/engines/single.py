@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from data.samples import Samples
 
-from . import registry
-from .capture import Captured
-from .config import TrainConfig
-from .device import keep_freed_memory
+from .. import registry
+from ..config import TrainConfig
+from ..devices.capture import Captured
+from ..devices.device import keep_freed_memory
+from ..devices.team import Team
+from ..entry import Model
+from ..layers.stream import Stream, shared_stream, step_keys
+from ..scoring.evaluation import score
 from .engine import (
     Lane,
     Losses,
@@ -29,11 +33,7 @@ from .engine import (
     inputs_of_step,
     summed,
 )
-from .entry import Model
-from .evaluation import score
-from .layers.stream import Stream, shared_stream, step_keys
 from .optim import learning_rates, make_optimizer, parameter_groups, take_step
-from .team import Team
 
 
 @dataclass(slots=True)

@@ -15,13 +15,13 @@ from data.module import DataModule, mirror_batch
 from data.samples import Samples
 from data.skeleton import Skeleton
 
-from . import registry
-from .config import TrainConfig
-from .entry import Meshes, Model, Scores
+from .. import registry
+from ..config import TrainConfig
+from ..devices.team import Team
+from ..entry import Meshes, Model, Scores
 from .metrics import Sums, score_sequences
 from .multiscale import averaged
 from .protocols import PROTOCOLS
-from .team import Team
 
 Poses = Callable[[Batch], Tensor]  # the scored poses [..., B, F, J, 3] metres of a batch
 

@@ -16,7 +16,7 @@ from data.ahead import Ahead
 from data.geometry import procrustes
 from data.mesh_crops import Boxed
 
-from .entry import Meshes
+from ..entry import Meshes
 
 ZOOMS = (0.7, 0.8, 0.9, 1.0, 1.1)  # factors on the side of a box
 TURNS = (0.0, *(sign * step for step in range(10, 100, 10) for sign in (1.0, -1.0)))  # degrees
