@@ -29,7 +29,7 @@ from trainables.config import TrainConfig, changed, default_config
 from trainables.engines.engine import Engine, Verdict
 from trainables.engines.fused import FusedEngine
 from trainables.engines.single import SingleEngine
-from trainables.train import Judge, fit
+from trainables.runs.loop import Judge, fit
 
 LENGTHS = (1, 3, 1, 1, 9, 1, 3, 1, 1)  # epochs of nine trials in a row
 FULL = 5  # epochs of the lanes of an array that none leaves early

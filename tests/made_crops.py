@@ -9,10 +9,10 @@ from data.formats import h36m
 from data.module import FIELDS, DataModule
 from data.source import split_of
 from trainables import registry
-from trainables.checkpoint import save_weights
 from trainables.config import default_config
 from trainables.engines.single import SingleEngine
-from trainables.train import train_alone
+from trainables.runs.loop import train_alone
+from trainables.weights.checkpoint import save_weights
 
 MODEL = "context_aware_poseformer"
 

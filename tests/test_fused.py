@@ -15,7 +15,7 @@ from trainables.engines.engine import Verdict
 from trainables.engines.fused import FusedEngine
 from trainables.engines.single import SingleEngine
 from trainables.entry import Traits
-from trainables.train import Judge, fit
+from trainables.runs.loop import Judge, fit
 
 FUSABLE = [name for name in registry.names() if not tiny_run(name, "store").traits.unfusable]
 

@@ -9,8 +9,8 @@ from small import pose_models, tiny_module, tiny_run, write_tiny
 
 from trainables.engines.fused import FusedEngine
 from trainables.engines.single import SingleEngine
-from trainables.features import attach_features
-from trainables.train import first_weights
+from trainables.runs.features import attach_features
+from trainables.runs.loop import first_weights
 
 pytestmark = [
     pytest.mark.gpu,

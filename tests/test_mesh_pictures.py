@@ -9,9 +9,9 @@ from PIL import Image, ImageColor
 
 from data.painter import draw_faces
 from data.synthetic.mesh_models import made_model
-from trainables.films import write_film
-from trainables.mesh_pictures import TINT, mesh_picture
-from trainables.sheets import MARGIN, PANEL, STRIP, WARNING
+from trainables.pictures.films import write_film
+from trainables.pictures.meshes import TINT, mesh_picture
+from trainables.pictures.sheets import MARGIN, PANEL, STRIP, WARNING
 
 ROOM = PANEL - 2 * MARGIN  # pixels of the longer side of what is shown
 RED = (200, 30, 20)

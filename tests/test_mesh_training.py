@@ -12,13 +12,13 @@ from data.samples import check_fields, open_samples
 from spaces.errors import ConfigError
 from trainables import registry
 from trainables.config import default_config
-from trainables.demands import check_run
 from trainables.engines.single import SingleEngine
 from trainables.layers.dropout import Dropout
 from trainables.layers.replay import replayed
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.config import ObjectiveConfig
+from trainables.runs.demands import check_run
 
 # --- what takes less memory
 

@@ -16,15 +16,15 @@ from data.samples import open_samples
 from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import dump
 from trainables import registry
-from trainables.checkpoint import save_weights
 from trainables.cli.evaluate import EvaluateRequest, multiscale_problems
 from trainables.config import default_config
 from trainables.entry import Meshes
+from trainables.runs.train import evaluate, evaluate_weights
 from trainables.scoring import multiscale
 from trainables.scoring.evaluation import meshes_of
 from trainables.scoring.multiscale import RUNS, averaged
 from trainables.scoring.tables import table_text
-from trainables.verbs import evaluate, evaluate_weights
+from trainables.weights.checkpoint import save_weights
 
 CPU = torch.device("cpu")
 

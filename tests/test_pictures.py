@@ -19,12 +19,12 @@ from search.record.journal import trial_folder
 from search.results.pictures import draw_best
 from search.tracking.projection import PICTURE
 from trainables import registry
-from trainables.checkpoint import save_weights
 from trainables.config import default_config
-from trainables.folder import BEST
-from trainables.mesh_pictures import mesh_picture
-from trainables.pictures import COLUMNS, SHOWN, draw_val, has_pictures
-from trainables.sheets import PANEL, STRIP
+from trainables.pictures.meshes import mesh_picture
+from trainables.pictures.sheets import PANEL, STRIP
+from trainables.pictures.validation import COLUMNS, SHOWN, draw_val, has_pictures
+from trainables.runs.folder import BEST
+from trainables.weights.checkpoint import save_weights
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():

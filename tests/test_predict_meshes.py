@@ -20,14 +20,15 @@ from data.samples import open_samples
 from data.skeleton import BODY_14, BODY_24, HAND_21
 from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import config_id, dump
-from trainables import predict_meshes, registry
-from trainables.checkpoint import load_weights, save_weights
+from trainables import registry
 from trainables.config import default_config
-from trainables.mesh_pictures import mesh_picture
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.mesh import OF_UNION
+from trainables.pictures.meshes import mesh_picture
+from trainables.prediction import meshes as predict_meshes
 from trainables.scoring.submission import submission_path
+from trainables.weights.checkpoint import load_weights, save_weights
 
 MODEL = "mesh_graphormer"
 SHAPES = {"hand": (21, 778), "body": (14, 6890)}

@@ -22,17 +22,17 @@ from data.truth import step_weights
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
-from trainables.checkpoint import save_weights
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.train import TrainRequest
 from trainables.config import default_config
 from trainables.engines.fused import FusedEngine
 from trainables.engines.single import SingleEngine
+from trainables.runs.train import evaluate_weights, open_data, selection_of, train
 from trainables.scoring.evaluation import score_poses
 from trainables.scoring.metrics import Sums, auc, pck
 from trainables.scoring.protocols import PROTOCOLS
 from trainables.scoring.tables import table, table_text
-from trainables.verbs import evaluate_weights, open_data, selection_of, train
+from trainables.weights.checkpoint import save_weights
 
 MADE_3DHP = {"data.train_subjects": "S1", "data.val_subjects": "S3", "data.test_subjects": "TS1,TS6"}
 MADE_HUMANEVA = {

@@ -18,7 +18,6 @@ from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
-from trainables.checkpoint import load_weights
 from trainables.config import default_config
 from trainables.engines.single import SingleEngine
 from trainables.entry import Prediction
@@ -28,6 +27,7 @@ from trainables.models.sgraformer import network as networks
 from trainables.models.sgraformer.config import NetworkConfig
 from trainables.models.sgraformer.hops import hop_counts, normalised_hops, published_hops, raw_hops
 from trainables.models.sgraformer.network import build, infer, spares
+from trainables.weights.checkpoint import load_weights
 
 MODEL = registry.get("sgraformer")
 GOLDEN = Path(__file__).parent / "golden" / "sgraformer-f9small.npz"

@@ -21,8 +21,8 @@ from trainables.config import TrainConfig, knobs_of
 from trainables.devices.team import DistributedTeam, Team
 from trainables.engines.single import SingleEngine
 from trainables.layers.stream import step_keys
+from trainables.runs.loop import train_alone
 from trainables.scoring.evaluation import score
-from trainables.train import train_alone
 
 LONG = "graformer, twenty steps"
 IDLE = "sgraformer with its idle tensors and dropout"

@@ -15,12 +15,12 @@ from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
 from trainables import registry
-from trainables.checkpoint import load_weights
 from trainables.config import default_config
 from trainables.engines.fused import FusedEngine
 from trainables.engines.single import SingleEngine
 from trainables.models.videopose3d.config import NetworkConfig, widths_for
 from trainables.models.videopose3d.network import build, infer
+from trainables.weights.checkpoint import load_weights
 
 MODEL = registry.get("videopose3d")
 

@@ -32,7 +32,7 @@ from search.cli.train import RayTrainRequest
 from search.sweep.place import Place, spool_of
 from trainables import registry
 from trainables.config import TrainConfig
-from trainables.folder import RunFolder
+from trainables.runs.folder import RunFolder
 from trainables.cli.train import TrainRequest
 
 WISH = Wish(who="groups", workers=2, cpus=1.0, gpus=None, at_a_time=1, in_groups=False, is_sweep=False)

@@ -17,8 +17,8 @@ from trainables.config import TrainConfig, config_from
 from trainables.devices.team import Team
 from trainables.engines.engine import Report
 from trainables.engines.single import SingleEngine
-from trainables.folder import RunFolder
-from trainables.train import train_alone
+from trainables.runs.folder import RunFolder
+from trainables.runs.loop import train_alone
 
 from .mirror import Mirror
 

@@ -16,9 +16,9 @@ from trainables.devices.device import pick_device
 from trainables.devices.team import DistributedTeam, Team
 from trainables.engines.engine import Report
 from trainables.engines.single import SingleEngine
-from trainables.folder import RunFolder
-from trainables.train import train_alone
-from trainables.verbs import open_data, state_to_resume, weights_to_start
+from trainables.runs.folder import RunFolder
+from trainables.runs.loop import train_alone
+from trainables.runs.train import open_data, state_to_resume, weights_to_start
 
 from ..cluster.claims import Demand
 from ..record.journal import Journal

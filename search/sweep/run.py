@@ -23,7 +23,7 @@ from spaces.schema import load, tree_of
 from spaces.space import parse_space
 from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
-from trainables.demands import check_run
+from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
 from ..cluster.session import SHARE, SLOT, ray_session

@@ -17,9 +17,9 @@ from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 from spaces.schema import config_id, tree_of
-from trainables.demands import check_run
-from trainables.folder import RunFolder
-from trainables.verbs import state_to_resume, weights_to_start
+from trainables.runs.demands import check_run
+from trainables.runs.folder import RunFolder
+from trainables.runs.train import state_to_resume, weights_to_start
 
 from ..cli.train import RayTrainRequest
 from ..cluster.claims import Wish

@@ -13,7 +13,7 @@ from spaces.errors import ConfigError
 
 from ...entry import Prediction
 from ...layers.hrnet import PoseHRNet, Shape, shape_of
-from ...trunks import load_trunk
+from ...weights.trunks import load_trunk
 from .config import LEVELS, WIDTHS, NetworkConfig
 from .head import LiftingHead
 

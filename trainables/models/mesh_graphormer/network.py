@@ -20,7 +20,7 @@ from ...entry import Surface
 from ...layers.exact import Exact
 from ...layers.hrnet import ClassHRNet, Shape, shape_of
 from ...layers.smpl import BodyLayer, hand_joints
-from ...trunks import load_trunk
+from ...weights.trunks import load_trunk
 from .config import BLOCKS, REDUCED, WIDTHS, NetworkConfig
 from .encoder import POSITIONS, WORDS, BlockShape, Plain, Queries, stack_of
 from .files import models_of

@@ -13,7 +13,7 @@ from torch import Tensor
 from data.errors import DataError
 from spaces.errors import ConfigError
 
-from .layers.hrnet import HRNet, PoseHRNet
+from ..layers.hrnet import HRNet, PoseHRNet
 from .misfits import misfits
 from .torch_files import read_torch_file
 

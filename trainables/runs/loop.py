@@ -9,10 +9,10 @@ from torch import Tensor
 
 from data.samples import Samples
 
-from . import registry
-from .config import TrainConfig
-from .engines.engine import Engine, Report, State, Verdict, build_network
-from .engines.single import SingleEngine
+from .. import registry
+from ..config import TrainConfig
+from ..engines.engine import Engine, Report, State, Verdict, build_network
+from ..engines.single import SingleEngine
 from .features import attach_features
 from .folder import RunFolder
 from .memory import memory_line

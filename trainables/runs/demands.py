@@ -8,8 +8,8 @@ from data.provide import is_due
 from data.samples import PARTS, check_fields, facts_of
 from spaces.errors import ConfigError, InputError
 
-from . import registry
-from .config import TrainConfig
+from .. import registry
+from ..config import TrainConfig
 
 
 def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = PARTS) -> None:

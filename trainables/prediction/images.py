@@ -18,11 +18,11 @@ from data.geometry import to_screen
 from data.keypoints import Told
 from data.photos import Photos, read_photos
 
-from .cli.predict import PredictRequest, check_picture
-from .entry import Model
-from .predict_input import Lifted, lifted_poses
-from .render import Scene, render
-from .scoring.evaluation import Poses, from_root, poses_of
+from ..cli.predict import PredictRequest, check_picture
+from ..entry import Model
+from ..pictures.skeletons import Scene, render
+from ..scoring.evaluation import Poses, from_root, poses_of
+from .input import Lifted, lifted_poses
 
 IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the poses do not depend on it
 

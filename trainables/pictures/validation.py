@@ -12,12 +12,12 @@ from data.mesh_images import picture_of
 from data.mesh_module import MeshModule, read_mesh_sets
 from spaces.files import replacing
 
-from . import registry
-from .checkpoint import load_into
-from .config import TrainConfig
-from .entry import Scores
-from .mesh_pictures import mesh_picture
-from .scoring.metrics import heading, in_table
+from .. import registry
+from ..config import TrainConfig
+from ..entry import Scores
+from ..scoring.metrics import heading, in_table
+from ..weights.checkpoint import load_into
+from .meshes import mesh_picture
 from .sheets import tiled
 
 SHOWN, COLUMNS = 6, 2  # images, evenly spaced over the split, and how many of them stand side by side

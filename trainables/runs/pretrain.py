@@ -14,13 +14,13 @@ from data.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 
-from . import registry
-from .checkpoint import save_weights
-from .cli.pretrain import PretrainRequest
-from .devices.device import pick_device
-from .engines.engine import build_network
-from .layers.hrnet import PoseHRNet
-from .verbs import open_data
+from .. import registry
+from ..cli.pretrain import PretrainRequest
+from ..devices.device import pick_device
+from ..engines.engine import build_network
+from ..layers.hrnet import PoseHRNet
+from ..weights.checkpoint import save_weights
+from .train import open_data
 
 CELL = 4  # pixels of a crop to a cell of the finest map
 READS = ("image", "crop2d")

@@ -21,21 +21,21 @@ from data.splits import MeshSplit, Split, mesh_split_named, split_named
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
 
-from . import registry
-from .checkpoint import check_kinship, load_into, load_state, load_weights, read_maker
-from .cli.evaluate import EvaluateRequest
-from .cli.train import TrainRequest
-from .config import TrainConfig
+from .. import registry
+from ..cli.evaluate import EvaluateRequest
+from ..cli.train import TrainRequest
+from ..config import TrainConfig
+from ..devices.device import pick_device
+from ..engines.engine import Report, State
+from ..engines.single import SingleEngine
+from ..scoring.evaluation import score
+from ..scoring.multiscale import RUNS
+from ..scoring.tables import table, table_text
+from ..weights.checkpoint import check_kinship, load_into, load_state, load_weights, read_maker
 from .demands import check_run
-from .devices.device import pick_device
-from .engines.engine import Report, State
-from .engines.single import SingleEngine
 from .features import attach_features
 from .folder import STATE, RunFolder
-from .scoring.evaluation import score
-from .scoring.multiscale import RUNS
-from .scoring.tables import table, table_text
-from .train import train_alone
+from .loop import train_alone
 
 LAST = "the last epoch, selected by nothing"
 

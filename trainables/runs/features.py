@@ -27,8 +27,8 @@ from data.samples import Samples
 from spaces.errors import ConfigError, InputError
 from spaces.files import replacing, write_text
 
-from . import registry
-from .config import TrainConfig
+from .. import registry
+from ..config import TrainConfig
 
 FIELD = "features"
 VERSION = 1  # of how maps are made and stored; another one makes all of them again

@@ -8,9 +8,9 @@ from spaces.errors import ConfigError
 from spaces.files import write_text
 from spaces.schema import config_id, dump
 
-from .checkpoint import load_state, save_state, save_weights
-from .config import TrainConfig, read_config
-from .engines.engine import Report, State
+from ..config import TrainConfig, read_config
+from ..engines.engine import Report, State
+from ..weights.checkpoint import load_state, save_state, save_weights
 
 STATE = "state.pt"
 BEST = "best.safetensors"

@@ -17,16 +17,16 @@ from spaces.errors import ConfigError
 from spaces.files import replacing
 from spaces.schema import config_id
 
-from . import registry
-from .checkpoint import load_into, read_maker
-from .cli.predict import PredictRequest
-from .config import TrainConfig
-from .devices.device import pick_device
-from .predict_images import given_photos
-from .predict_input import Input, Lifted
-from .predict_meshes import given_meshes
-from .predict_videos import GivenVideos
-from .scoring.submission import submission_path, write_submission
+from .. import registry
+from ..cli.predict import PredictRequest
+from ..config import TrainConfig
+from ..devices.device import pick_device
+from ..scoring.submission import submission_path, write_submission
+from ..weights.checkpoint import load_into, read_maker
+from .images import given_photos
+from .input import Input, Lifted
+from .meshes import given_meshes
+from .videos import GivenVideos
 
 
 def predict(request: PredictRequest) -> int:

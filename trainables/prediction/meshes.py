@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from data.keypoints import Told
 from data.mesh_images import MeshImages, read_mesh_images
 
-from .cli.predict import PredictRequest, check_picture
-from .demands import check_run
-from .entry import Meshes, Model
-from .films import length_of, step_of, write_film
-from .mesh_pictures import mesh_picture
-from .predict_input import Lifted
-from .render import NAME_SHOWN
-from .scoring.evaluation import meshes_of
-from .scoring.multiscale import RUNS, averaged
-from .scoring.submission import IMAGES as SUBMITTED
+from ..cli.predict import PredictRequest, check_picture
+from ..entry import Meshes, Model
+from ..pictures.films import length_of, step_of, write_film
+from ..pictures.meshes import mesh_picture
+from ..pictures.skeletons import NAME_SHOWN
+from ..runs.demands import check_run
+from ..scoring.evaluation import meshes_of
+from ..scoring.multiscale import RUNS, averaged
+from ..scoring.submission import IMAGES as SUBMITTED
+from .input import Lifted
 
 # Decoded at a time, and in one pass of the network: they bound the memory, the meshes do not depend on them.
 IMAGES, PIXELS = 32, 2**26

@@ -17,8 +17,8 @@ from data.errors import DataError
 from spaces.errors import ConfigError
 from spaces.schema import flatten
 
-from .config import TrainConfig, default_config
-from .entry import Model
+from ..config import TrainConfig, default_config
+from ..entry import Model
 from .misfits import misfits
 from .torch_files import read_torch_file
 

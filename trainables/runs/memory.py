@@ -10,9 +10,9 @@ import torch
 
 from data.samples import Samples
 
-from .config import TrainConfig
-from .engines.optim import moment_kinds
-from .engines.single import SingleEngine
+from ..config import TrainConfig
+from ..engines.optim import moment_kinds
+from ..engines.single import SingleEngine
 
 WORTH_TELLING = 10_000_000  # parameters; smaller networks fit anywhere
 GIB = 2**30

@@ -14,7 +14,7 @@ from torch import nn
 from data.config import DataConfig
 from data.skeleton import Skeleton
 
-from .entry import Model
+from ..entry import Model
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,11 +17,11 @@ from data.joint_maps import long_gaps
 from data.videos import Videos
 from data.windows import windows
 
-from .cli.predict import PredictRequest
-from .entry import Model
-from .predict_input import Lifted, lifted_poses
-from .render import Scene, render
-from .scoring.evaluation import from_root, poses_of
+from ..cli.predict import PredictRequest
+from ..entry import Model
+from ..pictures.skeletons import Scene, render
+from ..scoring.evaluation import from_root, poses_of
+from .input import Lifted, lifted_poses
 
 INPUT_FRAMES = 8192  # of all views, windows counted whole, in one forward pass; a speed choice, bounds the memory
 GAPS_SHOWN = 12  # lines of a view

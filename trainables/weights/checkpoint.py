@@ -18,7 +18,7 @@ from spaces.files import replacing
 from spaces.schema import dump, flatten
 from spaces.yaml_text import parse_yaml
 
-from .config import TrainConfig, config_from
+from ..config import TrainConfig, config_from
 from .misfits import misfits
 
 METADATA = "posesweep"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from spaces.cli import OK
 from spaces.files import write_text
 from spaces.schema import dump, flatten
-from trainables import registry
-from trainables.checkpoint import save_weights
-from trainables.cli.import_weights import ImportRequest
-from trainables.published import config_of, fitted, read_published
+
+from .. import registry
+from ..cli.import_weights import ImportRequest
+from .checkpoint import save_weights
+from .published import config_of, fitted, read_published
 
 
 def adopt(request: ImportRequest) -> int:
