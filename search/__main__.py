@@ -67,7 +67,7 @@ VERBS = {
         example="python -m search evaluate best.yaml --weights best.safetensors --flip",
         add_options=add_evaluate_options,
         check=check_evaluate,
-        run="trainables.runs.train:evaluate",
+        run="trainables.runs.evaluate:evaluate",
     ),
     "predict": Verb(
         summary="lift 2D keypoints of a video, or images, to 3D poses or meshes, and film them",

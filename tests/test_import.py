@@ -17,7 +17,7 @@ from spaces.cli import BAD_INPUT, OK
 from spaces.space import read_space
 from trainables import registry
 from trainables.config import read_config
-from trainables.runs.train import evaluate_weights
+from trainables.runs.evaluate import evaluate_weights
 from trainables.weights.checkpoint import load_weights, save_weights
 
 SETTINGS = [

@@ -19,7 +19,7 @@ from trainables import registry
 from trainables.cli.evaluate import EvaluateRequest, multiscale_problems
 from trainables.config import default_config
 from trainables.entry import Meshes
-from trainables.runs.train import evaluate, evaluate_weights
+from trainables.runs.evaluate import evaluate, evaluate_weights
 from trainables.scoring import multiscale
 from trainables.scoring.evaluation import meshes_of
 from trainables.scoring.multiscale import RUNS, averaged

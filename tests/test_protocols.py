@@ -27,7 +27,8 @@ from trainables.cli.train import TrainRequest
 from trainables.config import default_config
 from trainables.engines.fused import FusedEngine
 from trainables.engines.single import SingleEngine
-from trainables.runs.train import evaluate_weights, open_data, selection_of, train
+from trainables.runs.evaluate import evaluate_weights, selection_of
+from trainables.runs.train import open_data, train
 from trainables.scoring.evaluation import score_poses
 from trainables.scoring.metrics import Sums, auc, pck
 from trainables.scoring.protocols import PROTOCOLS

@@ -23,7 +23,7 @@ VERBS = {
         example="python -m trainables evaluate best.yaml --weights best.safetensors --flip",
         add_options=add_evaluate_options,
         check=check_evaluate,
-        run="trainables.runs.train:evaluate",
+        run="trainables.runs.evaluate:evaluate",
     ),
     "pretrain": Verb(
         summary="train the image trunk of a config on 2D joints, for trunks whose weights nobody published",
