@@ -23,7 +23,7 @@ from torch import multiprocessing
 
 from data.config import DataConfig
 from data.module import DataModule
-from data.splits import Split
+from data.poses.splits import Split
 from spaces.table import text_table
 from trainables.config import TrainConfig, changed, default_config
 from trainables.engines.engine import Engine, Verdict

@@ -21,7 +21,7 @@ from torch import nn
 
 from data.batch import Batch
 from data.config import Sizes
-from data.skeleton import H36M_17
+from data.poses.skeleton import H36M_17
 from spaces.table import text_table
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig

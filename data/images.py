@@ -23,7 +23,7 @@ from .ahead import Ahead
 from .building import make_crops
 from .config import DataConfig
 from .errors import DataError
-from .poseset import Sequence as Clip
+from .poses.poseset import Sequence as Clip
 from .shards import Shard, shard_of
 from .windows import thinned
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .detections import Points
 from .errors import DataError
 from .keypoints import Keypoints
-from .skeleton import MPI_INF_3DHP_17, Skeleton
+from .poses.skeleton import MPI_INF_3DHP_17, Skeleton
 
 # Joints that carry another name in the Human3.6M skeleton.
 SYNONYMS = {"Pelvis": "Hip", "LAnkle": "LFoot", "RAnkle": "RFoot"}

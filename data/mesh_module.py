@@ -23,7 +23,7 @@ from .formats.mesh_tsv import MeshSet
 from .mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from .mesh_images import boxed_rows, picture_of
 from .order import seed_of, share, shuffled, slices
-from .splits import MeshSplit, mesh_split_named
+from .poses.splits import MeshSplit, mesh_split_named
 from .windows import thinned
 
 LABELS = ("joints2d", "joints3d", "body_pose", "betas", "has")

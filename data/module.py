@@ -14,12 +14,12 @@ from .batch import Batch, Sizes
 from .config import DataConfig
 from .errors import DataError
 from .feed import ReadsAhead, Source
-from .geometry import mirror_intrinsics
 from .images import crop_keypoints, has_images, open_images
 from .order import share, shuffled, slices
-from .poseset import PoseSet
-from .skeleton import Skeleton
-from .splits import Split
+from .poses.geometry import mirror_intrinsics
+from .poses.poseset import PoseSet
+from .poses.skeleton import Skeleton
+from .poses.splits import Split
 from .tracks import Tracks, tracks_of
 from .truth import Truth
 from .windows import Windows, mirror_where, reference_order, windows

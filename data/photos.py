@@ -16,7 +16,7 @@ from .detections import Points, best_people, flat_rows, joint_rows, read_tree, s
 from .errors import DataError
 from .joint_maps import to_skeleton
 from .keypoints import DEFAULT_FPS, Keypoints, Told, check_keypoints, frame_rate
-from .skeleton import Skeleton
+from .poses.skeleton import Skeleton
 
 FORMS = (
     "JSON {layout, images: [{file, keypoints: [[x, y, score], ...]}, ...]}, or COCO: {images: [{id, file_name}, ...], "

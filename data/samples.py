@@ -13,8 +13,8 @@ from . import mesh_module, module
 from .config import DataConfig
 from .mesh_module import MeshModule, read_mesh_sets
 from .module import DataModule
+from .poses.splits import MESH_SPLITS, SPLITS
 from .source import read_poses
-from .splits import MESH_SPLITS, SPLITS
 
 Samples: TypeAlias = DataModule | MeshModule
 PARTS = ("train", "val")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from . import crops
 from .errors import DataError
-from .poseset import ImageTrack, image_name
+from .poses.poseset import ImageTrack, image_name
 
 VERSION = 1  # of how crops are made and stored; another one makes all of them again
 MARK = b"POSECROP"

@@ -13,8 +13,8 @@ from spaces.errors import ConfigError, did_you_mean
 from .config import DataConfig
 from .errors import DataError
 from .formats import h36m, h36m_images, humaneva, mpi_inf_3dhp
-from .poseset import PoseSet
-from .splits import IMAGE_SETS, SPLITS, Split, split_named
+from .poses.poseset import PoseSet
+from .poses.splits import IMAGE_SETS, SPLITS, Split, split_named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .config import DataConfig
 from .errors import DataError
-from .geometry import to_screen, world_to_camera
-from .poseset import Camera
-from .poseset import Sequence as Clip
+from .poses.geometry import to_screen, world_to_camera
+from .poses.poseset import Camera
+from .poses.poseset import Sequence as Clip
 from .truth import Truth, step_weights
 
 

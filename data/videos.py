@@ -14,7 +14,7 @@ from .detections import Points
 from .errors import DataError
 from .joint_maps import fill_gaps, to_skeleton
 from .keypoints import Keypoints, Told, read_keypoints
-from .skeleton import Skeleton
+from .poses.skeleton import Skeleton
 
 T = TypeVar("T")
 

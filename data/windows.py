@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .geometry import mirror_points
+from .poses.geometry import mirror_points
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,9 +12,9 @@ from data.formats import h36m
 from data.formats.h36m_images import IMAGES
 from data.formats.h36m_labels import Labelled, focal_and_center, records, write_labels
 from data.formats.h36m_shots import FILES, Shot
-from data.geometry import project, to_pixels
 from data.module import DataModule
-from data.poseset import image_name
+from data.poses.geometry import project, to_pixels
+from data.poses.poseset import image_name
 from data.source import read_poses
 
 NAME = "synthetic_images"

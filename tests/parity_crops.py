@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from data import crops
-from data.geometry import to_screen
+from data.poses.geometry import to_screen
 from trainables.scoring import metrics
 
 Archive = Mapping[str, np.ndarray]

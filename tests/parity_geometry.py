@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data import geometry
-from data.skeleton import H36M_17, H36M_32, kept_joints
+from data.poses import geometry
+from data.poses.skeleton import H36M_17, H36M_32, kept_joints
 from data.windows import deterministic_random
 from trainables.scoring import metrics
 

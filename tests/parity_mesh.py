@@ -10,8 +10,8 @@ import torch
 from parity_images import FLOAT64, Archive, check_norms, hyper_of, load_golden, near
 from torch import Tensor, nn
 
-from data.body_model import BodyModel, MeshLevels
-from data.geometry import procrustes
+from data.bodies.body_model import BodyModel, MeshLevels
+from data.poses.geometry import procrustes
 from trainables.layers import smpl
 from trainables.layers.graph import row_normalized_adjacency
 from trainables.models.mesh_graphormer import objective

@@ -8,9 +8,9 @@ import torch
 
 from data.config import DataConfig
 from data.module import DataModule
-from data.poseset import Camera, PoseSet, Sequence
-from data.skeleton import H36M_17
-from data.splits import Split
+from data.poses.poseset import Camera, PoseSet, Sequence
+from data.poses.skeleton import H36M_17
+from data.poses.splits import Split
 from data.truth import step_weights
 from trainables.entry import Prediction
 from trainables.models.sgraformer.hops import published_hops, raw_hops

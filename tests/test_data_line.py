@@ -8,8 +8,8 @@ from small import tiny_poses, write_tiny
 
 from data.config import DataConfig
 from data.errors import DataError
-from data.geometry import to_screen, world_to_camera
 from data.module import DataModule, mirror_batch
+from data.poses.geometry import to_screen, world_to_camera
 from data.source import read_poses, split_of
 from spaces.errors import ConfigError
 

@@ -68,7 +68,7 @@ ONLY_IN = {
         "data.photos",
         "data.mesh_crops",
         "data.mesh_images",
-        "data.painter",
+        "data.bodies.painter",
         "data.synthetic.figures",
         "data.synthetic.mesh_drawing",
         "trainables.pictures.films",
@@ -78,7 +78,7 @@ ONLY_IN = {
         "trainables.pictures.sheets",
     },
     "av": {"trainables.pictures.films"},
-    "scipy": {"data.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
+    "scipy": {"data.bodies.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}

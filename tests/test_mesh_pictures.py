@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from data.painter import draw_faces
+from data.bodies.painter import draw_faces
 from data.synthetic.mesh_models import made_model
 from trainables.pictures.films import write_film
 from trainables.pictures.meshes import TINT, mesh_picture

@@ -12,7 +12,8 @@ from made_meshes import made_image, made_label, made_samples, made_set
 from PIL import Image
 
 from data.__main__ import VERBS
-from data.body_joints import labelled_joints
+from data.bodies.body_joints import labelled_joints
+from data.bodies.skinning import posed
 from data.config import DataConfig
 from data.crops import decode
 from data.errors import DataError
@@ -20,8 +21,7 @@ from data.formats.mesh_tsv import MeshSet, write_linelist, write_set
 from data.formats.tsv import Table, index_of, writing
 from data.mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from data.mesh_module import FIELDS, MeshModule, read_mesh_sets
-from data.skeleton import BODY_24
-from data.skinning import posed
+from data.poses.skeleton import BODY_24
 from data.synthetic.mesh_models import made_models
 from spaces import cli
 from spaces.errors import ConfigError

@@ -10,8 +10,8 @@ from PIL import Image
 
 from data import mesh_module
 from data.config import DataConfig
-from data.geometry import procrustes
 from data.mesh_crops import Boxed, Change
+from data.poses.geometry import procrustes
 from data.samples import open_samples
 from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import dump

@@ -13,7 +13,7 @@ from torch import nn
 
 from data.config import DataConfig
 from data.formats import h36m
-from data.geometry import to_screen
+from data.poses.geometry import to_screen
 from search.__main__ import VERBS
 from spaces.cli import main
 from spaces.schema import config_id, dump

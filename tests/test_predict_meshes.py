@@ -16,8 +16,8 @@ from data.crops import SCALE_PX
 from data.formats.mesh_tsv import MeshSet, Sample, write_set
 from data.keypoints import Told
 from data.mesh_images import read_mesh_images
+from data.poses.skeleton import BODY_14, BODY_24, HAND_21
 from data.samples import open_samples
-from data.skeleton import BODY_14, BODY_24, HAND_21
 from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import config_id, dump
 from trainables import registry

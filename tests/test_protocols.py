@@ -11,13 +11,13 @@ from test_models import random_batch
 
 from data.config import DataConfig, chosen_data
 from data.errors import DataError
-from data.families import family_of
 from data.formats import humaneva, mpi_inf_3dhp
-from data.geometry import to_screen
 from data.module import DataModule
-from data.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
+from data.poses.families import family_of
+from data.poses.geometry import to_screen
+from data.poses.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
+from data.poses.splits import SPLITS, set_of
 from data.source import available_sets, read_poses, split_of
-from data.splits import SPLITS, set_of
 from data.truth import step_weights
 from spaces.errors import ConfigError
 from spaces.schema import dump

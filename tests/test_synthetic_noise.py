@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.skeleton import H36M_17
+from data.poses.skeleton import H36M_17
 from data.synthetic.detector import SIGMA_PX, detections
 from data.synthetic.signals import CUTOFF_HZ, FPS, cosine_sine, crossfade, noise, smoothed, soft_limit
 

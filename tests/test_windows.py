@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from data.skeleton import H36M_17
+from data.poses.skeleton import H36M_17
 from data.windows import deterministic_random, mirror_where, reference_order, thinned, windows
 
 

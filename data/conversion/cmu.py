@@ -13,8 +13,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..formats.h36m import FPS
-from ..poseset import Array, Camera, PoseSet, Sequence
-from ..skeleton import H36M_17
+from ..poses.poseset import Array, Camera, PoseSet, Sequence
+from ..poses.skeleton import H36M_17
 from ..synthetic.detector import detections
 from ..synthetic.recording import PIXEL_GRID, on_grid, pixels_of
 from .acclaim import Acclaim, read_amc, read_asf

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from spaces.files import replacing
 
-from ..body_model import BodyModel, MeshLevels
+from ..bodies.body_model import BodyModel, MeshLevels
 from ..errors import DataError
 from ..pickles import member_names, read_object, read_pickle
 from .body_pickles import admit, as_array

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..geometry import normalize_intrinsics, to_pixels
-from ..poseset import Camera
+from ..poses.geometry import normalize_intrinsics, to_pixels
+from ..poses.poseset import Camera
 
 Rigs = dict[str, tuple[Camera, ...]]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from spaces.errors import did_you_mean
 
-from ..poseset import Array, Sequence
-from ..skeleton import H36M_16, H36M_17, Skeleton, kept_joints
+from ..poses.poseset import Array, Sequence
+from ..poses.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from .calibration import Rigs
 
 Clips = Mapping[str, Mapping[str, Any]]  # subject -> action -> what the file holds there

@@ -19,9 +19,9 @@ from spaces.errors import did_you_mean
 
 from ..crops import SCALE_PX
 from ..errors import DataError
-from ..geometry import normalize_intrinsics, to_pixels
-from ..poseset import Array, Camera, ImageTrack, PoseSet, Sequence, image_name
-from ..skeleton import H36M_16, H36M_17, Skeleton, kept_joints
+from ..poses.geometry import normalize_intrinsics, to_pixels
+from ..poses.poseset import Array, Camera, ImageTrack, PoseSet, Sequence, image_name
+from ..poses.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from .clips import LARGEST_METRES, Check, check_finite
 from .h36m_shots import CAMERAS, FILES, LENS, SCREEN, Shot, Table, read_shots, sources
 

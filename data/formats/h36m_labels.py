@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from spaces.files import replacing
 
 from .. import crops
-from ..geometry import conjugate, rotate, to_pixels, to_screen
-from ..poseset import Camera, image_name
-from ..skeleton import H36M_17
+from ..poses.geometry import conjugate, rotate, to_pixels, to_screen
+from ..poses.poseset import Camera, image_name
+from ..poses.skeleton import H36M_17
 from .calibration import MM_PER_METRE
 from .h36m_shots import Shot
 

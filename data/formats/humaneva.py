@@ -16,10 +16,10 @@ import numpy as np
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from ..families import is_humaneva
 from ..pickles import member_names, read_object
-from ..poseset import Camera, PoseSet
-from ..skeleton import HUMANEVA_15
+from ..poses.families import is_humaneva
+from ..poses.poseset import Camera, PoseSet
+from ..poses.skeleton import HUMANEVA_15
 from .calibration import MM_PER_METRE, Rigs
 from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip
 from .video_pose3d import (

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..body_model import BodyModel
-from ..coarsening import Index, between, coarser, edges_of
+from ..bodies.body_model import BodyModel
+from ..bodies.coarsening import Index, between, coarser, edges_of
 from ..errors import DataError
 from ..pickles import read_object
 from .body_pickles import admit, compressed

@@ -24,8 +24,8 @@ from spaces.files import replacing
 
 from ..errors import DataError
 from ..pickles import read_object
-from ..poseset import Array, PoseSet, Sequence
-from ..skeleton import MPI_INF_3DHP_17
+from ..poses.poseset import Array, PoseSet, Sequence
+from ..poses.skeleton import MPI_INF_3DHP_17
 from .calibration import MM_PER_METRE
 from .clips import Check
 from .mpi_inf_3dhp_clips import CAMERAS, TESTS, camera_of, read_test, read_train

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..poseset import Array, Camera, Sequence
+from ..poses.poseset import Array, Camera, Sequence
 from .calibration import MM_PER_METRE
 from .clips import Check, check_finite, reduced
 

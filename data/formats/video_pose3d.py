@@ -15,10 +15,10 @@ from spaces.errors import did_you_mean
 from spaces.files import replacing
 
 from ..errors import DataError
-from ..families import is_humaneva
 from ..pickles import read_object
-from ..poseset import PoseSet
-from ..skeleton import Skeleton
+from ..poses.families import is_humaneva
+from ..poses.poseset import PoseSet
+from ..poses.skeleton import Skeleton
 from .clips import Clips
 
 

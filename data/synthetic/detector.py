@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from ..skeleton import H36M_17
+from ..poses.skeleton import H36M_17
 from .signals import Signal
 
 # Pixels, per joint of H36M_17, on a person whose 2D box has a diagonal of 600 px.

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from ..formats.h36m import FPS, h36m_cameras
-from ..poseset import Array, PoseSet, Sequence
-from ..skeleton import H36M_17, H36M_32, kept_joints
+from ..poses.poseset import Array, PoseSet, Sequence
+from ..poses.skeleton import H36M_17, H36M_32, kept_joints
 from .detector import detections
 from .modes import Mode
 from .motion import GRID, motion

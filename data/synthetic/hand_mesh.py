@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from ..body_model import BodyModel
+from ..bodies.body_model import BodyModel
 from .signals import Signal
 from .tubes import Index, Station, Tube, cap_faces, orthogonal, shape_tube, side_faces, stitches, tube_weights
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.humaneva import FPS, HEIGHT, SUBJECTS, WIDTH, rigs
-from ..geometry import normalize_intrinsics
-from ..poseset import Array, Camera, PoseSet, Sequence
-from ..skeleton import HUMANEVA_15
+from ..poses.geometry import normalize_intrinsics
+from ..poses.poseset import Array, Camera, PoseSet, Sequence
+from ..poses.skeleton import HUMANEVA_15
 from .detector import detections
 from .modes import Mode
 from .motion import GRID, motion

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..painter import Index, draw_faces, normals
+from ..bodies.painter import Index, draw_faces, normals
 from .hand_mesh import FINGERS, STITCHES
 from .mesh_models import made_model
 from .signals import Signal

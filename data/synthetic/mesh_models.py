@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from ..body_model import BodyModel, MeshLevels
+from ..bodies.body_model import BodyModel, MeshLevels
 from ..formats.body_models import EXTRA_REGRESSOR, H36M_REGRESSOR, KINDS, write_models
 from ..formats.mesh_sampling import made_levels
 from .hand_mesh import made_hand

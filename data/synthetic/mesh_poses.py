@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..axis_angle import composed
+from ..bodies.axis_angle import composed
 from .hand_mesh import FINGERS, THUMB, flexion_axes
 from .signals import Signal
 

@@ -8,9 +8,9 @@ import math
 import numpy as np
 
 from ..formats.mpi_inf_3dhp import CAMERAS, PUBLISHED_TRAIN, PUBLISHED_VALID, camera_of
-from ..geometry import normalize_intrinsics
-from ..poseset import Array, Camera, PoseSet, Sequence
-from ..skeleton import MPI_INF_3DHP_17
+from ..poses.geometry import normalize_intrinsics
+from ..poses.poseset import Array, Camera, PoseSet, Sequence
+from ..poses.skeleton import MPI_INF_3DHP_17
 from .body import draw_body
 from .modes import Mode
 from .motion import GRID, motion

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..geometry import project, to_pixels, world_to_camera
-from ..poseset import Array, Camera
+from ..poses.geometry import project, to_pixels, world_to_camera
+from ..poses.poseset import Array, Camera
 from .signals import Signal
 
 PIXEL_GRID = 64  # steps per pixel; makes the same bytes on every processor, as the grid of the 3D does

@@ -12,7 +12,7 @@ from spaces.files import write_text
 
 from ..errors import DataError
 from ..formats import h36m, humaneva, mpi_inf_3dhp
-from ..poseset import PoseSet
+from ..poses.poseset import PoseSet
 from ..synthetic.h36m import NAME as H36M
 from ..synthetic.h36m import synthetic_h36m
 from ..synthetic.humaneva import NAME as HUMANEVA

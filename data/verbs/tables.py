@@ -11,7 +11,7 @@ from spaces.table import text_table
 
 from ..errors import DataError
 from ..formats.mesh_tsv import MeshSet
-from ..poseset import PoseSet
+from ..poses.poseset import PoseSet
 
 Row = Mapping[str, object]
 

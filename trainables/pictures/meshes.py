@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data.painter import Index, Numbers, draw_faces
+from data.bodies.painter import Index, Numbers, draw_faces
 
 from .sheets import FRAME, GROUND, MARGIN, PANEL, SMOOTH, WARNING, WORDS, Sheet, blank_panel, small_font
 

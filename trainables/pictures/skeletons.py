@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from data.photos import Photos
-from data.skeleton import Skeleton
+from data.poses.skeleton import Skeleton
 
 from .films import length_of, step_of, write_film
 from .sheets import (

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
 from data.crops import cropped
-from data.geometry import to_screen
 from data.keypoints import Told
 from data.photos import Photos, read_photos
+from data.poses.geometry import to_screen
 
 from ..cli.predict import PredictRequest, check_picture
 from ..entry import Model

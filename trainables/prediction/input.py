@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from data.config import DataConfig
-from data.skeleton import Skeleton
+from data.poses.skeleton import Skeleton
 
 from ..entry import Model
 

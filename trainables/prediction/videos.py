@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from data.batch import Batch
 from data.config import DataConfig
-from data.geometry import to_screen
 from data.joint_maps import long_gaps
+from data.poses.geometry import to_screen
 from data.videos import Videos
 from data.windows import windows
 

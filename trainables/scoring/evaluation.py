@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import TARGETS, Batch
-from data.geometry import mirror_points
 from data.mesh_module import MeshModule
 from data.module import DataModule, mirror_batch
+from data.poses.geometry import mirror_points
+from data.poses.skeleton import Skeleton
 from data.samples import Samples
-from data.skeleton import Skeleton
 
 from .. import registry
 from ..config import TrainConfig

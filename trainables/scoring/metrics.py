@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from data.geometry import procrustes
+from data.poses.geometry import procrustes
 
 from ..devices.team import Team
 

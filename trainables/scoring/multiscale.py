@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.ahead import Ahead
-from data.geometry import procrustes
 from data.mesh_crops import Boxed
+from data.poses.geometry import procrustes
 
 from ..entry import Meshes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from data.body_model import BodyModel, MeshLevels
+from data.bodies.body_model import BodyModel, MeshLevels
 from data.formats.body_models import KINDS, read_models
 from data.formats.mesh_sampling import made_levels
 from data.synthetic.human_mesh import extra_regressor, h36m_regressor

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.batch import Batch, Sizes
-from data.body_model import BodyModel
+from data.bodies.body_model import BodyModel
 from data.config import CROP_STEP
-from data.skeleton import BODY_14, HAND_21
+from data.poses.skeleton import BODY_14, HAND_21
 from spaces.errors import ConfigError
 
 from ...entry import Surface

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import Batch, Sizes
-from data.skeleton import Skeleton
+from data.poses.skeleton import Skeleton
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout
