@@ -24,8 +24,8 @@ from .building import make_crops
 from .config import DataConfig
 from .errors import DataError
 from .poses.poseset import Sequence as Clip
+from .poses.thinning import thinned
 from .shards import Shard, shard_of
-from .windows import thinned
 
 OPEN_FILES = 128  # of the shards; a process may have 1024 files open, and others want some
 Index = NDArray[np.int64]

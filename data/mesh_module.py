@@ -24,7 +24,7 @@ from .mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d,
 from .mesh_images import boxed_rows, picture_of
 from .order import seed_of, share, shuffled, slices
 from .poses.splits import MeshSplit, mesh_split_named
-from .windows import thinned
+from .poses.thinning import thinned
 
 LABELS = ("joints2d", "joints3d", "body_pose", "betas", "has")
 FIELDS = ("image", *LABELS)

@@ -6,7 +6,6 @@ repeated edge frames as padding, chunks of target frames centred on their track,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .poses.geometry import mirror_points
+from .poses.thinning import thinned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,27 +116,6 @@ def _staying(counts: Tensor, downsample: int, subset: float) -> Tensor:
     for part in stays.split(counts.tolist()):
         part[thinned(len(part), downsample, subset)] = True
     return stays.to(counts.device)
-
-
-def thinned(length: int, downsample: int, subset: float) -> slice:
-    """The frames that stay of a track: every downsample-th of a stretch that holds the share subset of it.
-
-    VideoPose3D's rule: the stretch has a multiple of downsample frames and a start that only the track's
-    length decides; a short track can lose all frames. subset 1 takes the whole track, whatever its length.
-    """
-    assert downsample >= 1, downsample
-    assert 0 < subset <= 1, subset
-    if subset == 1:
-        return slice(0, length, downsample)
-    stretch = round(length // downsample * subset) * downsample
-    start = deterministic_random(0, length - stretch + 1, str(length))
-    return slice(start, start + stretch, downsample)
-
-
-def deterministic_random(low: int, high: int, text: str) -> int:
-    """An integer in [low, high) that only text decides: the first four bytes of its SHA-256 as a fraction."""
-    fraction = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") / (2**32 - 1)
-    return low + int(fraction * (high - low))
 
 
 def reference_order(count: int, epoch: int, seed: int = 1234) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.poses import geometry
 from data.poses.skeleton import H36M_17, H36M_32, kept_joints
-from data.windows import deterministic_random
+from data.poses.thinning import deterministic_random
 from trainables.scoring import metrics
 
 Archive = Mapping[str, np.ndarray]

@@ -17,28 +17,16 @@ FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
 TRAINABLES = (
-    ("layers.", "entry", "device", "misfits", "team", "torch_files", "trunks"),
-    ("films", "mesh_pictures", "render", "sheets"),
-    ("metrics",),
-    ("protocols", "freihand"),
+    ("layers.", "entry", "devices."),
     ("models.",),
     ("registry",),
     ("config",),
-    (
-        "demands",
-        "optim",
-        "cli.",
-        "multiscale",
-        "evaluation",
-        "submission",
-        "tables",
-    ),
-    ("engine", "capture", "rows", "checkpoint", "features"),
-    ("single", "fused"),
-    ("folder", "memory", "published"),
-    ("train",),
-    ("pictures", "predict", "predict_images", "predict_input", "predict_meshes", "predict_videos", "verbs"),
-    ("pretrain",),
+    ("cli.",),
+    ("scoring.", "weights."),
+    ("engines.",),
+    ("pictures.",),
+    ("runs.",),
+    ("prediction.",),
     ("__main__",),
 )
 THIRD_PARTY = {

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from data.poses.skeleton import H36M_17
-from data.windows import deterministic_random, mirror_where, reference_order, thinned, windows
+from data.poses.thinning import deterministic_random, thinned
+from data.windows import mirror_where, reference_order, windows
 
 
 def tracks(*lengths: int) -> torch.Tensor:
