@@ -22,7 +22,7 @@ from gather import noise_set
 from torch import multiprocessing
 
 from data.config import DataConfig
-from data.module import DataModule
+from data.batches.poses import DataModule
 from data.poses.splits import Split
 from spaces.table import text_table
 from trainables.config import TrainConfig, changed, default_config

@@ -18,7 +18,7 @@ import torch
 
 from data.config import DataConfig
 from data.formats.h36m import h36m_cameras
-from data.module import DataModule
+from data.batches.poses import DataModule
 from data.poses.poseset import PoseSet, Sequence
 from data.poses.skeleton import H36M_17
 from data.poses.splits import Split

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from data.config import DataConfig
-from data.mesh_module import MeshModule, read_mesh_sets
+from data.batches.meshes import MeshModule, read_mesh_sets
 from data.provide import provide
 from trainables.scoring.freihand import aligned
 from trainables.layers.smpl import BodyLayer, hand_joints

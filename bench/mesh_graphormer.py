@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import nn
 
-from data.batch import Batch
+from data.batches.batch import Batch
 from data.config import Sizes
 from data.poses.skeleton import H36M_17
 from spaces.table import text_table

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from data.batch import Batch
+from data.batches.batch import Batch
 from spaces.table import text_table
 from trainables import registry
 from trainables.config import TrainConfig, default_config

@@ -6,8 +6,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from .config import DataConfig
+from .formats.source import available_sets
 from .poses.splits import set_of
-from .source import available_sets
 from .synthetic import h36m, humaneva, mpi_inf_3dhp
 from .synthetic.images import IMAGES_DEFAULT
 from .synthetic.images import NAME as IMAGES

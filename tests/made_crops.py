@@ -5,9 +5,9 @@ import dataclasses
 import torch
 from small import tiny_run, write_tiny
 
+from data.batches.poses import FIELDS, DataModule
 from data.formats import h36m
-from data.module import FIELDS, DataModule
-from data.source import split_of
+from data.formats.source import split_of
 from trainables import registry
 from trainables.config import default_config
 from trainables.engines.single import SingleEngine

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data import crops
+from data.images import crops
 from data.poses.geometry import to_screen
 from trainables.scoring import metrics
 

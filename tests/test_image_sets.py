@@ -9,16 +9,16 @@ from made_images import NAME, SHOTS, made_images
 from made_poses import made_poses
 from PIL import Image
 
-from data import crops
 from data.__main__ import VERBS
 from data.config import DataConfig
 from data.errors import DataError
 from data.formats import h36m, h36m_images, h36m_shots
 from data.formats.h36m_images import IMAGES
 from data.formats.h36m_shots import Shot
-from data.pickles import read_pickle
+from data.formats.pickles import read_pickle
+from data.formats.source import read_poses
+from data.images import crops
 from data.provide import provide
-from data.source import read_poses
 from data.synthetic import figures
 from data.synthetic.images import write_images
 from data.verbs import synth_images

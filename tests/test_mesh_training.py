@@ -8,7 +8,7 @@ from small_meshes import SIZES, hand_run, tiny_network, write_hands
 from test_models import random_batch
 from torch import nn
 
-from data.samples import check_fields, open_samples
+from data.batches.samples import check_fields, open_samples
 from spaces.errors import ConfigError
 from trainables import registry
 from trainables.config import default_config

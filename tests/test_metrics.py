@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from data.batches.truth import step_weights
 from data.poses.geometry import procrustes
-from data.truth import step_weights
 from trainables.scoring import freihand
 from trainables.scoring.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
 

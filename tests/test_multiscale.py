@@ -8,11 +8,11 @@ import torch
 from made_meshes import made_image, made_set
 from PIL import Image
 
-from data import mesh_module
+from data.batches import meshes as mesh_module
+from data.batches.samples import open_samples
 from data.config import DataConfig
-from data.mesh_crops import Boxed, Change
+from data.images.mesh_crops import Boxed, Change
 from data.poses.geometry import procrustes
-from data.samples import open_samples
 from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import dump
 from trainables import registry

@@ -10,9 +10,9 @@ from made_records import OBJECTIVE, Flaky, add_end, add_epoch, add_trial, made_j
 from PIL import Image
 from small import tiny_config
 
-from data.crops import decode
+from data.batches.samples import open_samples
 from data.formats.mesh_tsv import MeshSet
-from data.samples import open_samples
+from data.images.crops import decode
 from data.synthetic.mesh_sets import write_mesh_set
 from search.environment.store import environment
 from search.record.journal import trial_folder

@@ -12,7 +12,7 @@ from made_crops import MODEL, trunk_file
 from made_images import made_images, opened, settings_for
 from PIL import Image
 
-from data.source import read_poses
+from data.formats.source import read_poses
 from spaces.schema import config_id, dump
 from trainables import registry
 from trainables.config import default_config

@@ -12,12 +12,12 @@ import torch
 from commands import predict_with
 from PIL import Image
 
-from data.crops import SCALE_PX
+from data.batches.samples import open_samples
 from data.formats.mesh_tsv import MeshSet, Sample, write_set
-from data.keypoints import Told
-from data.mesh_images import read_mesh_images
+from data.images.crops import SCALE_PX
+from data.inputs.boxes import read_mesh_images
+from data.inputs.keypoints import Told
 from data.poses.skeleton import BODY_14, BODY_24, HAND_21
-from data.samples import open_samples
 from data.synthetic.mesh_sets import write_mesh_set
 from spaces.schema import config_id, dump
 from trainables import registry

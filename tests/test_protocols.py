@@ -9,16 +9,16 @@ from made_poses import made_3dhp, made_humaneva
 from small import pose_models
 from test_models import random_batch
 
+from data.batches.poses import DataModule
+from data.batches.truth import step_weights
 from data.config import DataConfig, chosen_data
 from data.errors import DataError
 from data.formats import humaneva, mpi_inf_3dhp
-from data.module import DataModule
+from data.formats.source import available_sets, read_poses, split_of
 from data.poses.families import family_of
 from data.poses.geometry import to_screen
 from data.poses.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 from data.poses.splits import SPLITS, set_of
-from data.source import available_sets, read_poses, split_of
-from data.truth import step_weights
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
@@ -117,7 +117,10 @@ def test_a_name_tells_the_skeleton_before_any_file_is_read(name, skeleton):
             "or name a set with 15 (as humaneva)",
         ),
         ({"data.name": "3dhp", "data.joints": 16}, "MPI-INF-3DHP has 17; set data.joints = 17, or name a set with 16"),
-        ({"data.name": "3dhp", "data.keypoints": "det"}, "keypoints = det is not in the files of MPI-INF-3DHP; use gt"),
+        (
+            {"data.name": "3dhp", "data.inputs.keypoints": "det"},
+            "keypoints = det is not in the files of MPI-INF-3DHP; use gt",
+        ),
     ],
 )
 def test_joints_and_keypoints_that_a_set_does_not_have_are_refused_with_the_remedy(values, problem):

@@ -10,7 +10,7 @@ import PIL
 import pytest
 from PIL import Image, ImageColor
 
-from data.photos import Photos
+from data.inputs.photos import Photos
 from data.poses.skeleton import H36M_17, MPI_INF_3DHP_17
 from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
 from trainables.pictures import skeletons as drawing

@@ -15,7 +15,7 @@ from small_meshes import MODEL as MESHES
 from small_meshes import hand_run, write_hands
 from torch import distributed, multiprocessing
 
-from data.mesh_module import MeshModule, read_mesh_sets
+from data.batches.meshes import MeshModule, read_mesh_sets
 from trainables import registry
 from trainables.config import TrainConfig, knobs_of
 from trainables.devices.team import DistributedTeam, Team

@@ -9,7 +9,7 @@ import torch
 from made_sweeps import answer_of
 from small import tiny_module, tiny_run, write_tiny
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 from data.poses.skeleton import H36M_17
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
+from data.batches.windows import mirror_where, reference_order, windows
 from data.poses.skeleton import H36M_17
 from data.poses.thinning import deterministic_random, thinned
-from data.windows import mirror_where, reference_order, windows
 
 
 def tracks(*lengths: int) -> torch.Tensor:

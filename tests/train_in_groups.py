@@ -21,7 +21,7 @@ from small import tiny_run, write_tiny
 from small_meshes import MODEL as MESHES
 from small_meshes import hand_run, write_hands
 
-from data.samples import facts_of
+from data.batches.samples import facts_of
 from search.executors import group
 from search.sweep import train
 from search.sweep.place import place_of as sweep_place

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from data.batch import Batch
+    from data.batches.batch import Batch
     from data.config import DataConfig, Sizes
     from data.poses.skeleton import Skeleton
 

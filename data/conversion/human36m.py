@@ -16,8 +16,8 @@ from ..errors import DataError
 from ..formats.calibration import MM_PER_METRE
 from ..formats.clips import LARGEST_METRES
 from ..formats.h36m import CALIBRATED, FPS, file_3d, h36m_cameras
+from ..formats.pickles import read_pickle
 from ..formats.video_pose3d import read_clips
-from ..pickles import read_pickle
 from ..poses.poseset import Array, PoseSet, Sequence
 from ..poses.skeleton import H36M_17, H36M_32, Skeleton, by_joint_count, kept_joints
 from ..synthetic.recording import pixels_of

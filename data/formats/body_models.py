@@ -21,9 +21,9 @@ from spaces.files import replacing
 
 from ..bodies.body_model import BodyModel, MeshLevels
 from ..errors import DataError
-from ..pickles import member_names, read_object, read_pickle
 from .body_pickles import admit, as_array
 from .mesh_sampling import read_levels, write_sampling
+from .pickles import member_names, read_object, read_pickle
 
 Numbers = NDArray[np.float64]
 H36M_REGRESSOR, EXTRA_REGRESSOR = "J_regressor_h36m_correct.npy", "J_regressor_extra.npy"

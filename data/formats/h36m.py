@@ -12,12 +12,12 @@ from pathlib import Path
 from spaces.files import write_text
 
 from ..errors import DataError
-from ..pickles import member_names, read_object
 from ..poses.families import is_humaneva
 from ..poses.poseset import PoseSet
 from ..poses.skeleton import H36M_16, H36M_17, H36M_32, by_joint_count
 from .calibration import Rigs, cameras_text, read_cameras
 from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip, stored_skeleton
+from .pickles import member_names, read_object
 from .video_pose3d import (
     available_keypoints,
     file_2d,

@@ -17,8 +17,8 @@ from PIL import Image
 
 from spaces.errors import did_you_mean
 
-from ..crops import SCALE_PX
 from ..errors import DataError
+from ..images.crops import SCALE_PX
 from ..poses.geometry import normalize_intrinsics, to_pixels
 from ..poses.poseset import Array, Camera, ImageTrack, PoseSet, Sequence, image_name
 from ..poses.skeleton import H36M_16, H36M_17, Skeleton, kept_joints

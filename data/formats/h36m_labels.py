@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.files import replacing
 
-from .. import crops
+from ..images import crops
 from ..poses.geometry import conjugate, rotate, to_pixels, to_screen
 from ..poses.poseset import Camera, image_name
 from ..poses.skeleton import H36M_17

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spaces.files import replacing
 
 from ..errors import DataError
-from ..pickles import read_pickle
+from .pickles import read_pickle
 
 Record = Mapping[str, Any]
 Table = dict[str, NDArray[Any]]

@@ -16,12 +16,12 @@ import numpy as np
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from ..pickles import member_names, read_object
 from ..poses.families import is_humaneva
 from ..poses.poseset import Camera, PoseSet
 from ..poses.skeleton import HUMANEVA_15
 from .calibration import MM_PER_METRE, Rigs
 from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip
+from .pickles import member_names, read_object
 from .video_pose3d import (
     available_keypoints,
     file_2d,

@@ -16,8 +16,8 @@ from scipy import sparse
 from ..bodies.body_model import BodyModel
 from ..bodies.coarsening import Index, between, coarser, edges_of
 from ..errors import DataError
-from ..pickles import read_object
 from .body_pickles import admit, compressed
+from .pickles import read_object
 
 
 def read_levels(path: Path, model: BodyModel, sizes: tuple[int, ...]) -> tuple[Index, tuple[Index, ...]]:

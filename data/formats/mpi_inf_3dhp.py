@@ -23,12 +23,12 @@ from spaces.errors import did_you_mean
 from spaces.files import replacing
 
 from ..errors import DataError
-from ..pickles import read_object
 from ..poses.poseset import Array, PoseSet, Sequence
 from ..poses.skeleton import MPI_INF_3DHP_17
 from .calibration import MM_PER_METRE
 from .clips import Check
 from .mpi_inf_3dhp_clips import CAMERAS, TESTS, camera_of, read_test, read_train
+from .pickles import read_object
 
 __all__ = ["CAMERAS", "TESTS", "available_sets", "camera_of", "file_test", "file_train", "read", "write"]
 

@@ -15,11 +15,11 @@ from spaces.errors import did_you_mean
 from spaces.files import replacing
 
 from ..errors import DataError
-from ..pickles import read_object
 from ..poses.families import is_humaneva
 from ..poses.poseset import PoseSet
 from ..poses.skeleton import Skeleton
 from .clips import Clips
+from .pickles import read_object
 
 
 def file_3d(root: Path, name: str) -> Path:

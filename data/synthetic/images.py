@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import crops
 from ..formats.h36m_images import IMAGES
 from ..formats.h36m_labels import CROP, Labelled, focal_and_center, records, write_labels
 from ..formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
+from ..images import crops
 from ..poses.poseset import Camera, Sequence, image_name
 from ..poses.skeleton import H36M_17, H36M_32, kept_joints
 from .figures import LARGEST_BLUR_PX, Look, draw_background, draw_figure, draw_look, draw_noise, figures, noisy

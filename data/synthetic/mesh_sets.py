@@ -14,10 +14,10 @@ import numpy as np
 from ..bodies.body_joints import labelled_joints
 from ..bodies.body_model import BodyModel, MeshLevels
 from ..bodies.skinning import posed
-from ..crops import BOX_MARGIN, SCALE_PX
 from ..formats.body_models import read_models
 from ..formats.mesh_labels import label_text, with_confidence
 from ..formats.mesh_tsv import Sample, write_set
+from ..images.crops import BOX_MARGIN, SCALE_PX
 from .figures import draw_background
 from .mesh_drawing import draw_colours, draw_mesh, paint_of
 from .mesh_models import write_made_models

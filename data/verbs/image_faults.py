@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..crops import keypoint_boxes
 from ..formats.h36m_images import image_size, unlabelled
+from ..images.crops import keypoint_boxes
 from ..poses.poseset import ImageTrack, PoseSet, Sequence
 
 JPEG_END = b"\xff\xd9"

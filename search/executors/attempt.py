@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from data.batches.samples import Samples, open_samples
 from data.config import DataConfig
-from data.samples import Samples, open_samples
 from trainables.config import TrainConfig, config_from
 from trainables.devices.team import Team
 from trainables.engines.engine import Report

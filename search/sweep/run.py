@@ -16,8 +16,8 @@ from typing import Any
 import ray
 from ray import tune
 
+from data.batches.samples import facts_of
 from data.provide import provide
-from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import load, tree_of
 from spaces.space import parse_space

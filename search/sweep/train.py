@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from data.batches.samples import facts_of
 from data.provide import provide
-from data.samples import facts_of
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 from spaces.schema import config_id, tree_of

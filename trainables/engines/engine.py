@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch
-from data.module import DataModule
-from data.samples import Samples
+from data.batches.batch import Batch
+from data.batches.poses import DataModule
+from data.batches.samples import Samples
 from spaces.errors import ConfigError
 from spaces.schema import config_id, dump
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from data.batch import Batch
-from data.module import DataModule
-from data.samples import Samples
+from data.batches.batch import Batch
+from data.batches.poses import DataModule
+from data.batches.samples import Samples
 from spaces.errors import ConfigError
 
 from .. import registry

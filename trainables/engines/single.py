@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from data.samples import Samples
+from data.batches.samples import Samples
 
 from .. import registry
 from ..config import TrainConfig

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data.photos import Photos
+from data.inputs.photos import Photos
 from data.poses.skeleton import Skeleton
 
 from .films import length_of, step_of, write_film

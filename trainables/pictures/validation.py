@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.crops import SCALE_PX
-from data.mesh_images import picture_of
-from data.mesh_module import MeshModule, read_mesh_sets
+from data.batches.meshes import MeshModule, read_mesh_sets
+from data.images.crops import SCALE_PX
+from data.inputs.boxes import picture_of
 from spaces.files import replacing
 
 from .. import registry

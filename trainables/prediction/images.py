@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch, Sizes
-from data.crops import cropped
-from data.keypoints import Told
-from data.photos import Photos, read_photos
+from data.batches.batch import Batch, Sizes
+from data.images.crops import cropped
+from data.inputs.keypoints import Told
+from data.inputs.photos import Photos, read_photos
 from data.poses.geometry import to_screen
 
 from ..cli.predict import PredictRequest, check_picture

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from data.keypoints import Told
-from data.mesh_images import MeshImages, read_mesh_images
+from data.inputs.boxes import MeshImages, read_mesh_images
+from data.inputs.keypoints import Told
 
 from ..cli.predict import PredictRequest, check_picture
 from ..entry import Meshes, Model

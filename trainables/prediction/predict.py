@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from data.keypoints import Told
-from data.videos import read_videos
+from data.inputs.keypoints import Told
+from data.inputs.videos import read_videos
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 from spaces.files import replacing

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from data.batch import Batch
+from data.batches.batch import Batch
+from data.batches.windows import windows
 from data.config import DataConfig
-from data.joint_maps import long_gaps
+from data.inputs.joint_maps import long_gaps
+from data.inputs.videos import Videos
 from data.poses.geometry import to_screen
-from data.videos import Videos
-from data.windows import windows
 
 from ..cli.predict import PredictRequest
 from ..entry import Model

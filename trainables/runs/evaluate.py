@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from data.mesh_module import read_mesh_sets
-from data.module import DataModule
+from data.batches.meshes import read_mesh_sets
+from data.batches.poses import DataModule
+from data.batches.samples import Samples, open_samples
+from data.formats.source import read_poses, split_of
 from data.poses.splits import MeshSplit, Split, mesh_split_named, split_named
 from data.provide import provide
-from data.samples import Samples, open_samples
-from data.source import read_poses, split_of
 from spaces.cli import OK
 from spaces.schema import config_id
 

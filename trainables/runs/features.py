@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.feed import Source
-from data.module import DataModule
-from data.samples import Samples
+from data.batches.feed import Source
+from data.batches.poses import DataModule
+from data.batches.samples import Samples
 from spaces.errors import ConfigError, InputError
 from spaces.files import replacing, write_text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from data.samples import Samples
+from data.batches.samples import Samples
 
 from .. import registry
 from ..config import TrainConfig

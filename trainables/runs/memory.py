@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from data.samples import Samples
+from data.batches.samples import Samples
 
 from ..config import TrainConfig
 from ..engines.optim import moment_kinds

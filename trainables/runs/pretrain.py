@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch
-from data.module import DataModule
+from data.batches.batch import Batch
+from data.batches.poses import DataModule
 from data.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from data.batch import TARGETS, Batch
-from data.mesh_module import MeshModule
-from data.module import DataModule, mirror_batch
+from data.batches.batch import TARGETS, Batch
+from data.batches.meshes import MeshModule
+from data.batches.poses import DataModule, mirror_batch
+from data.batches.samples import Samples
 from data.poses.geometry import mirror_points
 from data.poses.skeleton import Skeleton
-from data.samples import Samples
 
 from .. import registry
 from ..config import TrainConfig

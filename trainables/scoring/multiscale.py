@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.ahead import Ahead
-from data.mesh_crops import Boxed
+from data.images.ahead import Ahead
+from data.images.mesh_crops import Boxed
 from data.poses.geometry import procrustes
 
 from ..entry import Meshes

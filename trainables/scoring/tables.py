@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from data.mesh_module import MeshModule
-from data.samples import Samples
+from data.batches.meshes import MeshModule
+from data.batches.samples import Samples
 from spaces.table import text_table
 
 from .metrics import Sums, heading, in_table

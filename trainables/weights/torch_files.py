@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from data.errors import DataError
-from data.pickles import plain_class
+from data.formats.pickles import plain_class
 
 # What torch's own savers name for tensors, by module and name; storages are named through `persistent_load`.
 _REBUILDERS: dict[tuple[str, str], Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 from spaces.errors import ConfigError
 
 from ...entry import Prediction

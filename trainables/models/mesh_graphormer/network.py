@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 from data.bodies.body_model import BodyModel
 from data.config import CROP_STEP
 from data.poses.skeleton import BODY_14, HAND_21

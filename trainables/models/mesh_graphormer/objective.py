@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from data.batch import Batch
+from data.batches.batch import Batch
 
 from ...entry import Meshes, Scores
 from ...scoring.freihand import hand_scores

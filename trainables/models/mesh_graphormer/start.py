@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from data.bodies.body_model import BodyModel, MeshLevels
 from data.bodies.coarsening import between
-from data.crops import BOX_MARGIN
+from data.images.crops import BOX_MARGIN
 
 from .mesh import coarser
 

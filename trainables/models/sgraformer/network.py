@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 from data.poses.skeleton import Skeleton
 
 from ...entry import Prediction

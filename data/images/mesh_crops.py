@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .bodies.axis_angle import composed
+from ..bodies.axis_angle import composed
 from .crops import SCALE_PX
 
 Numbers = NDArray[np.float64]

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 from spaces.errors import ConfigError, did_you_mean
 
-from .config import DataConfig
-from .errors import DataError
-from .formats import h36m, h36m_images, humaneva, mpi_inf_3dhp
-from .poses.poseset import PoseSet
-from .poses.splits import IMAGE_SETS, SPLITS, Split, split_named
+from ..config import DataConfig
+from ..errors import DataError
+from ..poses.poseset import PoseSet
+from ..poses.splits import IMAGE_SETS, SPLITS, Split, split_named
+from . import h36m, h36m_images, humaneva, mpi_inf_3dhp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,11 +10,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError
+from ..poses.skeleton import Skeleton
 from .detections import Points
-from .errors import DataError
 from .joint_maps import fill_gaps, to_skeleton
 from .keypoints import Keypoints, Told, read_keypoints
-from .poses.skeleton import Skeleton
 
 T = TypeVar("T")
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .crops import BOX_MARGIN, SCALE_PX, decode
+from ..errors import DataError
+from ..formats.mesh_tsv import MeshSet
+from ..images.crops import BOX_MARGIN, SCALE_PX, decode
+from ..images.mesh_crops import Boxed
 from .detections import read_tree
-from .errors import DataError
-from .formats.mesh_tsv import MeshSet
 from .keypoints import DEFAULT_FPS, Told, frame_rate
-from .mesh_crops import Boxed
 from .photos import Entry, listed, listed_entries, opened
 
 Numbers = NDArray[np.float64]

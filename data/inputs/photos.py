@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .crops import decode
+from ..errors import DataError
+from ..images.crops import decode
+from ..poses.skeleton import Skeleton
 from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
-from .errors import DataError
 from .joint_maps import to_skeleton
 from .keypoints import DEFAULT_FPS, Keypoints, Told, check_keypoints, frame_rate
-from .poses.skeleton import Skeleton
 
 FORMS = (
     "JSON {layout, images: [{file, keypoints: [[x, y, score], ...]}, ...]}, or COCO: {images: [{id, file_name}, ...], "

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .config import DataConfig
-from .errors import DataError
-from .poses.geometry import to_screen, world_to_camera
-from .poses.poseset import Camera
-from .poses.poseset import Sequence as Clip
+from ..config import DataConfig
+from ..errors import DataError
+from ..poses.geometry import to_screen, world_to_camera
+from ..poses.poseset import Camera
+from ..poses.poseset import Sequence as Clip
 from .truth import Truth, step_weights
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from spaces.errors import did_you_mean
 
-from .errors import DataError
+from ..errors import DataError
 
 # What numpy writes for arrays, scalars and types; the inner package is `core` in numpy 1, `_core` in numpy 2.
 ADMITTED = frozenset(

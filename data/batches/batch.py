@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .config import Sizes
+from ..config import Sizes
 
 __all__ = ["TARGETS", "Batch", "Sizes"]
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import DataError
-from .poses.poseset import ImageTrack
+from ..errors import DataError
+from ..poses.poseset import ImageTrack
 from .shards import Shard, begin, broken_in, cut, finish, leftovers, total_bytes
 
 PIECE = 64  # images that a process is given at a time

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
+from ..poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
-from .errors import DataError
-from .poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 
 COCO_17 = (
     *("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist"),

@@ -18,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..config import DataConfig
+from ..errors import DataError
+from ..poses.poseset import Sequence as Clip
+from ..poses.thinning import thinned
 from . import crops
 from .ahead import Ahead
 from .building import make_crops
-from .config import DataConfig
-from .errors import DataError
-from .poses.poseset import Sequence as Clip
-from .poses.thinning import thinned
 from .shards import Shard, shard_of
 
 OPEN_FILES = 128  # of the shards; a process may have 1024 files open, and others want some

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..config import DataConfig
+from ..errors import DataError
+from ..images.cache import crop_keypoints, has_images, open_images
+from ..poses.geometry import mirror_intrinsics
+from ..poses.poseset import PoseSet
+from ..poses.skeleton import Skeleton
+from ..poses.splits import Split
 from .batch import Batch, Sizes
-from .config import DataConfig
-from .errors import DataError
 from .feed import ReadsAhead, Source
-from .images import crop_keypoints, has_images, open_images
 from .order import share, shuffled, slices
-from .poses.geometry import mirror_intrinsics
-from .poses.poseset import PoseSet
-from .poses.skeleton import Skeleton
-from .poses.splits import Split
 from .tracks import Tracks, tracks_of
 from .truth import Truth
 from .windows import Windows, mirror_where, reference_order, windows

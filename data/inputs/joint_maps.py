@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError
+from ..poses.skeleton import MPI_INF_3DHP_17, Skeleton
 from .detections import Points
-from .errors import DataError
 from .keypoints import Keypoints
-from .poses.skeleton import MPI_INF_3DHP_17, Skeleton
 
 # Joints that carry another name in the Human3.6M skeleton.
 SYNONYMS = {"Pelvis": "Hip", "LAnkle": "LFoot", "RAnkle": "RFoot"}

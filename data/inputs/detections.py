@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DataError
+from ..errors import DataError
 
 Points = NDArray[np.float64]
 Frame = TypeVar("Frame", bound=Hashable)

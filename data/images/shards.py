@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DataError
+from ..poses.poseset import ImageTrack, image_name
 from . import crops
-from .errors import DataError
-from .poses.poseset import ImageTrack, image_name
 
 VERSION = 1  # of how crops are made and stored; another one makes all of them again
 MARK = b"POSECROP"

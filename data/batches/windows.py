@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .poses.geometry import mirror_points
-from .poses.thinning import thinned
+from ..poses.geometry import mirror_points
+from ..poses.thinning import thinned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

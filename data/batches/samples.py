@@ -9,12 +9,13 @@ import torch
 
 from spaces.errors import ConfigError
 
-from . import mesh_module, module
-from .config import DataConfig
-from .mesh_module import MeshModule, read_mesh_sets
-from .module import DataModule
-from .poses.splits import MESH_SPLITS, SPLITS
-from .source import read_poses
+from ..config import DataConfig
+from ..formats.source import read_poses
+from ..poses.splits import MESH_SPLITS, SPLITS
+from . import meshes as mesh_module
+from . import poses as module
+from .meshes import MeshModule, read_mesh_sets
+from .poses import DataModule
 
 Samples: TypeAlias = DataModule | MeshModule
 PARTS = ("train", "val")
