@@ -17,10 +17,10 @@ from spaces.errors import InputError
 from ..config import DataConfig
 from ..errors import DataError
 from ..formats.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from ..formats.mesh_rows import boxed_rows, picture_of
 from ..formats.mesh_tsv import MeshSet
 from ..images.ahead import AHEAD, Ahead
 from ..images.mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
-from ..inputs.boxes import boxed_rows, picture_of
 from ..poses.splits import MeshSplit, mesh_split_named
 from ..poses.thinning import thinned
 from .batch import Batch, Sizes

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import DataError
+from ..formats.mesh_rows import picture_of
 from ..formats.mesh_tsv import MeshSet
-from ..images.crops import BOX_MARGIN, SCALE_PX, decode
+from ..images.crops import BOX_MARGIN, SCALE_PX
 from ..images.mesh_crops import Boxed
 from .detections import read_tree
 from .keypoints import DEFAULT_FPS, Told, frame_rate
@@ -57,26 +58,6 @@ class MeshImages:
         """Some of the images, decoded."""
         at = list(rows)
         return Boxed(images=tuple(self.picture(row) for row in at), center=self.center[at], scale=self.scale[at])
-
-
-def picture_of(mesh_set: MeshSet, number: int) -> Image.Image:
-    """The RGB image of a sample; DataError names the row when it is broken."""
-    content = mesh_set.jpeg(number)
-    try:
-        return decode(content)
-    except ValueError as error:
-        remedy = f"take the row out of the linelist; `python -m data check tsv {mesh_set.path.parent}` finds others"
-        raise DataError(mesh_set.image_place(number), [f"its image is broken or cut off ({error}); {remedy}"]) from None
-
-
-def boxed_rows(mesh_set: MeshSet, numbers: Sequence[int]) -> Boxed:
-    """Samples of a set as their labels have their boxes."""
-    boxes = [mesh_set.box(number) for number in numbers]
-    return Boxed(
-        images=tuple(picture_of(mesh_set, number) for number in numbers),
-        center=np.stack([center for center, _ in boxes]),
-        scale=np.array([scale for _, scale in boxes]),
-    )
 
 
 def read_mesh_images(path: Path, kind: str, told: Told) -> MeshImages:

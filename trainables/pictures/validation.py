@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from data.batches.meshes import MeshModule, read_mesh_sets
+from data.formats.mesh_rows import picture_of
 from data.images.crops import SCALE_PX
-from data.inputs.boxes import picture_of
 from spaces.files import replacing
 
 from .. import registry
