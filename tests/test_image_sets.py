@@ -19,10 +19,10 @@ from data.formats.pickles import read_pickle
 from data.formats.poses import h36m
 from data.formats.source import read_poses
 from data.images import crops
+from data.synthetic import store
 from data.synthetic.images import figures
 from data.synthetic.images.images import write_images
 from data.synthetic.provide import provide
-from data.verbs import synth_images
 from data.verbs.image_faults import image_faults
 from spaces.cli import main
 
@@ -284,7 +284,7 @@ def test_the_verb_writes_a_set_once_and_never_over_another(tmp_path, capsys, mon
         shutil.copytree(folder.parent / "one" / NAME, folder, dirs_exist_ok=True)
         shutil.rmtree(folder.parent / "one")
 
-    monkeypatch.setattr(synth_images, "write_images", write)
+    monkeypatch.setattr(store, "write_images", write)
     assert run("synth", "--images", 25, "--root", tmp_path) == 0
     assert run("synth", "--images", 25, "--root", tmp_path) == 0
     assert "already; nothing written" in capsys.readouterr().out
@@ -297,10 +297,10 @@ def test_the_verb_writes_a_set_once_and_never_over_another(tmp_path, capsys, mon
 
 def test_the_image_set_is_there_when_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(synth_images, "write_images", lambda folder, seed, count: made_images(folder.parent / "x"))
+    monkeypatch.setattr(store, "write_images", lambda folder, seed, count: made_images(folder.parent / "x"))
     written = []
     monkeypatch.setattr(
-        "data.synthetic.provide.synth_images", lambda root, seed, count, force: written.append((str(root), seed))
+        "data.synthetic.provide.write_image_set", lambda root, seed, count, force: written.append((str(root), seed))
     )
     provide(DataConfig(name="synthetic_images", root="elsewhere"))
     provide(DataConfig(name="h36m_images"))

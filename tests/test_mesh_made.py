@@ -108,7 +108,7 @@ def test_a_made_split_is_written_when_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     hand = mesh_sets.SETS["synthetic_hand"]
     few = mesh_sets.MadeSet(name=hand.name, kind=hand.kind, images=10)
-    monkeypatch.setattr("data.verbs.synth_images.SETS", {hand.name: few})
+    monkeypatch.setattr("data.synthetic.store.MESH_SETS", {hand.name: few})
     provide(DataConfig(name="synthetic_hand", root="elsewhere"))
     provide(DataConfig(name="freihand"))
     assert not list(tmp_path.iterdir())

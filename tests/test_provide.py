@@ -8,8 +8,8 @@ from made_poses import made_3dhp, made_humaneva, made_poses
 from data.config import DataConfig
 from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
 from data.poses.skeleton import H36M_32
+from data.synthetic import store as synth
 from data.synthetic.provide import provide
-from data.verbs import synth
 
 
 @pytest.fixture
