@@ -84,7 +84,7 @@ def _knobs_page() -> Iterator[str]:
 
 def _knob_section(title: str, prefix: str, found: Mapping[str, Knob]) -> Iterator[str]:
     rows = [
-        (f"`{path}`", _code(spelled(one.default)), one.allowed, one.unit, "yes" if one.lane else "", one.help)
+        (f"`{path}`", _code(spelled(one.default)), one.allowed, one.unit, "yes" if one.lane else "", _plain(one.help))
         for path, one in found.items()
         if path.startswith(prefix)
     ]
@@ -160,8 +160,12 @@ def _option(action: argparse.Action) -> tuple[str, str, str]:
     else:
         is_plain = action.default not in (None, False, argparse.SUPPRESS, "") and action.default != []
         default = str(action.default) if is_plain else ""
-    # Markdown would take <config_id> for HTML.
-    return flags or f"`{metavar}`", re.sub(r"<(?=\w)", r"\\<", default), re.sub(r"<(?=\w)", r"\\<", meaning)
+    return flags or f"`{metavar}`", _plain(default), _plain(meaning)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it stands: not <config_id> for HTML, nor *.jpg for emphasis."""
+    return re.sub(r"<(?=\w)|\*", r"\\\g<0>", text)
 
 
 def _splits_page() -> Iterator[str]:
