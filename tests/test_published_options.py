@@ -1,19 +1,20 @@
-"""What the README says that published options are here, exists."""
+"""What the pages of models say that published options are here, exists."""
 
 import argparse
 import re
-from pathlib import Path
 
 import pytest
+from documents import ROOT, rows_of, section_of, text_of
 
 from search.__main__ import VERBS
 from trainables import registry
 from trainables.config import knobs_of
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-SECTION = README.split("## Published options")[1].split("\n## ")[0]
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in SECTION.splitlines() if line.startswith("| ")]
-ROWS = [row for row in ROWS if row[0] not in ("script", "---")]
+ROWS = [
+    (model, option, here)
+    for model in registry.names()
+    for option, here in rows_of(section_of(text_of(ROOT / "docs" / "models" / f"{model}.md"), "Published options"))
+]
 
 
 def flags():
@@ -26,18 +27,17 @@ def flags():
     return found
 
 
-def test_the_scripts_of_all_four_models_are_covered():
-    assert {row[0] for row in ROWS} == {"GraFormer", "PoseFormer", "SGraFormer", "Mesh Graphormer"}
-    assert len({(row[0], row[1]) for row in ROWS}) == len(ROWS)
+def test_the_scripts_of_all_models_are_covered():
+    assert {model for model, _, _ in ROWS} == set(registry.names())
+    assert len({(model, option) for model, option, _ in ROWS}) == len(ROWS)
 
 
-@pytest.mark.parametrize(("script", "option", "here"), ROWS)
-def test_what_stands_for_a_published_option_exists(script, option, here):
-    knobs = {path for model in registry.names() for path in knobs_of(model)}
+@pytest.mark.parametrize(("model", "option", "here"), ROWS)
+def test_what_stands_for_a_published_option_exists(model, option, here):
     names = re.findall(r"`([^`]+)`", here)
     for name in names:
         if name.startswith("--"):
             assert name in flags(), name
         elif re.fullmatch(r"\w+\.\w+", name):
-            assert name in knobs, name
-    assert names or here.startswith("gone: "), f"{script} {option}: a knob or the reason"
+            assert name in knobs_of(model), f"{name} is no knob of {model}"
+    assert names or here.startswith("gone: "), f"{model} {option}: a knob or the reason"

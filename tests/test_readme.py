@@ -1,35 +1,52 @@
-"""The README's tables against what they describe."""
+"""The README against what it describes."""
 
 import re
-from pathlib import Path
+
+from documents import README, ROOT, commands_of, rows_of, section_of, text_of
 
 from search.__main__ import VERBS
 from trainables import registry
-from trainables.config import knobs_of
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = text_of(README)
+MOST_LINES = 150
 
 
-def test_the_table_of_knobs_is_that_of_the_config():
-    for model in registry.names():
-        for path, knob in knobs_of(model).items():
-            if path == "model":
-                continue
-            default = knob.default if knob.default not in ((), "") else ""
-            unit = f" {knob.unit}" if knob.unit else ""
-            row = f"| `{path}` | {default} | {knob.allowed}{unit} | {knob.help} |"
-            assert row in README, row
+def test_it_is_short():
+    assert len(TEXT.splitlines()) <= MOST_LINES
 
 
 def test_every_requirement_has_its_reason():
+    table = rows_of(section_of(TEXT, "Dependencies"))
+    rows = {name: reason for names, reason in table for name in re.findall(r"[\w.-]+", names)}
     for file in ("requirements.txt", "tests/requirements.txt"):
         for line in (ROOT / file).read_text().splitlines():
             name = re.split(r"[=\[]", line)[0]
             if line and not line.startswith("#"):
-                assert re.search(rf"^\|[^|]*\b{re.escape(name)}\b[^|]*\|", README, re.MULTILINE), name
+                assert rows.get(name), f"{name} has no row with its reason"
 
 
-def test_every_verb_is_described():
+def test_every_verb_is_in_the_table():
+    named = " ".join(row[0] for row in rows_of(section_of(TEXT, "Commands")))
     for verb in VERBS:
-        assert re.search(rf"`[^`]*\b{verb}\b[^`]*`", README), verb
+        assert re.search(rf"`[^`]*\b{verb}\b[^`]*`", named), verb
+
+
+def test_every_model_is_in_the_table_with_a_link_to_its_page():
+    named = " ".join(row[0] for row in rows_of(section_of(TEXT, "Models")))
+    for model in registry.names():
+        assert f"(docs/models/{model}.md)" in named, model
+
+
+def test_every_target_that_it_names_is_in_the_makefile():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)\b", TEXT))
+    assert {"sweep", "test", "docs"} <= named <= targets, named
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert "`.ci/run` calls exactly `make test`" in TEXT.replace("\n", " ")
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+def test_there_is_a_session():
+    assert len(commands_of(TEXT)) >= 5
