@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from data.__main__ import VERBS as DATA_VERBS
-from data.splits import MESH_SPLITS, SPLITS
+from data.poses.splits import MESH_SPLITS, SPLITS
 from search.__main__ import VERBS as SEARCH_VERBS
 from spaces.cli import Verb
 from spaces.schema import Knob
