@@ -7,52 +7,63 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Literal, Protocol
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from spaces.schema import ConfigError
 
+from .one_transaction import one_transaction
 from .tracking_uri import redacted, sqlite_path
 
-Item = TypeVar("Item")
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+End = tuple[Status, int]  # and when, Unix time in milliseconds
 Points = Sequence[tuple[int, int, Mapping[str, float]]]  # step, Unix time in milliseconds, metrics
+Values = Mapping[str, object]
+NONE: Values = MappingProxyType({})
 
 # Limits of mlflow 3.17 (mlflow/utils/validation.py)
 KEY_CHARACTERS = 250
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
-PARAMS_PER_CALL = 100  # params or tags
-METRICS_PER_CALL = 1000
+RUNS_PER_PAGE = 200  # with all that they hold, which a server must answer within its time limit
 
 
 class Tracker(Protocol):
-    """Runs, found again by their tags. Every call may be repeated: nothing comes twice. Any call may raise anything.
+    """Runs, found again by their tags. Every call but `make_run` may be repeated: nothing comes twice. Any call may
+    raise anything.
 
     Values are written as `--set` reads them, cut to mlflow's limits; characters that it refuses in keys become '_'."""
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         """The run with all tags of `key`, as it is; None when there is none."""
 
-    def open_run(self, experiment: str, key: Mapping[str, str], name: str, parent_id: str | None, ts_ms: int) -> str:
-        """The run with all tags of `key`, made when there is none, and RUNNING again if it had ended."""
+    def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        """Every run with all tags of `key`, with all its tags; of several that began at one time any goes first."""
 
-    def params(self, run_id: str, values: Mapping[str, object]) -> None:
-        """Parameters; another value for one that is on record is an error."""
+    def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
+        """A new run, RUNNING."""
 
-    def log(self, run_id: str, points: Points) -> None:
-        """Metrics. A point that is on record already (same key, step, time, value) is dropped; a value that is not
-        finite cannot be drawn or ranked and goes into the tag `non_finite` instead."""
+    def reopen(self, run_id: str) -> None:
+        """Makes a run that had ended RUNNING again."""
 
-    def tags(self, run_id: str, values: Mapping[str, object]) -> None:
-        """Tags; the last value stands."""
+    def write(
+        self, run_id: str, params: Values = NONE, tags: Values = NONE, points: Points = (), end: End | None = None
+    ) -> None:
+        """Adds to a run, and ends it.
+
+        Params: another value for one that is on record is an error. Tags: the last value stands. Points: one that is
+        on record already (same key, step, time, value) is dropped; a value that is not finite cannot be drawn or
+        ranked, and the last point that has any names them in the tag `non_finite` instead."""
 
     def text(self, run_id: str, text: str, file: str) -> None:
         """A small file among the run's artifacts; the last content stands."""
@@ -60,8 +71,8 @@ class Tracker(Protocol):
     def artifact(self, run_id: str, path: Path, folder: str) -> None:
         """A copy of a file in a folder ('' for the top) of the run's artifacts."""
 
-    def close(self, run_id: str, status: Status, ts_ms: int) -> None:
-        """Ends the run."""
+    def together(self) -> AbstractContextManager[None]:
+        """A block whose calls, artifacts apart, cost less; where the store can, all of them arrive or none."""
 
 
 class MlflowTracker:
@@ -74,68 +85,98 @@ class MlflowTracker:
             _make_database(database, artifact_root)
         self._has_server = uri.startswith("http")
         self._artifact_root = artifact_root
+        self._uri = uri
         self._client = MlflowClient(tracking_uri=uri)
+        self._store = self._client._tracking_client.store if database is not None else None
+        self._experiments: dict[str, str] = {}
+        self._artifact_uris: dict[str, str] = {}
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         experiment_id = self._find_experiment(experiment)
-        run = None if experiment_id is None else self._find(experiment_id, key)
-        return None if run is None else str(run.info.run_id)
+        found = [] if experiment_id is None else self._client.search_runs([experiment_id], _has(key), max_results=1)
+        return str(found[0].info.run_id) if found else None
 
-    def open_run(self, experiment: str, key: Mapping[str, str], name: str, parent_id: str | None, ts_ms: int) -> str:
-        experiment_id = self._find_experiment(experiment) or self._make_experiment(experiment)
-        run = self._find(experiment_id, key)
-        if run is None:
-            parent = {} if parent_id is None else {"mlflow.parentRunId": parent_id}
-            # The tags that identify a run go in with it: a crash in between cannot leave a run that is not found again.
-            run = self._client.create_run(experiment_id, start_time=ts_ms, tags={**key, **parent}, run_name=name)
-        elif run.info.status != "RUNNING":
-            self._client.update_run(run.info.run_id, status="RUNNING")
+    def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        experiment_id, token = self._find_experiment(experiment), None
+        found: dict[str, Mapping[str, str]] = {}
+        while experiment_id is not None:
+            page = self._client.search_runs([experiment_id], _has(key), max_results=RUNS_PER_PAGE, page_token=token)
+            found |= {str(run.info.run_id): run.data.tags for run in page}
+            token = page.token
+            if not token:
+                break
+        return found
+
+    def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
+        experiment_id = self._experiments.get(experiment) or self._find_experiment(experiment)
+        experiment_id = experiment_id or self._make_experiment(experiment)
+        parent = {} if parent_id is None else {"mlflow.parentRunId": parent_id}
+        # The tags that identify a run go in with it: a crash in between cannot leave a run that is not found again.
+        every = {**_texts(tags, TAG_CHARACTERS), **parent}
+        try:
+            run = self._client.create_run(experiment_id, start_time=ts_ms, tags=every, run_name=name)
+        except MlflowException:
+            self._find_experiment(experiment)  # says what to do when somebody deleted it
+            raise
+        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         return str(run.info.run_id)
 
-    def params(self, run_id: str, values: Mapping[str, object]) -> None:
-        found = [Param(key, value) for key, value in _texts(values, PARAM_CHARACTERS).items()]
-        for part in _parts(found, PARAMS_PER_CALL):
-            self._client.log_batch(run_id, params=part)
+    def reopen(self, run_id: str) -> None:
+        self._client.update_run(run_id, status="RUNNING")
 
-    def log(self, run_id: str, points: Points) -> None:
+    def write(
+        self, run_id: str, params: Values = NONE, tags: Values = NONE, points: Points = (), end: End | None = None
+    ) -> None:
         finite, faults = _split(points)
-        metrics = [Metric(key, value, ts_ms, step) for key, step, ts_ms, value in finite]
-        for part in _parts(metrics, METRICS_PER_CALL):
-            self._client.log_batch(run_id, metrics=part)
-        self.tags(run_id, faults)
-
-    def tags(self, run_id: str, values: Mapping[str, object]) -> None:
-        found = [RunTag(key, value) for key, value in _texts(values, TAG_CHARACTERS).items()]
-        for part in _parts(found, PARAMS_PER_CALL):
-            self._client.log_batch(run_id, tags=part)
+        if end is not None and self._store is not None:
+            # In one transaction nobody sees the order, and the answer to an end lists all that the run has by then.
+            self._client.set_terminated(run_id, end[0], end_time=end[1])
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, ts_ms, step) for key, step, ts_ms, value in finite],
+            params=[Param(key, text) for key, text in _texts(params, PARAM_CHARACTERS).items()],
+            tags=[RunTag(key, text) for key, text in _texts({**faults, **tags}, TAG_CHARACTERS).items()],
+        )
+        if end is not None and self._store is None:
+            self._client.set_terminated(run_id, end[0], end_time=end[1])
 
     def text(self, run_id: str, text: str, file: str) -> None:
-        self._client.log_text(run_id, text, file)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, file)
+            path.write_text(text, encoding="utf-8")
+            self.artifact(run_id, path, "")
 
     def artifact(self, run_id: str, path: Path, folder: str) -> None:
-        self._client.log_artifact(run_id, str(path), folder or None)
+        # The client would fetch the whole run, only to learn where its artifacts are.
+        if run_id not in self._artifact_uris:
+            self._artifact_uris[run_id] = self._client.get_run(run_id).info.artifact_uri
+        place = get_artifact_repository(self._artifact_uris[run_id], tracking_uri=self._uri)
+        place.log_artifact(str(path), folder or None)
 
-    def close(self, run_id: str, status: Status, ts_ms: int) -> None:
-        self._client.set_terminated(run_id, status, end_time=ts_ms)
+    def together(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._store is None else one_transaction(self._store)
 
     def _find_experiment(self, name: str) -> str | None:
+        self._experiments.pop(name, None)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return None
         if experiment.lifecycle_stage == "deleted":
             remedy = f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
             raise ConfigError(f"MLflow experiment {name}", [f"is deleted and takes no runs; {remedy}"])
-        return str(experiment.experiment_id)
+        self._experiments[name] = str(experiment.experiment_id)
+        return self._experiments[name]
 
     def _make_experiment(self, name: str) -> str:
         location = None if self._has_server else (self._artifact_root.resolve() / name).as_uri()
-        return str(self._client.create_experiment(name, artifact_location=location))
+        self._experiments[name] = str(self._client.create_experiment(name, artifact_location=location))
+        return self._experiments[name]
 
-    def _find(self, experiment_id: str, key: Mapping[str, str]) -> Run | None:
-        assert not any("'" in value for value in key.values()), key
-        has_tags = " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
-        runs = self._client.search_runs([experiment_id], has_tags, max_results=1)
-        return runs[0] if runs else None
+
+def _has(key: Mapping[str, str]) -> str:
+    """MLflow's filter for runs with these tags."""
+    assert not any("'" in value for value in key.values()), key
+    return " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
 
 
 def _make_database(path: Path, artifact_root: Path) -> None:
@@ -178,31 +219,36 @@ class MemoryTracker:
                 return run_id
         return None
 
-    def open_run(self, experiment: str, key: Mapping[str, str], name: str, parent_id: str | None, ts_ms: int) -> str:
-        run_id = self.find_run(experiment, key)
-        if run_id is None:
-            run_id = f"run-{len(self.runs)}"
-            run = MemoryRun(experiment=experiment, name=name, parent_id=parent_id, start_ms=ts_ms, tags=dict(key))
-            self.runs[run_id] = run
-        self.runs[run_id].status = "RUNNING"
+    def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        has = key.items()
+        return {
+            name: run.tags
+            for name, run in self.runs.items()
+            if run.experiment == experiment and has <= run.tags.items()
+        }
+
+    def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
+        run_id, every = f"run-{len(self.runs)}", _texts(tags, TAG_CHARACTERS)
+        self.runs[run_id] = MemoryRun(experiment=experiment, name=name, parent_id=parent_id, start_ms=ts_ms, tags=every)
         return run_id
 
-    def params(self, run_id: str, values: Mapping[str, object]) -> None:
-        run, texts = self.runs[run_id], _texts(values, PARAM_CHARACTERS)
+    def reopen(self, run_id: str) -> None:
+        self.runs[run_id].status = "RUNNING"
+
+    def write(
+        self, run_id: str, params: Values = NONE, tags: Values = NONE, points: Points = (), end: End | None = None
+    ) -> None:
+        run, texts = self.runs[run_id], _texts(params, PARAM_CHARACTERS)
         changed = [key for key, text in texts.items() if run.params.get(key, text) != text]
         if changed:
             raise ValueError(f"{run_id}: params are on record with other values: {', '.join(changed)}")
         run.params |= texts
-
-    def log(self, run_id: str, points: Points) -> None:
-        run = self.runs[run_id]
         finite, faults = _split(points)
         for key, step, ts_ms, value in finite:
             run.points[key] = sorted({*run.points.get(key, ()), (step, ts_ms, value)})
-        self.tags(run_id, faults)
-
-    def tags(self, run_id: str, values: Mapping[str, object]) -> None:
-        self.runs[run_id].tags |= _texts(values, TAG_CHARACTERS)
+        run.tags |= _texts({**faults, **tags}, TAG_CHARACTERS)
+        if end is not None:
+            run.status, run.end_ms = end
 
     def text(self, run_id: str, text: str, file: str) -> None:
         self.runs[run_id].files[file] = text.encode()
@@ -210,21 +256,23 @@ class MemoryTracker:
     def artifact(self, run_id: str, path: Path, folder: str) -> None:
         self.runs[run_id].files[str(Path(folder, path.name))] = path.read_bytes()
 
-    def close(self, run_id: str, status: Status, ts_ms: int) -> None:
-        self.runs[run_id].status = status
-        self.runs[run_id].end_ms = ts_ms
+    def together(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
 
 def _split(points: Points) -> tuple[list[tuple[str, int, int, float]], dict[str, str]]:
-    """(key, step, time, value) of every finite value, and the tag that names the others."""
-    every = [
-        (_key(name), step, ts_ms, float(value)) for step, ts_ms, metrics in points for name, value in metrics.items()
-    ]
-    faults = [f"{key} = {value} at step {step}" for key, step, _, value in every if not math.isfinite(value)]
-    return [point for point in every if math.isfinite(point[3])], {"non_finite": ", ".join(faults)} if faults else {}
+    """(key, step, time, value) of every finite value, and the tag that names the others of the last point with any."""
+    finite: list[tuple[str, int, int, float]] = []
+    tag: dict[str, str] = {}
+    for step, ts_ms, metrics in points:
+        values = [(_key(name), float(value)) for name, value in metrics.items()]
+        finite += [(key, step, ts_ms, value) for key, value in values if math.isfinite(value)]
+        faults = [f"{key} = {value} at step {step}" for key, value in values if not math.isfinite(value)]
+        tag = {"non_finite": ", ".join(faults)} if faults else tag
+    return finite, tag
 
 
-def _texts(values: Mapping[str, object], limit: int) -> dict[str, str]:
+def _texts(values: Values, limit: int) -> dict[str, str]:
     texts = {_key(name): redacted(_spelled(value)) for name, value in values.items()}
     return {key: text if len(text) <= limit else text[: limit - 3] + "..." for key, text in texts.items()}
 
@@ -239,9 +287,3 @@ def _key(name: str) -> str:
     """Mlflow takes letters, digits and ' _-.:/', and no name that a file system would read as another."""
     steps = re.sub(r"[^\w./: -]", "_", name).split("/")
     return "/".join(step for step in steps if step not in ("", ".", ".."))[:KEY_CHARACTERS].rstrip("/") or "_"
-
-
-def _parts(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while part := list(islice(rest, size)):
-        yield part
