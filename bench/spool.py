@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file, Python looks beside it only
 
 from search.journal import FILE, trial_folder
-from search.spool import sync
+from search.spool import Spool
 from search.tracking_uri import environment
 
 for variable, wanted in environment().items():  # mlflow reads some of its environment while it is imported
@@ -93,16 +93,22 @@ def opening() -> Record:
     return {"kind": "sweep", **sweep, "base": config_of(0, random.Random(0)), "facts": facts}
 
 
-def measured(folder: Path, uri: str, records: Iterable[Record], first_ms: int) -> tuple[float, float]:
-    """Process and wall seconds that it takes to send further records of a journal."""
+def measured(folder: Path, *parts: Iterable[Record]) -> tuple[float, float]:
+    """Process and wall seconds in which a spool that follows a journal sends the last of several parts of it."""
     from search.tracking import MlflowTracker
 
-    write(folder / FILE, records, first_ms)
+    uri, cpu, wall = f"sqlite:///{folder}/mlflow.db", 0.0, 0.0
     tracker = MlflowTracker(uri, folder / "artifacts")
     tracker.find_run("graformer", {"sweep_id": "none"})  # opens the database
-    cpu, wall = time.process_time(), time.perf_counter()
-    spool = sync(folder / FILE, lambda: tracker, OBJECTIVE, uri)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    (folder / FILE).touch()
+    spool = Spool(folder / FILE, lambda: tracker, OBJECTIVE, uri)
+    spool.start()
+    for number, part in enumerate(parts, 1):
+        write(folder / FILE, part, 10**12 * number)
+        cpu, wall = time.process_time(), time.perf_counter()
+        assert spool.drain(3600.0), spool.trouble
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    spool.stop(60.0)
     assert (spool.pending(), spool.problems, spool.trouble) == (0, [], ""), (spool.problems, spool.trouble)
     return cpu, wall
 
@@ -111,19 +117,13 @@ def bench(root: Path, trials: int, epochs: int, at_once: int) -> dict[str, float
     points, figures = trials * epochs * len(METRICS + COSTS), {}
     lives = list(interleaved(trials, epochs, at_once))
     close = {"kind": "close", "reason": "done", "best": 0, "pictures": False}
-    stages = {
-        "whole": [[opening(), *lives, close]],
-        "epochs": [
-            [opening(), *(record for record in lives if record["kind"] in ("trial", "attempt"))],
-            [record for record in lives if record["kind"] == "epoch"],
-        ],
-    }
-    for name, parts in stages.items():
+    births = [opening(), *(record for record in lives if record["kind"] in ("trial", "attempt"))]
+    rows = [record for record in lives if record["kind"] == "epoch"]
+    for name, parts in {"whole": [[opening(), *lives, close]], "epochs": [births, rows]}.items():
         folder = root / name
         trial_folder(folder, 0).mkdir(parents=True)
         (trial_folder(folder, 0) / "best.safetensors").write_bytes(bytes(1 << 20))
-        for number, part in enumerate(parts):
-            cpu, wall = measured(folder, f"sqlite:///{folder}/mlflow.db", part, 10**12 * (number + 1))
+        cpu, wall = measured(folder, *parts)
         print(f"{name}: {points / cpu:,.0f} points/s of process time ({cpu:.2f} s), {points / wall:,.0f} of wall time")
         figures |= {f"{name}_points_per_cpu_s": round(points / cpu, 1), f"{name}_points_per_s": round(points / wall, 1)}
     return figures

@@ -54,6 +54,8 @@ class SweepRuns:
         for change in changes:
             found = merged.setdefault(change.number, Change(number=change.number, ts_ms=change.ts_ms))
             found.add(change)
+        if not merged:
+            return
         with self._tracker.together():
             for change in merged.values():
                 self._write(change)

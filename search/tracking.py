@@ -1,8 +1,11 @@
-"""What an experiment tracker is to us, and MLflow as one. The only file that imports mlflow, which takes seconds."""
+"""What an experiment tracker is to us, and MLflow as one. With `one_transaction` the only file that imports mlflow,
+which takes seconds."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import math
 import os
 import re
@@ -212,6 +215,7 @@ class MemoryTracker:
 
     def __init__(self) -> None:
         self.runs: dict[str, MemoryRun] = {}
+        self._made = itertools.count()
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         for run_id, run in self.runs.items():
@@ -228,7 +232,7 @@ class MemoryTracker:
         }
 
     def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
-        run_id, every = f"run-{len(self.runs)}", _texts(tags, TAG_CHARACTERS)
+        run_id, every = f"run-{next(self._made)}", _texts(tags, TAG_CHARACTERS)
         self.runs[run_id] = MemoryRun(experiment=experiment, name=name, parent_id=parent_id, start_ms=ts_ms, tags=every)
         return run_id
 
@@ -283,6 +287,7 @@ def _spelled(value: object) -> str:
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
+@functools.lru_cache(4096)
 def _key(name: str) -> str:
     """Mlflow takes letters, digits and ' _-.:/', and no name that a file system would read as another."""
     steps = re.sub(r"[^\w./: -]", "_", name).split("/")

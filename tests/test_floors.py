@@ -61,7 +61,8 @@ ONLY_IN = {
     },
     "ray.train": {"search.group"},
     "optuna": {"search.suggest"},
-    "mlflow": {"search.tracking"},
+    "mlflow": {"search.tracking", "search.one_transaction"},
+    "sqlalchemy": {"search.one_transaction"},
     "cdflib": {"data.conversion.cdf"},
     "fsspec": {"search.mirror"},
     "PIL": {

@@ -322,6 +322,26 @@ def test_a_trial_that_somebody_deleted_comes_back_with_its_knobs(journal):
     assert (trial.params, len(trial.points[OBJECTIVE])) == (params, 1)
 
 
+@pytest.mark.parametrize("deleted", [("run-0",), ("run-1",), ("run-0", "run-1")])
+def test_runs_that_somebody_deletes_while_a_sweep_is_followed_come_back_once(journal, spools, deleted):
+    tracker = MemoryTracker()
+    spool = spools(journal, lambda: tracker)
+    add_trial(journal, 0)
+    assert spool.drain(5.0)
+    before = {run_id: tracker.runs.pop(run_id) for run_id in deleted}
+    add_epoch(journal, 0, 1, 50.0)
+    add_trial(journal, 1)
+    add_end(journal, 0, "finished")
+    journal.append("close", reason="done", best=None)
+    assert spool.drain(5.0)
+    assert sorted(run.name for run in tracker.runs.values()) == ["first", "first/0000", "first/0001"]
+    assert [run.status for run in tracker.runs.values() if run.name != "first/0001"] == ["FINISHED"] * 2
+    for run in before.values():
+        again = run_named(tracker, run.name)
+        assert (again.params, again.files) == (run.params, run.files)
+    assert len(run_named(tracker, "first/0000").points[OBJECTIVE]) == 1
+
+
 def test_a_torn_last_line_is_neither_sent_nor_pending(sweep):
     with open(sweep.path, "ab") as file:
         file.write(b'{"kind": "epo')
