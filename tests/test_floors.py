@@ -60,7 +60,7 @@ ONLY_IN = {
         "search.sweep.tune",
     },
     "ray.train": {"search.executors.group"},
-    "optuna": {"search.decisions.sampler"},
+    "optuna": {"search.decisions.optuna_terms", "search.decisions.sampler"},
     "mlflow": {"search.tracking.mlflow_tracker"},
     "cdflib": {"data.conversion.cdf"},
     "fsspec": {"search.executors.mirror"},
@@ -80,7 +80,12 @@ ONLY_IN = {
         "trainables.sheets",
     },
     "av": {"trainables.films"},
-    "scipy": {"data.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
+    "scipy": {
+        "data.coarsening",
+        "data.formats.body_models",
+        "data.formats.mesh_sampling",
+        "search.decisions.sampler",
+    },
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}
