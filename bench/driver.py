@@ -22,6 +22,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ from search.sweep.run import begin
 from search.tracking import spool
 from spaces.space import Choice, Domain, Float
 
+OBJECTIVE = "val/mpjpe_mm"
 EPOCHS = 20  # of a whole trial; halving leaves about 5
 CONCURRENT = 8
 DRAWS = 30  # timed
@@ -68,9 +70,13 @@ print(resident() - before, len(journal.trials))
 
 
 class NoTracker:
-    """Takes everything and keeps nothing."""
+    """Takes everything and keeps nothing. `was_asked` is set by the first call."""
+
+    def __init__(self) -> None:
+        self.was_asked = threading.Event()
 
     def __getattr__(self, name: str) -> Callable[..., str]:
+        self.was_asked.set()
         return lambda *values: "run"
 
 
@@ -116,9 +122,8 @@ def blind_point(domains: dict[str, Domain], chance: random.Random) -> dict[str, 
             value = math.exp(chance.uniform(math.log(domain.low), math.log(domain.high)))
             point[path] = value if isinstance(domain, Float) else round(value)
         else:
-            point[path] = chance.uniform(domain.low, domain.high) if isinstance(domain, Float) else chance.randint(
-                domain.low, domain.high
-            )  # fmt: skip
+            draw = chance.uniform if isinstance(domain, Float) else chance.randint
+            point[path] = draw(domain.low, domain.high)
     return point
 
 
@@ -131,17 +136,14 @@ class Sweep:
         self.running: list[tuple[Task, int]] = []  # and the epoch it reports next
         self.drawn, self.booked, self.epochs = Stopwatch(), Stopwatch(), 0
 
-    def fill(self) -> int:
-        """Hands out trials until all places are taken; how many."""
-        count = 0
+    def fill(self) -> None:
+        """Hands out trials until all places are taken or none is left."""
         while len(self.running) < CONCURRENT:
             with self.drawn():
                 task = self.conductor.next_task()
             if task is None:
                 break
             self.running.append((task, task.after_epoch + 1))
-            count += 1
-        return count
 
     def advance(self) -> None:
         """Books the next epoch of the trial that has waited longest."""
@@ -157,21 +159,19 @@ class Sweep:
         point, chance = self.journal.trials[number].point, random.Random(1000 * number + epoch)
         away = sum((unit(domain, point[path]) - 0.4) ** 2 for path, domain in self.plan.domains.items())
         value = 40 + 30 * away + 60 * math.exp(-epoch / 4) + chance.gauss(0, 1)
-        metrics = {"val/mpjpe_mm": value, "val/p_mpjpe_mm": 0.8 * value, "val/n_mpjpe_mm": 0.9 * value}
+        metrics = {OBJECTIVE: value, "val/p_mpjpe_mm": 0.8 * value, "val/n_mpjpe_mm": 0.9 * value}
         return {"epoch": epoch, "metrics": metrics, "loss": value / 1000, "lr": 1e-3, "seconds": 1.0, "diverged": ""}
 
     def go(self) -> None:
         """To its end."""
-        while self.fill() or self.running:
+        self.fill()
+        while self.running:
             self.advance()
+            self.fill()
 
 
-def place_in(folder: Path) -> Place:
-    return Place(folder=folder, tracking_uri="sqlite://", artifact_root=folder, address=None)
-
-
-def without_fsync() -> Any:
-    return mock.patch.object(os, "fsync", return_value=None)
+def begun(plan: Plan, folder: Path) -> Journal:
+    return begin(plan, FACTS, Place(folder=folder, tracking_uri="sqlite://", artifact_root=folder, address=None))
 
 
 def made_journal(storage: Path, trials: int, sink: Any) -> Path:
@@ -179,8 +179,9 @@ def made_journal(storage: Path, trials: int, sink: Any) -> Path:
     plan, chance = plan_for(trials), random.Random(trials)
     domains = plan.domains
     blind = mock.patch.object(PointSampler, "draw", side_effect=lambda *values: (blind_point(domains, chance), 0))
-    with without_fsync(), blind, mock.patch.object(Journal, "best", return_value=None):
-        journal = begin(plan, FACTS, place_in(storage))
+    fsync = mock.patch.object(os, "fsync", return_value=None)
+    with fsync, blind, mock.patch.object(Journal, "best", return_value=None):
+        journal = begun(plan, storage)
         sweep = Sweep(journal, plan, sink)
         sweep.go()
         journal.unlock()
@@ -229,35 +230,48 @@ def grown(path: Path) -> int:
     return int(done.stdout.split()[0])
 
 
-def poll_ms(path: Path, polls: int = 8) -> float:
+def poll_ms(path: Path, polls: int = 12) -> float:
     """Mean CPU time of the follower's looks at a journal that it has sent."""
-    with without_fsync():
-        follower = spool.Spool(path, NoTracker, "val/mpjpe_mm", "bench")
-        follower.start()
-        if not follower.drain(120):
-            raise SystemExit(f"the follower did not come to an end: {follower.trouble}")
-        time.sleep(spool.POLL_S)
-        started = time.process_time()
-        time.sleep(polls * spool.POLL_S)
-        spent = time.process_time() - started
-        follower.stop(10)
+    tracker = NoTracker()
+    mark_sent(path)
+    follower = spool.Spool(path, lambda: tracker, OBJECTIVE, "bench")
+    follower.start()
+    # It asks for its runs once it has read all that was sent.
+    if not tracker.was_asked.wait(60):
+        raise SystemExit(f"the follower does not begin: {follower.trouble}")
+    time.sleep(2 * spool.POLL_S)
+    started = time.process_time()
+    time.sleep(polls * spool.POLL_S)
+    spent = time.process_time() - started
+    follower.stop(10)
     return round(1000 * spent / polls, 3)
+
+
+def mark_sent(path: Path) -> None:
+    """Tells the follower that the tracker has all of a journal, in the way that it notes this itself."""
+    short = path.parent / "short" / path.name
+    short.parent.mkdir()
+    with open(path, "rb") as file:
+        short.write_bytes(file.readline())
+    spool.Spool(short, NoTracker, OBJECTIVE, "bench").send_all()
+    noted = json.loads(short.with_name(spool.OFFSETS).read_text())
+    path.with_name(spool.OFFSETS).write_text(json.dumps(dict.fromkeys(noted, path.stat().st_size)))
 
 
 def whole_sweep(storage: Path, trials: int, sink: Any) -> None:
     """Leads a sweep from its first trial to its last and prints what that cost."""
     plan = plan_for(trials)
-    journal = begin(plan, FACTS, place_in(storage))
+    journal = begun(plan, storage)
     sweep, started, wall = Sweep(journal, plan, sink), time.process_time(), time.perf_counter()
     sweep.go()
     total, wall = time.process_time() - started, time.perf_counter() - wall
-    best = journal.best("val/mpjpe_mm")
+    best = journal.best(OBJECTIVE)
     journal.unlock()
     assert best is not None
     assert len(journal.trials) == trials
     print(
         f"{trials} trials, {sweep.epochs} epochs: {total:.1f} CPU seconds, draws {sweep.drawn.seconds:.1f}, "
-        f"bookings {sweep.booked.seconds:.1f}; {wall:.1f} s by the clock; best {best.score('val/mpjpe_mm'):.2f}"
+        f"bookings {sweep.booked.seconds:.1f}; {wall:.1f} s by the clock; best {best.score(OBJECTIVE):.2f}"
     )
 
 
