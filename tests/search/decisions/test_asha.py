@@ -82,46 +82,29 @@ def test_between_rungs_everybody_goes_on():
         assert table.judge(trial(number, [math.nan]), 2)
 
 
-def a_value(chance):
-    """A score with many equals; sometimes none."""
-    return math.nan if chance.random() < 0.1 else float(chance.randint(40, 49))
-
-
-def history(chance, epochs, trials, concurrent):
-    """Trials as they come: yields each with the epoch that it just ended, all trials so far, and `again` when the sweep
-    was interrupted and resumed right before. Some fail, some are shorter or longer than the rungs know."""
-    born, running = {}, []
-    while len(born) < trials or running:
-        if len(running) < concurrent and len(born) < trials:
-            running.append(trial(len(born), epochs=chance.choice([epochs, epochs, 3, 2 * epochs])))
-            born[running[-1].number] = running[-1]
-            continue
-        one = chance.choice(running)
-        epoch = one.last_epoch + 1
-        one.epochs[epoch] = {} if chance.random() < 0.05 else {OBJECTIVE: a_value(chance)}
-        goes_on = yield one, epoch, born, chance.random() < 0.05
-        if not goes_on or epoch == one.config["loop"]["epochs"] or chance.random() < 0.02:
-            running.remove(one)
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_verdicts_are_those_of_a_look_at_every_trial_on_record(seed):
+    """Four trials run at a time, of lengths that the rungs know or not; some fail; now and then it is resumed."""
     chance = random.Random(seed)
     epochs = chance.choice([8, 10, 30])
-    table, events = Rungs(epochs, OBJECTIVE), history(chance, epochs, trials=60, concurrent=4)
-    verdicts, step = {True: 0, False: 0}, next(events)
-    try:
-        while True:
-            one, epoch, born, again = step
-            expected = epoch not in rungs(epochs) or survives(one, born.values(), epoch)
-            if again:
-                # The journal of the interrupted sweep has everything but the epoch that is judged now.
-                row = one.epochs.pop(epoch)
-                table = Rungs(epochs, OBJECTIVE)
-                table.replay(born.values())
-                one.epochs[epoch] = row
-            assert table.judge(one, epoch) is expected, (one.number, epoch)
-            verdicts[expected] += epoch in rungs(epochs)
-            step = events.send(expected)
-    except StopIteration:
-        assert min(verdicts.values()) >= 10, verdicts
+    table, scores, lengths, running = Rungs(epochs, OBJECTIVE), [], [], []
+    verdicts = {True: 0, False: 0}
+    while len(scores) < 60 or running:
+        while len(running) < 4 and len(scores) < 60:
+            running.append(len(scores))
+            scores.append([])
+            lengths.append(chance.choice([epochs, epochs, 3, 2 * epochs]))
+        if chance.random() < 0.05:
+            table = Rungs(epochs, OBJECTIVE)
+            table.replay([trial(number, known) for number, known in enumerate(scores)])
+        number = chance.choice(running)
+        # Many equals, and now and then no score at all.
+        scores[number].append(math.nan if chance.random() < 0.15 else float(chance.randint(40, 49)))
+        own, epoch = trial(number, scores[number]), len(scores[number])
+        is_rung = epoch in rungs(epochs)
+        expected = not is_rung or survives(own, [trial(*one) for one in enumerate(scores)], epoch)
+        assert table.judge(own, epoch) is expected, (number, epoch)
+        verdicts[expected] += is_rung
+        if not expected or epoch == lengths[number] or chance.random() < 0.02:
+            running.remove(number)
+    assert min(verdicts.values()) >= 10, verdicts

@@ -158,26 +158,29 @@ def random_point(chance):
     }
 
 
+STATES = ("finished", "finished", "pruned", "pruned", "diverged", "failed", "stopped")
+
+
 def events(chance, length):
     """A sweep's events, each the trial that was born, ended, was cut short or goes on; ends come in any order."""
-    born, running, stopped = 0, [], []
+    points, scores, running, stopped = [], [], [], []
     for _ in range(length):
+        state = "running"
         if stopped and chance.random() < 0.3:
-            one = stopped.pop()
-            one.state = "running"
-            running.append(one)
+            number = stopped.pop()
+            running.append(number)
         elif len(running) < 4 or chance.random() < 0.1:
-            one = trial(born, [], "running", random_point(chance))
-            born += 1
-            running.append(one)
+            number = len(points)
+            points.append(random_point(chance))
+            scores.append([])
+            running.append(number)
         else:
-            one = running.pop(chance.randrange(len(running)))
-            for epoch in range(one.last_epoch + 1, one.last_epoch + 1 + chance.randint(0, 3)):
-                one.epochs[epoch] = {OBJECTIVE: chance.choice([math.nan, *(chance.uniform(40, 60) for _ in range(9))])}
-            one.state = chance.choice(["finished", "finished", "pruned", "pruned", "diverged", "failed", "stopped"])
-            if one.state == "stopped":
-                stopped.append(one)
-        yield one
+            number, state = running.pop(chance.randrange(len(running))), chance.choice(STATES)
+            for _ in range(chance.randint(0, 3)):
+                scores[number].append(math.nan if chance.random() < 0.1 else chance.uniform(40, 60))
+            if state == "stopped":
+                stopped.append(number)
+        yield trial(number, scores[number], state, points[number])
 
 
 @pytest.mark.parametrize("most", [1000, 20])
@@ -197,7 +200,6 @@ def test_a_sampler_told_event_by_event_draws_what_one_rebuilt_from_the_journal_d
             assert resident.draw(len(trials), everything) == rebuilt.draw(len(trials), everything)
         assert resident.modelled() == rebuilt.modelled()
     assert seen == {"finished", "pruned", "diverged", "failed", "stopped", "running"}
-    assert len(resident.modelled()) < len(trials)  # some have failed
 
 
 def copied(one):
@@ -215,12 +217,11 @@ def copied(one):
 def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(share_outside):
     chance = random.Random(5)
     trials = list({one.number: one for one in events(chance, 300)}.values())
-    for one in trials:
-        if not share_outside:
-            one.point["share"] = min(one.point["share"], 0.5)
+    if not share_outside:
+        trials = [one for one in trials if one.point["share"] <= 0.5]
     points = PointSampler(MIXED, OBJECTIVE, "tpe", 3, 100, trials)
     spaces = {path: distribution(domain) for path, domain in MIXED.items()}
-    for number in range(len(trials), len(trials) + 5):
+    for number in range(1000, 1005):
         seed = int(np.random.SeedSequence((3, number)).generate_state(1)[0])
         plain = TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=10)
         study = optuna.create_study(sampler=plain)
@@ -236,13 +237,12 @@ def test_the_best_and_the_newest_are_modelled_and_all_that_run(monkeypatch):
     monkeypatch.setattr(module, "MODELLED", 8)
     monkeypatch.setattr(module, "BEST", 2)
     scores = [50.0, 41.0, 52.0, 40.0, *(60.0 + i for i in range(10))]
-    trials = [trial(i, [score], point={"x": 0.5, "y": 0.5}) for i, score in enumerate(scores)]
-    trials[0].state = "running"
-    trials[12].state = "failed"
+    states = {0: "running", 12: "failed"}
+    point = {"x": 0.5, "y": 0.5}
+    trials = [trial(i, [score], states.get(i, "finished"), point) for i, score in enumerate(scores)]
     points = PointSampler(SQUARE, OBJECTIVE, "tpe", 0, 40, trials)
     assert [one.number for one in points.modelled()] == [0, 1, 3, 7, 8, 9, 10, 11, 13]
-    trials[3].state = "running"  # it was cut short, and goes on: another one is among the best
-    points.tell(trials[3])
+    points.tell(trial(3, [40.0], "running", point))  # it goes on: another one is among the best
     assert [one.number for one in points.modelled()] == [0, 1, 2, 3, 7, 8, 9, 10, 11, 13]
 
 
