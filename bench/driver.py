@@ -14,7 +14,6 @@ record are led by the product's own conductor, but with blind points and without
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import os
@@ -24,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from search.record.plan import Plan, SweepConfig, make_plan
 from search.sweep.place import Place
 from search.sweep.run import begin
 from search.tracking import spool
+from search.tracking.memory import MemoryTracker
 from spaces.space import Choice, Domain, Float
 
 OBJECTIVE = "val/mpjpe_mm"
@@ -69,15 +69,16 @@ print(resident() - before, len(journal.trials))
 """
 
 
-class NoTracker:
-    """Takes everything and keeps nothing. `was_asked` is set by the first call."""
+class Witness(MemoryTracker):
+    """A tracker that says when it was first asked for runs."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.was_asked = threading.Event()
 
-    def __getattr__(self, name: str) -> Callable[..., str]:
+    def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
         self.was_asked.set()
-        return lambda *values: "run"
+        return super().find_runs(experiment, key)
 
 
 class Stopwatch:
@@ -232,11 +233,12 @@ def grown(path: Path) -> int:
 
 def poll_ms(path: Path, polls: int = 12) -> float:
     """Mean CPU time of the follower's looks at a journal that it has sent."""
-    tracker = NoTracker()
-    mark_sent(path)
+    tracker = Witness()
+    mark_sent(path, tracker)
+    tracker.was_asked.clear()
     follower = spool.Spool(path, lambda: tracker, OBJECTIVE, "bench")
     follower.start()
-    # It asks for its runs once it has read all that was sent.
+    # It asks for the sweep's runs once it has read all that was sent.
     if not tracker.was_asked.wait(60):
         raise SystemExit(f"the follower does not begin: {follower.trouble}")
     time.sleep(2 * spool.POLL_S)
@@ -247,13 +249,13 @@ def poll_ms(path: Path, polls: int = 12) -> float:
     return round(1000 * spent / polls, 3)
 
 
-def mark_sent(path: Path) -> None:
+def mark_sent(path: Path, tracker: Witness) -> None:
     """Tells the follower that the tracker has all of a journal, in the way that it notes this itself."""
     short = path.parent / "short" / path.name
     short.parent.mkdir()
     with open(path, "rb") as file:
         short.write_bytes(file.readline())
-    spool.Spool(short, NoTracker, OBJECTIVE, "bench").send_all()
+    spool.Spool(short, lambda: tracker, OBJECTIVE, "bench").send_all()
     noted = json.loads(short.with_name(spool.OFFSETS).read_text())
     path.with_name(spool.OFFSETS).write_text(json.dumps(dict.fromkeys(noted, path.stat().st_size)))
 
@@ -285,10 +287,10 @@ def main() -> None:
         if arguments.sweep:
             whole_sweep(Path(folder) / "sweep", arguments.sweep, sink)
             return
-        rows = []
-        for trials in map(int, arguments.trials.split(",")):
-            gc.collect()
-            rows.append(figures(made_journal(Path(folder) / str(trials), trials, sink), trials, sink))
+        rows = [
+            figures(made_journal(Path(folder) / str(trials), trials, sink), trials, sink)
+            for trials in map(int, arguments.trials.split(","))
+        ]
     if arguments.json:
         print(json.dumps(rows))
         return
