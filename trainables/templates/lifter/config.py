@@ -1,4 +1,7 @@
-"""Knobs of lifter: type, default, bounds and help on one line. No torch here: spaces are checked without it."""
+"""Knobs of lifter.
+
+A knob is one line: type, default, bounds, help. There is no torch here, because spaces are checked without it.
+"""
 
 from __future__ import annotations
 
@@ -29,4 +32,4 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
     """One frame of one view; the network takes any number of joints."""
     for name, size in (("frames", sizes.frames), ("views", sizes.views), ("stride", sizes.stride)):
         if size != 1:
-            yield f"data.{name}", "must be 1: lifter lifts a single frame of a single view"
+            yield f"data.{name}", "must be 1: lifter lifts one frame of one view"
