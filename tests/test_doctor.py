@@ -22,6 +22,7 @@ from search.cli import ui as ui_options
 from search.cluster import checks, machine
 from search.environment.store import environment
 from search.environment.variables import auth, pins
+from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 
 # mlflow reads some of its environment while it is imported.
@@ -252,7 +253,7 @@ def sweep(tmp_path, monkeypatch):
     plan = made_plan("first", trials=1)
     journal = made_journal(tmp_path / "sweeps", plan)
     book(journal, plan, {"optim.lr": 2e-3, "network.layers": 3}, [60.0, 52.0])
-    journal.append("close", reason="done", best=None)
+    journal.append(CloseRow(reason="done"))
     journal.unlock()
     return tracker
 

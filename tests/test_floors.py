@@ -62,6 +62,7 @@ ONLY_IN = {
     "ray.train": {"search.executors.group"},
     "optuna": {"search.decisions.sampler"},
     "mlflow": {"search.tracking.mlflow_tracker"},
+    "msgspec": {"search.record.records"},
     "cdflib": {"data.conversion.cdf"},
     "fsspec": {"search.executors.mirror"},
     "PIL": {

@@ -133,14 +133,19 @@ def test_a_draw_is_a_function_of_journal_seed_and_number(sampler):
 def test_a_draw_is_the_same_in_every_process():
     source = """
 from spaces.space import Choice, Float, Int
-from search.record.journal import Trial
+from search.record.records import Facts, SweepRow
+from search.record.trial import Trial
 from search.decisions.sampler import make_sampler, suggest
 domains = {f"k{i}": domain for i, domain in enumerate([Float(0, 1), Int(1, 9), Choice(("a", "b", "c")), Float(1, 2)])}
+facts = Facts(revision="", versions={}, data={})
+sweep = SweepRow(id="", name="", model="", plan={"objective": "m"}, base={}, facts=facts)
 trials = []
 for n in range(6):
     samplers = make_sampler("tpe", 3, n, 8), make_sampler("random", 3, n, 8)
     point, _ = suggest(trials, domains, "m", samplers, lambda point: True)
-    trials.append(Trial(n, point, {}, "", state="finished", epochs={1: {"m": point["k0"]}}))
+    trials.append(Trial(n, point, "", sweep))
+    trials[-1].state = "finished"
+    trials[-1].book(1, {"m": point["k0"]}, ("m",))
 print([trial.point for trial in trials])
 """
     answers = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..record.journal import Trial
+from ..record.trial import Trial
 
 REDUCTION = 3  # a third survives each rung; ASHA (Li et al. 2020) finds 3 to 4 best
 

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from spaces.space import Choice, Domain, Float, Int
 
-from ..record.journal import Trial
+from ..record.trial import Trial
 
 REDRAWS = 50  # draws before a sweep admits that its space has nothing more to offer
 _STATES = {

@@ -18,7 +18,8 @@ from spaces.errors import ConfigError
 from spaces.files import write_text
 
 from ..environment.store import redacted
-from ..record.journal import Record, read_records
+from ..record.lines import read_rows
+from ..record.records import EpochRow, Row, trial_of
 from .projection import SweepRuns
 from .tracker import Tracker
 
@@ -56,7 +57,8 @@ class Spool:
         self._offset = self._saved_offsets().get(self._store, 0)
         self._lock: int | None = None
         self._runs: SweepRuns | None = None
-        self._unsent: deque[tuple[Record, int]] = deque()
+        self._unsent: deque[tuple[Row, int]] = deque()
+        self._remembered = 0  # of them, from the first on
         self._errors = 0  # in a row
         self._refusals = 0  # those of them by a tracker that answers
         self._most = MOST_EPOCHS
@@ -130,12 +132,13 @@ class Spool:
                 self._forgive()
                 return False
             batch = self._batch()
-            for record, _ in batch:
-                runs.remember(record)
+            for row, _ in batch[self._remembered :]:
+                runs.remember(row)
+                self._remembered += 1
             if self._errors:
                 runs.touch(batch[0][0])
                 is_answering = True
-            runs.send([record for record, _ in batch])
+            runs.send([row for row, _ in batch])
             self._pass(len(batch))
             self.sent += len(batch)
         except Exception as error:
@@ -149,19 +152,20 @@ class Spool:
 
     def _read(self) -> None:
         if not self._unsent:
-            self._unsent.extend(islice(read_records(self._journal, self._offset), MOST_READ))
+            self._unsent.extend(islice(read_rows(self._journal, self._offset), MOST_READ))
 
-    def _batch(self) -> list[tuple[Record, int]]:
+    def _batch(self) -> list[tuple[Row, int]]:
         """The next record alone, or many epochs; few after an error, to find the one that is at fault."""
         batch = [self._unsent[0]]
-        for record, size in islice(self._unsent, 1, self._most):
-            if record["kind"] != "epoch" or batch[0][0]["kind"] != "epoch":
+        for row, size in islice(self._unsent, 1, self._most):
+            if not isinstance(row, EpochRow) or not isinstance(batch[0][0], EpochRow):
                 break
-            batch.append((record, size))
+            batch.append((row, size))
         return batch
 
     def _pass(self, count: int) -> None:
         self._offset += sum(self._unsent.popleft()[1] for _ in range(count))
+        self._remembered -= count
         self._forgive()
         offsets = self._saved_offsets() | {self._store: self._offset}
         write_text(self._journal.with_name(OFFSETS), json.dumps(offsets))
@@ -176,10 +180,12 @@ class Spool:
             self._runs.forget_runs()
         if self._runs is None or self._refusals < TRIES:
             return False
-        record = self._unsent[0][0]
-        lost = f"a record of kind '{record['kind']}' (trial {record.get('trial', '-')}) was refused: {self.trouble}"
+        row = self._unsent[0][0]
+        number = trial_of(row)
+        whose = f"kind '{row.kind}' (trial {'-' if number is None else number})"
+        lost = f"a record of {whose} was refused: {self.trouble}"
         try:
-            self._runs.mark_skipped(record, lost)
+            self._runs.mark_skipped(row, lost)
             self._complain(lost)
             self._pass(1)
         except Exception:
@@ -196,16 +202,18 @@ class Spool:
         if self._runs is not None:
             return self._runs
         self._acquire()
-        runs = SweepRuns(self._journal.parent, self._tracker_factory(), self._objective, self._complain)
+        tracker = self._tracker_factory()
+        runs = SweepRuns(self._journal.parent, tracker, self._objective, self._complain)
         self._offset, past = self._saved_offsets().get(self._store, 0), 0
-        for record, size in read_records(self._journal):
+        for row, size in read_rows(self._journal):
             if past >= self._offset:
                 break
-            runs.remember(record)
+            runs.remember(row)
             past += size
         # A journal put back from a backup, or a store that was emptied: from the start; what is there stays there once.
         if past != self._offset or (past and not runs.is_known()):
             self._offset = 0
+            runs = SweepRuns(self._journal.parent, tracker, self._objective, self._complain)
         self._runs = runs
         return runs
 
@@ -224,6 +232,7 @@ class Spool:
             os.close(self._lock)
             self._lock = self._runs = None
             self._unsent.clear()
+            self._remembered = 0
 
     def _saved_offsets(self) -> dict[str, int]:
         try:
