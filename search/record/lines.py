@@ -24,7 +24,7 @@ from .records import MisfitError, Row, from_text, is_json, to_text
 SEALED = b'{"crc": "'
 PLAIN = b'{"kind"'
 _BODY = len(SEALED) + len(b'12345678", ')
-_BLOCK = 1 << 16  # bytes, read at a time to find the line before
+_BLOCK = 1 << 12  # bytes, read at a time to find the line before
 _REMEDY = "restore it from a backup, or cut it off above that line and resume"
 
 
@@ -71,6 +71,8 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
     that. A torn last line is left out, and so is everything where there is no file. DataError names a damaged line."""
     try:
         with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) <= offset:
+                return
             chain = _chain_before(file, offset)
             file.seek(offset)
             skipped = 0

@@ -128,16 +128,21 @@ class Trial:
     @property
     def config(self) -> dict[str, Any]:
         """The whole nested config: that of the recipe with the point put in. DataError when its hash is another one."""
-        if self._whole is not None:
-            return self._whole
-        try:
-            tree = config_with(self._sweep.base, self.point)
-        except (KeyError, TypeError):
-            tree = {}  # the base has no such section
-        if not tree or tree_id(tree) != self.config_id:
+        tree = self.unchecked_config
+        if self._whole is None and (not tree or tree_id(tree) != self.config_id):
             problem = f"the config of trial {self.number} is not that of its id {self.config_id}"
             raise DataError(f"sweep '{self._sweep.name}'", [f"{problem}; restore its journal from a backup"])
         return tree
+
+    @property
+    def unchecked_config(self) -> dict[str, Any]:
+        """The same without a look at the hash, which takes milliseconds; empty where the base has no such section."""
+        if self._whole is not None:
+            return self._whole
+        try:
+            return config_with(self._sweep.base, self.point)
+        except (KeyError, TypeError):
+            return {}
 
     def knob(self, path: str) -> Any:
         """The value of one knob by dotted path, without the whole config; None where there is no such knob."""

@@ -16,11 +16,11 @@ from typing import Any
 import ray
 from ray import tune
 
-from data.provide import provide
-from data.samples import facts_of
+from data.batches.samples import facts_of
+from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
 from trainables.config import config_from
-from trainables.demands import check_run
+from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
 from ..cluster.session import SHARE, SLOT, ray_session
