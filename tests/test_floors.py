@@ -37,7 +37,7 @@ ONLY_IN = {
     "sqlalchemy": ("search.tracking.one_transaction",),
     "fsspec": ("search.executors.mirror",),
     "cdflib": ("data.conversion.cdf",),
-    "scipy": ("data.bodies", "data.formats.meshes"),
+    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.sampler"),
     "PIL": (
         *("data.bodies", "data.images", "data.formats", "data.inputs", "data.synthetic"),
         *("trainables.pictures", "trainables.prediction"),

@@ -70,6 +70,11 @@ class Epochs(Mapping[int, Mapping[str, float]]):
 
     def column(self, name: str) -> Iterator[tuple[int, float]]:
         """Epoch and value of one metric, where it was measured."""
+        if self._odd is None:
+            if name in self._names:
+                at = self._names.index(name)
+                yield from zip(self._numbers, self._values[at :: len(self._names)], strict=True)
+            return
         for epoch in self:
             metrics = self[epoch]
             if name in metrics:
