@@ -200,7 +200,7 @@ def test_data_brings_its_joints_and_a_recipe_its_data(storage, words, name, join
 def test_a_launch_without_options_has_the_contracts_defaults(storage, tmp_path):
     request = checked("graformer")
     assert (request.name, request.folder) == ("graformer-1", tmp_path / "mlruns" / "sweeps" / "graformer-1")
-    assert (request.tracking_uri, request.address) == (None, None)
+    assert (request.where.tracking_uri, request.where.address) == (None, None)
     sweep, base = request.plan.sweep, request.plan.base
     assert (sweep.recipe, sweep.trials, sweep.sampler, sweep.scheduler) == ("original", 20, "tpe", "asha")
     assert (sweep.objective, sweep.executor, sweep.concurrent, sweep.time_budget_s) == (OBJECTIVE, "auto", None, None)
@@ -218,7 +218,7 @@ def test_a_launch_takes_every_option_into_its_plan(storage):
     request = checked(*words.split(), "--storage", storage)
     sweep, base = request.plan.sweep, request.plan.base
     assert (request.name, request.folder) == ("mine", storage / "mine")
-    assert (request.tracking_uri, request.address) == ("http://there", "auto")
+    assert (request.where.tracking_uri, request.where.address) == ("http://there", "auto")
     assert (sweep.trials, sweep.concurrent, sweep.sampler, sweep.scheduler) == (12, 2, "random", "none")
     assert (sweep.cpus_per_worker, sweep.gpus_per_worker, sweep.time_budget_s, sweep.seed) == (0.5, 0.25, 5400, 7)
     assert (base.data.name, base.data.root, base.data.actions) == ("h36m", "/sets", ("Walking", "Sitting"))

@@ -13,6 +13,7 @@ from trainables.options import add_set_option, read_changes
 
 from ..record.journal import FILE, Journal
 from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
+from .command import Where, where_of
 from .places import add_places, add_storage, folder_problems
 from .train import WORKER_KNOBS
 
@@ -23,8 +24,7 @@ class ConfirmRequest:
 
     plan: Plan
     folder: Path
-    tracking_uri: str | None
-    address: str | None
+    where: Where
 
 
 def add_confirm_options(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +55,4 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
             raise ConfigError("confirm", [f"{folder} holds another config or other seeds; give another --name"])
     elif problems := folder_problems(folder, name):
         raise ConfigError("confirm", problems)
-    return ConfirmRequest(
-        plan=plan, folder=folder.resolve(), tracking_uri=options.tracking_uri, address=options.address
-    )
+    return ConfirmRequest(plan=plan, folder=folder.resolve(), where=where_of(options))

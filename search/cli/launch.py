@@ -13,18 +13,19 @@ from spaces.space import find_space, read_space
 from trainables.options import add_set_option, read_changes
 
 from ..record.plan import Plan, SweepConfig, make_plan, next_name, read_duration
+from .command import Where, where_of
 from .places import add_places, add_storage, collect, folder_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
-    """A sweep to launch (with its plan) or to resume (without)."""
+    """A sweep to launch (with its plan) or to resume (without). `time_budget_s`: a new limit for a resumed one."""
 
     name: str
     plan: Plan | None
     folder: Path
-    tracking_uri: str | None
-    address: str | None
+    where: Where
+    time_budget_s: float | None = None
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +77,4 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     problems += folder_problems(folder, name)
     if problems or plan is None:
         raise ConfigError("launch", problems)
-    return SweepRequest(
-        name=name, plan=plan, folder=folder.resolve(), tracking_uri=options.tracking_uri, address=options.address
-    )
+    return SweepRequest(name=name, plan=plan, folder=folder.resolve(), where=where_of(options))

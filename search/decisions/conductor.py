@@ -14,6 +14,7 @@ from spaces.schema import config_id, tree_of
 from ..record.journal import Journal, Trial
 from ..record.plan import Plan, value_at
 from . import asha
+from .budget import Budget
 from .sampler import make_sampler, suggest
 
 
@@ -28,9 +29,17 @@ class Task:
 
 
 class Conductor:
-    """Leads one sweep from its journal, which it writes before it acts. `tell` prints one line per event."""
+    """Leads one sweep from its journal, which it writes before it acts. `tell` prints one line per event. Without
+    `budget` it has all the time there is."""
 
-    def __init__(self, journal: Journal, plan: Plan, concurrent: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        plan: Plan,
+        concurrent: int,
+        tell: Callable[[str], None],
+        budget: Budget | None = None,
+    ) -> None:
         self.journal = journal
         self.plan = plan
         self.objective = plan.sweep.objective
@@ -38,6 +47,7 @@ class Conductor:
         self.thrown = 0
         self.is_exhausted = False
         self._tell = tell
+        self._budget = budget
         self._running: set[int] = set()
         self._unfinished = [trial.number for trial in journal.trials.values() if not trial.has_ended]
         self._rungs = asha.rungs(plan.base.loop.epochs) if plan.sweep.scheduler == "asha" else []
@@ -45,12 +55,25 @@ class Conductor:
     @property
     def has_handed_out_all(self) -> bool:
         """Whether no further attempt will be asked for."""
+        if self._is_spent and not self._running:
+            return True
         asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
         return asked_all and not self._unfinished
 
+    @property
+    def has_ended_all(self) -> bool:
+        """Whether every trial of the sweep has ended, whatever the time says."""
+        asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
+        return asked_all and all(trial.has_ended for trial in self.journal.trials.values())
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether the time is over and no trial may start any more."""
+        return self._budget is not None and not self._budget.may_start(self._running)
+
     def next_task(self) -> Task | None:
         """The next attempt, None while all places are taken or when nothing is left."""
-        if len(self._running) >= self.concurrent or self.has_handed_out_all:
+        if len(self._running) >= self.concurrent or self.has_handed_out_all or self._is_spent:
             return None
         trial = self._unfinished_trial() or (None if self.has_handed_out_all else self._new_trial())
         if trial is None:
@@ -118,11 +141,22 @@ class Conductor:
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
+        if self._budget is not None and self._budget.is_over:
+            return self._goes_on_late(trial)
         rivals = self.journal.trials.values()
         if is_new and epoch in self._rungs and not asha.survives(trial, rivals, epoch, self.objective):
             self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
             return False
         return True
+
+    def _goes_on_late(self, trial: Trial) -> bool:
+        """Whether a trial goes on although the time is over: then nothing but its last epoch ends it."""
+        assert self._budget is not None, "late without a budget"
+        if self._budget.goes_on(trial.number, self._running):
+            return True
+        self._end(trial, "stopped", "time budget")
+        self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
+        return False
 
     def lost(self, number: int, reason: str) -> None:
         """Books a trial whose process raised or died; the sweep goes on."""

@@ -42,6 +42,7 @@ class SweepConfig:
     cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one worker")
     gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one worker; none: 1 where there are GPUs")
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
+    at_least: int = knob(0, least=0, help="trials that go on to their last epoch when the time budget is over")
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
 
@@ -172,6 +173,15 @@ def read_duration(text: str) -> float:
     if not text or parts is None:
         raise ValueError(f"'{text}' is no duration; write 90s, 20m, 2h or 1h30m")
     return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as `read_duration` reads them: '1h30m', '100s', '0.5s'."""
+    whole = int(seconds)
+    if whole != seconds or whole < 120:
+        return f"{seconds:g}s"
+    parts = ((whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
 def next_name(storage: Path, model: str) -> str:
