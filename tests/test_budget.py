@@ -52,6 +52,8 @@ def test_running_trials_end_their_epoch_and_no_other_starts(lead):
     assert not led.conductor.hear(0, report(2, 50.0))
     assert not led.conductor.hear(1, report(1, 40.0))
     assert led.states == ["stopped", "stopped"]
+    led.conductor.lost(1, "the trial's function returned before its last epoch")  # as Tune says of a stopped one
+    assert led.states == ["stopped", "stopped"]
     assert [trial.last_epoch for trial in led.journal.trials.values()] == [2, 1]
     assert led.conductor.next_task() is None
     assert led.conductor.has_handed_out_all
@@ -85,7 +87,7 @@ def test_at_least_one_trial_is_finished_when_that_is_asked_for(lead):
     led.conductor.hear(0, report(1, 60.0))
     led.conductor.hear(1, report(1, 50.0))
     led.spend()
-    assert not led.conductor.hear(0, report(2, 45.0)) is led.conductor.hear(1, report(2, 49.0))
+    assert [led.conductor.hear(0, report(2, 45.0)), led.conductor.hear(1, report(2, 49.0))] == [True, False]
     assert sorted(led.states) == ["running", "stopped"]
     # Trial 0 is the best at the moment that the first report comes in late.
     assert [led.conductor.hear(0, report(epoch, 44.0)) for epoch in (3, 4)] == [True, False]

@@ -159,11 +159,9 @@ class Conductor:
         return False
 
     def lost(self, number: int, reason: str) -> None:
-        """Books a trial whose process raised or died; the sweep goes on."""
-        trial = self.journal.trials[number]
-        self._running.discard(number)
-        if not trial.has_ended:
-            self._end(trial, "failed", reason)
+        """Books a trial whose process raised or died; the sweep goes on. One that was ended before is no loss."""
+        if number in self._running:
+            self._end(self.journal.trials[number], "failed", reason)
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
         """Ends the sweep: 'done', 'time budget' or 'interrupted'. Trials cut short by a budget are booked as stopped;
