@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from data.config import DataConfig
-from data.formats.h36m import h36m_cameras
+from data.formats.poses.h36m import h36m_cameras
 from data.batches.poses import DataModule
 from data.poses.poseset import PoseSet, Sequence
 from data.poses.skeleton import H36M_17

@@ -20,7 +20,7 @@ import torch
 from data.config import DataConfig
 from data.batches.poses import DataModule
 from data.formats.source import read_poses
-from data.synthetic.images import NAME, write_images
+from data.synthetic.images.images import NAME, write_images
 from spaces.table import text_table
 
 FIELDS = ("image", "crop2d", "pose2d", "pose3d")

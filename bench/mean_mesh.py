@@ -16,7 +16,7 @@ from torch import Tensor
 
 from data.config import DataConfig
 from data.batches.meshes import MeshModule, read_mesh_sets
-from data.provide import provide
+from data.synthetic.provide import provide
 from trainables.scoring.freihand import aligned
 from trainables.layers.smpl import BodyLayer, hand_joints
 from trainables.scoring.metrics import MM, mpjpe_mm, p_mpjpe_mm

@@ -6,7 +6,7 @@ import torch
 from small import tiny_run, write_tiny
 
 from data.batches.poses import FIELDS, DataModule
-from data.formats import h36m
+from data.formats.poses import h36m
 from data.formats.source import split_of
 from trainables import registry
 from trainables.config import default_config

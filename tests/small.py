@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from data.batches.poses import DataModule
-from data.formats import h36m
+from data.formats.poses import h36m
 from data.formats.source import split_of
 from data.poses.geometry import project, to_pixels, world_to_camera
 from data.poses.poseset import PoseSet, Sequence

@@ -52,13 +52,13 @@ ONLY_IN = {
     "fsspec": {"search.executors.mirror"},
     "PIL": {
         "data.images.crops",
-        "data.formats.h36m_images",
+        "data.formats.images.h36m_images",
         "data.inputs.photos",
         "data.images.mesh_crops",
         "data.inputs.boxes",
         "data.bodies.painter",
-        "data.synthetic.figures",
-        "data.synthetic.mesh_drawing",
+        "data.synthetic.images.figures",
+        "data.synthetic.meshes.mesh_drawing",
         "trainables.pictures.films",
         "trainables.pictures.meshes",
         "trainables.prediction.meshes",
@@ -66,7 +66,7 @@ ONLY_IN = {
         "trainables.pictures.sheets",
     },
     "av": {"trainables.pictures.films"},
-    "scipy": {"data.bodies.coarsening", "data.formats.body_models", "data.formats.mesh_sampling"},
+    "scipy": {"data.bodies.coarsening", "data.formats.meshes.body_models", "data.formats.meshes.mesh_sampling"},
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}

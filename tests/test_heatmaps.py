@@ -5,7 +5,7 @@ import torch
 from made_images import NAME, opened
 from torch import nn
 
-from data.synthetic.images import write_images
+from data.synthetic.images.images import write_images
 from trainables.runs.pretrain import CELL, heatmap_loss
 
 SIDE = 64  # pixels of the crops

@@ -18,8 +18,8 @@ from small import tiny_config, tiny_module, write_tiny
 
 from data.batches.poses import DataModule, mirror_batch
 from data.errors import DataError
-from data.formats import h36m
-from data.formats.h36m_images import IMAGES
+from data.formats.images.h36m_images import IMAGES
+from data.formats.poses import h36m
 from data.formats.source import read_poses, split_of
 from data.images import building, crops
 from trainables.engines.fused import FusedEngine

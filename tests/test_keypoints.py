@@ -9,7 +9,7 @@ from data.errors import DataError
 from data.inputs.joint_maps import BEYOND_EARS, fill_gaps, long_gaps, to_skeleton
 from data.inputs.keypoints import COCO_17, LAYOUTS, Told, read_keypoints
 from data.poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
-from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
+from data.synthetic.poses.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
 from trainables.cli.predict import LAYOUT_NAMES
 
 

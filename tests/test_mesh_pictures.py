@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from data.bodies.painter import draw_faces
-from data.synthetic.mesh_models import made_model
+from data.synthetic.meshes.mesh_models import made_model
 from trainables.pictures.films import write_film
 from trainables.pictures.meshes import TINT, mesh_picture
 from trainables.pictures.sheets import MARGIN, PANEL, STRIP, WARNING

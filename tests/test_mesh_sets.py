@@ -17,12 +17,12 @@ from data.bodies.body_joints import labelled_joints
 from data.bodies.skinning import posed
 from data.config import DataConfig
 from data.errors import DataError
-from data.formats.mesh_tsv import MeshSet, write_linelist, write_set
-from data.formats.tsv import Table, index_of, writing
+from data.formats.meshes.mesh_tsv import MeshSet, write_linelist, write_set
+from data.formats.meshes.tsv import Table, index_of, writing
 from data.images.crops import decode
 from data.images.mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from data.poses.skeleton import BODY_24
-from data.synthetic.mesh_models import made_models
+from data.synthetic.meshes.mesh_models import made_models
 from spaces import cli
 from spaces.errors import ConfigError
 from spaces.schema import load, tree_of

@@ -13,7 +13,7 @@ from data.batches.samples import open_samples
 from data.config import DataConfig
 from data.images.mesh_crops import Boxed, Change
 from data.poses.geometry import procrustes
-from data.synthetic.mesh_sets import write_mesh_set
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from spaces.schema import dump
 from trainables import registry
 from trainables.cli.evaluate import EvaluateRequest, multiscale_problems

@@ -11,9 +11,9 @@ from PIL import Image
 from small import tiny_config
 
 from data.batches.samples import open_samples
-from data.formats.mesh_tsv import MeshSet
+from data.formats.meshes.mesh_tsv import MeshSet
 from data.images.crops import decode
-from data.synthetic.mesh_sets import write_mesh_set
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from search.environment.store import environment
 from search.record.journal import trial_folder
 from search.results.pictures import draw_best

@@ -12,7 +12,7 @@ from small import tiny_config, tiny_module, tiny_poses, tiny_run, write_tiny
 from torch import nn
 
 from data.config import DataConfig
-from data.formats import h36m
+from data.formats.poses import h36m
 from data.poses.geometry import to_screen
 from search.__main__ import VERBS
 from spaces.cli import main

@@ -13,12 +13,12 @@ from commands import predict_with
 from PIL import Image
 
 from data.batches.samples import open_samples
-from data.formats.mesh_tsv import MeshSet, Sample, write_set
+from data.formats.meshes.mesh_tsv import MeshSet, Sample, write_set
 from data.images.crops import SCALE_PX
 from data.inputs.boxes import read_mesh_images
 from data.inputs.keypoints import Told
 from data.poses.skeleton import BODY_14, BODY_24, HAND_21
-from data.synthetic.mesh_sets import write_mesh_set
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from spaces.schema import config_id, dump
 from trainables import registry
 from trainables.config import default_config

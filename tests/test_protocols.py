@@ -13,7 +13,7 @@ from data.batches.poses import DataModule
 from data.batches.truth import step_weights
 from data.config import DataConfig, chosen_data
 from data.errors import DataError
-from data.formats import humaneva, mpi_inf_3dhp
+from data.formats.poses import humaneva, mpi_inf_3dhp
 from data.formats.source import available_sets, read_poses, split_of
 from data.poses.families import family_of
 from data.poses.geometry import to_screen

@@ -12,7 +12,7 @@ from PIL import Image, ImageColor
 
 from data.inputs.photos import Photos
 from data.poses.skeleton import H36M_17, MPI_INF_3DHP_17
-from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
+from data.synthetic.poses.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
 from trainables.pictures import skeletons as drawing
 from trainables.pictures.sheets import PANEL, STRIP
 from trainables.pictures.skeletons import Scene, pictures, render

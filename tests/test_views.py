@@ -9,11 +9,11 @@ import torch
 from data.batches.poses import DataModule
 from data.config import DataConfig
 from data.errors import DataError
-from data.formats import h36m
+from data.formats.poses import h36m
 from data.formats.source import split_of
 from data.poses.geometry import camera_to_world, conjugate, project, rotate, world_to_camera
 from data.poses.skeleton import H36M_17
-from data.synthetic.h36m import synthetic_h36m
+from data.synthetic.poses.h36m import synthetic_h36m
 from trainables.scoring.evaluation import score_poses
 
 

@@ -16,9 +16,9 @@ from spaces.errors import InputError
 
 from ..config import DataConfig
 from ..errors import DataError
-from ..formats.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
-from ..formats.mesh_rows import boxed_rows, picture_of
-from ..formats.mesh_tsv import MeshSet
+from ..formats.meshes.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from ..formats.meshes.mesh_rows import boxed_rows, picture_of
+from ..formats.meshes.mesh_tsv import MeshSet
 from ..images.ahead import AHEAD, Ahead
 from ..images.mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
 from ..poses.splits import MeshSplit, mesh_split_named

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..formats.h36m import FPS, h36m_cameras
+from ..formats.poses.h36m import FPS, h36m_cameras
 from ..poses.poseset import Array, Camera
 from .rotations import Signal
 

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..formats import h36m
-from ..formats.h36m_images import IMAGES, image_size
-from ..formats.h36m_labels import Labelled, focal_and_center, records
-from ..formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
+from ..formats.images.h36m_images import IMAGES, image_size
+from ..formats.images.h36m_labels import Labelled, focal_and_center, records
+from ..formats.images.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
+from ..formats.poses import h36m
 from ..images import crops
 from ..poses.geometry import world_to_camera
 from ..poses.poseset import Camera, PoseSet, Sequence, image_name

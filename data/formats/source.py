@@ -14,7 +14,8 @@ from ..config import DataConfig
 from ..errors import DataError
 from ..poses.poseset import PoseSet
 from ..poses.splits import IMAGE_SETS, SPLITS, Split, split_named
-from . import h36m, h36m_images, humaneva, mpi_inf_3dhp
+from .images import h36m_images
+from .poses import h36m, humaneva, mpi_inf_3dhp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

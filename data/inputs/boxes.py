@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import DataError
-from ..formats.mesh_rows import picture_of
-from ..formats.mesh_tsv import MeshSet
+from ..formats.meshes.mesh_rows import picture_of
+from ..formats.meshes.mesh_tsv import MeshSet
 from ..images.crops import BOX_MARGIN, SCALE_PX
 from ..images.mesh_crops import Boxed
 from .detections import read_tree

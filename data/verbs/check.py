@@ -14,7 +14,7 @@ import torch
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from ..formats import mpi_inf_3dhp
+from ..formats.poses import mpi_inf_3dhp
 from ..poses.geometry import project, to_pixels, world_to_camera
 from ..poses.poseset import Camera, PoseSet, Sequence
 from ..poses.splits import split_named

@@ -14,7 +14,7 @@ from spaces.files import write_text
 from ..conversion import cmu, human36m
 from ..conversion.capture import WIDEST
 from ..errors import DataError
-from ..formats import h36m
+from ..formats.poses import h36m
 from ..poses.families import family_of
 from ..poses.splits import SPLITS
 from .check import PUBLISHED_CAMERA_FRAMES

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..formats.h36m_images import image_size, unlabelled
+from ..formats.images.h36m_images import image_size, unlabelled
 from ..images.crops import keypoint_boxes
 from ..poses.poseset import ImageTrack, PoseSet, Sequence
 

@@ -17,7 +17,7 @@ import ray
 from ray import tune
 
 from data.batches.samples import facts_of
-from data.provide import provide
+from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.schema import load, tree_of
 from spaces.space import parse_space

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data.batches.samples import facts_of
-from data.provide import provide
+from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 from spaces.schema import config_id, tree_of

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from data.batches.meshes import MeshModule, read_mesh_sets
-from data.formats.mesh_rows import picture_of
+from data.formats.meshes.mesh_rows import picture_of
 from data.images.crops import SCALE_PX
 from spaces.files import replacing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data.batches.samples import PARTS, check_fields, facts_of
-from data.provide import is_due
+from data.synthetic.provide import is_due
 from spaces.errors import ConfigError, InputError
 
 from .. import registry

@@ -15,7 +15,7 @@ from data.batches.poses import DataModule
 from data.batches.samples import Samples, open_samples
 from data.formats.source import read_poses, split_of
 from data.poses.splits import MeshSplit, Split, mesh_split_named, split_named
-from data.provide import provide
+from data.synthetic.provide import provide
 from spaces.cli import OK
 from spaces.schema import config_id
 

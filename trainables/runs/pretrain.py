@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from data.batches.batch import Batch
 from data.batches.poses import DataModule
-from data.provide import provide
+from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from data.batches.samples import Samples, open_samples
-from data.provide import provide
+from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
 
