@@ -22,14 +22,14 @@ from gather import noise_set
 from torch import multiprocessing
 
 from data.config import DataConfig
-from data.module import DataModule
-from data.splits import Split
+from data.batches.poses import DataModule
+from data.poses.splits import Split
 from spaces.table import text_table
 from trainables.config import TrainConfig, changed, default_config
-from trainables.engine import Engine, Verdict
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
-from trainables.train import Judge, fit
+from trainables.engines.engine import Engine, Verdict
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
+from trainables.runs.loop import Judge, fit
 
 LENGTHS = (1, 3, 1, 1, 9, 1, 3, 1, 1)  # epochs of nine trials in a row
 FULL = 5  # epochs of the lanes of an array that none leaves early

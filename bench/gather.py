@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from data.config import DataConfig
-from data.formats.h36m import h36m_cameras
-from data.module import DataModule
-from data.poseset import PoseSet, Sequence
-from data.skeleton import H36M_17
-from data.splits import Split
+from data.formats.poses.h36m import h36m_cameras
+from data.batches.poses import DataModule
+from data.poses.poseset import PoseSet, Sequence
+from data.poses.skeleton import H36M_17
+from data.poses.splits import Split
 from spaces.table import text_table
 
 LIFTING, WINDOWED = ("pose2d", "pose3d"), ("pose2d", "window3d")

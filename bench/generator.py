@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file, Python looks beside it only
 
-from data.synthetic.motion import motion
+from data.synthetic.poses.motion import motion
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from data.config import DataConfig
-from data.module import DataModule
-from data.source import read_poses
-from data.synthetic.images import NAME, write_images
+from data.batches.poses import DataModule
+from data.formats.source import read_poses
+from data.synthetic.images.images import NAME, write_images
 from spaces.table import text_table
 
 FIELDS = ("image", "crop2d", "pose2d", "pose3d")

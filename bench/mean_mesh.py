@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from data.config import DataConfig
-from data.mesh_module import MeshModule, read_mesh_sets
-from data.provide import provide
-from trainables.freihand import aligned
+from data.batches.meshes import MeshModule, read_mesh_sets
+from data.synthetic.provide import provide
+from trainables.scoring.freihand import aligned
 from trainables.layers.smpl import BodyLayer, hand_joints
-from trainables.metrics import MM, mpjpe_mm, p_mpjpe_mm
+from trainables.scoring.metrics import MM, mpjpe_mm, p_mpjpe_mm
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.mesh import HIPS, OF_UNION, WRIST
 from trainables.models.mesh_graphormer.objective import centred

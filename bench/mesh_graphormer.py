@@ -19,16 +19,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import nn
 
-from data.batch import Batch
+from data.batches.batch import Batch
 from data.config import Sizes
-from data.skeleton import H36M_17
+from data.poses.skeleton import H36M_17
 from spaces.table import text_table
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer.config import NetworkConfig, ObjectiveConfig
 from trainables.models.mesh_graphormer.encoder import Plain
 from trainables.models.mesh_graphormer.network import MeshGraphormer, build
 from trainables.models.mesh_graphormer.objective import terms
-from trainables.optim import EPS
+from trainables.engines.optim import EPS
 
 JOINTS, PARTS = 24, 24
 

@@ -15,14 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from data.batch import Batch
+from data.batches.batch import Batch
 from spaces.table import text_table
 from trainables import registry
 from trainables.config import TrainConfig, default_config
-from trainables.device import keep_freed_memory
-from trainables.engine import build_network, summed
+from trainables.devices.device import keep_freed_memory
+from trainables.engines.engine import build_network, summed
 from trainables.models.context_aware_poseformer.network import join_maps
-from trainables.optim import make_optimizer, parameter_groups, take_step
+from trainables.engines.optim import make_optimizer, parameter_groups, take_step
 
 MODEL = "context_aware_poseformer"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from spaces.schema import knob
 
-from .families import FAMILIES, Family, family_of
-from .skeleton import BODY_24, HAND_21, Skeleton
-from .splits import mesh_split_named, set_of
+from .poses.families import FAMILIES, Family, family_of
+from .poses.skeleton import BODY_24, HAND_21, Skeleton
+from .poses.splits import mesh_split_named, set_of
 
 NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from spaces.cli import Verb, main
-from trainables.options import add_evaluate_options, check_evaluate
-from trainables.options_predict import add_predict_options, check_predict
+from trainables.cli import import_weights as options_import
+from trainables.cli.evaluate import add_evaluate_options, check_evaluate
+from trainables.cli.predict import add_predict_options, check_predict
 
-from . import options_import
 from .cli import confirm, doctor, export, launch, resume, show, submit, sync, train, ui
 from .environment.variables import settle_environment
 
@@ -67,7 +67,7 @@ VERBS = {
         example="python -m search evaluate best.yaml --weights best.safetensors --flip",
         add_options=add_evaluate_options,
         check=check_evaluate,
-        run="trainables.verbs:evaluate",
+        run="trainables.runs.evaluate:evaluate",
     ),
     "predict": Verb(
         summary="lift 2D keypoints of a video, or images, to 3D poses or meshes, and film them",
@@ -77,14 +77,14 @@ VERBS = {
         "--render photo.png",
         add_options=add_predict_options,
         check=check_predict,
-        run="trainables.predict:predict",
+        run="trainables.prediction.predict:predict",
     ),
     "import": Verb(
         summary="convert an authors' published checkpoint to weights of ours, strictly",
         example="python -m search import graformer --weights ckpt_best.pth.tar --out published.safetensors",
         add_options=options_import.add_import_options,
         check=options_import.check_import,
-        run="search.adopt:adopt",
+        run="trainables.weights.adopt:adopt",
     ),
     "submit": Verb(
         summary="run the same `launch` line as a job on a running Ray cluster",

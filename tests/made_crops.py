@@ -5,14 +5,14 @@ import dataclasses
 import torch
 from small import tiny_run, write_tiny
 
-from data.formats import h36m
-from data.module import FIELDS, DataModule
-from data.source import split_of
+from data.batches.poses import FIELDS, DataModule
+from data.formats.poses import h36m
+from data.formats.source import split_of
 from trainables import registry
-from trainables.checkpoint import save_weights
 from trainables.config import default_config
-from trainables.single import SingleEngine
-from trainables.train import train_alone
+from trainables.engines.single import SingleEngine
+from trainables.runs.loop import train_alone
+from trainables.weights.checkpoint import save_weights
 
 MODEL = "context_aware_poseformer"
 

@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data import crops
+from data.batches.poses import DataModule
 from data.config import DataConfig
-from data.formats import h36m
-from data.formats.h36m_images import IMAGES
-from data.formats.h36m_labels import Labelled, focal_and_center, records, write_labels
-from data.formats.h36m_shots import FILES, Shot
-from data.geometry import project, to_pixels
-from data.module import DataModule
-from data.poseset import image_name
-from data.source import read_poses
+from data.formats.images.h36m_images import IMAGES
+from data.formats.images.h36m_labels import Labelled, focal_and_center, records, write_labels
+from data.formats.images.h36m_shots import FILES, Shot
+from data.formats.poses import h36m
+from data.formats.source import read_poses
+from data.images import crops
+from data.poses.geometry import project, to_pixels
+from data.poses.poseset import image_name
 
 NAME = "synthetic_images"
 WIDTH, HEIGHT = 100, 96

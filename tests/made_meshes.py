@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.formats.mesh_labels import label_text, with_confidence
-from data.formats.mesh_tsv import Sample, write_set
+from data.formats.meshes.mesh_labels import label_text, with_confidence
+from data.formats.meshes.mesh_tsv import Sample, write_set
 
 JOINTS, PARTS = {"body": 24, "hand": 21}, {"body": 24, "hand": 16}
 SIDES = (120, 100)  # width, height of the images

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from data.formats import h36m, humaneva, mpi_inf_3dhp
-from data.geometry import project, to_pixels, world_to_camera
-from data.poseset import PoseSet, Sequence
-from data.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17, Skeleton, kept_joints
+from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
+from data.poses.geometry import project, to_pixels, world_to_camera
+from data.poses.poseset import PoseSet, Sequence
+from data.poses.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17, Skeleton, kept_joints
 
 LENGTHS = {("S1", "Walking"): 9, ("S1", "Walking 1"): 5, ("S9", "Sitting"): 7, ("S9", "SittingDown 2"): 1}
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data.geometry import project, to_pixels, world_to_camera
-from data.poseset import Camera
+from data.poses.geometry import project, to_pixels, world_to_camera
+from data.poses.poseset import Camera
 
 Array = NDArray[np.float64]
 FPS = 50

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from data.mesh_crops import Change, crop_image, crop_matrices, moved_joints2d, turned_joints3d, turned_pose
-from data.skeleton import BODY_24
+from data.images.mesh_crops import Change, crop_image, crop_matrices, moved_joints2d, turned_joints3d, turned_pose
+from data.poses.skeleton import BODY_24
 
 Archive = Mapping[str, np.ndarray]
 

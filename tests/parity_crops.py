@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data import crops
-from data.geometry import to_screen
-from trainables import metrics
+from data.images import crops
+from data.poses.geometry import to_screen
+from trainables.scoring import metrics
 
 Archive = Mapping[str, np.ndarray]
 

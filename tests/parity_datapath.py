@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.geometry import mirror_intrinsics
-from data.skeleton import H36M_17
-from data.windows import Windows, mirror_where, reference_order, windows
+from data.batches.windows import Windows, mirror_where, reference_order, windows
+from data.poses.geometry import mirror_intrinsics
+from data.poses.skeleton import H36M_17
 
 Archive = Mapping[str, np.ndarray]
 

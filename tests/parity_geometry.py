@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data import geometry
-from data.skeleton import H36M_17, H36M_32, kept_joints
-from data.windows import deterministic_random
-from trainables import metrics
+from data.poses import geometry
+from data.poses.skeleton import H36M_17, H36M_32, kept_joints
+from data.poses.thinning import deterministic_random
+from trainables.scoring import metrics
 
 Archive = Mapping[str, np.ndarray]
 

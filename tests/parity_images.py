@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch
+from data.batches.batch import Batch
 from trainables.layers.hrnet import ClassHRNet, Shape, Stage, shape_of
 from trainables.models.context_aware_poseformer.config import NetworkConfig
 from trainables.models.context_aware_poseformer.head import LiftingHead

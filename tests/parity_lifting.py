@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.skeleton import H36M_17
+from data.poses.skeleton import H36M_17
 from trainables import registry
 from trainables.layers.dropout import Dropout
 from trainables.layers.graph import row_normalized_adjacency

@@ -10,9 +10,8 @@ import torch
 from parity_images import FLOAT64, Archive, check_norms, hyper_of, load_golden, near
 from torch import Tensor, nn
 
-from data.body_model import BodyModel, MeshLevels
-from data.geometry import procrustes
-from trainables import freihand, metrics
+from data.bodies.body_model import BodyModel, MeshLevels
+from data.poses.geometry import procrustes
 from trainables.layers import smpl
 from trainables.layers.graph import row_normalized_adjacency
 from trainables.models.mesh_graphormer import objective
@@ -21,6 +20,7 @@ from trainables.models.mesh_graphormer.encoder import BlockShape, Plain, stack_o
 from trainables.models.mesh_graphormer.graph import GraphResBlock
 from trainables.models.mesh_graphormer.mesh import HIPS, OF_H36M, OF_UNION, body_mesh, coarser
 from trainables.models.mesh_graphormer.network import MeshGraphormer
+from trainables.scoring import freihand, metrics
 
 TYPES = (("f32", torch.float32), ("f64", torch.float64))
 BLOCKS, TRUNK = 83_318_598, 128_059_944  # parameters, stated with the published network

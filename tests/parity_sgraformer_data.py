@@ -6,16 +6,16 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from data.batches.poses import DataModule
+from data.batches.truth import step_weights
 from data.config import DataConfig
-from data.module import DataModule
-from data.poseset import Camera, PoseSet, Sequence
-from data.skeleton import H36M_17
-from data.splits import Split
-from data.truth import step_weights
+from data.poses.poseset import Camera, PoseSet, Sequence
+from data.poses.skeleton import H36M_17
+from data.poses.splits import Split
 from trainables.entry import Prediction
-from trainables.metrics import score_sequences
 from trainables.models.sgraformer.hops import published_hops, raw_hops
 from trainables.models.sgraformer.objective import poses
+from trainables.scoring.metrics import score_sequences
 
 Archive = Mapping[str, np.ndarray]
 

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from data.formats import h36m
-from data.geometry import project, to_pixels, world_to_camera
-from data.module import DataModule
-from data.poseset import PoseSet, Sequence
-from data.skeleton import H36M_17
-from data.source import split_of
+from data.batches.poses import DataModule
+from data.formats.poses import h36m
+from data.formats.source import split_of
+from data.poses.geometry import project, to_pixels, world_to_camera
+from data.poses.poseset import PoseSet, Sequence
+from data.poses.skeleton import H36M_17
 from trainables import registry
 from trainables.config import default_config
 

@@ -3,8 +3,8 @@
 import torch
 
 from data.config import Sizes
-from data.skeleton import H36M_17
-from data.synthetic.mesh_sets import write_mesh_set
+from data.poses.skeleton import H36M_17
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from trainables import registry
 from trainables.config import default_config
 from trainables.models.mesh_graphormer.config import NetworkConfig

@@ -8,8 +8,8 @@ import pytest
 from made_poses import made_poses
 
 from data.errors import DataError
-from data.formats import h36m
-from data.formats.calibration import read_cameras
+from data.formats.poses import h36m
+from data.formats.poses.calibration import read_cameras
 
 
 @pytest.fixture

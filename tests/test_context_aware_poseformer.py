@@ -4,8 +4,8 @@ import pytest
 import torch
 from made_crops import MODEL, crop_run
 
-from data.batch import Batch, Sizes
-from data.skeleton import H36M_17
+from data.batches.batch import Batch, Sizes
+from data.poses.skeleton import H36M_17
 from spaces.errors import ConfigError
 from trainables.config import default_config
 from trainables.layers import hrnet

@@ -9,10 +9,10 @@ from motion_statistics import LIKE_RECORDED, statistics
 
 from data.__main__ import VERBS
 from data.conversion.capture import WIDEST, at_50_hz, centred, in_one_place, looking, ring, steady, z_up
-from data.formats import h36m
-from data.geometry import project, rotate, to_pixels, world_to_camera
-from data.skeleton import H36M_17
-from data.synthetic.motion import motion as synthetic_motion
+from data.formats.poses import h36m
+from data.poses.geometry import project, rotate, to_pixels, world_to_camera
+from data.poses.skeleton import H36M_17
+from data.synthetic.poses.motion import motion as synthetic_motion
 from spaces import cli
 
 

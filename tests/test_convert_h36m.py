@@ -10,9 +10,9 @@ from made_poses import projected
 
 from data.__main__ import VERBS
 from data.conversion.human36m import RECORDINGS, TEST_CAMERA_FRAMES, canonical, differences
-from data.formats import h36m
-from data.poseset import PoseSet, Sequence
-from data.skeleton import H36M_17, H36M_32, kept_joints
+from data.formats.poses import h36m
+from data.poses.poseset import PoseSet, Sequence
+from data.poses.skeleton import H36M_17, H36M_32, kept_joints
 from data.verbs.check import PUBLISHED_CAMERA_FRAMES
 from spaces import cli
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import crops
 from data.config import DataConfig
+from data.images import crops
 from spaces.errors import ConfigError
 from spaces.schema import load
 from trainables import registry

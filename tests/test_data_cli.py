@@ -9,8 +9,8 @@ import pytest
 from made_poses import LENGTHS, made_3dhp, made_humaneva, made_poses, rewrite
 
 from data.__main__ import VERBS
-from data.formats import h36m
-from data.skeleton import H36M_32
+from data.formats.poses import h36m
+from data.poses.skeleton import H36M_32
 from data.verbs import synth
 from data.verbs.check import reprojection_px
 from spaces import cli

@@ -5,7 +5,7 @@ import json
 from made_poses import made_3dhp, made_humaneva, made_poses, rewrite
 
 from data.__main__ import VERBS
-from data.formats import h36m, humaneva, mpi_inf_3dhp
+from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
 from spaces import cli
 
 

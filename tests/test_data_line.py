@@ -6,11 +6,11 @@ import pytest
 import torch
 from small import tiny_poses, write_tiny
 
+from data.batches.poses import DataModule, mirror_batch
 from data.config import DataConfig
 from data.errors import DataError
-from data.geometry import to_screen, world_to_camera
-from data.module import DataModule, mirror_batch
-from data.source import read_poses, split_of
+from data.formats.source import read_poses, split_of
+from data.poses.geometry import to_screen, world_to_camera
 from spaces.errors import ConfigError
 
 

@@ -8,9 +8,10 @@ import torch
 from made_crops import MODEL, CropModule, crop_run, curve, store, trunk_file
 
 from spaces.errors import ConfigError
-from trainables import features, registry
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
+from trainables import registry
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
+from trainables.runs import features
 
 
 @pytest.fixture(scope="module")

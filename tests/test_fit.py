@@ -8,16 +8,17 @@ import torch
 from small import tiny_config, tiny_module, write_tiny
 
 from spaces.errors import ConfigError
-from trainables import memory, registry
-from trainables.checkpoint import load_into, load_state, load_weights
+from trainables import registry
 from trainables.config import OptimConfig
-from trainables.engine import Losses
-from trainables.folder import RunFolder
+from trainables.engines.engine import Losses
+from trainables.engines.optim import learning_rates
+from trainables.engines.single import SingleEngine
 from trainables.layers.stream import Stream
-from trainables.memory import memory_line
-from trainables.optim import learning_rates
-from trainables.single import SingleEngine
-from trainables.train import Judge, fit, train_alone
+from trainables.runs import memory
+from trainables.runs.folder import RunFolder
+from trainables.runs.loop import Judge, fit, train_alone
+from trainables.runs.memory import memory_line
+from trainables.weights.checkpoint import load_into, load_state, load_weights
 
 RATES = ("network__dropout", "network__attention_dropout", "network__graph_dropout")
 

@@ -7,9 +7,9 @@ import pytest
 from made_poses import LENGTHS, made_poses, rewrite
 
 from data.errors import DataError
-from data.formats import h36m
-from data.skeleton import H36M_16, H36M_17, H36M_32, kept_joints
-from data.splits import SPLITS, split_named
+from data.formats.poses import h36m
+from data.poses.skeleton import H36M_16, H36M_17, H36M_32, kept_joints
+from data.poses.splits import SPLITS, split_named
 from spaces.errors import InputError
 
 

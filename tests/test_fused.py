@@ -11,11 +11,11 @@ from spaces.errors import ConfigError
 from spaces.schema import knob
 from trainables import registry
 from trainables.config import knobs_of
-from trainables.engine import Verdict
+from trainables.engines.engine import Verdict
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 from trainables.entry import Traits
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
-from trainables.train import Judge, fit
+from trainables.runs.loop import Judge, fit
 
 FUSABLE = [name for name in registry.names() if not tiny_run(name, "store").traits.unfusable]
 

@@ -6,8 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from data import geometry
-from data.skeleton import H36M_16, H36M_17, H36M_32, HUMANEVA_15, MPI_INF_3DHP_17, Skeleton, by_joint_count, kept_joints
+from data.poses import geometry
+from data.poses.skeleton import (
+    H36M_16,
+    H36M_17,
+    H36M_32,
+    HUMANEVA_15,
+    MPI_INF_3DHP_17,
+    Skeleton,
+    by_joint_count,
+    kept_joints,
+)
 
 SKELETONS = (H36M_32, H36M_17, H36M_16, HUMANEVA_15, MPI_INF_3DHP_17)
 

@@ -7,10 +7,10 @@ import torch
 from made_crops import CropModule, crop_run, store
 from small import pose_models, tiny_module, tiny_run, write_tiny
 
-from trainables.features import attach_features
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
-from trainables.train import first_weights
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
+from trainables.runs.features import attach_features
+from trainables.runs.loop import first_weights
 
 pytestmark = [
     pytest.mark.gpu,

@@ -16,8 +16,8 @@ from small import TINY
 from search.record.journal import FILE, Journal
 from spaces.schema import dump
 from trainables import registry
-from trainables.checkpoint import load_weights
 from trainables.config import default_config
+from trainables.weights.checkpoint import load_weights
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

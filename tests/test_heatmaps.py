@@ -5,8 +5,8 @@ import torch
 from made_images import NAME, opened
 from torch import nn
 
-from data.synthetic.images import write_images
-from trainables.pretrain import CELL, heatmap_loss
+from data.synthetic.images.images import write_images
+from trainables.runs.pretrain import CELL, heatmap_loss
 
 SIDE = 64  # pixels of the crops
 READS = ("image", "crop2d")

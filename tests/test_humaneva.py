@@ -7,11 +7,20 @@ import pytest
 from made_poses import made_humaneva, rewrite
 
 from data.errors import DataError
-from data.formats import h36m, humaneva
-from data.skeleton import HUMANEVA_15
-from data.synthetic.h36m import content_hash
-from data.synthetic.humaneva import ACTIONS, FIRST_FRAME, JOINTS, MARGIN, NAME, PERSON, TRAIN_FRAMES, synthetic_humaneva
-from data.synthetic.motion import GRID, motion
+from data.formats.poses import h36m, humaneva
+from data.poses.skeleton import HUMANEVA_15
+from data.synthetic.poses.h36m import content_hash
+from data.synthetic.poses.humaneva import (
+    ACTIONS,
+    FIRST_FRAME,
+    JOINTS,
+    MARGIN,
+    NAME,
+    PERSON,
+    TRAIN_FRAMES,
+    synthetic_humaneva,
+)
+from data.synthetic.poses.motion import GRID, motion
 
 SET = "made_humaneva15"
 

@@ -9,18 +9,19 @@ from made_images import NAME, SHOTS, made_images
 from made_poses import made_poses
 from PIL import Image
 
-from data import crops
 from data.__main__ import VERBS
 from data.config import DataConfig
 from data.errors import DataError
-from data.formats import h36m, h36m_images, h36m_shots
-from data.formats.h36m_images import IMAGES
-from data.formats.h36m_shots import Shot
-from data.pickles import read_pickle
-from data.provide import provide
-from data.source import read_poses
-from data.synthetic import figures
-from data.synthetic.images import write_images
+from data.formats.images import h36m_images, h36m_shots
+from data.formats.images.h36m_images import IMAGES
+from data.formats.images.h36m_shots import Shot
+from data.formats.pickles import read_pickle
+from data.formats.poses import h36m
+from data.formats.source import read_poses
+from data.images import crops
+from data.synthetic.images import figures
+from data.synthetic.images.images import write_images
+from data.synthetic.provide import provide
 from data.verbs import synth_images
 from data.verbs.image_faults import image_faults
 from spaces.cli import main
@@ -298,7 +299,9 @@ def test_the_image_set_is_there_when_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(synth_images, "write_images", lambda folder, seed, count: made_images(folder.parent / "x"))
     written = []
-    monkeypatch.setattr("data.provide.synth_images", lambda root, seed, count, force: written.append((str(root), seed)))
+    monkeypatch.setattr(
+        "data.synthetic.provide.synth_images", lambda root, seed, count, force: written.append((str(root), seed))
+    )
     provide(DataConfig(name="synthetic_images", root="elsewhere"))
     provide(DataConfig(name="h36m_images"))
     assert written == []

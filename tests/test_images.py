@@ -16,14 +16,14 @@ import torch
 from made_images import SHOTS, made_images, opened, settings_for
 from small import tiny_config, tiny_module, write_tiny
 
-from data import building, crops
+from data.batches.poses import DataModule, mirror_batch
 from data.errors import DataError
-from data.formats import h36m
-from data.formats.h36m_images import IMAGES
-from data.module import DataModule, mirror_batch
-from data.source import read_poses, split_of
-from trainables.fused import FusedEngine
-from trainables.single import SingleEngine
+from data.formats.images.h36m_images import IMAGES
+from data.formats.poses import h36m
+from data.formats.source import read_poses, split_of
+from data.images import building, crops
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 
 FIELDS = ("image", "crop2d", "pose2d", "pose3d")
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,9 +16,9 @@ from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
 from spaces.space import read_space
 from trainables import registry
-from trainables.checkpoint import load_weights, save_weights
 from trainables.config import read_config
-from trainables.verbs import evaluate_weights
+from trainables.runs.evaluate import evaluate_weights
+from trainables.weights.checkpoint import load_weights, save_weights
 
 SETTINGS = [
     word

@@ -13,8 +13,8 @@ from small import tiny_run
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
 from trainables import registry
-from trainables.checkpoint import load_weights
 from trainables.config import default_config
+from trainables.weights.checkpoint import load_weights
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.joint_maps import BEYOND_EARS, fill_gaps, long_gaps, to_skeleton
-from data.keypoints import COCO_17, LAYOUTS, Told, read_keypoints
-from data.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
-from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
-from trainables.options_predict import LAYOUT_NAMES
+from data.inputs.joint_maps import BEYOND_EARS, fill_gaps, long_gaps, to_skeleton
+from data.inputs.keypoints import COCO_17, LAYOUTS, Told, read_keypoints
+from data.poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
+from data.synthetic.poses.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
+from trainables.cli.predict import LAYOUT_NAMES
 
 
 def points(frames=6, joints=17, columns=2):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from data.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
+from data.poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 from trainables.layers.attention import attend
 from trainables.layers.dropout import Dropout, DropPath
 from trainables.layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency

@@ -20,7 +20,7 @@ from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.masking import TokenMask
 from trainables.models.mesh_graphormer.mesh import mesh_of
 from trainables.models.mesh_graphormer.network import MeshGraphormer, begin, infer, trunk_shape
-from trainables.published import config_of, fitted, read_published
+from trainables.weights.published import config_of, fitted, read_published
 
 # --- sizes
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from made_meshes import made_3dpw, made_freihand
 
-from data import axis_angle
 from data.__main__ import VERBS
-from data.body_joints import labelled_joints
+from data.bodies import axis_angle
+from data.bodies.body_joints import labelled_joints
+from data.bodies.skinning import posed
 from data.config import DataConfig
-from data.crops import decode
-from data.formats.body_models import read_models
-from data.formats.mesh_tsv import MeshSet
-from data.provide import provide
-from data.skinning import posed
-from data.synthetic import mesh_sets
-from data.synthetic.mesh_models import made_models, write_made_models
+from data.formats.meshes.body_models import read_models
+from data.formats.meshes.mesh_tsv import MeshSet
+from data.images.crops import decode
+from data.synthetic.meshes import mesh_sets
+from data.synthetic.meshes.mesh_models import made_models, write_made_models
+from data.synthetic.provide import provide
 from spaces import cli
 
 

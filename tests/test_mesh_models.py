@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from data import axis_angle
-from data.body_joints import HAND_TIPS, labelled_joints
-from data.body_model import BodyModel
-from data.coarsening import between, edges_of
+from data.bodies import axis_angle
+from data.bodies.body_joints import HAND_TIPS, labelled_joints
+from data.bodies.body_model import BodyModel
+from data.bodies.coarsening import between, edges_of
+from data.bodies.skinning import posed
 from data.errors import DataError
-from data.formats.body_models import KINDS, read_body, read_models
-from data.skinning import posed
-from data.synthetic.mesh_models import made_model, made_models, write_made_models
+from data.formats.meshes.body_models import KINDS, read_body, read_models
+from data.synthetic.meshes.mesh_models import made_model, made_models, write_made_models
 
 BODY_TREE = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
 HAND_TREE = [-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14]

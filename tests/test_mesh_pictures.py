@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from data.painter import draw_faces
-from data.synthetic.mesh_models import made_model
-from trainables.films import write_film
-from trainables.mesh_pictures import TINT, mesh_picture
-from trainables.sheets import MARGIN, PANEL, STRIP, WARNING
+from data.bodies.painter import draw_faces
+from data.synthetic.meshes.mesh_models import made_model
+from trainables.pictures.films import write_film
+from trainables.pictures.meshes import TINT, mesh_picture
+from trainables.pictures.sheets import MARGIN, PANEL, STRIP, WARNING
 
 ROOM = PANEL - 2 * MARGIN  # pixels of the longer side of what is shown
 RED = (200, 30, 20)

@@ -12,17 +12,17 @@ from made_meshes import made_image, made_label, made_samples, made_set
 from PIL import Image
 
 from data.__main__ import VERBS
-from data.body_joints import labelled_joints
+from data.batches.meshes import FIELDS, MeshModule, read_mesh_sets
+from data.bodies.body_joints import labelled_joints
+from data.bodies.skinning import posed
 from data.config import DataConfig
-from data.crops import decode
 from data.errors import DataError
-from data.formats.mesh_tsv import MeshSet, write_linelist, write_set
-from data.formats.tsv import Table, index_of, writing
-from data.mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
-from data.mesh_module import FIELDS, MeshModule, read_mesh_sets
-from data.skeleton import BODY_24
-from data.skinning import posed
-from data.synthetic.mesh_models import made_models
+from data.formats.meshes.mesh_tsv import MeshSet, write_linelist, write_set
+from data.formats.meshes.tsv import Table, index_of, writing
+from data.images.crops import decode
+from data.images.mesh_crops import Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
+from data.poses.skeleton import BODY_24
+from data.synthetic.meshes.mesh_models import made_models
 from spaces import cli
 from spaces.errors import ConfigError
 from spaces.schema import load, tree_of
@@ -240,7 +240,7 @@ def test_scoring_sees_samples_as_they_are(root):
 
 def test_no_image_is_decoded_for_labels_alone(root, monkeypatch):
     module = opened(root)
-    monkeypatch.setattr("data.mesh_images.decode", lambda content: pytest.fail("decoded"))
+    monkeypatch.setattr("data.inputs.boxes.decode", lambda content: pytest.fail("decoded"))
     batch = module.gather("train", module.order("train", 1, 0)[:3], ("joints3d", "has"))
     assert batch.image is None
     assert batch.body_pose is None

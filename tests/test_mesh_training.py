@@ -8,17 +8,17 @@ from small_meshes import SIZES, hand_run, tiny_network, write_hands
 from test_models import random_batch
 from torch import nn
 
-from data.samples import check_fields, open_samples
+from data.batches.samples import check_fields, open_samples
 from spaces.errors import ConfigError
 from trainables import registry
 from trainables.config import default_config
-from trainables.demands import check_run
+from trainables.engines.single import SingleEngine
 from trainables.layers.dropout import Dropout
 from trainables.layers.replay import replayed
 from trainables.layers.stream import shared_stream
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.config import ObjectiveConfig
-from trainables.single import SingleEngine
+from trainables.runs.demands import check_run
 
 # --- what takes less memory
 

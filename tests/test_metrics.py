@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from data.geometry import procrustes
-from data.truth import step_weights
-from trainables import freihand
-from trainables.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
+from data.batches.truth import step_weights
+from data.poses.geometry import procrustes
+from trainables.scoring import freihand
+from trainables.scoring.metrics import Sums, mpjpe_mm, mpjve_mm, n_mpjpe_mm, p_mpjpe_mm, score_sequences
 
 
 def poses(*shape):

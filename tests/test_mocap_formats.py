@@ -9,7 +9,7 @@ from data.conversion.bvh import move, read_bvh
 from data.conversion.named_joints import joints_of, with_lost_bones
 from data.conversion.rotations import turned
 from data.errors import DataError
-from data.skeleton import H36M_17
+from data.poses.skeleton import H36M_17
 
 CLOSE = 1e-6  # units; the files hold eight digits
 

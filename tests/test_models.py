@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from data.batch import Batch, Sizes
-from data.skeleton import H36M_16, H36M_17, HUMANEVA_15
+from data.batches.batch import Batch, Sizes
+from data.poses.skeleton import H36M_16, H36M_17, HUMANEVA_15
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from spaces.yaml_text import parse_yaml

@@ -7,10 +7,10 @@ import pytest
 from made_poses import made_3dhp, rewrite
 
 from data.errors import DataError
-from data.formats import mpi_inf_3dhp
-from data.skeleton import H36M_17, MPI_INF_3DHP_17
-from data.synthetic.h36m import content_hash
-from data.synthetic.mpi_inf_3dhp import JOINTS, NAME, synthetic_3dhp
+from data.formats.poses import mpi_inf_3dhp
+from data.poses.skeleton import H36M_17, MPI_INF_3DHP_17
+from data.synthetic.poses.h36m import content_hash
+from data.synthetic.poses.mpi_inf_3dhp import JOINTS, NAME, synthetic_3dhp
 
 SET = "made_3dhp"
 

@@ -8,22 +8,23 @@ import torch
 from made_meshes import made_image, made_set
 from PIL import Image
 
-from data import mesh_module
+from data.batches import meshes as mesh_module
+from data.batches.samples import open_samples
 from data.config import DataConfig
-from data.geometry import procrustes
-from data.mesh_crops import Boxed, Change
-from data.samples import open_samples
-from data.synthetic.mesh_sets import write_mesh_set
+from data.images.mesh_crops import Boxed, Change
+from data.poses.geometry import procrustes
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from spaces.schema import dump
-from trainables import multiscale, registry
-from trainables.checkpoint import save_weights
+from trainables import registry
+from trainables.cli.evaluate import EvaluateRequest, multiscale_problems
 from trainables.config import default_config
 from trainables.entry import Meshes
-from trainables.evaluation import meshes_of
-from trainables.multiscale import RUNS, averaged
-from trainables.options import EvaluateRequest, multiscale_problems
-from trainables.tables import table_text
-from trainables.verbs import evaluate, evaluate_weights
+from trainables.runs.evaluate import evaluate, evaluate_weights
+from trainables.scoring import multiscale
+from trainables.scoring.evaluation import meshes_of
+from trainables.scoring.multiscale import RUNS, averaged
+from trainables.scoring.tables import table_text
+from trainables.weights.checkpoint import save_weights
 
 CPU = torch.device("cpu")
 

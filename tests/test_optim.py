@@ -9,8 +9,8 @@ from torch import nn
 
 from spaces.errors import ConfigError
 from trainables.config import OptimConfig, default_config
-from trainables.fused import FusedEngine
-from trainables.optim import (
+from trainables.engines.fused import FusedEngine
+from trainables.engines.optim import (
     StepSettings,
     _clip_matrix,
     _clip_row_by_row,
@@ -23,8 +23,8 @@ from trainables.optim import (
     settings_table,
     take_step,
 )
-from trainables.rows import ALIGN, Rows
-from trainables.single import SingleEngine
+from trainables.engines.rows import ALIGN, Rows
+from trainables.engines.single import SingleEngine
 
 CONFIGS = [
     OptimConfig(lr=1e-2),

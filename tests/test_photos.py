@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from data.errors import DataError
-from data.keypoints import Told
-from data.photos import FILES_SHOWN, read_photos
-from data.skeleton import H36M_17, HUMANEVA_15
+from data.inputs.keypoints import Told
+from data.inputs.photos import FILES_SHOWN, read_photos
+from data.poses.skeleton import H36M_17, HUMANEVA_15
 
 SIZES = ((120, 80), (64, 96), (50, 50))
 

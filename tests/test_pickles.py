@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.pickles import member_names, read_object
+from data.formats.pickles import member_names, read_object
 
 PLAIN = {
     "S1": {"Walking 1": np.arange(12, dtype=np.float32).reshape(2, 2, 3), "empty": np.zeros((0, 3))},

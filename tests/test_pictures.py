@@ -10,21 +10,21 @@ from made_records import OBJECTIVE, Flaky, add_end, add_epoch, add_trial, made_j
 from PIL import Image
 from small import tiny_config
 
-from data.crops import decode
-from data.formats.mesh_tsv import MeshSet
-from data.samples import open_samples
-from data.synthetic.mesh_sets import write_mesh_set
+from data.batches.samples import open_samples
+from data.formats.meshes.mesh_tsv import MeshSet
+from data.images.crops import decode
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from search.environment.store import environment
 from search.record.journal import trial_folder
 from search.results.pictures import draw_best
 from search.tracking.projection import PICTURE
 from trainables import registry
-from trainables.checkpoint import save_weights
 from trainables.config import default_config
-from trainables.folder import BEST
-from trainables.mesh_pictures import mesh_picture
-from trainables.pictures import COLUMNS, SHOWN, draw_val, has_pictures
-from trainables.sheets import PANEL, STRIP
+from trainables.pictures.meshes import mesh_picture
+from trainables.pictures.sheets import PANEL, STRIP
+from trainables.pictures.validation import COLUMNS, SHOWN, draw_val, has_pictures
+from trainables.runs.folder import BEST
+from trainables.weights.checkpoint import save_weights
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():

@@ -12,17 +12,17 @@ from small import tiny_config, tiny_module, tiny_poses, tiny_run, write_tiny
 from torch import nn
 
 from data.config import DataConfig
-from data.formats import h36m
-from data.geometry import to_screen
+from data.formats.poses import h36m
+from data.poses.geometry import to_screen
 from search.__main__ import VERBS
 from spaces.cli import main
 from spaces.schema import config_id, dump
-from trainables import predict_videos as predicting
 from trainables import registry
-from trainables.checkpoint import load_weights, save_weights
 from trainables.entry import Prediction, Traits
-from trainables.evaluation import predict as evaluated
-from trainables.predict_videos import lift
+from trainables.prediction import videos as predicting
+from trainables.prediction.videos import lift
+from trainables.scoring.evaluation import predict as evaluated
+from trainables.weights.checkpoint import load_weights, save_weights
 
 CPU = torch.device("cpu")
 

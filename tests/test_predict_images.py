@@ -12,14 +12,15 @@ from made_crops import MODEL, trunk_file
 from made_images import made_images, opened, settings_for
 from PIL import Image
 
-from data.source import read_poses
+from data.formats.source import read_poses
 from spaces.schema import config_id, dump
-from trainables import predict_images, registry
-from trainables.checkpoint import load_weights, save_weights
+from trainables import registry
 from trainables.config import default_config
-from trainables.evaluation import predict as evaluated
-from trainables.features import attach_features
-from trainables.sheets import MARGIN, PANEL, RIGHT, STRIP
+from trainables.pictures.sheets import MARGIN, PANEL, RIGHT, STRIP
+from trainables.prediction import images as predict_images
+from trainables.runs.features import attach_features
+from trainables.scoring.evaluation import predict as evaluated
+from trainables.weights.checkpoint import load_weights, save_weights
 
 CROP = (64, 32)
 

@@ -12,22 +12,23 @@ import torch
 from commands import predict_with
 from PIL import Image
 
-from data.crops import SCALE_PX
-from data.formats.mesh_tsv import MeshSet, Sample, write_set
-from data.keypoints import Told
-from data.mesh_images import read_mesh_images
-from data.samples import open_samples
-from data.skeleton import BODY_14, BODY_24, HAND_21
-from data.synthetic.mesh_sets import write_mesh_set
+from data.batches.samples import open_samples
+from data.formats.meshes.mesh_tsv import MeshSet, Sample, write_set
+from data.images.crops import SCALE_PX
+from data.inputs.boxes import read_mesh_images
+from data.inputs.keypoints import Told
+from data.poses.skeleton import BODY_14, BODY_24, HAND_21
+from data.synthetic.meshes.mesh_sets import write_mesh_set
 from spaces.schema import config_id, dump
-from trainables import predict_meshes, registry
-from trainables.checkpoint import load_weights, save_weights
+from trainables import registry
 from trainables.config import default_config
-from trainables.mesh_pictures import mesh_picture
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.mesh import OF_UNION
-from trainables.submission import submission_path
+from trainables.pictures.meshes import mesh_picture
+from trainables.prediction import meshes as predict_meshes
+from trainables.scoring.submission import submission_path
+from trainables.weights.checkpoint import load_weights, save_weights
 
 MODEL = "mesh_graphormer"
 SHAPES = {"hand": (21, 778), "body": (14, 6890)}

@@ -9,29 +9,31 @@ from made_poses import made_3dhp, made_humaneva
 from small import pose_models
 from test_models import random_batch
 
+from data.batches.poses import DataModule
+from data.batches.truth import step_weights
 from data.config import DataConfig, chosen_data
 from data.errors import DataError
-from data.families import family_of
-from data.formats import humaneva, mpi_inf_3dhp
-from data.geometry import to_screen
-from data.module import DataModule
-from data.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
-from data.source import available_sets, read_poses, split_of
-from data.splits import SPLITS, set_of
-from data.truth import step_weights
+from data.formats.poses import humaneva, mpi_inf_3dhp
+from data.formats.source import available_sets, read_poses, split_of
+from data.poses.families import family_of
+from data.poses.geometry import to_screen
+from data.poses.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
+from data.poses.splits import SPLITS, set_of
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
-from trainables.checkpoint import save_weights
+from trainables.cli.evaluate import add_evaluate_options, check_evaluate
+from trainables.cli.train import TrainRequest
 from trainables.config import default_config
-from trainables.evaluation import score_poses
-from trainables.fused import FusedEngine
-from trainables.metrics import Sums, auc, pck
-from trainables.options import TrainRequest, add_evaluate_options, check_evaluate
-from trainables.protocols import PROTOCOLS
-from trainables.single import SingleEngine
-from trainables.tables import table, table_text
-from trainables.verbs import evaluate_weights, open_data, selection_of, train
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
+from trainables.runs.evaluate import evaluate_weights, selection_of
+from trainables.runs.train import open_data, train
+from trainables.scoring.evaluation import score_poses
+from trainables.scoring.metrics import Sums, auc, pck
+from trainables.scoring.protocols import PROTOCOLS
+from trainables.scoring.tables import table, table_text
+from trainables.weights.checkpoint import save_weights
 
 MADE_3DHP = {"data.train_subjects": "S1", "data.val_subjects": "S3", "data.test_subjects": "TS1,TS6"}
 MADE_HUMANEVA = {
@@ -115,7 +117,10 @@ def test_a_name_tells_the_skeleton_before_any_file_is_read(name, skeleton):
             "or name a set with 15 (as humaneva)",
         ),
         ({"data.name": "3dhp", "data.joints": 16}, "MPI-INF-3DHP has 17; set data.joints = 17, or name a set with 16"),
-        ({"data.name": "3dhp", "data.keypoints": "det"}, "keypoints = det is not in the files of MPI-INF-3DHP; use gt"),
+        (
+            {"data.name": "3dhp", "data.inputs.keypoints": "det"},
+            "keypoints = det is not in the files of MPI-INF-3DHP; use gt",
+        ),
     ],
 )
 def test_joints_and_keypoints_that_a_set_does_not_have_are_refused_with_the_remedy(values, problem):

@@ -6,9 +6,9 @@ import pytest
 from made_poses import made_3dhp, made_humaneva, made_poses
 
 from data.config import DataConfig
-from data.formats import h36m, humaneva, mpi_inf_3dhp
-from data.provide import provide
-from data.skeleton import H36M_32
+from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
+from data.poses.skeleton import H36M_32
+from data.synthetic.provide import provide
 from data.verbs import synth
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.synthetic.recording import lost_in_bursts, resampled
+from data.synthetic.poses.recording import lost_in_bursts, resampled
 
 
 def test_polynomials_of_degree_5_are_resampled_exactly():

@@ -10,12 +10,12 @@ import PIL
 import pytest
 from PIL import Image, ImageColor
 
-from data.photos import Photos
-from data.skeleton import H36M_17, MPI_INF_3DHP_17
-from data.synthetic.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
-from trainables import render as drawing
-from trainables.render import Scene, pictures, render
-from trainables.sheets import PANEL, STRIP
+from data.inputs.photos import Photos
+from data.poses.skeleton import H36M_17, MPI_INF_3DHP_17
+from data.synthetic.poses.mpi_inf_3dhp import JOINTS as JOINTS_3DHP
+from trainables.pictures import skeletons as drawing
+from trainables.pictures.sheets import PANEL, STRIP
+from trainables.pictures.skeletons import Scene, pictures, render
 
 # A person 1.7 m tall facing the camera: his left is at the image's right.
 STANDING = np.array(

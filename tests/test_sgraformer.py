@@ -11,15 +11,15 @@ from made_sweeps import answer_of
 from parity_lifting import fill
 from small import tiny_module, tiny_run, write_tiny
 
-from data.batch import Batch, Sizes
-from data.skeleton import H36M_16, H36M_17
+from data.batches.batch import Batch, Sizes
+from data.poses.skeleton import H36M_16, H36M_17
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from trainables import registry
-from trainables.checkpoint import load_weights
 from trainables.config import default_config
+from trainables.engines.single import SingleEngine
 from trainables.entry import Prediction
 from trainables.layers.dropout import DropPath
 from trainables.models.sgraformer import blocks
@@ -27,7 +27,7 @@ from trainables.models.sgraformer import network as networks
 from trainables.models.sgraformer.config import NetworkConfig
 from trainables.models.sgraformer.hops import hop_counts, normalised_hops, published_hops, raw_hops
 from trainables.models.sgraformer.network import build, infer, spares
-from trainables.single import SingleEngine
+from trainables.weights.checkpoint import load_weights
 
 MODEL = registry.get("sgraformer")
 GOLDEN = Path(__file__).parent / "golden" / "sgraformer-f9small.npz"

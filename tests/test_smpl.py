@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.skinning import posed
+from data.bodies.skinning import posed
 from trainables.layers.smpl import TIPS, BodyLayer, body_joints, hand_joints, hand_regressor, rotations
 from trainables.models.mesh_graphormer.files import models_of
 

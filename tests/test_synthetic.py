@@ -8,12 +8,12 @@ import pytest
 import torch
 from motion_statistics import LIKE_RECORDED, box_heights_px, facing_normalised, joint_angles, statistics
 
-from data.formats import h36m
-from data.pickles import read_object
-from data.skeleton import H36M_17, H36M_32, kept_joints
-from data.synthetic.h36m import ACTIONS, content_hash, synthetic_h36m
-from data.synthetic.motion import GRID, motion
-from data.synthetic.signals import FPS
+from data.formats.pickles import read_object
+from data.formats.poses import h36m
+from data.poses.skeleton import H36M_17, H36M_32, kept_joints
+from data.synthetic.poses.h36m import ACTIONS, content_hash, synthetic_h36m
+from data.synthetic.poses.motion import GRID, motion
+from data.synthetic.poses.signals import FPS
 
 SEED = 0
 SUBJECTS, CLIPS, FRAMES = 8, 28, 480  # 107,520 frames

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from data.skeleton import H36M_17
-from data.synthetic.detector import SIGMA_PX, detections
-from data.synthetic.signals import CUTOFF_HZ, FPS, cosine_sine, crossfade, noise, smoothed, soft_limit
+from data.poses.skeleton import H36M_17
+from data.synthetic.poses.detector import SIGMA_PX, detections
+from data.synthetic.poses.signals import CUTOFF_HZ, FPS, cosine_sine, crossfade, noise, smoothed, soft_limit
 
 
 def still_person(num_frames):

@@ -15,14 +15,14 @@ from small_meshes import MODEL as MESHES
 from small_meshes import hand_run, write_hands
 from torch import distributed, multiprocessing
 
-from data.mesh_module import MeshModule, read_mesh_sets
+from data.batches.meshes import MeshModule, read_mesh_sets
 from trainables import registry
 from trainables.config import TrainConfig, knobs_of
-from trainables.evaluation import score
+from trainables.devices.team import DistributedTeam, Team
+from trainables.engines.single import SingleEngine
 from trainables.layers.stream import step_keys
-from trainables.single import SingleEngine
-from trainables.team import DistributedTeam, Team
-from trainables.train import train_alone
+from trainables.runs.loop import train_alone
+from trainables.scoring.evaluation import score
 
 LONG = "graformer, twenty steps"
 IDLE = "sgraformer with its idle tensors and dropout"

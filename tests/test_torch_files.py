@@ -12,8 +12,8 @@ import torch
 from made_checkpoints import GRAFORMER, network, published, script_checkpoint
 
 from data.errors import DataError
-from trainables.published import read_published
-from trainables.torch_files import read_torch_file
+from trainables.weights.published import read_published
+from trainables.weights.torch_files import read_torch_file
 
 # --- what is read
 

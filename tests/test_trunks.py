@@ -9,15 +9,15 @@ from data.errors import DataError
 from spaces.cli import BAD_INPUT, OK, main
 from spaces.errors import ConfigError
 from spaces.schema import dump
-from trainables import pretrain as pretraining
 from trainables.__main__ import VERBS
 from trainables.config import default_config
+from trainables.engines.single import SingleEngine
 from trainables.layers.hrnet import ClassHRNet, PoseHRNet, shape_of
 from trainables.models.context_aware_poseformer.network import begin, build
-from trainables.pretrain import peaks
-from trainables.single import SingleEngine
-from trainables.train import Judge, fit
-from trainables.trunks import load_trunk
+from trainables.runs import pretrain as pretraining
+from trainables.runs.loop import Judge, fit
+from trainables.runs.pretrain import peaks
+from trainables.weights.trunks import load_trunk
 
 
 @pytest.fixture(scope="module")

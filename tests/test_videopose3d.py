@@ -9,18 +9,18 @@ import torch
 from made_sweeps import answer_of
 from small import tiny_module, tiny_run, write_tiny
 
-from data.batch import Batch, Sizes
-from data.skeleton import H36M_17
+from data.batches.batch import Batch, Sizes
+from data.poses.skeleton import H36M_17
 from search.__main__ import VERBS
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
 from trainables import registry
-from trainables.checkpoint import load_weights
 from trainables.config import default_config
-from trainables.fused import FusedEngine
+from trainables.engines.fused import FusedEngine
+from trainables.engines.single import SingleEngine
 from trainables.models.videopose3d.config import NetworkConfig, widths_for
 from trainables.models.videopose3d.network import build, infer
-from trainables.single import SingleEngine
+from trainables.weights.checkpoint import load_weights
 
 MODEL = registry.get("videopose3d")
 

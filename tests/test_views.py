@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from data.batches.poses import DataModule
 from data.config import DataConfig
 from data.errors import DataError
-from data.formats import h36m
-from data.geometry import camera_to_world, conjugate, project, rotate, world_to_camera
-from data.module import DataModule
-from data.skeleton import H36M_17
-from data.source import split_of
-from data.synthetic.h36m import synthetic_h36m
-from trainables.evaluation import score_poses
+from data.formats.poses import h36m
+from data.formats.source import split_of
+from data.poses.geometry import camera_to_world, conjugate, project, rotate, world_to_camera
+from data.poses.skeleton import H36M_17
+from data.synthetic.poses.h36m import synthetic_h36m
+from trainables.scoring.evaluation import score_poses
 
 
 @pytest.fixture(scope="module")

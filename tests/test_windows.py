@@ -5,8 +5,9 @@ import itertools
 import pytest
 import torch
 
-from data.skeleton import H36M_17
-from data.windows import deterministic_random, mirror_where, reference_order, thinned, windows
+from data.batches.windows import mirror_where, reference_order, windows
+from data.poses.skeleton import H36M_17
+from data.poses.thinning import deterministic_random, thinned
 
 
 def tracks(*lengths: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from small import tiny_run, write_tiny
 from small_meshes import MODEL as MESHES
 from small_meshes import hand_run, write_hands
 
-from data.samples import facts_of
+from data.batches.samples import facts_of
 from search.executors import group
 from search.cli.command import Where
 from search.sweep import train
@@ -33,8 +33,8 @@ from search.cli.train import RayTrainRequest
 from search.sweep.place import Place, spool_of
 from trainables import registry
 from trainables.config import TrainConfig
-from trainables.folder import RunFolder
-from trainables.options import TrainRequest
+from trainables.runs.folder import RunFolder
+from trainables.cli.train import TrainRequest
 
 WISH = Wish(who="groups", workers=2, cpus=1.0, gpus=None, at_a_time=1, in_groups=False, is_sweep=False)
 

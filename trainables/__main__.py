@@ -6,8 +6,9 @@ import sys
 
 from spaces.cli import Verb, main
 
-from .options import add_evaluate_options, add_train_options, check_evaluate, check_train
-from .options_pretrain import add_pretrain_options, check_pretrain
+from .cli.evaluate import add_evaluate_options, check_evaluate
+from .cli.pretrain import add_pretrain_options, check_pretrain
+from .cli.train import add_train_options, check_train
 
 VERBS = {
     "train": Verb(
@@ -15,21 +16,21 @@ VERBS = {
         example="python -m trainables train best.yaml --out runs/best",
         add_options=add_train_options,
         check=check_train,
-        run="trainables.verbs:train",
+        run="trainables.runs.train:train",
     ),
     "evaluate": Verb(
         summary="score weights and print the paper's table",
         example="python -m trainables evaluate best.yaml --weights best.safetensors --flip",
         add_options=add_evaluate_options,
         check=check_evaluate,
-        run="trainables.verbs:evaluate",
+        run="trainables.runs.evaluate:evaluate",
     ),
     "pretrain": Verb(
         summary="train the image trunk of a config on 2D joints, for trunks whose weights nobody published",
         example="python -m trainables pretrain small.yaml --out data/store/trunk.safetensors",
         add_options=add_pretrain_options,
         check=check_pretrain,
-        run="trainables.pretrain:pretrain",
+        run="trainables.runs.pretrain:pretrain",
     ),
 }
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from data.batch import Batch
+    from data.batches.batch import Batch
     from data.config import DataConfig, Sizes
-    from data.skeleton import Skeleton
+    from data.poses.skeleton import Skeleton
 
 Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
 Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..formats.h36m import FPS, h36m_cameras
-from ..poseset import Array, Camera
+from ..formats.poses.h36m import FPS, h36m_cameras
+from ..poses.poseset import Array, Camera
 from .rotations import Signal
 
 WIDEST = 3.2  # metres that the path of the hip may be wide in a clip; four cameras at 5 m see that much

@@ -12,11 +12,11 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import DataError
-from ..formats.h36m import FPS
-from ..poseset import Array, Camera, PoseSet, Sequence
-from ..skeleton import H36M_17
-from ..synthetic.detector import detections
-from ..synthetic.recording import PIXEL_GRID, on_grid, pixels_of
+from ..formats.poses.h36m import FPS
+from ..poses.poseset import Array, Camera, PoseSet, Sequence
+from ..poses.skeleton import H36M_17
+from ..synthetic.poses.detector import detections
+from ..synthetic.poses.recording import PIXEL_GRID, on_grid, pixels_of
 from .acclaim import Acclaim, read_amc, read_asf
 from .bvh import move, read_bvh
 from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, ring, share_inside, steady, z_up

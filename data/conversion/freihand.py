@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..formats.mesh_labels import label_text, with_confidence
-from ..formats.mesh_tsv import Sample
+from ..formats.meshes.mesh_labels import label_text, with_confidence
+from ..formats.meshes.mesh_tsv import Sample
 
 Numbers = NDArray[np.float64]
 SIDE = 224  # pixels of every image

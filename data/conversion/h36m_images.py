@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import crops
 from ..errors import DataError
-from ..formats import h36m
-from ..formats.h36m_images import IMAGES, image_size
-from ..formats.h36m_labels import Labelled, focal_and_center, records
-from ..formats.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
-from ..geometry import world_to_camera
-from ..poseset import Camera, PoseSet, Sequence, image_name
-from ..skeleton import H36M_17
+from ..formats.images.h36m_images import IMAGES, image_size
+from ..formats.images.h36m_labels import Labelled, focal_and_center, records
+from ..formats.images.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
+from ..formats.poses import h36m
+from ..images import crops
+from ..poses.geometry import world_to_camera
+from ..poses.poseset import Camera, PoseSet, Sequence, image_name
+from ..poses.skeleton import H36M_17
 
 SET = "h36m"
 TRUE, DETECTED = "gt", "cpn_ft_h36m_dbb"  # sources of 2D; the labels call the second one cpn

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..formats.calibration import MM_PER_METRE
-from ..formats.clips import LARGEST_METRES
-from ..formats.h36m import CALIBRATED, FPS, file_3d, h36m_cameras
-from ..formats.video_pose3d import read_clips
-from ..pickles import read_pickle
-from ..poseset import Array, PoseSet, Sequence
-from ..skeleton import H36M_17, H36M_32, Skeleton, by_joint_count, kept_joints
-from ..synthetic.recording import pixels_of
+from ..formats.pickles import read_pickle
+from ..formats.poses.calibration import MM_PER_METRE
+from ..formats.poses.clips import LARGEST_METRES
+from ..formats.poses.h36m import CALIBRATED, FPS, file_3d, h36m_cameras
+from ..formats.poses.video_pose3d import read_clips
+from ..poses.poseset import Array, PoseSet, Sequence
+from ..poses.skeleton import H36M_17, H36M_32, Skeleton, by_joint_count, kept_joints
+from ..synthetic.poses.recording import pixels_of
 from .cdf import read_cdf
 
 FOLDER = "D3_Positions"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..errors import DataError
-from ..skeleton import H36M_17
+from ..poses.skeleton import H36M_17
 from .bvh import END, Bvh
 from .recording import Recording
 from .rotations import Signal

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..axis_angle import composed, of_matrices
-from ..body_joints import labelled_joints
-from ..body_model import BodyModel, MeshLevels
-from ..crops import BOX_MARGIN, SCALE_PX
+from ..bodies.axis_angle import composed, of_matrices
+from ..bodies.body_joints import labelled_joints
+from ..bodies.body_model import BodyModel, MeshLevels
+from ..bodies.skinning import posed
 from ..errors import DataError
-from ..formats.h36m_images import image_size
-from ..formats.mesh_labels import label_text, with_confidence
-from ..formats.mesh_tsv import Sample
-from ..pickles import read_pickle
-from ..skinning import posed
+from ..formats.images.h36m_images import image_size
+from ..formats.meshes.mesh_labels import label_text, with_confidence
+from ..formats.meshes.mesh_tsv import Sample
+from ..formats.pickles import read_pickle
+from ..images.crops import BOX_MARGIN, SCALE_PX
 
 Numbers = NDArray[np.float64]
 PARTS = ("train", "validation", "test")

@@ -14,10 +14,10 @@ import torch
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from ..formats import mpi_inf_3dhp
-from ..geometry import project, to_pixels, world_to_camera
-from ..poseset import Camera, PoseSet, Sequence
-from ..splits import split_named
+from ..formats.poses import mpi_inf_3dhp
+from ..poses.geometry import project, to_pixels, world_to_camera
+from ..poses.poseset import Camera, PoseSet, Sequence
+from ..poses.splits import split_named
 from .check_tsv import check_tsv
 from .image_faults import image_faults
 from .layouts import LAYOUTS, Layout

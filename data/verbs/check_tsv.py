@@ -8,10 +8,10 @@ from pathlib import Path
 
 from spaces.errors import did_you_mean
 
-from ..crops import decode
 from ..errors import DataError
-from ..formats.mesh_labels import FIGURES
-from ..formats.mesh_tsv import MeshSet
+from ..formats.meshes.mesh_labels import FIGURES
+from ..formats.meshes.mesh_tsv import MeshSet
+from ..images.crops import decode
 from .tables import as_json, mesh_summary, table
 
 Row = dict[str, object]

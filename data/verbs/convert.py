@@ -14,9 +14,9 @@ from spaces.files import write_text
 from ..conversion import cmu, human36m
 from ..conversion.capture import WIDEST
 from ..errors import DataError
-from ..families import family_of
-from ..formats import h36m
-from ..splits import SPLITS
+from ..formats.poses import h36m
+from ..poses.families import family_of
+from ..poses.splits import SPLITS
 from .check import PUBLISHED_CAMERA_FRAMES
 from .convert_images import convert_h36m_images
 from .convert_mesh import convert_3dpw, convert_freihand

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..conversion import h36m_images
 from ..errors import DataError
-from ..formats.h36m_images import IMAGES
-from ..formats.h36m_labels import write_labels
+from ..formats.images.h36m_images import IMAGES
+from ..formats.images.h36m_labels import write_labels
 
 NOTES_SHOWN = 5
 

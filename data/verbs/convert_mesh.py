@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..conversion import freihand, three_dpw
 from ..errors import DataError
-from ..formats.body_models import read_models
-from ..formats.mesh_tsv import MeshSet, write_linelist, write_set
+from ..formats.meshes.body_models import read_models
+from ..formats.meshes.mesh_tsv import MeshSet, write_linelist, write_set
 from .tables import mesh_summary, table
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from ..formats.mesh_tsv import MeshSet
-from ..poseset import PoseSet
-from ..splits import MESH_SPLITS, SPLITS, Split, split_named
+from ..formats.meshes.mesh_tsv import MeshSet
+from ..poses.poseset import PoseSet
+from ..poses.splits import MESH_SPLITS, SPLITS, Split, split_named
 from .layouts import LAYOUTS, Layout
 from .tables import as_json, table
 

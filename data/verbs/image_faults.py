@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..crops import keypoint_boxes
-from ..formats.h36m_images import image_size, unlabelled
-from ..poseset import ImageTrack, PoseSet, Sequence
+from ..formats.images.h36m_images import image_size, unlabelled
+from ..images.crops import keypoint_boxes
+from ..poses.poseset import ImageTrack, PoseSet, Sequence
 
 JPEG_END = b"\xff\xd9"
 FARTHEST_WIDTHS = 0.5  # of a box, that the middle of a person may lie from its own

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from ..families import is_humaneva
-from ..formats import h36m, h36m_images, humaneva, mpi_inf_3dhp
-from ..formats.video_pose3d import loose_files
-from ..poseset import PoseSet
+from ..formats.images import h36m_images
+from ..formats.poses import h36m, humaneva, mpi_inf_3dhp
+from ..formats.poses.video_pose3d import loose_files
+from ..poses.families import is_humaneva
+from ..poses.poseset import PoseSet
 from .tables import summary
 
 

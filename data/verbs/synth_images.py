@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ..formats import h36m_images
-from ..formats.mesh_tsv import MeshSet
-from ..synthetic.images import NAME, write_images
-from ..synthetic.mesh_sets import PARTS, SETS, write_mesh_set
-from .once import made_once
+from ..formats.images import h36m_images
+from ..formats.meshes.mesh_tsv import MeshSet
+from ..synthetic.images.images import NAME, write_images
+from ..synthetic.meshes.mesh_sets import PARTS, SETS, write_mesh_set
+from ..synthetic.once import made_once
 from .tables import mesh_summary, summary, table
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from spaces.table import text_table
 
 from ..errors import DataError
-from ..formats.mesh_tsv import MeshSet
-from ..poseset import PoseSet
+from ..formats.meshes.mesh_tsv import MeshSet
+from ..poses.poseset import PoseSet
 
 Row = Mapping[str, object]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from spaces.errors import ConfigError
 from spaces.schema import config_id, knobs, load, tree_of
+from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
-from trainables.options import add_set_option, read_changes
 
 from ..record.journal import FILE, Journal
 from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan

@@ -10,7 +10,7 @@ from data.config import chosen_data
 from spaces.errors import ConfigError
 from spaces.schema import knobs, load
 from spaces.space import find_space, read_space
-from trainables.options import add_set_option, read_changes
+from trainables.cli.changes import add_set_option, read_changes
 
 from ..record.plan import Plan, SweepConfig, make_plan, next_name, read_duration
 from .command import Where, where_of

@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from spaces.schema import knobs, load
-from trainables.options import TrainRequest, add_train_options, check_train
+from trainables.cli.train import TrainRequest, add_train_options, check_train
 
 from ..record.plan import SweepConfig
 from .command import Where, where_of

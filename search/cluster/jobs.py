@@ -17,7 +17,7 @@ from pathlib import Path
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-from data.provide import provide
+from data.synthetic.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
+from data.batches.samples import Samples, open_samples
 from data.config import DataConfig
-from data.samples import Samples, open_samples
 from trainables.config import TrainConfig, config_from
-from trainables.engine import Report
-from trainables.folder import RunFolder
-from trainables.single import SingleEngine
-from trainables.team import Team
-from trainables.train import train_alone
+from trainables.devices.team import Team
+from trainables.engines.engine import Report
+from trainables.engines.single import SingleEngine
+from trainables.runs.folder import RunFolder
+from trainables.runs.loop import train_alone
 
 from .mirror import Mirror
 

@@ -11,14 +11,14 @@ import torch
 from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from trainables.device import pick_device
-from trainables.engine import Report
-from trainables.folder import RunFolder
-from trainables.options import TrainRequest
-from trainables.single import SingleEngine
-from trainables.team import DistributedTeam, Team
-from trainables.train import train_alone
-from trainables.verbs import open_data, state_to_resume, weights_to_start
+from trainables.cli.train import TrainRequest
+from trainables.devices.device import pick_device
+from trainables.devices.team import DistributedTeam, Team
+from trainables.engines.engine import Report
+from trainables.engines.single import SingleEngine
+from trainables.runs.folder import RunFolder
+from trainables.runs.loop import train_alone
+from trainables.runs.train import open_data, state_to_resume, weights_to_start
 
 from ..cluster.claims import Demand
 from ..record.journal import Journal

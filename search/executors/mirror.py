@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fsspec
 
-from trainables.folder import BEST, CONFIG, STATE
+from trainables.runs.folder import BEST, CONFIG, STATE
 
 from ..record.journal import Journal, Trial, trial_folder
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from ray import tune
 
-from trainables.device import pick_device
-from trainables.team import Team
+from trainables.devices.device import pick_device
+from trainables.devices.team import Team
 
 from .attempt import run_attempt
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from spaces.table import text_table
 from trainables.config import config_from
-from trainables.folder import BEST
-from trainables.metrics import heading, in_table
-from trainables.verbs import evaluate_weights
+from trainables.runs.evaluate import evaluate_weights
+from trainables.runs.folder import BEST
+from trainables.scoring.metrics import heading, in_table
 
 from ..record.journal import Journal, trial_folder
 

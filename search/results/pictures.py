@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from trainables.config import TrainConfig
-from trainables.folder import BEST
-from trainables.pictures import draw_val, has_pictures
+from trainables.pictures.validation import draw_val, has_pictures
+from trainables.runs.folder import BEST
 
 from ..tracking.projection import PICTURE
 

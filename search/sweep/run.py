@@ -15,13 +15,13 @@ from typing import Any
 import ray
 from ray import tune
 
-from data.provide import provide
-from data.samples import facts_of
+from data.batches.samples import facts_of
+from data.synthetic.provide import provide
 from spaces.schema import load, tree_of
 from spaces.space import parse_space
 from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
-from trainables.demands import check_run
+from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
 from ..cluster.session import SHARE, SLOT, ray_session

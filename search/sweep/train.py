@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from data.provide import provide
-from data.samples import facts_of
+from data.batches.samples import facts_of
+from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 from spaces.schema import config_id, tree_of
-from trainables.demands import check_run
-from trainables.folder import RunFolder
-from trainables.verbs import state_to_resume, weights_to_start
+from trainables.runs.demands import check_run
+from trainables.runs.folder import RunFolder
+from trainables.runs.train import state_to_resume, weights_to_start
 
 from ..cli.train import RayTrainRequest
 from ..cluster.claims import Wish

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.body_model import BodyModel
+from data.bodies.body_model import BodyModel
 
 from .exact import Exact
 

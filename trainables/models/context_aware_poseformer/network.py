@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 from spaces.errors import ConfigError
 
 from ...entry import Prediction
 from ...layers.hrnet import PoseHRNet, Shape, shape_of
-from ...trunks import load_trunk
+from ...weights.trunks import load_trunk
 from .config import LEVELS, WIDTHS, NetworkConfig
 from .head import LiftingHead
 

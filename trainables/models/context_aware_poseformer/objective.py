@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from data.batch import Batch
+from data.batches.batch import Batch
 
 from ...entry import Prediction
 from ...layers.losses import mean_joint_distance

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
 from ...layers.attention import attend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from data.batch import Batch
+from data.batches.batch import Batch
 
 from ...entry import Prediction
 from .config import ObjectiveConfig

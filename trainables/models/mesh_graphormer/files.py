@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from data.body_model import BodyModel, MeshLevels
-from data.formats.body_models import KINDS, read_models
-from data.formats.mesh_sampling import made_levels
-from data.synthetic.human_mesh import extra_regressor, h36m_regressor
-from data.synthetic.mesh_models import made_model
+from data.bodies.body_model import BodyModel, MeshLevels
+from data.formats.meshes.body_models import KINDS, read_models
+from data.formats.meshes.mesh_sampling import made_levels
+from data.synthetic.meshes.human_mesh import extra_regressor, h36m_regressor
+from data.synthetic.meshes.mesh_models import made_model
 
 
 def models_of(kind: str, folder: str) -> tuple[BodyModel, MeshLevels]:

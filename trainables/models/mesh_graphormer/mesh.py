@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.body_model import BodyModel, MeshLevels
+from data.bodies.body_model import BodyModel, MeshLevels
 
 from ...layers.graph import row_normalized_adjacency
 from ...layers.smpl import BodyLayer, hand_joints, hand_regressor

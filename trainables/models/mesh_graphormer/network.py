@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.batch import Batch, Sizes
-from data.body_model import BodyModel
+from data.batches.batch import Batch, Sizes
+from data.bodies.body_model import BodyModel
 from data.config import CROP_STEP
-from data.skeleton import BODY_14, HAND_21
+from data.poses.skeleton import BODY_14, HAND_21
 from spaces.errors import ConfigError
 
 from ...entry import Surface
 from ...layers.exact import Exact
 from ...layers.hrnet import ClassHRNet, Shape, shape_of
 from ...layers.smpl import BodyLayer, hand_joints
-from ...trunks import load_trunk
+from ...weights.trunks import load_trunk
 from .config import BLOCKS, REDUCED, WIDTHS, NetworkConfig
 from .encoder import POSITIONS, WORDS, BlockShape, Plain, Queries, stack_of
 from .files import models_of

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from data.batch import Batch
+from data.batches.batch import Batch
 
 from ...entry import Meshes, Scores
-from ...freihand import hand_scores
-from ...metrics import mpjpe_mm, p_mpjpe_mm
+from ...scoring.freihand import hand_scores
+from ...scoring.metrics import mpjpe_mm, p_mpjpe_mm
 from .config import ObjectiveConfig
 from .network import MeshPrediction
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from data.body_model import BodyModel, MeshLevels
-from data.coarsening import between
-from data.crops import BOX_MARGIN
+from data.bodies.body_model import BodyModel, MeshLevels
+from data.bodies.coarsening import between
+from data.images.crops import BOX_MARGIN
 
 from .mesh import coarser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from data.skeleton import Skeleton
+from data.poses.skeleton import Skeleton
 
 HOPS = 4
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from data.batch import Batch, Sizes
-from data.skeleton import Skeleton
+from data.batches.batch import Batch, Sizes
+from data.poses.skeleton import Skeleton
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout

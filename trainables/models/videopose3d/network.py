@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from data.batch import Batch, Sizes
+from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout

@@ -1,0 +1,1 @@
+"""From poses and images to batches: windows, order, and the arrays on a device."""

@@ -1,0 +1,236 @@
+"""A mesh set as batches: images decoded, cropped and changed in threads beside training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spaces.errors import InputError
+
+from ..config import DataConfig
+from ..errors import DataError
+from ..formats.meshes.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from ..formats.meshes.mesh_rows import boxed_rows, picture_of
+from ..formats.meshes.mesh_tsv import MeshSet
+from ..images.ahead import AHEAD, Ahead
+from ..images.mesh_crops import Boxed, Change, crop_image, draw_changes, moved_joints2d, turned_joints3d, turned_pose
+from ..poses.splits import MeshSplit, mesh_split_named
+from ..poses.thinning import thinned
+from .batch import Batch, Sizes
+from .order import seed_of, share, shuffled, slices
+
+LABELS = ("joints2d", "joints3d", "body_pose", "betas", "has")
+FIELDS = ("image", *LABELS)
+CHANGE_STREAM = 2  # of the random streams of an epoch
+
+
+def read_mesh_sets(config: DataConfig, parts: Sequence[str]) -> tuple[dict[str, MeshSet], MeshSplit]:
+    """The sets behind a config, by part, and its split. DataError names what is missing in all of them."""
+    split = mesh_split_named(config.name)
+    assert split is not None, config.name
+    sets: dict[str, MeshSet] = {}
+    problems: list[str] = []
+    for part in parts:
+        try:
+            sets[part] = MeshSet(Path(config.root) / getattr(split, part), split.kind)
+            sets[part].label(0)  # a set of the other kind is found out before anything starts
+        except InputError as fault:
+            problems += [f"{fault.where}: {problem}" for problem in fault.problems]
+    if problems:
+        raise DataError(f"data.name = {config.name}", list(dict.fromkeys(problems)))
+    return sets, split
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeshTruth:
+    """Every label of a split in stored order, as in Batch: joints3d [N, J, 4] from their root, body_pose [N, 3 K],
+    betas [N, 10], has [N, 3]."""
+
+    joints3d: Tensor
+    body_pose: Tensor
+    betas: Tensor
+    has: Tensor
+
+
+class MeshModule:
+    """The splits of a mesh set, answering `order` and `gather` like `DataModule`.
+
+    A sample of training is changed at random: turned, zoomed, tinted, mirrored. How is a function of seed, epoch and
+    sample, and travels in the index: index = sample + count * key, where the key of an epoch is made by `order` and 0
+    leaves samples as they are. So whoever gathers an index, in which order and on which rank, gets the same."""
+
+    def __init__(
+        self,
+        sets: Mapping[str, MeshSet],
+        config: DataConfig,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        shard: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.config = config
+        self.sizes: Sizes = config.sizes
+        self.shard = shard
+        self.device, self.dtype = torch.device(device), dtype
+        self.actions: tuple[str, ...] = ()
+        self.fingerprint = "-".join(sets[part].fingerprint() for part in sets)
+        self._sets = dict(sets)
+        self._rows = {part: _rows(len(one), part, config) for part, one in sets.items()}
+        self._depth = max(AHEAD, config.workers + 1)  # one is fetched while the threads make the others
+        self._ahead: Ahead[Batch] = Ahead(max(1, config.workers), "mesh crops", self._depth)
+        if not all(len(rows) for rows in self._rows.values()):
+            raise DataError(f"data.subset = {config.subset}", ["leaves no image to train on; raise it"])
+
+    @property
+    def waited(self) -> float:
+        """Seconds that `gather` had to wait for crops."""
+        return self._ahead.waited
+
+    def count(self, part: str) -> int:
+        """Samples of a split."""
+        return len(self._rows[part])
+
+    def order(self, part: str, epoch: int, seed: int, size: int | None = None) -> Tensor:
+        """Indices [N] in the order of this epoch, counted from 1: shuffled and changed for train, as stored otherwise.
+        `size` makes no difference here."""
+        count = self.count(part)
+        if part != "train":
+            return torch.arange(count, device=self.device)
+        key = seed_of(seed, epoch, CHANGE_STREAM) + 1
+        return (shuffled(count, epoch, seed) + count * key).to(self.device)
+
+    def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[tuple[Tensor, int, int]]:
+        """This rank's slice of every batch of `size` samples, how many are its own, of how many; see `slices`."""
+        own = list(slices(self.order(part, epoch, seed).split(size), self.shard))
+        for at, (index, count, of, _) in enumerate(own):
+            for upcoming in own[at : at + self._depth]:
+                self.expect(part, upcoming[0])
+            yield index, count, of
+
+    def num_scored(self, part: str) -> int:
+        """Samples of a split that are scored: all of them, each by what its labels know."""
+        return self.count(part)
+
+    def span(self, part: str) -> tuple[int, int]:
+        """The stored samples [low, high) of a split that this rank scores."""
+        return share(self.count(part), *self.shard)
+
+    def num_batches(self, part: str, size: int) -> int:
+        """Steps of one epoch."""
+        return -(-self.count(part) // size)
+
+    def batch_samples(self, part: str, size: int) -> int:
+        """Samples of a batch of `size` target frames: each has one."""
+        return size
+
+    def expect(self, part: str, index: Tensor) -> None:
+        """Says that samples `index` [B] will be gathered soon."""
+        numbers = index.cpu().numpy()
+        self._ahead.expect((part, numbers.tobytes()), partial(self._load, part, numbers, FIELDS, False))
+
+    def gather(self, part: str, index: Tensor, fields: Sequence[str] = FIELDS, *, mirrored: bool = False) -> Batch:
+        """The samples of `index` [B] as a Batch of the named fields, or all of them once more in a mirror."""
+        numbers = index.cpu().numpy()
+        if "image" in fields and not mirrored:
+            found = self._ahead.fetch((part, numbers.tobytes()), partial(self._load, part, numbers, FIELDS, False))
+        else:
+            found = self._load(part, numbers, fields, mirrored)
+        if part != "train" and "image" in fields and not mirrored:
+            following = torch.arange(int(index[-1]) + 1, self.count(part))[: len(index)]
+            if len(following):
+                self.expect(part, following)
+        return Batch(
+            size=len(numbers), **{name: self._place(getattr(found, name)) for name in FIELDS if name in fields}
+        )
+
+    def boxed(self, part: str, index: Tensor) -> Boxed:
+        """The whole images of samples `index` [B] that are not changed, with their boxes."""
+        mesh_set, rows = self._sets[part], self._rows[part][index.cpu().numpy()]
+        return boxed_rows(mesh_set, rows.tolist())
+
+    def _place(self, value: Tensor | None) -> Tensor | None:
+        if value is None:
+            return None
+        return value.to(self.device, self.dtype if value.is_floating_point() else None, non_blocking=True)
+
+    def truth(self, part: str) -> MeshTruth:
+        """Reads every label, and no image."""
+        batch = self._load(part, np.arange(self.count(part)), LABELS, False)
+        values = {name: self._place(getattr(batch, name)) for name in LABELS[1:]}
+        return MeshTruth(**values)  # type: ignore[arg-type]  # all of them were loaded
+
+    def _load(self, part: str, numbers: NDArray[np.int64], fields: Sequence[str], mirrored: bool) -> Batch:
+        """Samples on the CPU; runs in threads."""
+        mesh_set, rows = self._sets[part], self._rows[part]
+        keys, at = np.divmod(numbers, self.count(part))
+        chosen = rows[at].tolist()
+        change = self._changes(keys, at)
+        if mirrored:
+            if self.sizes.mesh == "hand":
+                raise DataError(f"data.name = {self.config.name}", ["a right hand in a mirror is a left one"])
+            change = Change(turn=change.turn, zoom=change.zoom, gain=change.gain, mirrored=~change.mirrored)
+        labels = [mesh_set.label(row) for row in chosen]
+        found = _labels(labels, change, self.sizes) if set(fields) & set(LABELS) else {}
+        if "image" in fields:
+            images = [self._crop(mesh_set, row, labels[i], change, i) for i, row in enumerate(chosen)]
+            found["image"] = torch.from_numpy(np.stack(images)[:, None])
+        if self.device.type == "cuda":
+            found = {name: value.pin_memory() for name, value in found.items()}
+        return Batch(size=len(numbers), **found)
+
+    def _changes(self, keys: NDArray[np.int64], at: NDArray[np.int64]) -> Change:
+        changed = np.flatnonzero(keys)
+        found = Change.none(len(keys))
+        if len(changed):
+            drawn = draw_changes(
+                [(int(keys[i]), int(at[i])) for i in changed],
+                turn_deg=self.config.turn_deg,
+                zoom_sd=self.config.zoom,
+                gain=self.config.gain,
+                mirror=self.config.mirror if self.sizes.mesh == "body" else 0.0,
+            )
+            for name in ("turn", "zoom", "gain", "mirrored"):
+                getattr(found, name)[changed] = getattr(drawn, name)
+        return found
+
+    def _crop(self, mesh_set: MeshSet, row: int, label: Label, change: Change, i: int) -> NDArray[np.uint8]:
+        scale = label.scale * float(change.zoom[i])
+        turn, gain = float(change.turn[i]), change.gain[i]
+        return crop_image(
+            picture_of(mesh_set, row), label.center, scale, turn, gain, is_mirrored=bool(change.mirrored[i])
+        )
+
+
+def _rows(count: int, part: str, config: DataConfig) -> NDArray[np.int64]:
+    """The samples of a set that are used: all but for training, which can be thinned."""
+    rows = np.arange(count)
+    return rows[thinned(count, config.downsample, config.subset)] if part == "train" else rows
+
+
+def _labels(labels: Sequence[Label], change: Change, sizes: Sizes) -> dict[str, Tensor]:
+    """The fields of LABELS, changed like the images. 3D joints are from the root joint."""
+    mirror, root = sizes.skeleton.mirror, sizes.skeleton.root
+    joints2d, joints3d, pose, betas, has = (
+        np.stack([getattr(label, name) for label in labels]).astype(np.float64)
+        for name in ("joints2d", "joints3d", "pose", "betas", "has")
+    )
+    assert joints3d.shape[1] == FIGURES[sizes.mesh].joints, joints3d.shape
+    assert betas.shape[1] == SHAPE_NUMBERS, betas.shape
+    joints3d[..., :3] -= joints3d[:, root, None, :3]
+    center = np.stack([label.center for label in labels])
+    scale = np.array([label.scale for label in labels])
+    found = {
+        "joints2d": moved_joints2d(joints2d, center, scale, change, mirror),
+        "joints3d": turned_joints3d(joints3d, change, mirror),
+        "body_pose": turned_pose(pose, change),
+        "betas": betas.astype(np.float32),
+        "has": has.astype(np.float32),
+    }
+    return {name: torch.from_numpy(value) for name, value in found.items()}

@@ -1,0 +1,111 @@
+"""Clips as flat arrays: a track is one clip as one camera sees it, or as several cameras see it together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from ..config import DataConfig
+from ..errors import DataError
+from ..poses.geometry import to_screen, world_to_camera
+from ..poses.poseset import Camera
+from ..poses.poseset import Sequence as Clip
+from .truth import Truth, step_weights
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tracks:
+    """One split as flat arrays of N frames in T tracks; a track is one clip, seen by V cameras.
+
+    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], valid [N] frames that count in a score, camera [T, V, 9],
+    action [T], subject [T], lengths [T]; units as in Batch.
+    """
+
+    pose2d: Tensor
+    pose3d: Tensor
+    root3d: Tensor
+    valid: Tensor
+    camera: Tensor
+    action: Tensor
+    subject: Tensor
+    lengths: Tensor
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> Tracks:
+        """The same on a device; `dtype` is that of whatever is no whole number."""
+        arrays = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        return Tracks(*(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in arrays))
+
+    def truth(self) -> Truth:
+        """What the frames are scored against."""
+        lengths = self.lengths
+        track = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+        valid = None if bool(self.valid.all()) else self.valid
+        return Truth(
+            pose3d=self.pose3d.view(len(track), -1, 3),
+            action=self.action.index_select(0, track),
+            subject=self.subject.index_select(0, track),
+            valid=valid,
+            step_weight=step_weights(lengths, valid),
+        )
+
+
+def tracks_of(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], subjects: tuple[str, ...]) -> Tracks:
+    """One track per clip and camera with one view, per clip with several; DataError lists every clip whose cameras do
+    not suffice or do not fit."""
+    problems = [text for clip in clips for text in _problems(clip, config.views)]
+    if problems:
+        raise DataError(f"data.name = {config.name}", problems)
+    pose2d, pose3d, root3d, valid, camera, action, subject, lengths = [], [], [], [], [], [], [], []
+    root = config.sizes.skeleton.root
+    for clip in clips:
+        world = torch.from_numpy(clip.pose3d)
+        lenses = [torch.from_numpy(lens.intrinsics) for lens in clip.cameras]
+        screens = [
+            to_screen(torch.from_numpy(pixels), lens.width, lens.height).float()
+            for pixels, lens in zip(clip.pose2d, clip.cameras, strict=True)
+        ]
+        for views in _view_groups(len(clip.cameras), config.views):
+            poses = world if config.axes == "world" else _to_camera(world, clip.cameras[views[0]])
+            pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))
+            root3d.append(poses[:, root])
+            pose3d.append((poses - poses[:, root, None]).flatten(1))
+            valid.append(torch.ones(len(world), dtype=torch.bool) if clip.valid is None else torch.tensor(clip.valid))
+            camera.append(torch.stack([lenses[view] for view in views]).float())
+            action.append(actions.index(clip.group))
+            subject.append(subjects.index(clip.subject))
+            lengths.append(len(world))
+    return Tracks(
+        pose2d=torch.cat(pose2d),
+        pose3d=torch.cat(pose3d),
+        root3d=torch.cat(root3d),
+        valid=torch.cat(valid),
+        camera=torch.stack(camera),
+        action=torch.tensor(action),
+        subject=torch.tensor(subject),
+        lengths=torch.tensor(lengths),
+    )
+
+
+def _problems(clip: Clip, views: int) -> Iterator[str]:
+    """Too few cameras, and cameras whose 2D has another length than the 3D: views are paired by the frame's number."""
+    place = f"subject {clip.subject}, action {clip.action}"
+    if len(clip.cameras) < views:
+        remedy = f"lower data.views to {len(clip.cameras)}, or leave the subject out of the data.*_subjects knobs"
+        yield f"{place}: has {len(clip.cameras)} views, but data.views = {views}; {remedy}"
+    for at, (pixels, camera) in enumerate(zip(clip.pose2d, clip.cameras, strict=True)):
+        if len(pixels) != len(clip.pose3d):
+            found = f"2D has {len(pixels)} frames, 3D has {len(clip.pose3d)}"
+            yield f"{place}, camera {at} ({camera.name}): {found}; re-run the detector or drop the clip"
+
+
+def _to_camera(world: Tensor, camera: Camera) -> Tensor:
+    orientation, translation = (torch.from_numpy(part).to(world) for part in (camera.orientation, camera.translation))
+    return world_to_camera(world, orientation, translation)
+
+
+def _view_groups(num_cameras: int, views: int) -> list[list[int]]:
+    """The cameras of each track; several views are always the first ones: networks know them by place."""
+    return [[view] for view in range(num_cameras)] if views == 1 else [list(range(views))]

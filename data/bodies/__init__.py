@@ -1,0 +1,1 @@
+"""Body and hand models: joints, meshes, coarser levels, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""Image sets of Human3.6M."""

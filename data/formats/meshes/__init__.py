@@ -1,0 +1,1 @@
+"""Mesh sets, and the body models that make them."""

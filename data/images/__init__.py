@@ -1,0 +1,1 @@
+"""Crops of images, and the cache that keeps them decoded."""

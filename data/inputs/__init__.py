@@ -1,0 +1,1 @@
+"""What people give to `predict`: keypoints, videos, photos, boxes."""

@@ -1,0 +1,67 @@
+"""Detected people in JSON: keypoints as numbers, and which of several people in a frame is meant."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+Points = NDArray[np.float64]
+Frame = TypeVar("Frame", bound=Hashable)
+
+
+def read_tree(path: Path, otherwise: str) -> Any:
+    """The content of a JSON file; DataError says what it is `otherwise`, and why it is no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(str(path), [f"cannot be read: {error.strerror or error}"]) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(str(path), [f"{otherwise} ({error})"]) from None
+
+
+def joint_rows(frame: Any) -> Points | None:
+    """A frame as numbers [J, 2 or 3]; null joints are nan. None when it is something else."""
+    if not isinstance(frame, list):
+        return None
+    width = next((len(joint) for joint in frame if isinstance(joint, list)), 2)
+    if any(isinstance(value, bool | str) for joint in frame if isinstance(joint, list) for value in joint):
+        return None
+    try:
+        rows = np.array([[math.nan] * width if joint is None else joint for joint in frame], np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return rows if rows.ndim == 2 and rows.shape[1] in (2, 3) else None
+
+
+def flat_rows(entry: Any) -> Points | None:
+    """The keypoints [J, 3] of a COCO result, x, y, score of one joint after the other; None when they are not that."""
+    numbers = entry.get("keypoints") if isinstance(entry, dict) else None
+    if not isinstance(numbers, list) or not numbers or len(numbers) % 3:
+        return None
+    return joint_rows([numbers[at : at + 3] for at in range(0, len(numbers), 3)])
+
+
+def score_of(entry: Mapping[str, Any]) -> float:
+    """How sure a detector is of a person; 0 where nobody says."""
+    score = entry.get("score", 0.0)
+    return float(score) if isinstance(score, int | float) else 0.0
+
+
+def best_people(people: Iterable[tuple[Frame, float, Points]]) -> tuple[dict[Frame, Points], set[Frame]]:
+    """Of (frame, score, keypoints) the keypoints with the highest score in every frame, and the frames with several."""
+    best: dict[Frame, tuple[float, Points]] = {}
+    crowded = set()
+    for frame, score, rows in people:
+        if frame in best:
+            crowded.add(frame)
+        if frame not in best or score > best[frame][0]:
+            best[frame] = score, rows
+    return {frame: rows for frame, (_, rows) in best.items()}, crowded

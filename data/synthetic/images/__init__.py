@@ -1,0 +1,1 @@
+"""Made people drawn as pictures."""

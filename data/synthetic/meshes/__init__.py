@@ -1,0 +1,1 @@
+"""Made bodies and hands."""

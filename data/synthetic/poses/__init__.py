@@ -1,0 +1,1 @@
+"""Made motion, its cameras and its detector."""

@@ -1,0 +1,183 @@
+"""Options of `predict`, and the checked request made from them. No torch: help and bad input are instant."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spaces.errors import ConfigError
+from spaces.files import target_problems
+
+from ..config import TrainConfig, changed, read_config
+from .changes import add_set_option, read_changes
+from .evaluate import add_multiscale_option, flip_problems, multiscale_problems
+
+RENDERED = (".gif", ".mp4")
+PICTURE = ".png"  # of a single image
+OF_KEYPOINTS = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
+OF_IMAGES = ("image", "crop2d", "features")
+OF_MESHES = ("image", "joints2d", "joints3d", "body_pose", "betas", "has")  # what images give, and labels for training
+LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PredictRequest:
+    """Keypoints of a video to lift, or of one from each of several cameras, or, where the network reads them, images.
+    width, height, fps, layout: what the user says of the files, None where they say it themselves."""
+
+    config: TrainConfig
+    weights: Path
+    inputs: tuple[Path, ...]
+    out: Path
+    render: Path | None
+    flip: bool
+    multiscale: bool
+    submission: bool
+    force: bool
+    width: int | None
+    height: int | None
+    fps: float | None
+    layout: str | None
+
+    @property
+    def has_meshes(self) -> bool:
+        """Whether the input is images with boxes, and what is found are meshes."""
+        return bool(self.config.data.sizes.mesh)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the input lists images."""
+        return reads_images(self.config)
+
+
+def reads_images(config: TrainConfig) -> bool:
+    """Whether keypoints alone are not enough for the network."""
+    return bool(set(OF_IMAGES) & set(config.traits.reads))
+
+
+def check_picture(request: PredictRequest, where: Path, count: int) -> None:
+    """ConfigError when a picture of one image cannot show the `count` of them that `where` lists."""
+    if count > 1 and request.render is not None and request.render.suffix.lower() == PICTURE:
+        found = f"--render {request.render}: shows one image, and {where} lists {count}"
+        raise ConfigError("predict", [f"{found}; name a file that ends in {' or '.join(RENDERED)}"])
+
+
+def add_predict_options(parser: argparse.ArgumentParser) -> None:
+    """CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --force, and what the file may
+    leave out."""
+    parser.add_argument("config", metavar="CONFIG", help="YAML file of the run that made the weights")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
+    parser.add_argument(
+        "--input", type=Path, required=True, action="append", metavar="FILE", dest="inputs",
+        help="2D keypoints of one person, .npz or JSON, in pixels; of several views once for each camera, in the order "
+        "of training; for a network that reads images a JSON list of them with the keypoints in each; for one that "
+        "gives meshes an image, a JSON list of them with a box in each, or the .yaml of a mesh set",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz file to write the 3D poses to")
+    parser.add_argument(
+        "--render",
+        type=Path,
+        metavar="FILE",
+        help="also draw the 2D beside the 3D skeleton, or meshes over images: out.gif or out.mp4, out.png of one image",
+    )
+    parser.add_argument(
+        "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
+    )
+    add_multiscale_option(parser)
+    parser.add_argument(
+        "--submission",
+        action="store_true",
+        help="meshes of hands: also write the archive that FreiHAND's evaluation takes, beside --out",
+    )
+    parser.add_argument("--width", metavar="PIXELS", help="width of the image, where the file does not tell")
+    parser.add_argument("--height", metavar="PIXELS", help="height of the image, where the file does not tell")
+    parser.add_argument("--fps", metavar="X", help="frames a second, where the file does not tell (default 25)")
+    parser.add_argument(
+        "--layout", metavar="NAME", help=f"order of the joints, where the file does not tell: {', '.join(LAYOUT_NAMES)}"
+    )
+    parser.add_argument("--force", action="store_true", help="replace existing files")
+    add_set_option(parser)
+
+
+def check_predict(options: argparse.Namespace) -> PredictRequest:
+    """The request, or ConfigError with all problems of options and config."""
+    problems: list[str] = []
+    config = None
+    try:
+        config = changed(read_config(options.config), read_changes(options.changes), options.config)
+        problems += _unliftable(config, options) + flip_problems(options.flip, config)
+        problems += multiscale_problems(options.multiscale, config)
+        if options.submission and config.data.sizes.mesh != "hand":
+            problems.append(f"--submission: FreiHAND is a set of hands, and {config.data.name} is none; leave it out")
+    except ConfigError as error:
+        problems += error.problems_in("predict")
+    problems += [
+        f"--{name} {path}: there is no such file"
+        for name, path in (("weights", options.weights), *(("input", path) for path in options.inputs))
+        if not path.is_file()
+    ]
+    rendered = (*RENDERED, PICTURE) if config is not None and reads_images(config) else RENDERED
+    if options.render is not None and options.render.suffix.lower() not in rendered:
+        problems.append(f"--render {options.render}: name a file that ends in {' or '.join(rendered)}")
+    targets = {"--out": options.out} | ({"--render": options.render} if options.render else {})
+    sources = [("CONFIG", Path(options.config)), ("--weights", options.weights)]
+    sources += [("--input", path) for path in options.inputs]
+    taken = {path.resolve(): name for name, path in sources}
+    problems += [
+        f"--input {path}: is given twice" for path in dict.fromkeys(options.inputs) if options.inputs.count(path) > 1
+    ]
+    for name, path in targets.items():
+        problems += [f"{name} {text}" for text in target_problems(path, force=options.force)]
+        other = taken.setdefault(path.resolve(), name)
+        if other != name:
+            problems.append(f"{name} {path}: is {other} too; choose another name")
+    numbers = {name: _number(problems, name, getattr(options, name)) for name in ("width", "height", "fps")}
+    if options.layout is not None and options.layout not in LAYOUT_NAMES:
+        problems.append(f"--layout {options.layout}: is not known; allowed: {', '.join(LAYOUT_NAMES)}")
+    if problems or config is None:
+        raise ConfigError("predict", problems)
+    return PredictRequest(
+        config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
+        flip=options.flip, multiscale=options.multiscale, submission=options.submission, force=options.force,
+        layout=options.layout, **numbers,
+    )  # fmt: skip
+
+
+def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
+    """Why the network cannot be given what it reads, and what is said of images that these tell themselves."""
+    problems, data, given = [], config.data, len(options.inputs)
+    if data.views != given:
+        wanted = "one file" if data.views == 1 else "one file for each camera, in the order of training"
+        problems.append(f"--input: {given} given, but data.views = {data.views}; give {wanted}")
+    known = OF_MESHES if data.sizes.mesh else (*OF_KEYPOINTS, *OF_IMAGES)
+    other = [field for field in config.traits.reads if field not in known]
+    if other:
+        problems.append(f"model {config.model} reads {', '.join(other)}; `predict` has only 2D keypoints and images")
+    if reads_images(config):
+        if data.views > 1 or data.frames > 1:
+            what = f"images of {data.views} view(s) and {data.frames} frame(s) at once"
+            problems.append(f"model {config.model} reads {what}; `predict` gives it a single image at a time")
+        problems += [
+            f"--{name} {value}: every image tells its own {name}; leave the option out"
+            for name, value in (("width", options.width), ("height", options.height))
+            if value is not None
+        ]
+    if data.sizes.mesh and options.layout is not None:
+        problems.append(f"--layout {options.layout}: {config.model} reads no keypoints; leave the option out")
+    return problems
+
+
+def _number(problems: list[str], name: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    kind, wanted = (float, "a number above 0") if name == "fps" else (int, "whole pixels above 0")
+    try:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise ValueError
+    except ValueError:
+        problems.append(f"--{name} {text}: expected {wanted}")
+        return None
+    return value

@@ -1,0 +1,192 @@
+"""What trains lanes. A lane is one trial: its config, weights, optimiser, step, data order and best score."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from data.batches.batch import Batch
+from data.batches.poses import DataModule
+from data.batches.samples import Samples
+from spaces.errors import ConfigError
+from spaces.schema import config_id, dump
+
+from ..config import TrainConfig
+from ..entry import Model
+from .optim import first_bad_step, learning_rates
+
+State = dict[str, Any]
+Moments = dict[str, dict[str, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """One epoch of training: sample-weighted mean loss, the last rate, and why it diverged ('' when it did not)."""
+
+    mean: float
+    lr: float
+    diverged: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """One epoch of one lane, offered for judgement. `metrics` is empty after a divergence."""
+
+    lane: int
+    epoch: int
+    losses: Losses
+    metrics: dict[str, float]
+    seconds: float
+    is_best: bool
+    is_last: bool
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a lane after the epoch it names."""
+
+    lane: int
+    epoch: int
+    stop: bool
+
+
+class Engine(Protocol):
+    """What `fit` needs. Every call that answers by lane answers for all of `lanes`, or for the lanes it is given."""
+
+    @property
+    def lanes(self) -> tuple[int, ...]: ...
+    def join(
+        self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
+    ) -> None: ...
+    def train_epoch(self, data: Samples) -> dict[int, Losses]: ...
+    def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]: ...
+    def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report: ...
+    def apply(self, verdict: Verdict) -> None: ...
+    def state(self, lane: int) -> State: ...
+    def export(self, lane: int) -> dict[str, Tensor]: ...
+    def leave(self, lane: int) -> State: ...
+
+
+@dataclass(slots=True)
+class Lane:
+    """The books of a lane, which every engine keeps alike; its tensors are the engine's."""
+
+    number: int
+    config: TrainConfig
+    epoch: int = 0
+    step: int = 0
+    best_epoch: int = 0
+    best_score: float = float("inf")
+    started: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def begin_epoch(self, steps: int) -> int:
+        """Opens the next epoch of so many steps; returns the number of its first one, counted over all epochs."""
+        self.started = time.perf_counter()
+        self.epoch += 1
+        self.step += steps
+        return self.step - steps + 1
+
+    @property
+    def progress(self) -> float:
+        """Share of training that lay behind when the current epoch began."""
+        return (self.epoch - 1) / self.config.loop.epochs
+
+    def losses(self, total: Tensor, counts: Tensor) -> Losses:
+        """The epoch's summary from each step's summed loss and number of samples, both [steps] float64 on the CPU."""
+        means = total / counts
+        bad = first_bad_step(means)
+        step = self.step if bad is None else self.step - len(means) + bad + 1
+        lr = float(learning_rates(self.config.optim, torch.tensor([self.step]), len(means), self.config.loop.epochs))
+        reason = "" if bad is None else f"loss is {float(means[bad])} at step {step}, lr {lr:.1e}"
+        return Losses(float(total.sum() / counts.sum()), lr, reason)
+
+    def report(self, losses: Losses, metrics: dict[str, float], engine: Engine) -> Report:
+        """Books the epoch in history and best score, and says so."""
+        seconds = time.perf_counter() - self.started
+        score = metrics.get(self.config.loop.select, float("nan"))
+        is_better = math.isfinite(score) if self.config.loop.keep == "last" else score < self.best_score
+        is_best = not losses.diverged and is_better
+        if is_best:
+            self.best_epoch, self.best_score = self.epoch, score
+        self.history.append({"epoch": self.epoch, "lr": losses.lr, "loss": losses.mean, "seconds": seconds, **metrics})
+        return Report(
+            lane=self.number,
+            epoch=self.epoch,
+            losses=losses,
+            metrics=metrics,
+            seconds=seconds,
+            is_best=is_best,
+            is_last=self.epoch >= self.config.loop.epochs,
+            engine=engine,
+        )
+
+    def state(self, network: Mapping[str, Tensor], moments: Moments) -> State:
+        """Everything that `join` needs to go on, in any engine: plain types and tensors only. Masks and order follow
+        from seed, step and epoch."""
+        return {
+            "config_id": config_id(self.config),
+            "config": dump(self.config),
+            "epoch": self.epoch,
+            "step": self.step,
+            "best_epoch": self.best_epoch,
+            "best_score": self.best_score,
+            "history": [dict(row) for row in self.history],
+            "network": dict(network),
+            "moments": moments,
+        }
+
+    def restore(self, state: State) -> None:
+        """Takes over the books of a state; ConfigError when another config made it."""
+        if state["config_id"] != config_id(self.config):
+            found = f"belongs to config {state['config_id']}, not to {config_id(self.config)}"
+            raise ConfigError("checkpoint", [f"{found}; resume with the config it was made with"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.best_epoch, self.best_score = state["best_epoch"], state["best_score"]
+        self.history = [dict(row) for row in state["history"]]
+
+
+def inputs_of_step(data: Samples, index: Tensor, reads: Sequence[str]) -> tuple[Tensor, ...]:
+    """What a recorded step gets for the training samples `index` [B]: that, where it can gather them itself; the fields
+    in the order of `reads` where some come from elsewhere than the arrays on the device."""
+    if not _is_streamed(data, reads):
+        return (index,)
+    batch = data.gather("train", index, reads)
+    return tuple(getattr(batch, name) for name in reads)
+
+
+def batch_of_step(data: Samples, inputs: Sequence[Tensor], reads: Sequence[str]) -> Batch:
+    """The batch that `inputs_of_step` stands for."""
+    if not _is_streamed(data, reads):
+        return data.gather("train", inputs[0], reads)
+    fields: dict[str, Any] = dict(zip(reads, inputs, strict=True))
+    return Batch(size=len(inputs[0]), **fields)
+
+
+def _is_streamed(data: Samples, reads: Sequence[str]) -> bool:
+    return not isinstance(data, DataModule) or any(name in data.sources for name in reads)
+
+
+def build_network(model: Model, config: TrainConfig) -> nn.Module:
+    """The network as the seed of `config` starts it, on the CPU; torch's own generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.loop.seed)
+        return model.build(config.network, config.data.sizes)
+
+
+def summed(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss: its terms added up."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a loss is computed; with precision bfloat16 its matrix products have that type."""
+    # A cached cast would outlive the recorded step that made it.
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)

@@ -1,0 +1,1 @@
+"""Films and sheets of skeletons and meshes."""

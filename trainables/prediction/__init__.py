@@ -1,0 +1,1 @@
+"""`predict`: what people give, to 3D poses and meshes."""

@@ -1,0 +1,29 @@
+"""What a run needs of its data and of files, looked for before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data.batches.samples import PARTS, check_fields, facts_of
+from data.synthetic.provide import is_due
+from spaces.errors import ConfigError, InputError
+
+from .. import registry
+from ..config import TrainConfig
+
+
+def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = PARTS) -> None:
+    """ConfigError listing what is missing for a run of this config: fields that its data does not hold, files that its
+    network is built from, and, where it starts anew, those that begin it. Where one of these is missing, the data is
+    looked at too, its `parts` that will be read: the user hears of all in one go."""
+    check_fields(config.data, config.traits.reads)
+    demands = registry.get(config.model).demands
+    problems = [] if demands is None else list(demands(config.network, config.data, is_fresh))
+    if not problems:
+        return
+    if parts and not is_due(config.data):
+        try:
+            facts_of(config.data, parts)
+        except InputError as fault:
+            problems += fault.problems_in(config.model)
+    raise ConfigError(config.model, problems)

@@ -1,0 +1,1 @@
+"""Metrics, published protocols, and the tables that show them."""

@@ -1,0 +1,106 @@
+"""Checkpoints on disk: weights as safetensors, training state as plain types; every write atomic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from data.errors import DataError
+from spaces.errors import ConfigError
+from spaces.files import replacing
+from spaces.schema import dump, flatten
+from spaces.yaml_text import parse_yaml
+
+from ..config import TrainConfig, config_from
+from .misfits import misfits
+
+METADATA = "posesweep"
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """A training state of `Engine.state`."""
+    with replacing(path) as file:
+        torch.save(dict(state), file)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """A state that `save_state` wrote; nothing but tensors and plain types is unpickled."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(str(path), ["there is no checkpoint here"]) from None
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError and more for broken files
+        raise DataError(
+            str(path), [f"is no readable checkpoint ({error.__class__.__name__}); use another one"]
+        ) from None
+    assert isinstance(state, dict), type(state)
+    return state
+
+
+def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig, facts: Mapping[str, object]) -> None:
+    """Weights with the config that made them: head counts and dropout rates leave no trace in the tensors."""
+    # One entry: the format keeps several in no particular order, and equal weights should be equal files.
+    metadata = {METADATA: json.dumps({"config": dump(config), "facts": dict(facts)})}
+    plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as file:
+        file.write(save(plain, metadata))
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, Any]]:
+    """Tensors, the config that made them, and the facts saved beside (epoch, score)."""
+    made_by, facts = read_maker(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    return tensors, made_by, facts
+
+
+def read_maker(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
+    """The config that made the weights, and the facts saved beside; no tensor is read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError:
+        raise DataError(str(path), ["there is no such weights file"]) from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(str(path), [f"is no readable safetensors file: {error}"]) from None
+    if METADATA not in metadata:
+        raise DataError(str(path), ["holds no config beside its weights; convert authors' files before use"])
+    maker = json.loads(metadata[METADATA])
+    return config_from(parse_yaml(maker["config"], str(path)), str(path)), maker["facts"]
+
+
+def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, Any]:
+    """Puts the weights of `path` into the network of `config`, strictly; returns their facts.
+
+    ConfigError when the weights were made by another network or for other data sizes, or when names or shapes differ.
+    """
+    tensors, made_by, facts = load_weights(path)
+    check_kinship(config, made_by, path)
+    problems = misfits(network, tensors)
+    if problems:
+        raise ConfigError(str(path), problems)
+    network.load_state_dict(tensors)
+    return facts
+
+
+def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None:
+    """ConfigError listing every knob of network and data sizes in which the weights' maker differs from `config`."""
+    ours, theirs = flatten(config), flatten(made_by)
+    decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames", "axes"))]
+    decisive += [knob for knob in ours | theirs if knob.startswith("network.")]
+    # As many joints in another order fit every shape and mean nothing.
+    ours["skeleton"], theirs["skeleton"] = (one.data.sizes.skeleton.name for one in (config, made_by))
+    problems = [
+        f"{knob} = {theirs.get(knob)} in the weights, {ours.get(knob)} in the config"
+        for knob in [*decisive, "skeleton"]
+        if ours.get(knob) != theirs.get(knob)
+    ]
+    if problems:
+        raise ConfigError(str(path), [*problems, "evaluate these weights with the config they were trained with"])
