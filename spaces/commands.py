@@ -16,6 +16,11 @@ def command(package: str, verb: str, *words: object) -> str:
     return shell_line("python", "-m", package, *verb.split(), *texts)
 
 
+def synth_line(root: Path | str) -> str:
+    """The command that writes the embedded data sets to a folder."""
+    return command("data", "synth", "--root", root)
+
+
 def shell_line(*words: str) -> str:
     """The words as the shell reads them. The last is not put in quotes but escaped: a line that ends in a quote looks
     as if the quote belonged to the sentence around it."""

@@ -76,7 +76,10 @@ BAD_LAUNCHES = [
     ([*GOOD, "--seed", "-1"], ["seed = -1: out of bounds", "allowed: int and >= 0"]),
     ([*GOOD, "--time-budget", "soon"], ["--time-budget: 'soon' is no duration; write 90s, 20m, 2h or 1h30m"]),
     ([*GOOD, "--time-budget", "0s"], ["time_budget_s = 0.0: out of bounds; allowed: float or none and > 0"]),
-    ([*GOOD, "--name", "first"], ["--name first: a sweep of this name exists in", "or `resume first`"]),
+    (
+        [*GOOD, "--name", "first"],
+        ["--name first: a sweep of this name exists in", "or go on with it: python -m search resume first --storage "],
+    ),
     ([*GOOD, "--name", "../up"], ["--name '../up': use letters"]),
     ([*GOOD, "--name", ".."], ["--name '..': use letters"]),
     ([*GOOD, "--name", "two words"], ["--name 'two words': use letters"]),

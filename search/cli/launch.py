@@ -14,7 +14,8 @@ from trainables.cli.changes import add_set_option, read_changes
 
 from ..record.plan import Plan, SweepConfig, make_plan, next_name, read_duration
 from .command import Where, where_of
-from .places import add_places, add_storage, collect, folder_problems
+from .places import add_places, collect, folder_problems
+from .storage import add_storage, uri_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +63,7 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
             given["time_budget_s"] = read_duration(options.time_budget)
         except ValueError as error:
             problems.append(f"--time-budget: {error}")
+    problems += uri_problems(options.checkpoints)
     sweep = collect(problems, lambda: load(SweepConfig, given, "launch")) or SweepConfig(recipe=given.get("recipe", ""))
     changes: dict[str, object] = {"data.root": options.data_root}
     if options.data is not None:
@@ -74,7 +76,7 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
         name = options.name or next_name(options.storage, space.model)
         plan = collect(problems, lambda: make_plan(name, sweep, options.space, changes))
     folder = options.storage / name
-    problems += folder_problems(folder, name)
+    problems += folder_problems(folder, name, where_of(options))
     if problems or plan is None:
         raise ConfigError("launch", problems)
     return SweepRequest(name=name, plan=plan, folder=folder.resolve(), where=where_of(options))

@@ -9,7 +9,8 @@ from spaces.errors import ConfigError
 from ..record.plan import read_duration
 from .command import where_of
 from .launch import SweepRequest
-from .places import add_places, add_storage, find_sweep
+from .places import add_places, find_sweep
+from .storage import add_storage, check_uri
 
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,7 @@ def add_resume_options(parser: argparse.ArgumentParser) -> None:
 def check_resume(options: argparse.Namespace) -> SweepRequest:
     """The request, or ConfigError when there is no such sweep, or a wrong limit."""
     folder = find_sweep(options.storage, options.name)
+    check_uri(options, folder, "resume", is_needed=True)
     return SweepRequest(
         name=options.name,
         plan=None,

@@ -20,7 +20,8 @@ def list_sweeps(request: LookRequest) -> int:
     elif rows:
         print(text_table(list(rows[0]), [list(row.values()) for row in rows]))
     else:
-        print(f"no sweeps in {request.storage}; start one: python -m search launch graformer --recipe small")
+        first = request.where.line("launch", "graformer", "--recipe", "small")
+        print(f"no sweeps in {request.storage}; start one: {first}")
     return OK
 
 

@@ -29,7 +29,7 @@ from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task, now_text
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
-from ..executors.mirror import bring
+from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
 from ..record.journal import Journal, Trial, trial_folder
@@ -42,8 +42,11 @@ from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
-    """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
+def check_data(plan: Plan, parts: tuple[str, ...]) -> dict[str, Any]:
+    """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong, or when its
+    checkpoints cannot be kept where they should be."""
+    if plan.sweep.checkpoints:
+        check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts)
     provide(plan.base.data)
     return facts_of_run(facts_of(plan.base.data, parts))

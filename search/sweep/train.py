@@ -154,7 +154,10 @@ def _conclude_run(request: RayTrainRequest, trial: journals.Trial, reason: str, 
     held = folder.path / "config.yaml"
     if reason == "interrupted":
         tell_note(place, "train")
-        again = place.where.line("train", held, *request.words, "--out", folder.path)
+        begun = ("--init", request.run.init) if request.run.init else ()
+        if request.run.resume and not folder.latest.exists():
+            begun = ("--resume", request.run.resume)
+        again = place.where.line("train", held, *request.words, *begun, "--out", folder.path)
         print(f"interrupted; go on with: {again}")
         return INTERRUPTED
     if reason or trial.state == "diverged":

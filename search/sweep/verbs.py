@@ -14,12 +14,17 @@ from .place import Place, place_of
 from .run import begin, check_data, conclude_done, plan_of, reopen, run
 
 
+def _parts(plan: Plan) -> tuple[str, ...]:
+    """The parts of the data that a sweep reads: to confirm is to score on the test subjects."""
+    return ("train", "val", "test") if plan.is_confirmation else ("train", "val")
+
+
 def launch(request: SweepRequest) -> int:
     """Runs a new sweep."""
     plan = request.plan
     assert plan is not None, "launch without a plan"
     place = place_of(request.folder, request.where)
-    facts = check_data(plan)
+    facts = check_data(plan, _parts(plan))
     return run(plan, place, lambda: begin(plan, facts, place))
 
 
@@ -28,7 +33,7 @@ def resume(request: SweepRequest) -> int:
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal)
-    began_with, found = journal.sweep["facts"]["data"], check_data(plan)["data"]
+    began_with, found = journal.sweep["facts"]["data"], check_data(plan, _parts(plan))["data"]
     if found["fingerprint"] != began_with["fingerprint"]:
         problem = f"the data in {plan.base.data.root} is not what the sweep began with"
         raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
@@ -52,6 +57,6 @@ def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
 def confirm(request: ConfirmRequest) -> int:
     """Trains one config with several seeds and scores each on the test subjects; an interrupted one goes on."""
     place = place_of(request.folder, request.where)
-    facts = check_data(request.plan, ("train", "val", "test"))
+    facts = check_data(request.plan, _parts(request.plan))
     is_there = (place.folder / journals.FILE).exists()
     return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))
