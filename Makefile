@@ -1,12 +1,13 @@
 # make sweep   a small sweep on synthetic data, from a bare machine to the exported best config
 # make test    the checks, then the whole test suite
 # make check   style and types      make fmt   format
+# make docs    the reference pages, from the code
 
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: sweep test check fmt
+.PHONY: sweep test check fmt docs
 .DEFAULT_GOAL := sweep
 
 .venv/.ready: requirements.txt
@@ -36,3 +37,6 @@ check: .venv/.tested
 fmt: .venv/.tested
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/.ready
+	@$(RUN) docs.generate

@@ -11,8 +11,8 @@ import data
 import search
 import spaces
 import trainables
+from tests import ROOT
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 FLOORS = ("spaces", "data", "trainables", "search")
 
 # Lowest first; a module imports its own step or lower ones. `x.` stands for everything in that package.
@@ -41,6 +41,7 @@ ONLY_IN = {
         "search.executors.group",
         "search.cluster.jobs",
         "search.cluster.nodes",
+        "search.cluster.ports",
         "search.executors.solo",
         "search.sweep.run",
         "search.sweep.tune",
@@ -83,11 +84,11 @@ class Import:
 
 
 def module_name(path):
-    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-SOURCES = {module_name(path): path for floor in FLOORS for path in sorted((REPOSITORY / floor).rglob("*.py"))}
+SOURCES = {module_name(path): path for floor in FLOORS for path in sorted((ROOT / floor).rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
 
@@ -121,7 +122,7 @@ IMPORTS = {name: imports_of(name) for name in SOURCES}
 
 
 def place(name, line):
-    return f"{SOURCES[name].relative_to(REPOSITORY)}:{line}"
+    return f"{SOURCES[name].relative_to(ROOT)}:{line}"
 
 
 def step_of(name):
@@ -282,4 +283,4 @@ def test_a_cycle_would_be_found():
 
 @pytest.mark.parametrize("package", [spaces, data, trainables, search], ids=FLOORS)
 def test_the_package_is_the_one_in_this_repository(package):
-    assert Path(package.__file__).resolve().parent.parent == REPOSITORY
+    assert Path(package.__file__).resolve().parent.parent == ROOT

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 
 from ..config import DataConfig
 from ..formats.source import available_sets
 from ..poses.splits import set_of
-from ..verbs import synth
-from ..verbs.synth_images import synth_images, synth_mesh
 from .images.images import IMAGES_DEFAULT
 from .images.images import NAME as IMAGES
 from .meshes.mesh_sets import SETS as MESH_SETS
 from .poses import h36m, humaneva, mpi_inf_3dhp
+from .store import write_image_set, write_meshes, write_sets
 
 ROOT = DataConfig().root
 SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
@@ -26,11 +24,13 @@ def provide(config: DataConfig) -> None:
         return
     root, name = Path(config.root), set_of(config.name)
     if name in MESH_SETS:
-        synth_mesh(root, name, 0, 0, force=False)
+        is_new = write_meshes(root, name, 0, 0, force=False) is not None
     elif name == IMAGES:
-        synth_images(root, 0, IMAGES_DEFAULT, force=False)
+        is_new = write_image_set(root, 0, IMAGES_DEFAULT, force=False) is not None
     else:
-        synth.run(Namespace(root=root, seed=0, force=False, images=0, mesh=""))
+        is_new = bool(write_sets(root, 0, force=False))
+    if is_new:
+        print(f"wrote the synthetic set {name} of seed 0 to {root}; its table: python -m data describe --data {name}")
 
 
 def is_due(config: DataConfig) -> bool:

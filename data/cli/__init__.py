@@ -1,0 +1,1 @@
+"""What may be typed: a file for each verb. Imports no torch."""
