@@ -42,12 +42,12 @@ from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, parts: tuple[str, ...]) -> dict[str, Any]:
+def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> dict[str, Any]:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong, or when its
     checkpoints cannot be kept where they should be."""
     if plan.sweep.checkpoints:
         check_store(plan.sweep.checkpoints)
-    check_run(plan.base, is_fresh=True, parts=parts)
+    check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
     provide(plan.base.data)
     return facts_of_run(facts_of(plan.base.data, parts))
 

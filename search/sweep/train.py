@@ -41,7 +41,8 @@ def train(request: RayTrainRequest) -> int:
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
-    check_run(config, is_fresh=run_request.init is None and not folder.latest.exists())
+    is_fresh = run_request.init is None and not folder.latest.exists()
+    check_run(config, is_fresh=is_fresh, is_here=request.where.address is None)
     provide(config.data)
     data_facts = facts_of(config.data)
     # Its folder is to `sync` what a sweep's is.

@@ -24,7 +24,7 @@ def launch(request: SweepRequest) -> int:
     plan = request.plan
     assert plan is not None, "launch without a plan"
     place = place_of(request.folder, request.where)
-    facts = check_data(plan, _parts(plan))
+    facts = check_data(plan, place, _parts(plan))
     return run(plan, place, lambda: begin(plan, facts, place))
 
 
@@ -33,7 +33,7 @@ def resume(request: SweepRequest) -> int:
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal)
-    began_with, found = journal.sweep["facts"]["data"], check_data(plan, _parts(plan))["data"]
+    began_with, found = journal.sweep["facts"]["data"], check_data(plan, place, _parts(plan))["data"]
     if found["fingerprint"] != began_with["fingerprint"]:
         problem = f"the data in {plan.base.data.root} is not what the sweep began with"
         raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
@@ -57,6 +57,6 @@ def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
 def confirm(request: ConfirmRequest) -> int:
     """Trains one config with several seeds and scores each on the test subjects; an interrupted one goes on."""
     place = place_of(request.folder, request.where)
-    facts = check_data(request.plan, _parts(request.plan))
+    facts = check_data(request.plan, place, _parts(request.plan))
     is_there = (place.folder / journals.FILE).exists()
     return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))
