@@ -116,6 +116,8 @@ class Budget:
             names = " and ".join(f"trial {number}" for number in kept)
             verb = "goes" if len(kept) == 1 else "go"
             line += f"; {names} {verb} on to the last epoch, for --at-least {self._at_least}"
+        elif self._at_least and self._lacking():
+            line += f"; the sweep goes on until it has finished {self._at_least}, for --at-least {self._at_least}"
         elif self._lacking():
-            line += "; the sweep waits for its first score"
+            line += "; the sweep goes on until its first score"
         self._tell(line)
