@@ -10,15 +10,19 @@ from spaces.errors import ConfigError, InputError
 
 from .. import registry
 from ..config import TrainConfig
+from .size import size_problems
 
 
-def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = PARTS) -> None:
+def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = PARTS, is_here: bool = True) -> None:
     """ConfigError listing what is missing for a run of this config: fields that its data does not hold, files that its
     network is built from, and, where it starts anew, those that begin it. Where one of these is missing, the data is
-    looked at too, its `parts` that will be read: the user hears of all in one go."""
+    looked at too, its `parts` that will be read: the user hears of all in one go. `is_here`: it runs on this machine,
+    whose memory its network must fit."""
     check_fields(config.data, config.traits.reads)
     demands = registry.get(config.model).demands
     problems = [] if demands is None else list(demands(config.network, config.data, is_fresh))
+    # Without its files a network may not be built at all.
+    problems += size_problems(config) if is_here and not problems else []
     if not problems:
         return
     if parts and not is_due(config.data):

@@ -10,6 +10,7 @@ from torch import Tensor
 from data.batches.samples import Samples, open_samples
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
+from spaces.commands import command
 from spaces.schema import config_id
 
 from ..cli.train import TrainRequest
@@ -79,10 +80,8 @@ def train(request: TrainRequest) -> int:
     train_alone(config, data, folder, engine, state, tell, weights)
     if not is_sound:
         return FAILED
-    print(
-        f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / 'config.yaml'} "
-        f"--weights {folder.best}"
-    )
+    line = command("trainables", "evaluate", folder.path / "config.yaml", "--weights", folder.best)
+    print(f"best epoch: {folder.best}; score it: {line}")
     return OK
 
 
