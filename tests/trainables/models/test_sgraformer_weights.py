@@ -101,4 +101,4 @@ def test_shapes_tell_the_network(compact):
         **({"network.compact": True} if compact else {}),
     }  # fmt: skip
     assert infer({}) == {}
-    assert networks.rename("module.SF1.x") == "SF1.x"
+    assert MODEL.rename("module.SF1.x") == "SF1.x"
