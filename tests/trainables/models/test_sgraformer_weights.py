@@ -15,7 +15,6 @@ from tests.made.sweeps import answer_of
 from tests.trainables.models.small_sgraformer import made, seen
 from trainables import registry
 from trainables.engines.single import SingleEngine
-from trainables.models.sgraformer import network as networks
 from trainables.models.sgraformer.network import infer, spares
 from trainables.weights.checkpoint import load_weights
 
