@@ -118,7 +118,7 @@ def test_a_name_tells_the_skeleton_before_any_file_is_read(name, skeleton):
         ),
         ({"data.name": "3dhp", "data.joints": 16}, "MPI-INF-3DHP has 17; set data.joints = 17, or name a set with 16"),
         (
-            {"data.name": "3dhp", "data.inputs.keypoints": "det"},
+            {"data.name": "3dhp", "data.keypoints": "det"},
             "keypoints = det is not in the files of MPI-INF-3DHP; use gt",
         ),
     ],

@@ -24,7 +24,9 @@ from ..images.mesh_crops import Boxed, Change, crop_image, draw_changes, moved_j
 from ..poses.splits import MeshSplit, mesh_split_named
 from ..poses.thinning import thinned
 from .batch import Batch, Sizes
+from .feed import ImageCrops, Source
 from .order import seed_of, share, shuffled, slices
+from .truth import Truth
 
 LABELS = ("joints2d", "joints3d", "body_pose", "betas", "has")
 FIELDS = ("image", *LABELS)
@@ -33,8 +35,7 @@ CHANGE_STREAM = 2  # of the random streams of an epoch
 
 def read_mesh_sets(config: DataConfig, parts: Sequence[str]) -> tuple[dict[str, MeshSet], MeshSplit]:
     """The sets behind a config, by part, and its split. DataError names what is missing in all of them."""
-    split = mesh_split_named(config.name)
-    assert split is not None, config.name
+    split = named_mesh_split(config)
     sets: dict[str, MeshSet] = {}
     problems: list[str] = []
     for part in parts:
@@ -48,8 +49,20 @@ def read_mesh_sets(config: DataConfig, parts: Sequence[str]) -> tuple[dict[str, 
     return sets, split
 
 
+def named_mesh_split(config: DataConfig) -> MeshSplit:
+    """Returns the split of mesh sets that a config names; only called where it names one (`Sizes.mesh`)."""
+    split = mesh_split_named(config.name)
+    assert split is not None, config.name
+    return split
+
+
+def fingerprint_of(sets: Mapping[str, MeshSet]) -> str:
+    """Returns the digests of the sets of a split, joined by hyphens."""
+    return "-".join(one.fingerprint() for one in sets.values())
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeshTruth:
+class MeshLabels:
     """Every label of a split in stored order, as in Batch: joints3d [N, J, 4] from their root, body_pose [N, 3 K],
     betas [N, 10], has [N, 3]."""
 
@@ -80,13 +93,33 @@ class MeshModule:
         self.shard = shard
         self.device, self.dtype = torch.device(device), dtype
         self.actions: tuple[str, ...] = ()
-        self.fingerprint = "-".join(sets[part].fingerprint() for part in sets)
+        self.subjects: tuple[str, ...] = ()
+        self.sources: dict[str, Source] = {}  # crops and labels are made here, in threads
+        self.fingerprint = fingerprint_of(sets)
         self._sets = dict(sets)
         self._rows = {part: _rows(len(one), part, config) for part, one in sets.items()}
         self._depth = max(AHEAD, config.workers + 1)  # one is fetched while the threads make the others
         self._ahead: Ahead[Batch] = Ahead(max(1, config.workers), "mesh crops", self._depth)
         if not all(len(rows) for rows in self._rows.values()):
             raise DataError(f"data.subset = {config.subset}", ["leaves no image to train on; raise it"])
+
+    @property
+    def split(self) -> MeshSplit:
+        """The files of the set that train, select and test."""
+        return named_mesh_split(self.config)
+
+    @property
+    def image_crops(self) -> ImageCrops | None:
+        """None: the crops of mesh sets change from epoch to epoch, so no trunk features are kept for them."""
+        return None
+
+    def has_field(self, name: str) -> bool:
+        """Returns whether `gather` can supply this Batch field."""
+        return name in FIELDS
+
+    def is_streamed(self, fields: Sequence[str]) -> bool:
+        """Returns True: labels and images of mesh sets are read for each batch."""
+        return True
 
     @property
     def waited(self) -> float:
@@ -160,11 +193,15 @@ class MeshModule:
             return None
         return value.to(self.device, self.dtype if value.is_floating_point() else None, non_blocking=True)
 
-    def truth(self, part: str) -> MeshTruth:
-        """Reads every label, and no image."""
+    def truth(self, part: str) -> Truth:
+        """Raises DataError: samples of mesh sets are scored one by one, from the labels in their batch."""
+        raise DataError(f"data.name = {self.config.name}", ["is a mesh set; only sets of poses have tracks of poses"])
+
+    def labels(self, part: str) -> MeshLabels:
+        """Reads the labels of a whole split, and no image."""
         batch = self._load(part, np.arange(self.count(part)), LABELS, False)
         values = {name: self._place(getattr(batch, name)) for name in LABELS[1:]}
-        return MeshTruth(**values)  # type: ignore[arg-type]  # all of them were loaded
+        return MeshLabels(**values)  # type: ignore[arg-type]  # all of them were loaded
 
     def _load(self, part: str, numbers: NDArray[np.int64], fields: Sequence[str], mirrored: bool) -> Batch:
         """Samples on the CPU; runs in threads."""

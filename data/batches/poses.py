@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor
 from ..config import DataConfig
 from ..errors import DataError
 from ..images.cache import crop_keypoints, has_images, open_images
+from ..images.mesh_crops import Boxed
 from ..poses.geometry import mirror_intrinsics
 from ..poses.poseset import PoseSet
 from ..poses.skeleton import Skeleton
 from ..poses.splits import Split
 from .batch import Batch, Sizes
-from .feed import ReadsAhead, Source
+from .feed import ImageCrops, Source
 from .order import share, shuffled, slices
 from .tracks import Tracks, tracks_of
 from .truth import Truth
@@ -53,6 +54,7 @@ class DataModule:
         self.sizes: Sizes = config.sizes
         self.shard = shard
         self.device = torch.device(device)
+        self.split = split
         self.fingerprint = poses.fingerprint()
         clips = [clip for clip in poses.sequences if not config.actions or clip.group in config.actions]
         self.actions: tuple[str, ...] = tuple(dict.fromkeys(clip.group for clip in clips))
@@ -95,6 +97,19 @@ class DataModule:
                 raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
             if not is_train:
                 self._truths[part] = tracks.truth()
+
+    @property
+    def image_crops(self) -> ImageCrops | None:
+        """The source of `image`; None where the clips have no images, or nobody reads them."""
+        return cast("ImageCrops | None", self.sources.get("image"))  # only crops are put under that name
+
+    def has_field(self, name: str) -> bool:
+        """Returns whether `gather` can supply this Batch field."""
+        return name in FIELDS or name in self.sources or (name == "crop2d" and bool(self._crop2d))
+
+    def is_streamed(self, fields: Sequence[str]) -> bool:
+        """Returns whether any of the fields comes from a source rather than from arrays on the device."""
+        return any(name in self.sources for name in fields)
 
     def count(self, part: str) -> int:
         """Samples of a split; with `data.flip` by samples a training sample and its mirror image count as two."""
@@ -151,8 +166,7 @@ class DataModule:
     def expect(self, part: str, index: Tensor) -> None:
         """Says that samples `index` [B] will be gathered soon, so that slow sources can begin."""
         for source in self.sources.values():
-            if isinstance(source, ReadsAhead):
-                source.expect(part, self._image_rows(part, index % self.count(part)))
+            source.expect(part, self._image_rows(part, index % self.count(part)))
 
     def _image_rows(self, part: str, index: Tensor) -> Tensor:
         """Numbers [B, V] of the images of samples `index` [B]: those of the middle target frame."""
@@ -197,7 +211,7 @@ class DataModule:
         for name, source in self.sources.items():
             if name in fields:
                 found[name] = source.fetch(part, self._image_rows(part, index), is_mirrored)
-        if part != "train" and not mirrored and any(name in self.sources for name in fields):
+        if part != "train" and not mirrored and self.is_streamed(fields):
             following = torch.arange(int(index[-1]) + 1, self.count(part), device=self.device)[: len(index)]
             if len(following):
                 self.expect(part, following)
@@ -208,6 +222,10 @@ class DataModule:
     def truth(self, part: str) -> Truth:
         """Every target of a split in stored order."""
         return self._truths[part]
+
+    def boxed(self, part: str, index: Tensor) -> Boxed:
+        """Raises DataError: pose sets keep crops of their images at one size, not the whole images."""
+        raise DataError(f"data.name = {self.config.name}", ["is a set of poses; only mesh sets keep whole images"])
 
     def num_scored(self, part: str) -> int:
         """Target frames of a split that count in a score."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +17,12 @@ class Split:
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    unit: ClassVar[str] = "subjects"
+
+    def members(self, part: str) -> tuple[str, ...]:
+        """Returns the subjects of train, val or test."""
+        found: tuple[str, ...] = getattr(self, part)
+        return found
 
 
 def _split(name: str, source: str, train: str, val: str, test: str) -> tuple[str, Split]:
@@ -62,6 +69,12 @@ class MeshSplit:
     train: str
     val: str
     test: str
+    unit: ClassVar[str] = "images"
+    set: ClassVar[str] = ""  # files are named from data.root: equal names are the same images, whatever the split
+
+    def members(self, part: str) -> tuple[str, ...]:
+        """Returns the file of train, val or test."""
+        return (str(getattr(self, part)),)
 
 
 def _mesh(name: str, kind: str, train: str, val: str, test: str) -> tuple[str, MeshSplit]:
@@ -100,6 +113,17 @@ IMAGE_SETS = ("synthetic_images", "h36m_images")
 def set_of(name: str) -> str:
     """The set whose files belong to a split, or to a set of that name."""
     return SPLITS[name].set if name in SPLITS else name
+
+
+def shared_members(split: Split | MeshSplit, part: str, scored: Split | MeshSplit) -> tuple[str, ...]:
+    """Returns the members of a part of `split` that `scored` tests; equal names in different sets are other people."""
+    is_same = split.set == scored.set
+    return tuple(one for one in scored.members("test") if is_same and one in split.members(part))
+
+
+def published_split(name: str) -> Split | MeshSplit | None:
+    """Returns the named split of poses or of mesh sets, as its knobs were published; None when there is none."""
+    return split_named(name) or mesh_split_named(name)
 
 
 def split_named(name: str) -> Split | None:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from data.batches.batch import Batch
-from data.batches.poses import DataModule
 from data.batches.samples import Samples
 from spaces.errors import ConfigError
 from spaces.schema import config_id, dump
@@ -156,7 +155,7 @@ class Lane:
 def inputs_of_step(data: Samples, index: Tensor, reads: Sequence[str]) -> tuple[Tensor, ...]:
     """What a recorded step gets for the training samples `index` [B]: that, where it can gather them itself; the fields
     in the order of `reads` where some come from elsewhere than the arrays on the device."""
-    if not _is_streamed(data, reads):
+    if not data.is_streamed(reads):
         return (index,)
     batch = data.gather("train", index, reads)
     return tuple(getattr(batch, name) for name in reads)
@@ -164,14 +163,10 @@ def inputs_of_step(data: Samples, index: Tensor, reads: Sequence[str]) -> tuple[
 
 def batch_of_step(data: Samples, inputs: Sequence[Tensor], reads: Sequence[str]) -> Batch:
     """The batch that `inputs_of_step` stands for."""
-    if not _is_streamed(data, reads):
+    if not data.is_streamed(reads):
         return data.gather("train", inputs[0], reads)
     fields: dict[str, Any] = dict(zip(reads, inputs, strict=True))
     return Batch(size=len(inputs[0]), **fields)
-
-
-def _is_streamed(data: Samples, reads: Sequence[str]) -> bool:
-    return not isinstance(data, DataModule) or any(name in data.sources for name in reads)
 
 
 def build_network(model: Model, config: TrainConfig) -> nn.Module:

@@ -15,14 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.batches.feed import Source
-from data.batches.poses import DataModule
+from data.batches.feed import ImageCrops
 from data.batches.samples import Samples
 from spaces.errors import ConfigError, InputError
 from spaces.files import replacing, write_text
@@ -37,35 +35,21 @@ SHARE = 0.5  # of the free memory of a device that maps may take
 GIB = 2**30
 
 
-@runtime_checkable
-class Crops(Source, Protocol):
-    """A source of images whose number and content are known."""
-
-    def count(self, part: str) -> int:
-        """Images of a split."""
-        ...
-
-    def fingerprint(self, part: str) -> str:
-        """Changes with any image of a split."""
-        ...
-
-
 def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
     """Gives a data module the maps that the network of `config` reads; nothing where it reads none. `root`: the folder
     where paths of trunks begin.
 
     ConfigError when the network reads images and the data has none, DataError when a trunk's weights cannot be read."""
     reads = config.traits.reads
-    # Mesh sets have images and no maps; who reads what a set does not hold is told when it is opened.
-    if not isinstance(data, DataModule) or {"image", FIELD}.isdisjoint(reads):
+    if {"image", FIELD}.isdisjoint(reads):
         return
-    crops = data.sources.get("image")
-    if not isinstance(crops, Crops):
+    if not data.has_field("image"):
         found = f"reads images, and data.name = {config.data.name} has none"
         raise ConfigError(config.model, [f"{found}; name a set of images, or train another model"])
     if FIELD not in reads:
         return
-    model = registry.get(config.model)
+    model, crops = registry.get(config.model), data.image_crops
+    assert crops is not None, f"data.name = {config.data.name} holds no features"  # refused when it was opened
     assert model.trunk is not None, f"{config.model} reads features and names no trunk"
     folder = data.config.cache_folder / FIELD
     maps = Maps(model.trunk(config.network, root), crops, data, folder, config.network.feature_store)
@@ -81,7 +65,7 @@ class Maps:
     `store`: `file` reads from disk, `device` keeps them on the device and nothing on disk, `auto` makes the file and
     puts it on the device when it fits there."""
 
-    def __init__(self, trunk: nn.Module, crops: Crops, data: DataModule, folder: Path, store: str) -> None:
+    def __init__(self, trunk: nn.Module, crops: ImageCrops, data: Samples, folder: Path, store: str) -> None:
         self._trunk = trunk.eval()
         self._crops = crops
         self._device = data.device
@@ -102,6 +86,9 @@ class Maps:
         if not is_mirrored.any():
             return plain
         return torch.where(is_mirrored.view(-1, 1, 1), self._rows(part, rows, is_mirrored=True), plain)
+
+    def expect(self, part: str, rows: Tensor) -> None:
+        """Does nothing: rows of a table need no reading ahead."""
 
     def _rows(self, part: str, rows: Tensor, *, is_mirrored: bool) -> Tensor:
         if (part, is_mirrored) not in self._tables:

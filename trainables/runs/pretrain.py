@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from data.batches.batch import Batch
-from data.batches.poses import DataModule
+from data.batches.samples import Samples
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
@@ -47,7 +47,7 @@ def pretrain(request: PretrainRequest) -> int:
     config, device = request.config, pick_device()
     provide(config.data)
     data = open_data(config, ("train", "val"), device)
-    if not isinstance(data, DataModule) or "image" not in data.sources:
+    if data.image_crops is None:
         raise ConfigError("pretrain", [f"data.name = {config.data.name} has no images; name a set that has"])
     network = HeatmapNet(trunk_in(build_network(registry.get(config.model), config)), data.sizes.skeleton.num_joints)
     network.to(device)
@@ -83,7 +83,7 @@ def trunk_in(network: nn.Module) -> PoseHRNet:
     return found[0]
 
 
-def _batches(data: DataModule, part: str, epoch: int, seed: int, size: int) -> Iterator[Batch]:
+def _batches(data: Samples, part: str, epoch: int, seed: int, size: int) -> Iterator[Batch]:
     for index, _, _ in data.batches(part, epoch, seed, size):
         yield data.gather(part, index, READS)
 
@@ -110,7 +110,7 @@ def peaks(crop_BJC: Tensor, cells: tuple[int, int], sigma: float) -> Tensor:
 
 
 @torch.no_grad()
-def pixel_error(network: HeatmapNet, data: DataModule, size: int) -> float:
+def pixel_error(network: HeatmapNet, data: Samples, size: int) -> float:
     """Mean distance of the highest cell to the true joint, pixels of the crop, over the selecting split."""
     network.eval()
     total, count = 0.0, 0

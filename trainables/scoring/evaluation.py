@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from data.batches.batch import TARGETS, Batch
-from data.batches.meshes import MeshModule
-from data.batches.poses import DataModule, mirror_batch
+from data.batches.poses import mirror_batch
 from data.batches.samples import Samples
 from data.poses.geometry import mirror_points
 from data.poses.skeleton import Skeleton
@@ -32,14 +31,14 @@ BATCH, STREAMED, FRAMES = 1024, 64, 32_768
 
 @torch.no_grad()
 def predict(
-    poses: Poses, reads: Sequence[str], data: DataModule, part: str, low: int, high: int, *, flip: bool = False
+    poses: Poses, reads: Sequence[str], data: Samples, part: str, low: int, high: int, *, flip: bool = False
 ) -> Tensor:
     """Scored poses [..., N, J, 3] metres of the stored frames [low, high) of a split; `poses` may answer for several
     networks at once. `flip` averages each with the mirrored prediction of the mirrored input (test-time augmentation).
     """
     sizes, skeleton = data.sizes, data.sizes.skeleton
     found = []
-    most = STREAMED if any(name in data.sources for name in reads) else BATCH
+    most = STREAMED if data.is_streamed(reads) else BATCH
     fields = [name for name in reads if name not in TARGETS]
     for index in data.order(part, 0, 0)[low:high].split(max(1, min(most, FRAMES // (sizes.frames * sizes.views)))):
         pose = poses(data.gather(part, index, fields))
@@ -66,7 +65,7 @@ def from_root(poses: Tensor, skeleton: Skeleton) -> Tensor:
     return (poses - poses[..., skeleton.root, None, :]).float().cpu()
 
 
-def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int, high: int) -> Sums:
+def score_poses(poses: Tensor, data: Samples, part: str, first: int, low: int, high: int) -> Sums:
     """Sums of every metric over the stored frames [low, high) of a split, from poses [N, J, 3] metres of [first, high):
     a frame before the first one only begins a step. Groups are the actions of each subject, see `tables.table`."""
     truth, protocol = data.truth(part).stretch(first, high), PROTOCOLS[data.config.family.key]
@@ -120,13 +119,11 @@ def score(
             prediction = network(data.gather(part, index, reads))
             if not multiscale:
                 return scores(prediction)
-            assert isinstance(data, MeshModule), f"{config.data.name} is no mesh set"
             find, plain = meshes_of(network, model, data.device), meshes_in(model, prediction)
             return scores(prediction, averaged(find, data.boxed(part, index), plain, max(1, config.data.workers)))
 
         sums = score_samples(scored, data, part, low, high)
     else:
-        assert isinstance(data, DataModule), f"{config.model} is scored by its poses"
         poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
         sums = score_poses(poses, data, part, first, low, high)
     network.train(was_training)
