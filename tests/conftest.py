@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 RAY_FILES = frozenset(
-    path.name for path in (REPOSITORY / "tests").glob("test_*.py") if "pytest.mark.ray" in path.read_text()
+    path.name for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.ray" in path.read_text()
 )
 
 
@@ -37,7 +38,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 @pytest.fixture(scope="session")
 def shared_dir() -> Path | None:
     """The folder with golden data and real poses beside the repository; None where it is not laid out."""
-    folder = REPOSITORY.parent / "shared"
+    folder = ROOT.parent / "shared"
     return folder if folder.is_dir() else None
 
 
@@ -54,7 +55,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
     code = "import sys; from pathlib import Path; from search.tracking.mlflow_tracker import MlflowTracker; "
     code += "MlflowTracker('sqlite:///' + sys.argv[1], Path(sys.argv[1]).parent / 'artifacts')"
-    subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPOSITORY, check=True)
+    subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=True)
     return path
 
 

@@ -5,14 +5,13 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from search.__main__ import VERBS as SEARCH_VERBS
+from tests import ROOT
 from trainables.__main__ import VERBS as TRAIN_VERBS
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 LIGHT = (
     "spaces.cli",
     "spaces.files",
@@ -35,7 +34,7 @@ HEAVY = ("torch", "ray", "optuna", "mlflow", "PIL", "av")
 
 
 def python(*words):
-    done = subprocess.run([sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -44,7 +43,7 @@ def python(*words):
 def test_every_verb_names_a_function_that_exists(verbs):
     for name, verb in verbs.items():
         module, _, function = verb.run.partition(":")
-        tree = ast.parse((REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
+        tree = ast.parse((ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
         defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         assert function in defined, f"{name} runs {verb.run}"
 

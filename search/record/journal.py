@@ -166,20 +166,20 @@ class Journal:
 
 def read_records(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
     """Each whole record from a byte offset on, with its length in bytes; a torn last line is left out."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return
-    for line in content[offset:].splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            record = json.loads(line)
-        except ValueError:
-            raise DataError(
-                str(path), ["is damaged: a line in its middle is no JSON; restore it from a backup"]
-            ) from None
-        yield record, len(line)
+    with open(path, "rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError:
+                raise DataError(
+                    str(path), ["is damaged: a line in its middle is no JSON; restore it from a backup"]
+                ) from None
+            yield record, len(line)
 
 
 def create(folder: Path, sweep: Mapping[str, Any]) -> Journal:

@@ -1,0 +1,64 @@
+"""Sweeps over the tiny set as a user starts them: commands, run in the repository."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+from search.__main__ import VERBS
+from search.record.journal import FILE, Journal
+from spaces.cli import main
+from tests import ROOT
+from tests.made.small import TINY, write_tiny
+
+LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use
+LINE = [sys.executable, "-m", "search"]
+
+
+def new_home(folder, empty_store):
+    """A folder with the tiny set and an MLflow database for all sweeps in it."""
+    write_tiny(folder / "store")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return folder
+
+
+def predict_with(home, kind, source, out, *more):
+    """Exit code of `predict` in this process with config and weights `kind` of a home."""
+    words = [str(home / f"{kind}.yaml"), "--weights", str(home / f"{kind}.safetensors"), "--input", str(home / source)]
+    return main("search", "", VERBS, ["predict", *words, "--out", str(out), *more])
+
+
+def wait_for(condition, seconds=LIMIT_S / 2):
+    """Looks again and again until it holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def tracking(home, uri=None):
+    """Where runs of a home are shown."""
+    return ["--tracking-uri", uri or f"sqlite:///{home}/mlflow.db"]
+
+
+def places(home, uri=None):
+    """Where sweeps and runs of a home are kept."""
+    return ["--storage", str(home / "sweeps"), *tracking(home, uri)]
+
+
+def launch(home, name, *more, uri=None):
+    """The line that starts a sweep over the tiny set in home/store."""
+    values = {key: value for key, value in TINY.items() if key not in ("data.name", "loop.epochs")}
+    settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+    base = ["launch", "graformer", "--recipe", "small", "--data", "tiny", "--data-root", str(home / "store")]
+    return [*LINE, *base, "--name", name, *places(home, uri), *settings, *more]
+
+
+def run(line):
+    """Its output and exit code."""
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
+def journal_of(home, name):
+    """The books of a sweep."""
+    return Journal(home / "sweeps" / name / FILE)

@@ -1,0 +1,309 @@
+"""`submit`: a sweep as a job of a running Ray cluster; what is sent, what is refused, what comes back."""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from search.__main__ import VERBS
+from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
+from search.cluster import jobs
+from search.record.provenance import code_revision
+from spaces.cli import BAD_INPUT, OK
+from spaces.errors import ConfigError
+from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, run
+from tests.made.sweeps import FOUR_POINTS, answer_of, files_below
+
+GOOD = ["graformer", "--recipe", "small"]
+
+
+@pytest.fixture
+def answer(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return partial(answer_of, capsys, VERBS)
+
+
+@pytest.fixture
+def checked(tmp_path, monkeypatch):
+    """The request of a `submit` line, in an otherwise empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    parser = argparse.ArgumentParser()
+    VERBS["submit"].add_options(parser)
+    return lambda *words: check_submit(parser.parse_args([str(word) for word in words]))
+
+
+# --- what is asked for
+
+
+def test_a_submitted_line_is_the_launch_line_with_absolute_paths_and_a_name(checked, tmp_path):
+    request = checked(
+        *GOOD, "--trials", 3, "--epochs", 2, "--data-root", "sets", "--storage", "there", "--seed", 7,
+        "--set", "optim.lr=1e-3", "--set", "data.actions=Walking,Sitting", "--tracking-uri", "sqlite:///x.db",
+    )  # fmt: skip
+    module, words = request.words[:3], list(request.words[3:])
+    assert module == ("-m", "search", "launch")
+    assert words.pop() == "--address=auto"
+    assert words[0] == "graformer"
+    assert {
+        "--name=graformer-1", "--trials=3", "--epochs=2", "--seed=7", "--recipe=small", "--set=optim.lr=1e-3",
+        "--set=data.actions=Walking,Sitting", f"--data-root={tmp_path}/sets", f"--storage={tmp_path}/there",
+    } <= set(words)  # fmt: skip
+    # The URI travels in the environment: lines are printed everywhere.
+    assert not any("x.db" in word for word in words)
+    assert request.tracking_uri == f"sqlite:///{ROOT}/x.db"
+
+
+def test_a_data_root_set_as_a_knob_is_made_absolute_too(checked, tmp_path):
+    words = checked(*GOOD, "--set", "data.root=sets", "--data-root", "other").words
+    assert f"--data-root={tmp_path}/sets" in words
+    assert not any("data.root=" in word for word in words)
+
+
+def test_every_option_of_launch_survives_the_way(checked):
+    parser = argparse.ArgumentParser()
+    VERBS["launch"].add_options(parser)
+    line = (
+        "graformer --data cmu --sampler random --scheduler none --objective val/p_mpjpe_mm --executor solo "
+        "--concurrent 2 --cpus-per-worker 0.5 --gpus-per-worker 0 --time-budget 1h --set optim.lr=-1 --name -x"
+    )
+    options = parser.parse_args(shlex.split(line.replace("--name -x", "--name=-x")))
+    words = launch_words(options)
+    assert vars(parser.parse_args(words)) == vars(options)
+
+
+def test_a_space_of_ones_own_is_sent_along(checked, tmp_path):
+    (tmp_path / "mine.yaml").write_text(FOUR_POINTS)
+    request = checked("mine.yaml")
+    assert request.words[3] == SPACE
+    assert request.space == Path("mine.yaml")
+    assert checked(*GOOD).space is None
+
+
+def test_the_interpreter_is_ours_on_this_machine_and_the_nodes_own_elsewhere(checked):
+    assert checked(*GOOD).address == ADDRESS
+    assert checked(*GOOD).python == sys.executable
+    elsewhere = checked(*GOOD, "--address", "https://192.0.2.77:8265")
+    assert (elsewhere.is_here, elsewhere.python) == (False, "python")
+    assert checked(*GOOD, "--python", "/opt/python").python == "/opt/python"
+
+
+def test_all_problems_of_a_submission_come_at_once_and_nothing_is_sent(answer, tmp_path):
+    before = files_below(tmp_path)
+    line = "submit grafomer --sampler tpee --trials 0 --address 10.0.0.1:6379 --tracking-uri mlruns"
+    code, out, err = answer(*line.split())
+    assert (code, out) == (BAD_INPUT, "")
+    for text in (
+        "submit: 5 problems",
+        "--address 10.0.0.1:6379: give the cluster's dashboard, e.g. http://127.0.0.1:8265",
+        "--tracking-uri: mlruns is a folder of plain files",
+        "did you mean graformer?",
+        "sampler = tpee",
+        "trials = 0",
+    ):
+        assert text in err
+    assert files_below(tmp_path) == before
+
+
+def test_a_cluster_that_is_not_there_is_told(answer, tmp_path):
+    code, out, err = answer("submit", *GOOD, "--address", "http://127.0.0.1:9")
+    assert (code, out) == (BAD_INPUT, "")
+    assert err.startswith("--address http://127.0.0.1:9: no dashboard answers there; start the cluster (ray start")
+
+
+# --- what is sent
+
+
+def test_the_copy_holds_the_code_and_no_data_runs_or_environment(tmp_path):
+    (tmp_path / "space.yaml").write_text(FOUR_POINTS)
+    jobs._stage(tmp_path / "copy", tmp_path / "space.yaml")
+    sent = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert {"search/__main__.py", "spaces/graformer.yaml", "trainables/engine.py", "data/module.py", SPACE} <= sent
+    assert not [name for name in sent if name.startswith(("mlruns", ".venv", ".git/", "data/store")) or ".pyc" in name]
+
+
+def test_without_git_the_copy_is_the_same(tmp_path, monkeypatch):
+    known = set(jobs._files())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert known <= set(jobs._files())
+
+
+def test_a_copy_that_is_too_large_names_the_largest_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_MIB", 0.01)
+    with pytest.raises(ConfigError, match=r"is more than 0.01 MiB to send; largest: \S+ \(\d+ MiB\)"):
+        jobs._stage(tmp_path / "copy", None)
+
+
+class Refusing:
+    """A client whose cluster has no agent for the first `times` tries."""
+
+    def __init__(self, times):
+        self.times, self.sent = times, None
+
+    def submit_job(self, **sent):
+        self.times -= 1
+        if self.times >= 0:
+            raise RuntimeError("Request failed with status code 500: No available agent to submit job.")
+        self.sent = sent
+        return "job-1"
+
+
+def test_an_agent_that_comes_up_late_is_waited_for_and_one_that_never_does_is_told(checked, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs.time, "sleep", lambda seconds: None)
+    request = checked(*GOOD, "--tracking-uri", "http://me:secret@there:5000")
+    client = Refusing(3)
+    assert jobs._start(client, request, str(tmp_path)) == "job-1"
+    assert client.sent["entrypoint"].startswith(f"{sys.executable} -m search launch graformer ")
+    assert "secret" not in client.sent["entrypoint"]
+    variables = client.sent["runtime_env"]["env_vars"]
+    assert variables["MLFLOW_TRACKING_URI"] == "http://me:secret@there:5000"
+    assert variables["POSESWEEP_HOME"] == str(ROOT)
+    monkeypatch.setattr(jobs, "AGENT_S", -1.0)
+    with pytest.raises(ConfigError, match="takes no jobs; another cluster on this machine may hold its port"):
+        jobs._start(Refusing(3), request, str(tmp_path))
+
+
+def test_a_job_is_told_its_revision(monkeypatch):
+    monkeypatch.setenv("POSESWEEP_REVISION", "0123abcd+changes")
+    assert code_revision() == "0123abcd+changes"
+
+
+# --- a real cluster
+
+
+def _free_ports(count):
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """The dashboard of a head on loopback, with a token, on ports of its own; gone afterwards with all it started."""
+    names = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
+    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    # Ray's socket files have 107 characters for their path.
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    line = [
+        str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1",
+        "--dashboard-host=127.0.0.1", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats",
+        f"--temp-dir={folder}", *(f"--{name}={port}" for name, port in ports.items()),
+    ]  # fmt: skip
+    variables = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    with open(Path(folder, "head.log"), "w") as log:
+        head = subprocess.Popen(line, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        deadline = time.monotonic() + LIMIT_S / 4
+        while head.poll() is None and time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", ports["dashboard-port"])) == 0:
+                    break
+            time.sleep(0.2)
+        else:
+            pytest.fail(Path(folder, "head.log").read_text()[-2000:])
+        yield f"http://127.0.0.1:{ports['dashboard-port']}"
+    finally:
+        started = psutil.Process(head.pid).children(recursive=True)
+        head.terminate()
+        head.wait(20)
+        for process in psutil.wait_procs(started, timeout=10)[1]:
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, empty_store):
+    return new_home(tmp_path_factory.mktemp("home"), empty_store)
+
+
+def submitted(home, name, cluster, *more):
+    line = [*launch(home, name, *more), "--address", cluster]
+    line[line.index("launch")] = "submit"
+    return line
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_submitted_sweep_runs_as_a_job_and_its_runs_are_in_mlflow(home, cluster, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    done = run(submitted(home, "job", cluster, "--trials", "2", "--epochs", "1"))
+    assert done.returncode == OK, done.stdout + done.stderr
+    assert f"on {cluster}: sweep job in {home}/sweeps" in done.stdout
+    assert "trial 0 starts: recipe small" in done.stdout
+    assert "best: trial " in done.stdout
+    assert TOKEN not in done.stdout + done.stderr
+    journal = journal_of(home, "job")
+    assert {trial.state for trial in journal.trials.values()} == {"finished"}
+    assert journal.close_reason == "done"
+    assert journal.sweep["facts"]["revision"] == code_revision()
+    # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
+    code = (
+        "import json, sys; from mlflow import MlflowClient; client = MlflowClient(sys.argv[1]); "
+        "found = client.search_runs([client.get_experiment_by_name('graformer').experiment_id]); "
+        "print(json.dumps([[r.info.status, r.data.tags.get('mlflow.parentRunId'), r.info.run_id] for r in found]))"
+    )
+    told = run([sys.executable, "-c", code, f"sqlite:///{home}/mlflow.db"])
+    runs = json.loads(told.stdout.splitlines()[-1])
+    (parent,) = [run_id for _, above, run_id in runs if above is None]
+    assert [above for _, above, _ in runs if above] == [parent, parent]
+    assert {status for status, _, _ in runs} == {"FINISHED"}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_exit_code_of_a_job_is_that_of_its_sweep(home, cluster, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    done = run(submitted(home, "nowhere", cluster, "--set", f"data.root={home}/nowhere"))
+    assert done.returncode == BAD_INPUT
+    assert f"{home}/nowhere" in done.stdout
+    assert not (home / "sweeps" / "nowhere").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_wrong_token_is_wrong_input(home, cluster, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN.replace("0", "1"))
+    done = run(submitted(home, "stranger", cluster))
+    assert (done.returncode, done.stdout) == (BAD_INPUT, "")
+    assert "the cluster wants another token than this one" in done.stderr
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    line = submitted(home, "left", cluster, "--trials", "1", "--epochs", "5000")
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
+        for printed in started.stdout:
+            if "epoch 2/" in printed:
+                started.send_signal(signal.SIGINT)
+                break
+        *_, stop, last = started.stdout.read().splitlines()
+        assert started.wait(LIMIT_S) == 130
+    ray = f"RAY_AUTH_MODE=token {Path(sys.executable).parent / 'ray'} job"
+    assert last.startswith(f"interrupted; go on with: {ray} logs --follow --address {cluster} raysubmit_")
+    # Stopping the job, as told, ends the sweep in good order.
+    told = stop.partition("to stop it: ")[2]
+    assert told.startswith(f"{ray} stop ")
+    done = subprocess.run(told, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert "was stopped" in done.stdout + done.stderr
+    assert journal_of(home, "left").close_reason == "interrupted"

@@ -1,0 +1,46 @@
+"""`confirm`: seeds as given points of a sweep, scored on the test subjects."""
+
+import math
+
+import pytest
+
+from search.record.plan import SweepConfig, confirm_plan
+from search.results.confirm import confirmation_text, spread
+from tests.made.small import tiny_config
+from tests.made.sweeps import made_journal
+
+
+@pytest.fixture
+def journal(tmp_path):
+    sweep = SweepConfig(trials=3, scheduler="none", recipe="confirmed", seed=4)
+    plan = confirm_plan("three", sweep, tiny_config(tmp_path, loop__seed=4))
+    assert plan.is_confirmation
+    assert plan.points == ({"loop.seed": 4}, {"loop.seed": 5}, {"loop.seed": 6})
+    assert [plan.config(point).loop.seed for point in plan.points] == [4, 5, 6]
+    made = made_journal(tmp_path, plan)
+    for number, point in enumerate(plan.points):
+        config = {**made.sweep["base"], "loop": {**made.sweep["base"]["loop"], "seed": point["loop.seed"]}}
+        made.append("trial", trial=number, point=point, config_id=f"{number:010d}", config=config)
+    yield made
+    made.unlock()
+
+
+def test_mean_and_deviation_are_those_of_the_seeds(journal):
+    assert spread(journal) == {}
+    for number, value in enumerate((50.0, 52.0, 57.0)):
+        journal.append(
+            "test", trial=number, metrics={"frame_mean": {"mpjpe_mm": value}, "action_mean": {"mpjpe_mm": 1.0}}
+        )
+    mean, deviation = spread(journal)["frame_mean"]["mpjpe_mm"]
+    assert mean == pytest.approx(53)
+    assert deviation == pytest.approx(math.sqrt((9 + 1 + 16) / 2))  # of a sample, as the papers give it
+    text = confirmation_text(journal)
+    assert "test, frame mean over 3 seeds: mpjpe_mm 53.00 +- 3.61" in text
+    assert "test, action mean over 3 seeds: mpjpe_mm 1.00 +- 0.00" in text
+
+
+def test_one_seed_has_no_deviation(journal):
+    journal.append("test", trial=1, metrics={"frame_mean": {"mpjpe_mm": 5.0}, "action_mean": {"mpjpe_mm": 5.0}})
+    mean, deviation = spread(journal)["action_mean"]["mpjpe_mm"]
+    assert mean == 5.0
+    assert math.isnan(deviation)
