@@ -16,6 +16,12 @@ from spaces.yaml_text import read_yaml
 from . import registry
 from .entry import Traits
 
+# Metrics of the validation split whose lowest value selects an epoch, or wins a sweep: of poses, then of meshes.
+OBJECTIVES = (
+    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimConfig:
@@ -64,10 +70,7 @@ class LoopConfig:
     seed: int = knob(0, least=0, lane=True, help="seed of initialisation, sample order and dropout")
     select: str = knob(
         "val/mpjpe_mm",
-        choices=(
-            *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
-            *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
-        ),
+        choices=OBJECTIVES,
         lane=True,
         help="metric whose lowest epoch is the best one",
     )

@@ -17,7 +17,7 @@ from ..images.mesh_crops import Boxed
 from ..poses.geometry import mirror_intrinsics
 from ..poses.poseset import PoseSet
 from ..poses.skeleton import Skeleton
-from ..poses.splits import Split
+from ..poses.splits import TRAINING_PARTS, Split
 from .batch import Batch, Sizes
 from .feed import ImageCrops, Source
 from .order import share, shuffled, slices
@@ -44,7 +44,7 @@ class DataModule:
         split: Split,
         config: DataConfig,
         *,
-        parts: Sequence[str] = ("train", "val"),
+        parts: Sequence[str] = TRAINING_PARTS,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         shard: tuple[int, int] = (0, 1),

@@ -13,7 +13,7 @@ from spaces.errors import ConfigError
 from ..config import DataConfig, Sizes
 from ..formats.source import read_poses, split_of
 from ..images.mesh_crops import Boxed
-from ..poses.splits import MESH_SPLITS, SPLITS, MeshSplit, Split, mesh_split_named
+from ..poses.splits import MESH_SPLITS, SPLITS, TRAINING_PARTS, MeshSplit, Split, mesh_split_named
 from . import meshes as mesh_module
 from . import poses as module
 from .batch import Batch
@@ -22,7 +22,6 @@ from .meshes import MeshModule, fingerprint_of, read_mesh_sets
 from .poses import DataModule
 from .truth import Truth
 
-PARTS = ("train", "val")
 POSE_FIELDS = (*module.FIELDS, "crop2d", *module.OF_IMAGES)
 
 
@@ -118,7 +117,7 @@ class Samples(Protocol):
 
 def open_samples(
     config: DataConfig,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = TRAINING_PARTS,
     *,
     device: torch.device,
     shard: tuple[int, int] = (0, 1),
@@ -154,7 +153,7 @@ def any_split_of(config: DataConfig) -> Split | MeshSplit:
     return mesh_split_named(config.name) or split_of(config)
 
 
-def facts_of(config: DataConfig, parts: Sequence[str] = PARTS) -> dict[str, Any]:
+def facts_of(config: DataConfig, parts: Sequence[str] = TRAINING_PARTS) -> dict[str, Any]:
     """Reads the named splits of a config and returns what a run records of its data: set, keypoints, fingerprint, and
     the subjects or files that train and select. DataError or ConfigError when something is missing."""
     split: Split | MeshSplit
@@ -164,4 +163,4 @@ def facts_of(config: DataConfig, parts: Sequence[str] = PARTS) -> dict[str, Any]
     else:
         poses, split = read_poses(config, parts)
         facts = {"set": poses.name, "keypoints": poses.keypoints, "fingerprint": poses.fingerprint()}
-    return facts | {part: list(split.members(part)) for part in PARTS}
+    return facts | {part: list(split.members(part)) for part in TRAINING_PARTS}

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
+PARTS = ("train", "val", "test")
+TRAINING_PARTS = ("train", "val")  # what a training run reads
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
@@ -86,16 +89,16 @@ def _mesh(name: str, kind: str, train: str, val: str, test: str) -> tuple[str, M
 MESH_SPLITS: Mapping[str, MeshSplit] = MappingProxyType(
     dict(
         (
-            _mesh("synthetic_hand", "hand", *(f"synthetic_hand/{part}" for part in ("train", "val", "test"))),
-            _mesh("synthetic_body", "body", *(f"synthetic_body/{part}" for part in ("train", "val", "test"))),
+            _mesh("synthetic_hand", "hand", *(f"synthetic_hand/{part}" for part in PARTS)),
+            _mesh("synthetic_body", "body", *(f"synthetic_body/{part}" for part in PARTS)),
             _mesh("freihand", "hand", "freihand/train_part", "freihand/val", "freihand/test"),
             _mesh("freihand_authors", "hand", "freihand/train", "freihand/val", "freihand/test"),
             _mesh("3dpw", "body", "3dpw/train", "3dpw/validation", "3dpw/test"),
             _mesh("3dpw_authors", "body", "3dpw/train", "3dpw/test", "3dpw/test"),
             _mesh("h36m_mesh", "body", "Tax-H36m-coco40k-Muco-UP-Mpii/train",
                   "human3.6m/valid.protocol2", "human3.6m/valid.protocol2"),
-            _mesh("own_hand", "hand", *(f"own_hand/{part}" for part in ("train", "val", "test"))),
-            _mesh("own_body", "body", *(f"own_body/{part}" for part in ("train", "val", "test"))),
+            _mesh("own_hand", "hand", *(f"own_hand/{part}" for part in PARTS)),
+            _mesh("own_body", "body", *(f"own_body/{part}" for part in PARTS)),
         )
     )
 )  # fmt: skip

@@ -10,7 +10,7 @@ from spaces.errors import did_you_mean
 from ..errors import DataError
 from ..formats.meshes.mesh_tsv import MeshSet
 from ..poses.poseset import PoseSet
-from ..poses.splits import MESH_SPLITS, SPLITS, Split, split_named
+from ..poses.splits import MESH_SPLITS, PARTS, SPLITS, Split, split_named
 from .layouts import LAYOUTS, Layout
 from .tables import as_json, table
 
@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
         found = [layout.read(root, name, keypoints) for keypoints in sources]
         rows += [layout.counts(poses) for poses in found]
         mine = [split for split in splits if split.set == name]
-        parts += [_part(found[0], split, part) for split in mine for part in ("train", "val", "test")]
+        parts += [_part(found[0], split, part) for split in mine for part in PARTS]
     if arguments.json:
         print(as_json({"sets": rows, "splits": parts, "meshes": meshes}))
     else:
@@ -48,7 +48,7 @@ def _meshes(root: Path, data: str | None) -> list[dict[str, object]]:
     return [
         {"split": split.name, "part": part, "kind": split.kind, "file": file, "images": len(MeshSet(path, split.kind))}
         for split in chosen
-        for part in ("train", "val", "test")
+        for part in PARTS
         if (path := root / (file := getattr(split, part))).exists()
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.config import NO_MIRROR, chosen_data
+from data.poses.splits import PARTS
 from spaces.errors import ConfigError
 
 from .. import registry
@@ -56,7 +57,7 @@ def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
     if options.data is not None:
         values |= chosen_data(options.data)
         # Subjects belong to the set that the config was trained on; another set brings its own.
-        values |= {f"data.{part}_subjects": () for part in ("train", "val", "test")}
+        values |= {f"data.{part}_subjects": () for part in PARTS}
     config = changed(read_config(options.config), values | read_changes(options.changes), options.config)
     if problems := flip_problems(options.flip, config) + multiscale_problems(options.multiscale, config):
         raise ConfigError("evaluate", problems)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data.batches.samples import PARTS, check_fields, facts_of
+from data.batches.samples import check_fields, facts_of
+from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import is_due
 from spaces.errors import ConfigError, InputError
 
@@ -12,7 +13,7 @@ from .. import registry
 from ..config import TrainConfig
 
 
-def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = PARTS) -> None:
+def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = TRAINING_PARTS) -> None:
     """ConfigError listing what is missing for a run of this config: fields that its data does not hold, files that its
     network is built from, and, where it starts anew, those that begin it. Where one of these is missing, the data is
     looked at too, its `parts` that will be read: the user hears of all in one go."""

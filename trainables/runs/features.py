@@ -23,16 +23,16 @@ from torch import Tensor, nn
 from data.batches.feed import ImageCrops
 from data.batches.samples import Samples
 from spaces.errors import ConfigError, InputError
-from spaces.files import replacing, write_text
+from spaces.files import GIB, replacing, write_text
 
 from .. import registry
 from ..config import TrainConfig
+from ..devices.memory import free_memory
 
 FIELD = "features"
 VERSION = 1  # of how maps are made and stored; another one makes all of them again
 IMAGES = 64  # in one pass of the trunk; bounds the memory, not the result
 SHARE = 0.5  # of the free memory of a device that maps may take
-GIB = 2**30
 
 
 def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
@@ -146,13 +146,6 @@ class Maps:
     def _numbers_of_an_image(self, crop: tuple[int, int]) -> int:
         with torch.no_grad():
             return int(self._trunk(torch.zeros(1, 3, *crop, dtype=torch.uint8)).shape[1])
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _mark_of(trunk: nn.Module, crop: tuple[int, int]) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from data.batches.batch import Batch
 from data.batches.samples import Samples
+from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
@@ -46,7 +47,7 @@ def pretrain(request: PretrainRequest) -> int:
     """Trains the trunk of a config on the crops of its training split and writes its weights."""
     config, device = request.config, pick_device()
     provide(config.data)
-    data = open_data(config, ("train", "val"), device)
+    data = open_data(config, TRAINING_PARTS, device)
     if data.image_crops is None:
         raise ConfigError("pretrain", [f"data.name = {config.data.name} has no images; name a set that has"])
     network = HeatmapNet(trunk_in(build_network(registry.get(config.model), config)), data.sizes.skeleton.num_joints)

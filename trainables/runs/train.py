@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from data.batches.samples import Samples, open_samples
+from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.schema import config_id
@@ -61,7 +62,7 @@ def train(request: TrainRequest) -> int:
     state = state_to_resume(request, folder)
     check_run(config, is_fresh=state is None and request.init is None)
     provide(config.data)
-    data = open_data(config, ("train", "val"), device)
+    data = open_data(config, TRAINING_PARTS, device)
     engine = SingleEngine(device=device)
     weights = None if state is not None else weights_to_start(request)
     folder.begin()

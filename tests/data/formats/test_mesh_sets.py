@@ -240,7 +240,7 @@ def test_scoring_sees_samples_as_they_are(root):
 
 def test_no_image_is_decoded_for_labels_alone(root, monkeypatch):
     module = opened(root)
-    monkeypatch.setattr("data.inputs.boxes.decode", lambda content: pytest.fail("decoded"))
+    monkeypatch.setattr("data.formats.meshes.mesh_rows.decode", lambda content: pytest.fail("decoded"))
     batch = module.gather("train", module.order("train", 1, 0)[:3], ("joints3d", "has"))
     assert batch.image is None
     assert batch.body_pose is None

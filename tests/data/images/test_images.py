@@ -168,9 +168,9 @@ def test_a_cache_that_is_cut_off_in_use_is_told(own):
 def test_a_killed_build_leaves_nothing_that_is_taken_for_a_cache(own):
     code = f"""
 import sys, time
-sys.path[:0] = {[str(ROOT), str(ROOT / "tests")]!r}
-from data import building
-from made_images import opened
+sys.path[:0] = {[str(ROOT)]!r}
+from data.images import building
+from tests.made.images import opened
 cut = building.cut
 def slow(part, *task):
     found = cut(part, *task)
@@ -202,7 +202,7 @@ sys.path[:0] = {[str(ROOT)]!r}
 if __name__ == "__main__":
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
-    from data.building import _die_with_parent
+    from data.images.building import _die_with_parent
     import os
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(1, mp_context=context, initializer=_die_with_parent)
