@@ -1,4 +1,4 @@
-"""3DPW from its download: videos of people outdoors with SMPL poses, a pickle for each."""
+"""Converter of 3DPW's download to a mesh set: videos of people outdoors with SMPL poses, a pickle for each."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ PIECE = 64  # frames posed at a time; bounds memory
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
-    """One person of a sequence, the frames that can be used: pose [n, 72] with the root in camera axes, betas [10],
-    keypoints [n, 18, 3] pixels and confidence, numbers [n] of the images; size: height and width of these."""
+    """Usable frames of one person of a sequence: pose [n, 72] with the root in camera axes, betas [10], keypoints
+    [n, 18, 3] pixels and confidence, numbers [n] of the images; size: height and width of these."""
 
     name: str
     folder: Path
@@ -47,7 +47,7 @@ class Track:
 
 
 def read_3dpw(root: Path) -> dict[str, list[Track]]:
-    """The people of every part. DataError lists what is missing or does not fit in any sequence."""
+    """Reads the people of every part. DataError lists what is missing or does not fit in any sequence."""
     problems: list[str] = []
     found: dict[str, list[Track]] = {}
     for part in PARTS:
@@ -120,7 +120,8 @@ def _shaped(values: Any, name: str, shape: tuple[int, ...]) -> Numbers:
 
 
 def samples(tracks: list[Track], model: BodyModel, levels: MeshLevels) -> Iterator[Sample]:
-    """Every usable frame of every person; 3D joints are those of the neutral body, from the origin of its model."""
+    """Yields every usable frame of every person; 3D joints are those of the neutral body, from the origin of its
+    model."""
     for track in tracks:
         for first in range(0, len(track.numbers), PIECE):
             part = slice(first, first + PIECE)

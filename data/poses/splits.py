@@ -1,4 +1,4 @@
-"""Named splits: which subjects of a set train, select, and are scored at the end."""
+"""Named splits: the subjects, or mesh-set files, that train, validate and test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ TRAINING_PARTS = ("train", "val")  # what a training run reads
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """`set` names the files, data_3d_<set>.npz and so on, or a folder of images; the rest are subjects."""
+    """Train, validation and test subjects of a set. `set` names its files, data_3d_<set>.npz and so on, or its folder
+    of images."""
 
     name: str
     set: str
@@ -65,7 +66,7 @@ SPLITS: Mapping[str, Split] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshSplit:
-    """Files of mesh sets below the data folder, by part; kind: `body` or `hand`."""
+    """Train, validation and test files of a mesh set, relative to `data.root`; kind: `body` or `hand`."""
 
     name: str
     kind: str
@@ -105,7 +106,7 @@ MESH_SPLITS: Mapping[str, MeshSplit] = MappingProxyType(
 
 
 def mesh_split_named(name: str) -> MeshSplit | None:
-    """The split of mesh sets of this name; None when there is none."""
+    """Returns the split of mesh sets of this name; None when there is none."""
     return MESH_SPLITS.get(name)
 
 
@@ -114,7 +115,7 @@ IMAGE_SETS = ("synthetic_images", "h36m_images")
 
 
 def set_of(name: str) -> str:
-    """The set whose files belong to a split, or to a set of that name."""
+    """Returns the set that a split reads; the name itself where it is no split."""
     return SPLITS[name].set if name in SPLITS else name
 
 
@@ -130,5 +131,5 @@ def published_split(name: str) -> Split | MeshSplit | None:
 
 
 def split_named(name: str) -> Split | None:
-    """The split of this name; None when there is none and `name` may be a set."""
+    """Returns the split of this name; None when there is none and `name` may be a set."""
     return SPLITS.get(name)

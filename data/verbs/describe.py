@@ -1,4 +1,4 @@
-"""`python -m data describe`: the sets of a folder, and the named splits of them."""
+"""`python -m data describe`: prints the sets of a folder and their named splits."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def run(arguments: Namespace) -> int:
 
 
 def _has_poses(root: Path, data: str | None) -> bool:
-    """Whether there is more to tell than mesh sets."""
+    """Returns whether pose sets are to be described, not only mesh sets."""
     return data is None and any(layout.sets(root) for layout in LAYOUTS.values())
 
 
 def _meshes(root: Path, data: str | None) -> list[dict[str, object]]:
-    """The parts of mesh sets that are in the folder, of all splits or of one."""
+    """Returns the table rows of the mesh-set files in the folder, of all splits or of one."""
     chosen = [split for split in MESH_SPLITS.values() if data in (None, split.name)]
     return [
         {"split": split.name, "part": part, "kind": split.kind, "file": file, "images": len(MeshSet(path, split.kind))}
@@ -54,7 +54,7 @@ def _meshes(root: Path, data: str | None) -> list[dict[str, object]]:
 
 
 def _wanted(root: Path, data: str | None) -> tuple[list[tuple[Layout, str]], tuple[Split, ...]]:
-    """The sets to read and the splits to show of them: all, or those of `data`, a split or a set."""
+    """Returns the sets to read and their splits to show: all, or those of `data`, a split or a set."""
     every = tuple(SPLITS.values())
     found = [(layout, name) for layout in LAYOUTS.values() for name in layout.sets(root)]
     sets = [name for _, name in found]

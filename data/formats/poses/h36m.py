@@ -1,8 +1,8 @@
-"""The Human3.6M layout of VideoPose3D: data_3d_<set>.npz, data_2d_<set>_<keypoints>.npz, cameras_<set>.json.
+"""Reader and writer of VideoPose3D's Human3.6M layout: data_3d_<set>.npz, data_2d_<set>_<keypoints>.npz,
+cameras_<set>.json.
 
-positions_3d {subject: {action: [n, 32, 17 or 16, 3] world metres}}; positions_2d {subject: {action: list of
-one [n, 17 or 16, 2] per camera, pixels}}; metadata of the 2D with its left and right joints. All at 50 Hz.
-"""
+positions_3d {subject: {action: [n, 32, 17 or 16, 3] world metres}}; positions_2d {subject: {action: list of one
+[n, 17 or 16, 2] per camera, pixels}}; metadata of the 2D with its left and right joints. All at 50 Hz."""
 
 from __future__ import annotations
 
@@ -52,23 +52,22 @@ def file_cameras(root: Path, name: str) -> Path:
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets with a 3D file in the folder; none when there is no such folder."""
+    """Returns the names of the sets with a 3D file in the folder; none when there is no such folder."""
     return tuple(name for name in stored_sets(root) if not is_humaneva(name))
 
 
 def h36m_cameras() -> Rigs:
-    """The published calibration of Human3.6M: four cameras of each of S1, S5, S6, S7, S8, S9, S11."""
+    """Returns the published calibration of Human3.6M: four cameras of each of S1, S5, S6, S7, S8, S9, S11."""
     return read_cameras(Path(__file__).with_name("h36m_cameras.json"))
 
 
 def read(
     root: Path, name: str, keypoints: str, *, joints: int | None, subjects: Collection[str] | None = None
 ) -> PoseSet:
-    """The clips of the named subjects (None: all) with 17 or 16 `joints` (None: as many as the 2D has).
+    """Reads the clips of the named subjects (None: all) with 17 or 16 `joints` (None: as many as the 2D has).
 
-    Subjects come in the order of the 3D file, actions in that of the 2D file, as in the published code. 2D is
-    cut to the length of the motion capture. DataError lists every fault of every clip.
-    """
+    Subjects come in the order of the 3D file, actions in that of the 2D file, as in the published code. 2D is cut to
+    the length of the motion capture. DataError lists every fault of every clip."""
     root = Path(root)
     where = f"{root}, set '{name}' with 2D '{keypoints}'"
     missing = list(_missing_files(root, name, keypoints))
@@ -110,7 +109,7 @@ def _missing_files(root: Path, name: str, keypoints: str) -> Iterator[str]:
 
 
 def write(poses: PoseSet, root: Path) -> None:
-    """All three files; each appears whole or not at all, and an earlier one of that name is replaced."""
+    """Writes all three files; each appears whole or not at all, and an earlier one of that name is replaced."""
     write_3d(poses, root)
     write_2d(poses, root)
     rigs: Rigs = {}
@@ -121,7 +120,7 @@ def write(poses: PoseSet, root: Path) -> None:
 
 
 def write_2d(poses: PoseSet, root: Path) -> None:
-    """Joints are those of the arrays, 17 or 16, whatever the 3D has."""
+    """Writes the 2D file. Joints are those of the arrays, 17 or 16, whatever the 3D has."""
     count = poses.sequences[0].pose2d[0].shape[1]
     skeleton = by_joint_count(count)
     assert skeleton in (H36M_17, H36M_16), count

@@ -1,10 +1,10 @@
-"""The HumanEva-I layout of VideoPose3D: data_3d_<set>.npz and data_2d_<set>_<keypoints>.npz, set humaneva15.
+"""Reader and writer of VideoPose3D's HumanEva-I layout: data_3d_<set>.npz and data_2d_<set>_<keypoints>.npz, set
+humaneva15.
 
 positions_3d {subject: {action: [n, 15, 3] world metres}}; positions_2d {subject: {action: list of one [n, 15, 2] per
 camera, pixels of 640 x 480}}; 60 Hz. Subjects are Train/S1 to Validate/S3. Actions name a take and a piece of it,
 'Walking 1 chunk0'; pieces without motion capture count in the numbers but are not stored. The 2D may have subjects
-without 3D (Unlabeled/S4), which are not read. Lenses are not known.
-"""
+without 3D (Unlabeled/S4), which are not read. Lenses are not known."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ CAMERAS_S2 = (
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets with a 3D file in the folder; none when there is no such folder."""
+    """Returns the names of the sets with a 3D file in the folder; none when there is no such folder."""
     return tuple(name for name in stored_sets(root) if is_humaneva(name))
 
 
 def rigs() -> Rigs:
-    """The published camera poses of every subject, 'Train/S1' to 'Validate/S3'."""
+    """Returns the published camera poses of every subject, 'Train/S1' to 'Validate/S3'."""
     found: Rigs = {}
     for part in PARTS:
         for subject in SUBJECTS:
@@ -76,11 +76,10 @@ def rigs() -> Rigs:
 
 
 def read(root: Path, name: str, keypoints: str, *, subjects: Collection[str] | None = None) -> PoseSet:
-    """The clips of the named subjects (None: all that have 3D), with 15 joints.
+    """Reads the clips of the named subjects (None: all that have 3D), with 15 joints.
 
     Subjects come in the order of the 3D file, actions in that of the 2D file. 2D is cut to the length of the motion
-    capture. DataError lists every fault of every clip.
-    """
+    capture. DataError lists every fault of every clip."""
     where = f"{root}, set '{name}' with 2D '{keypoints}'"
     missing = list(missing_files(root, name, keypoints, available_sets(root)))
     if missing:
@@ -112,7 +111,7 @@ def read(root: Path, name: str, keypoints: str, *, subjects: Collection[str] | N
 
 
 def write(poses: PoseSet, root: Path) -> None:
-    """Both files; each appears whole or not at all, and an earlier one of that name is replaced."""
+    """Writes both files; each appears whole or not at all, and an earlier one of that name is replaced."""
     write_3d(poses, root)
     write_2d(poses, root)
 
