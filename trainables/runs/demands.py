@@ -1,4 +1,4 @@
-"""What a run needs of its data and of files, looked for before anything starts."""
+"""Preflight check of a run: data fields and files that it needs, before anything starts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..config import TrainConfig
 
 
 def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = TRAINING_PARTS) -> None:
-    """ConfigError listing what is missing for a run of this config: fields that its data does not hold, files that its
-    network is built from, and, where it starts anew, those that begin it. Where one of these is missing, the data is
-    looked at too, its `parts` that will be read: the user hears of all in one go."""
+    """Raises ConfigError listing everything that is missing for a run of this config: fields that its data does not
+    hold, files that its network is built from, and, for a fresh run, those it starts from. Where one of these is
+    missing, the `parts` of the data are checked too, so that one message lists all."""
     check_fields(config.data, config.traits.reads)
     demands = registry.get(config.model).demands
     problems = [] if demands is None else list(demands(config.network, config.data, is_fresh))

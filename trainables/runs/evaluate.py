@@ -1,4 +1,4 @@
-"""`evaluate`: weights scored on the test subjects with the published protocol of their model."""
+"""`evaluate`: scores weights on the test split with the published protocol of their model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LAST = "the last epoch, selected by nothing"
 
 
 def evaluate(request: EvaluateRequest) -> int:
-    """Prints the paper's table."""
+    """Prints the paper's table, or its JSON."""
     if request.multiscale:
         # Not on the output that may be JSON.
         print(f"{len(RUNS)} passes over the images: --multiscale", file=sys.stderr, flush=True)
@@ -39,7 +39,7 @@ def evaluate(request: EvaluateRequest) -> int:
 
 
 def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multiscale: bool = False) -> dict[str, Any]:
-    """The table of contract JSON form for weights on the test subjects of the config's split."""
+    """Scores weights on the test split of the config; returns the table as `evaluate --json` prints it."""
     check_run(config, is_fresh=False, parts=("test",))
     device = pick_device()
     network = registry.get(config.model).build(config.network, config.data.sizes)

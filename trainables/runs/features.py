@@ -1,8 +1,7 @@
-"""Maps of a frozen trunk, made once for every image of a data module and read in every step.
+"""Trunk feature cache: feature maps of a frozen trunk, computed once for every image and read in every step.
 
 On disk they are a file of float32 rows, one an image, and a manifest beside it, both named by a fingerprint of the
-images, the crop and the trunk. The manifest comes last: a build that breaks off leaves nothing that looks like one.
-"""
+images, the crop and the trunk. The manifest comes last: an interrupted build leaves nothing that looks complete."""
 
 from __future__ import annotations
 
@@ -36,8 +35,8 @@ SHARE = 0.5  # of the free memory of a device that maps may take
 
 
 def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
-    """Gives a data module the maps that the network of `config` reads; nothing where it reads none. `root`: the folder
-    where paths of trunks begin.
+    """Adds the trunk features that the network of `config` reads to the data's sources; does nothing where it reads
+    none. `root`: the folder that relative paths of trunks start from.
 
     ConfigError when the network reads images and the data has none, DataError when a trunk's weights cannot be read."""
     reads = config.traits.reads
@@ -60,10 +59,11 @@ def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
 
 
 class Maps:
-    """Features by the number of the image, plain and mirrored; those of a split are made when it is first asked for.
+    """Source of the batch field `features`, plain and mirrored; a split's features are computed when it is first asked
+    for.
 
-    `store`: `file` reads from disk, `device` keeps them on the device and nothing on disk, `auto` makes the file and
-    puts it on the device when it fits there."""
+    `store`: `file` reads from disk, `device` keeps them on the device and nothing on disk, `auto` writes the file and
+    loads it to the device when it fits there."""
 
     def __init__(self, trunk: nn.Module, crops: ImageCrops, data: Samples, folder: Path, store: str) -> None:
         self._trunk = trunk.eval()
@@ -77,7 +77,7 @@ class Maps:
         self.key = (self._mark, store)
 
     def fetch(self, part: str, rows: Tensor, is_mirrored: Tensor | None) -> Tensor:
-        """Features [B, V, N] of images rows [B, V], of the mirror image where is_mirrored [B] says so."""
+        """Returns features [B, V, N] of images rows [B, V], of the mirror image where is_mirrored [B] says so."""
         if is_mirrored is None:
             return self._rows(part, rows, is_mirrored=False)
         if bool(is_mirrored.all()):
@@ -116,7 +116,7 @@ class Maps:
         return table
 
     def _filed(self, part: str, is_mirrored: bool, count: int) -> np.memmap:
-        """The rows of a split on disk, made first where they are not there or not whole."""
+        """Opens the rows of a split on disk, computed first where they are missing or incomplete."""
         told = (VERSION, self._mark, self._crops.fingerprint(part), is_mirrored, count, self._numbers)
         fingerprint = hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
         path = self._folder / f"{fingerprint}.f32"
@@ -135,7 +135,7 @@ class Maps:
 
     @torch.no_grad()
     def _made(self, part: str, is_mirrored: bool) -> Iterator[Tensor]:
-        """Features [<= IMAGES, N] of the images of a split in order, on the device."""
+        """Computes features [<= IMAGES, N] of the images of a split in order, on the device."""
         trunk = self._trunk.to(self._device)
         started, count = time.monotonic(), self._crops.count(part)
         for numbers in torch.arange(count, device=self._device).unsqueeze(1).split(IMAGES):
@@ -149,7 +149,7 @@ class Maps:
 
 
 def _mark_of(trunk: nn.Module, crop: tuple[int, int]) -> str:
-    """Changes with any weight of a trunk and with the size of the crop."""
+    """Returns a digest of a trunk's weights and the size of the crop."""
     content = hashlib.blake2b(repr((type(trunk).__name__, crop)).encode(), digest_size=16)
     for name, tensor in trunk.state_dict().items():
         content.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
@@ -167,7 +167,7 @@ def _is_whole(path: Path, manifest: dict[str, object]) -> bool:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Holds the others off that would make the same file; the lock goes with the process."""
+    """Locks a file against other builds of it; the lock ends with the process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.open("w")

@@ -1,4 +1,4 @@
-"""How much memory a run will take, found out by one pass before the first step."""
+"""Memory estimate of a run, measured by one pass before the first step."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WORTH_TELLING = 10_000_000  # parameters; smaller networks fit anywhere
 
 
 def memory_line(engine: SingleEngine, config: TrainConfig, data: Samples) -> str:
-    """What a step of this run takes of the memory of its device, in words; '' for a small network. It makes a pass
-    forward and backward, in which a run that does not fit fails before it has begun."""
+    """Describes the memory that a step of this run takes on its device; '' for a small network. It runs a forward and a
+    backward pass, so that a run that does not fit fails before it has begun."""
     if sum(parameter.numel() for parameter in engine.trained) < WORTH_TELLING:
         return ""
     if engine.device.type == "cuda":
@@ -33,6 +33,6 @@ def memory_line(engine: SingleEngine, config: TrainConfig, data: Samples) -> str
 
 
 def _moments(engine: SingleEngine, config: TrainConfig) -> int:
-    """Bytes of what the optimiser makes in its first step."""
+    """Returns the bytes of the optimiser's moments, allocated in its first step."""
     kinds = len(moment_kinds(config.optim))
     return kinds * sum(parameter.numel() * parameter.element_size() for parameter in engine.trained)

@@ -1,4 +1,4 @@
-"""What `train` and `evaluate` do once their options are checked."""
+"""`train`: trains one run in this process."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def open_data(
     root: str | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> Samples:
-    """The data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError say what
-    is wrong with it."""
+    """Opens the data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError name
+    the problems."""
     source = dataclasses.replace(config.data, root=root or config.data.root)
     return open_samples(source, parts, device=device, shard=shard, reads=config.traits.reads)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
-    """The state that the request continues, None for a fresh start."""
+    """Returns the state that the request continues, None for a fresh start."""
     own = folder.resume_state()
     if request.resume is None:
         return own
@@ -47,7 +47,7 @@ def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
 
 
 def weights_to_start(request: TrainRequest) -> dict[str, Tensor] | None:
-    """The weights of --init, checked to belong to this network; None without the option."""
+    """Loads the weights of --init, checked to belong to this network; None without the option."""
     if request.init is None:
         return None
     tensors, made_by, _ = load_weights(request.init)
@@ -56,7 +56,7 @@ def weights_to_start(request: TrainRequest) -> dict[str, Tensor] | None:
 
 
 def train(request: TrainRequest) -> int:
-    """Trains one run in this process."""
+    """Trains the run of the request; returns the exit code."""
     config, device = request.config, pick_device()
     folder = RunFolder(request.out, config)
     state = state_to_resume(request, folder)
@@ -88,7 +88,7 @@ def train(request: TrainRequest) -> int:
 
 
 def epoch_line(config: TrainConfig, report: Report) -> str:
-    """One epoch in one line."""
+    """Formats one epoch as one line."""
     if report.losses.diverged:
         return f"epoch {report.epoch}/{config.loop.epochs}: diverged, {report.losses.diverged}"
     score_now = report.metrics[config.loop.select]

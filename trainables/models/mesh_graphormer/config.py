@@ -26,7 +26,7 @@ DEAD = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """Trunk, three encoder blocks, and what the mesh is of."""
+    """Knobs of the trunk, the three encoder blocks, and the kind of mesh."""
 
     mesh: str = knob("body", choices=("body", "hand"), help="what the mesh is of: a body (SMPL) or a hand (MANO)")
     body_files: str = knob(
@@ -62,7 +62,8 @@ class NetworkConfig:
     checkpointing: bool = knob(False, help="compute activations again in the backward pass: less memory, more time")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Three blocks; heads share the channels evenly; a graph block works on half of them."""
+        """Yields (field, message) unless there are three blocks, and heads divide the channels, of which a graph block
+        uses half."""
         for field, count in (("hidden", BLOCKS), ("widths", BLOCKS - 1), ("graph", BLOCKS)):
             found = getattr(self, field)
             if len(found) != count:
@@ -82,7 +83,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Weights of the loss terms."""
+    """Knobs of the loss: weights of its terms."""
 
     joints3d: float = knob(1000.0, least=0, lane=True, help="weight of the 3D joints, predicted and of the mesh")
     vertices: float = knob(100.0, least=0, lane=True, help="weight of the vertices of all levels")
@@ -93,7 +94,8 @@ class ObjectiveConfig:
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One image; its grid, the joints and the vertices have a place each in the position table."""
+    """Yields (path, message) unless data is one image of this kind of mesh, and the position table holds its grid,
+    joints and vertices."""
     if sizes.frames != 1:
         yield "data.frames", "must be 1: mesh_graphormer reads a single image"
     if sizes.views != 1:
@@ -109,7 +111,7 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
 
 
 def traits(network: NetworkConfig) -> Traits:
-    """What it reads, and how its parts are trained."""
+    """Returns the batch fields read, and the learning-rate factors of its parts."""
     dead = {} if network.compact else dict.fromkeys(dead_names(network), 0.0)
     return Traits(
         reads=("image", "joints2d", "joints3d", "body_pose", "betas", "has"),
@@ -120,7 +122,7 @@ def traits(network: NetworkConfig) -> Traits:
 
 
 def dead_names(network: NetworkConfig) -> tuple[str, ...]:
-    """The tensors of the published weights that take no part, and that a compact network does without."""
+    """Returns the tensors of the published weights that are unused, and that a compact network lacks."""
     blocks = [f"trans_encoder.{block}.bert." for block in range(BLOCKS)]
     return (
         *(f"backbone.classifier.{name}" for name in ("weight", "bias")),
@@ -136,5 +138,5 @@ def dead_names(network: NetworkConfig) -> tuple[str, ...]:
 
 
 def spares(network: NetworkConfig, sizes: Sizes) -> frozenset[str]:
-    """Published tensors that this network does without."""
+    """Returns the published tensors that this network lacks."""
     return frozenset(dead_names(network)) if network.compact else frozenset()
