@@ -11,24 +11,8 @@ import search
 import spaces
 import trainables
 from tests import ROOT
-from tests.made.sources import FLOORS, IMPORTS, SOURCES, TREES, imports_of, is_in, place
+from tests.made.sources import FLOORS, IMPORTS, ROOMS, SOURCES, TREES, imports_of, is_in, place
 
-# Lowest first; a module imports its own room or lower ones, of its own floor or of those below.
-ROOMS = {
-    "spaces": ("errors", "yaml_text", "files", "table", "schema", "space", "cli"),
-    "data": (
-        *("errors", "poses", "config", "bodies", "images", "formats", "inputs", "batches"),
-        *("synthetic", "conversion", "verbs", "cli", "__main__"),
-    ),
-    "trainables": (
-        *("entry", "registry", "config", "cli", "layers", "devices", "scoring", "weights", "models"),
-        *("engines", "pictures", "runs", "prediction", "__main__"),
-    ),
-    "search": (
-        *("environment", "record", "cli", "decisions", "cluster", "executors", "tracking", "results"),
-        *("sweep", "__main__"),
-    ),
-}
 # What the order alone would allow: a model is built by the registry and knows nothing of who configures it, and who
 # decides over trials does not touch those who run them.
 APART = {
@@ -52,7 +36,7 @@ ONLY_IN = {
     "sqlalchemy": ("search.tracking.one_transaction",),
     "fsspec": ("search.executors.mirror",),
     "cdflib": ("data.conversion.cdf",),
-    "scipy": ("data.bodies", "data.formats.meshes"),
+    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.sampler"),
     "PIL": (
         *("data.bodies", "data.images", "data.formats", "data.inputs", "data.synthetic"),
         *("trainables.pictures", "trainables.prediction"),

@@ -13,8 +13,8 @@ from spaces.schema import config_id, tree_of
 
 from ..record.journal import Journal, Trial
 from ..record.plan import Plan, value_at
-from . import asha
-from .sampler import make_sampler, suggest
+from .asha import Rungs
+from .sampler import PointSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,13 @@ class Conductor:
         self._tell = tell
         self._running: set[int] = set()
         self._unfinished = [trial.number for trial in journal.trials.values() if not trial.has_ended]
-        self._rungs = asha.rungs(plan.base.loop.epochs) if plan.sweep.scheduler == "asha" else []
+        on_record, sweep = journal.trials.values(), plan.sweep
+        self._points = PointSampler(
+            plan.domains, self.objective, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
+        )
+        self._rungs = Rungs(plan.base.loop.epochs, self.objective) if sweep.scheduler == "asha" else None
+        if self._rungs is not None:
+            self._rungs.replay(on_record)
 
     @property
     def has_handed_out_all(self) -> bool:
@@ -57,6 +63,7 @@ class Conductor:
             return None
         attempt = trial.attempts + 1
         self.journal.append("attempt", trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch)
+        self._points.tell(trial)
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
         is_recipe = trial.number == 0 and not self.plan.points
@@ -74,18 +81,16 @@ class Conductor:
         return None
 
     def _new_trial(self) -> Trial | None:
-        number, domains, sweep = len(self.journal.trials), self.plan.domains, self.plan.sweep
+        number = len(self.journal.trials)
         point: dict[str, Any] | None
         if number < len(self.plan.points):
             point = dict(self.plan.points[number])
             config = self.plan.config(point)
         elif number == 0:
             config = self.plan.base
-            point = {path: value_at(config, path) for path in domains}
+            point = {path: value_at(config, path) for path in self.plan.domains}
         else:
-            own, blind = (make_sampler(name, sweep.seed, number, sweep.trials) for name in (sweep.sampler, "random"))
-            trials = self.journal.trials.values()
-            point, thrown = suggest(trials, domains, self.objective, (own, blind), self._is_legal)
+            point, thrown = self._points.draw(number, self._is_legal)
             self.thrown += thrown
             if point is None:
                 self.is_exhausted = True
@@ -111,15 +116,16 @@ class Conductor:
         if report["diverged"]:
             self._end(trial, "diverged", report["diverged"])
             return False
-        is_new = epoch > trial.last_epoch
-        if is_new:
+        goes_on = True
+        if epoch > trial.last_epoch:
             self.journal.append("epoch", trial=number, **{key: report[key] for key in _EPOCH_FIELDS})
             self._tell(self._epoch_line(trial, report))
+            # Asked before its end is known: a trial that is over at a rung is a rival there all the same.
+            goes_on = self._rungs is None or self._rungs.judge(trial, epoch)
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
-        rivals = self.journal.trials.values()
-        if is_new and epoch in self._rungs and not asha.survives(trial, rivals, epoch, self.objective):
+        if not goes_on:
             self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
             return False
         return True
@@ -144,6 +150,7 @@ class Conductor:
     def _end(self, trial: Trial, state: str, reason: str) -> None:
         self._running.discard(trial.number)
         self.journal.append("end", trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason)
+        self._points.tell(trial)
         detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
         score = trial.score(self.objective)
         shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(self.objective)}"

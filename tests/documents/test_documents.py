@@ -9,6 +9,7 @@ import pytest
 from docs import generate
 from spaces.space import find_space, read_space
 from tests.documents.pages import PACKAGES, PAGES, ROOT, commands_of, prose_of, rows_of, section_of, text_of
+from tests.made.sources import ROOMS
 from trainables import registry
 from trainables.config import knobs_of
 
@@ -186,12 +187,13 @@ def test_every_model_has_a_page_with_its_recipes(model):
 
 
 @pytest.mark.parametrize("floor", ["data", "trainables", "search"])
-def test_the_picture_of_rooms_has_every_folder(floor):
+def test_the_picture_of_rooms_has_every_folder_in_its_order(floor):
     picture = section_of(text_of(DOCS / "design.md"), "Rooms").split("```")[1]
     drawn = re.split(r"^(?=\w+/)", picture, flags=re.MULTILINE)
     mine = next(part for part in drawn if part.startswith(f"{floor}/"))
-    rooms = {path.name for path in (ROOT / floor).iterdir() if (path / "__init__.py").exists()}
-    assert rooms <= set(re.findall(r"^(?:\w+/)? +(\w+)  ", mine, re.MULTILINE)), rooms
+    rooms = [room for room in ROOMS[floor] if (ROOT / floor / room).is_dir()]
+    drawn_rooms = [name for name in re.findall(r"^(?:\w+/)? +(\w+)  ", mine, re.MULTILINE) if name in rooms]
+    assert drawn_rooms == rooms
 
 
 def test_pictures_are_small_and_used():
