@@ -39,6 +39,7 @@ from search.decisions.conductor import Conductor, Task
 from search.decisions.sampler import PointSampler
 from search.record.journal import Journal
 from search.record.plan import Plan, SweepConfig, make_plan
+from search.record.records import EpochRow, Facts
 from search.sweep.place import Place
 from search.sweep.run import begin
 from search.tracking import spool
@@ -49,12 +50,7 @@ OBJECTIVE = "val/mpjpe_mm"
 EPOCHS = 20  # of a whole trial; halving leaves about 5
 CONCURRENT = 8
 DRAWS = 30  # timed
-FACTS = {
-    "revision": "bench",
-    "versions": {},
-    "data": {"set": "tiny", "train": ["S1"], "val": ["S8"]},
-    "machine": "here",
-}
+FACTS = Facts(revision="bench", versions={}, data={"set": "tiny", "train": ["S1"], "val": ["S8"]}, machine="here")
 RSS = """
 import gc, sys
 sys.path.insert(0, sys.argv[1])
@@ -151,17 +147,17 @@ class Sweep:
         task, epoch = self.running.pop(0)
         report = self.report(task.trial, epoch)
         with self.booked():
-            goes_on = self.conductor.hear(task.trial, report)
+            goes_on = self.conductor.hear(report)
         self.epochs += 1
         if goes_on:
             self.running.append((task, epoch + 1))
 
-    def report(self, number: int, epoch: int) -> dict[str, Any]:
+    def report(self, number: int, epoch: int) -> EpochRow:
         point, chance = self.journal.trials[number].point, random.Random(1000 * number + epoch)
         away = sum((unit(domain, point[path]) - 0.4) ** 2 for path, domain in self.plan.domains.items())
         value = 40 + 30 * away + 60 * math.exp(-epoch / 4) + chance.gauss(0, 1)
         metrics = {OBJECTIVE: value, "val/p_mpjpe_mm": 0.8 * value, "val/n_mpjpe_mm": 0.9 * value}
-        return {"epoch": epoch, "metrics": metrics, "loss": value / 1000, "lr": 1e-3, "seconds": 1.0, "diverged": ""}
+        return EpochRow(trial=number, epoch=epoch, metrics=metrics, loss=value / 1000, lr=1e-3, seconds=1.0)
 
     def go(self) -> None:
         """To its end."""
@@ -181,7 +177,7 @@ def made_journal(storage: Path, trials: int, sink: Any) -> Path:
     domains = plan.domains
     blind = mock.patch.object(PointSampler, "draw", side_effect=lambda *values: (blind_point(domains, chance), 0))
     fsync = mock.patch.object(os, "fsync", return_value=None)
-    with fsync, blind, mock.patch.object(Journal, "best", return_value=None):
+    with fsync, blind:
         journal = begun(plan, storage)
         sweep = Sweep(journal, plan, sink)
         sweep.go()

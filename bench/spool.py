@@ -69,15 +69,19 @@ def records_of(number: int, epochs: int) -> list[Record]:
 def interleaved(trials: int, epochs: int, at_once: int) -> Iterator[Record]:
     """The lives of all trials as a sweep books them: one that ends makes room for the next."""
     luck, waiting = random.Random(0), iter(range(trials))
-    running = [iter(records_of(number, epochs)) for number in itertools.islice(waiting, at_once)]
-    while running:
+    running: list[Iterator[Record]] = []
+    while True:
+        for number in itertools.islice(waiting, at_once - len(running)):
+            running.append(iter(records_of(number, epochs)))
+            yield next(running[-1])  # births come in the order of their numbers
+        if not running:
+            return
         life = luck.choice(running)
         record = next(life, None)
         if record is not None:
             yield record
             continue
         running.remove(life)
-        running += [iter(records_of(number, epochs)) for number in itertools.islice(waiting, 1)]
 
 
 def write(path: Path, records: Iterable[Record], first_ms: int) -> None:
@@ -87,10 +91,11 @@ def write(path: Path, records: Iterable[Record], first_ms: int) -> None:
 
 
 def opening() -> Record:
-    plan = {"trials": 300, "sampler": "tpe", "scheduler": "asha", "objective": OBJECTIVE, "time_budget_s": None}
-    facts = {"revision": "0123abcd", "versions": {"torch": "2.13.0", "ray": "2.60.0"}, "machine": "here"}
+    plan = {"trials": 300, "sampler": "tpe", "scheduler": "asha", "objective": OBJECTIVE, "recipe": "small"}
+    facts = {"revision": "0123abcd", "versions": {"torch": "2.13.0", "ray": "2.60.0"}, "data": {}}
     sweep = {"id": "bench", "name": "bench", "model": "graformer", "plan": plan, "space": "model: graformer\n"}
-    return {"kind": "sweep", **sweep, "base": config_of(0, random.Random(0)), "facts": facts}
+    base = config_of(0, random.Random(0))
+    return {"kind": "sweep", **sweep, "pinned": [], "points": [], "base": base, "facts": facts}
 
 
 def measured(folder: Path, *parts: Iterable[Record]) -> tuple[float, float]:

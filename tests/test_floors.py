@@ -32,6 +32,7 @@ ONLY_IN = {
     "ray": ("search.cluster", "search.executors", "search.sweep"),
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions",),
+    "msgspec": ("search.record.records",),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
     "sqlalchemy": ("search.tracking.one_transaction",),
     "fsspec": ("search.executors.mirror",),

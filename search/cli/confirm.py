@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import ConfigError
-from spaces.schema import config_id, knobs, load, tree_of
+from spaces.schema import config_id, knobs, load
 from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
-from ..record.journal import FILE, Journal
-from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
+from ..record.journal import FILE, Journal, has_begun
+from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
 from .places import add_places, add_storage, folder_problems
 from .train import WORKER_KNOBS
 
@@ -49,9 +49,8 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     name = options.name or f"confirm-{config_id(config)}"
     folder = options.storage / name
     plan = confirm_plan(name, sweep, config)
-    if (folder / FILE).is_file():
-        held = Journal(folder / FILE).sweep
-        if held.get("base") != tree_of(plan.base) or held.get("points") != list(plan.points):
+    if has_begun(folder):
+        if not holds(Journal(folder / FILE).sweep, plan):
             raise ConfigError("confirm", [f"{folder} holds another config or other seeds; give another --name"])
     elif problems := folder_problems(folder, name):
         raise ConfigError("confirm", problems)

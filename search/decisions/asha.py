@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from ..record.journal import Trial
+from ..record.trial import Trial
 
 REDUCTION = 3  # a third survives each rung; ASHA (Li et al. 2020) finds 3 to 4 best
 

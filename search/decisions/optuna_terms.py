@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from spaces.space import Choice, Domain, Float, Int
 
-from ..record.journal import Trial
+from ..record.trial import Trial
 
 _STATES = {
     "finished": TrialState.COMPLETE,
@@ -59,7 +59,7 @@ def outcome(trial: Trial, objective: str) -> tuple[TrialState, float | None, dic
     state = _STATES.get(trial.state, TrialState.RUNNING)
     if state is TrialState.RUNNING:
         return state, None, {}
-    values = {epoch: metrics[objective] for epoch, metrics in trial.epochs.items() if objective in metrics}
+    values = dict(trial.epochs.column(objective))
     if trial.state == "diverged":
         values = {}
     score = trial.score(objective) if state is TrialState.COMPLETE else None

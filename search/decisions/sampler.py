@@ -25,7 +25,7 @@ from scipy.special import log_ndtr
 
 from spaces.space import Domain
 
-from ..record.journal import Trial
+from ..record.trial import Trial
 from .optuna_terms import Rank, distribution, frozen, rank, to_point
 
 REDRAWS = 50  # draws before a sweep admits that its space has nothing more to offer

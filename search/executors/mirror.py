@@ -8,7 +8,8 @@ import fsspec
 
 from trainables.runs.folder import BEST, CONFIG, STATE
 
-from ..record.journal import Journal, Trial, trial_folder
+from ..record.journal import Journal, trial_folder
+from ..record.trial import Trial
 
 LATEST = f"latest/{STATE}"
 
@@ -40,6 +41,6 @@ class Mirror:
 
 def bring(journal: Journal, trial: Trial) -> None:
     """Fetches a trial's files to its local folder, for sweeps whose trials keep them at a URI."""
-    uri = journal.sweep["plan"]["checkpoints"]
+    uri = journal.sweep.checkpoints
     if uri:
-        Mirror(uri, journal.sweep["name"], trial.number).fetch(trial_folder(journal.path.parent, trial.number))
+        Mirror(uri, journal.sweep.name, trial.number).fetch(trial_folder(journal.path.parent, trial.number))

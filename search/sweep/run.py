@@ -19,9 +19,6 @@ from ray import tune
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
-from spaces.schema import load, tree_of
-from spaces.space import parse_space
-from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
@@ -33,9 +30,11 @@ from ..executors.group import train_trial_in_group
 from ..executors.mirror import bring
 from ..executors.solo import train_trial
 from ..record import journal as journals
-from ..record.journal import Journal, Trial, trial_folder
-from ..record.plan import Plan, SweepConfig, shortened
+from ..record.journal import Journal, trial_folder
+from ..record.plan import Plan, begun_by, plan_of, shortened
 from ..record.provenance import facts_of_run
+from ..record.records import Facts, OpenRow
+from ..record.trial import Trial
 from ..results.confirm import confirmation_text, score_seeds
 from ..results.leaderboard import leaderboard_text
 from ..results.pictures import draw_best
@@ -43,49 +42,24 @@ from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> dict[str, Any]:
+def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> Facts:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
     check_run(plan.base, is_fresh=True, parts=parts)
     provide(plan.base.data)
     return facts_of_run(facts_of(plan.base.data, parts))
 
 
-def begin(plan: Plan, facts: dict[str, Any], place: Place) -> Journal:
+def begin(plan: Plan, facts: Facts, place: Place) -> Journal:
     """The journal of a new sweep, locked."""
-    sweep = {
-        "id": uuid.uuid4().hex,
-        "name": plan.name,
-        "model": plan.base.model,
-        "plan": tree_of(plan.sweep),
-        "space": plan.space_text,
-        "base": tree_of(plan.base),
-        "pinned": list(plan.pinned),
-        "points": list(plan.points),
-        "facts": facts,
-    }
-    return journals.create(place.folder, sweep)
+    return journals.create(place.folder, begun_by(plan, uuid.uuid4().hex, facts))
 
 
 def reopen(place: Place) -> Journal:
     """The journal of a sweep that goes on, locked."""
     journal = Journal(place.folder / journals.FILE)
     journal.lock()
-    journal.append("open")
+    journal.append(OpenRow())
     return journal
-
-
-def plan_of(journal: Journal) -> Plan:
-    """The plan that a sweep was launched with."""
-    sweep, where = journal.sweep, str(journal.path)
-    return Plan(
-        name=sweep["name"],
-        sweep=load(SweepConfig, sweep["plan"], where),
-        space=parse_space(parse_yaml(sweep["space"], where), where),
-        space_text=sweep["space"],
-        base=config_from(sweep["base"], where),
-        pinned=tuple(sweep["pinned"]),
-        points=tuple(sweep["points"]),
-    )
 
 
 def run(
@@ -219,7 +193,7 @@ def _interrupts() -> Iterator[list[int]]:
 
 def conclude_done(journal: Journal, place: Place) -> int:
     """What `resume` does for a sweep that has ended: sends what MLflow has not, and prints the leaderboard."""
-    spool = spool_of(journal.path, journal.sweep["plan"]["objective"], place)
+    spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
     settle(spool, place)
     return _conclude(journal, 0, "done", "")
@@ -227,8 +201,9 @@ def conclude_done(journal: Journal, place: Place) -> int:
 
 def _conclude(journal: Journal, thrown: int, reason: str, error: str) -> int:
     """The leaderboard and the last line; 1 when no trial has a score."""
-    name, objective = journal.sweep["name"], journal.sweep["plan"]["objective"]
-    print(confirmation_text(journal) if plan_of(journal).is_confirmation else leaderboard_text(journal))
+    name, objective = journal.sweep.name, journal.sweep.objective
+    plan = plan_of(journal.sweep, str(journal.path))
+    print(confirmation_text(journal) if plan.is_confirmation else leaderboard_text(journal))
     if thrown:
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
     best = journal.best(objective)

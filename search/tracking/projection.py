@@ -14,7 +14,20 @@ import yaml
 from spaces.schema import flat
 
 from ..environment.store import redacted
-from ..record.journal import Record, Trial
+from ..record.records import (
+    AttemptRow,
+    CloseRow,
+    EndRow,
+    EpochRow,
+    OpenRow,
+    Row,
+    ScoreRow,
+    SweepRow,
+    TrialRow,
+    trial_of,
+)
+from ..record.state import SweepState
+from ..record.trial import Trial
 from .tracker import Status
 
 WEIGHTS = Path("best.safetensors")
@@ -57,110 +70,105 @@ class Projection:
     """The changes that a sweep's records make, taken in their order, each once. Knows no tracker."""
 
     def __init__(self, objective: str) -> None:
-        self.sweep: Record = {}
-        self._trials: dict[int, Trial] = {}
+        self._state = SweepState()
         self._best = f"best/{objective}"
         self._objective = objective
 
     @property
+    def sweep(self) -> SweepRow:
+        """The sweep's own record, which comes first."""
+        assert self._state.sweep is not None, "nothing was taken yet"
+        return self._state.sweep
+
+    @property
     def is_single(self) -> bool:
         """Whether one trial (`train`) is all there is: a run without a parent."""
-        return bool(self.sweep.get("single"))
+        return self.sweep.single
 
-    def take(self, record: Record) -> list[Change]:
+    def take(self, row: Row) -> list[Change]:
         """What the next record changes."""
-        take = getattr(self, f"_take_{record['kind']}", None)
-        changes: list[Change] = [] if take is None else take(record)
-        return changes
+        self._state.apply(row)
+        match row:
+            case SweepRow() | OpenRow():
+                return [] if self.is_single else [self.birth(None, row.ts_ms)]
+            case TrialRow():
+                return [self.birth(row.trial, row.ts_ms)]
+            case AttemptRow():
+                tags = {"attempt": row.attempt, "state": "running", "reason": ""}
+                return [Change(number=row.trial, ts_ms=row.ts_ms, tags=tags, goes_on=True)]
+            case EpochRow():
+                values = {**row.metrics, "loss": row.loss, "lr": row.lr, "seconds": row.seconds}
+                return [Change(number=row.trial, ts_ms=row.ts_ms, points=[(row.epoch, row.ts_ms, values)])]
+            case ScoreRow():
+                return [self._take_scores(row)]
+            case EndRow():
+                return [self._take_end(row)]
+            case CloseRow():
+                return self._take_close(row)
+        return []
 
     def birth(self, number: int | None, ts_ms: int) -> Change:
         """What a run starts with, as far as is known by now."""
         if number is None:
             texts = {
-                "space.yaml": lambda: redacted(self.sweep["space"]),
-                "plan.json": lambda: redacted(json.dumps(self.sweep["plan"], indent=2)),
+                "space.yaml": lambda: redacted(self.sweep.space),
+                "plan.json": lambda: redacted(json.dumps(self.sweep.plan, indent=2)),
             }
             tags = {**self._provenance(), "state": "running", "reason": ""}
             return Change(number=None, ts_ms=ts_ms, tags=tags, goes_on=True, texts=texts)
-        trial = self._trials[number]
-        whence = self._provenance() if self.is_single else {"sweep": self.sweep["name"]}
+        trial = self._state.trials[number]
+        config = trial.unchecked_config
+        whence = self._provenance() if self.is_single else {"sweep": self.sweep.name}
         tags = {**whence, "config_id": trial.config_id, "state": trial.state}
-        texts = {"config.yaml": partial(_yaml, trial.config)}
-        return Change(number=number, ts_ms=ts_ms, tags=tags, config=trial.config, goes_on=True, texts=texts)
+        texts = {"config.yaml": partial(_yaml, config)}
+        return Change(number=number, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
 
-    def number_of(self, record: Record) -> int | None:
+    def number_of(self, row: Row) -> int | None:
         """The trial that a record is about; None for the sweep."""
-        number: int | None = record.get("trial", 0 if self.is_single else None)
-        return number
+        return 0 if self.is_single else trial_of(row)
 
     def key(self, number: int | None) -> dict[str, str]:
         """The tags by which a run is found."""
         part = {"role": "sweep"} if number is None else {"trial": str(number)}
-        return {"sweep_id": self.sweep["id"], **part}
+        return {"sweep_id": self.sweep.id, **part}
 
     def _provenance(self) -> dict[str, Any]:
-        facts = {"plan": self.sweep["plan"], "facts": self.sweep["facts"]}
-        return {"sweep": self.sweep["name"], "model": self.sweep["model"], **flat(facts)}
+        facts = {"plan": self.sweep.plan, "facts": self.sweep.facts.to_record()}
+        return {"sweep": self.sweep.name, "model": self.sweep.model, **flat(facts)}
 
-    def _take_sweep(self, record: Record) -> list[Change]:
-        self.sweep = record
-        return self._take_open(record)
-
-    def _take_open(self, record: Record) -> list[Change]:
-        return [] if self.is_single else [self.birth(None, record["ts_ms"])]
-
-    def _take_trial(self, record: Record) -> list[Change]:
-        number = record["trial"]
-        self._trials[number] = Trial(number, record["point"], record["config"], record["config_id"])
-        return [self.birth(number, record["ts_ms"])]
-
-    def _take_attempt(self, record: Record) -> list[Change]:
-        number = record["trial"]
-        self._trials[number].state = "running"
-        tags = {"attempt": record["attempt"], "state": "running", "reason": ""}
-        return [Change(number=number, ts_ms=record["ts_ms"], tags=tags, goes_on=True)]
-
-    def _take_epoch(self, record: Record) -> list[Change]:
-        number, ts_ms = record["trial"], record["ts_ms"]
-        self._trials[number].epochs[record["epoch"]] = record["metrics"]
-        values = {**record["metrics"], **{name: record[name] for name in ("loss", "lr", "seconds")}}
-        return [Change(number=number, ts_ms=ts_ms, points=[(record["epoch"], ts_ms, values)])]
-
-    def _take_test(self, record: Record) -> list[Change]:
+    def _take_scores(self, row: ScoreRow) -> Change:
         means = {
             f"test/{prefix}{name}": value
             for mean, prefix in (("frame_mean", ""), ("action_mean", "action_mean/"))
-            for name, value in record["metrics"].get(mean, {}).items()
+            for name, value in row.metrics.get(mean, {}).items()
         }
-        return [Change(number=record["trial"], ts_ms=record["ts_ms"], points=[(0, record["ts_ms"], means)])]
+        return Change(number=row.trial, ts_ms=row.ts_ms, points=[(0, row.ts_ms, means)])
 
-    def _take_end(self, record: Record) -> list[Change]:
-        ts_ms, state, reason = record["ts_ms"], record["state"], record["reason"]
-        trial = self._trials[record["trial"]]
-        trial.state = state
-        tags = {"state": state, "reason": _short(reason), "epochs": record["epoch"]}
-        end: tuple[Status, int] = ("FAILED" if state in ("diverged", "failed") else "FINISHED", ts_ms)
-        change = Change(number=trial.number, ts_ms=ts_ms, tags=tags, end=end)
+    def _take_end(self, row: EndRow) -> Change:
+        trial = self._state.trials[row.trial]
+        tags = {"state": row.state, "reason": _short(row.reason), "epochs": row.epoch}
+        end: tuple[Status, int] = ("FAILED" if row.state in ("diverged", "failed") else "FINISHED", row.ts_ms)
+        change = Change(number=row.trial, ts_ms=row.ts_ms, tags=tags, end=end)
         score, epoch = trial.score(self._objective), trial.best_epoch(self._objective)
         if score is not None and epoch is not None:
-            change.points.append((epoch, ts_ms, {self._best: score}))
+            change.points.append((epoch, row.ts_ms, {self._best: score}))
             change.tags |= {"best_score": score, "best_epoch": epoch}
-        if _short(reason) != reason:
-            change.texts["reason.txt"] = partial(redacted, reason)
-        return [change]
+        if _short(row.reason) != row.reason:
+            change.texts["reason.txt"] = partial(redacted, row.reason)
+        return change
 
-    def _take_close(self, record: Record) -> list[Change]:
-        ts_ms, is_cut = record["ts_ms"], record["reason"] == "interrupted"
+    def _take_close(self, row: CloseRow) -> list[Change]:
+        ts_ms, is_cut = row.ts_ms, row.reason == "interrupted"
         changes = [
             Change(number=trial.number, ts_ms=ts_ms, tags={"state": "interrupted"}, end=("KILLED", ts_ms))
-            for trial in self._trials.values()
+            for trial in self._state.trials.values()
             if is_cut and trial.state in ("waiting", "running")
         ]
-        best = None if record["best"] is None else self._trials[record["best"]]
+        best = None if row.best is None else self._state.trials[row.best]
         if not self.is_single:
-            changes.append(self._close_sweep(best, record["reason"], is_cut, ts_ms))
+            changes.append(self._close_sweep(best, row.reason, is_cut, ts_ms))
         if best is not None:
-            files = {WEIGHTS: "weights", **({PICTURE: "pictures"} if record.get("pictures") else {})}
+            files = {WEIGHTS: "weights", **({PICTURE: "pictures"} if row.pictures else {})}
             changes.append(Change(number=best.number, ts_ms=ts_ms, files=files))
         return changes
 
@@ -172,7 +180,7 @@ class Projection:
             change.tags |= {"best_trial": best.number, "best_score": score}
             change.points.append((0, ts_ms, {self._best: score}))
         if best is not None:
-            change.texts["best_config.yaml"] = partial(_yaml, best.config)
+            change.texts["best_config.yaml"] = partial(_yaml, best.unchecked_config)
         return change
 
 

@@ -19,7 +19,8 @@ from spaces.errors import ConfigError
 from spaces.files import write_text
 
 from ..environment.store import redacted
-from ..record.journal import Record, read_records
+from ..record.lines import read_rows
+from ..record.records import Row, trial_of
 from .projection import Change
 from .sweep_runs import SweepRuns
 from .tracker import Tracker
@@ -39,7 +40,7 @@ MOST_SENT = 400
 class Unsent(NamedTuple):
     """A record with its length in bytes and what it changes."""
 
-    record: Record
+    row: Row
     size: int
     changes: list[Change]
 
@@ -170,7 +171,7 @@ class Spool:
             # Few after an error, to find the one that is at fault.
             batch = list(islice(self._unsent, self._most))
             if self._errors:
-                runs.touch(batch[0].record)
+                runs.touch(batch[0].row)
                 is_answering = True
             runs.send([change for unsent in batch for change in unsent.changes])
             self._pass(len(batch))
@@ -186,8 +187,8 @@ class Spool:
 
     def _read(self, runs: SweepRuns) -> None:
         if not self._unsent:
-            records = islice(read_records(self._journal, self._offset), MOST_READ)
-            self._unsent.extend(Unsent(record, size, runs.take(record)) for record, size in records)
+            rows = islice(read_rows(self._journal, self._offset), MOST_READ)
+            self._unsent.extend(Unsent(row, size, runs.take(row)) for row, size in rows)
 
     def _go_to(self, offset: int) -> None:
         self._offset = offset
@@ -210,10 +211,12 @@ class Spool:
         self._most = 1
         if self._runs is None or self._refusals < TRIES:
             return False
-        record = self._unsent[0].record
-        lost = f"a record of kind '{record['kind']}' (trial {record.get('trial', '-')}) was refused: {self.trouble}"
+        row = self._unsent[0].row
+        number = trial_of(row)
+        whose = f"kind '{row.kind}' (trial {'-' if number is None else number})"
+        lost = f"a record of {whose} was refused: {self.trouble}"
         try:
-            self._runs.mark_skipped(record, lost)
+            self._runs.mark_skipped(row, lost)
             self._complain(lost)
             self._pass(1)
         except Exception:
@@ -233,10 +236,10 @@ class Spool:
         offset, past = self._saved_offsets().get(self._store, 0), 0
         tracker = self._tracker_factory()
         runs = self._new_runs(tracker)
-        for record, size in read_records(self._journal):
+        for row, size in read_rows(self._journal):
             if past >= offset:
                 break
-            runs.take(record)
+            runs.take(row)
             past += size
         # A journal put back from a backup, or a store that was emptied: from the start; what is there stays there once.
         if past != offset or (past and not runs.is_known()):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from spaces.schema import flat
 
-from ..record.journal import Record, trial_folder
+from ..record.journal import trial_folder
+from ..record.records import Row
 from .projection import Change, Projection
 from .tracker import Tracker
 
@@ -28,9 +29,9 @@ class SweepRuns:
         self._running: set[int | None] = set()  # those of them that are known to be RUNNING
         self._doubtful: set[int | None] = set()  # may or may not be there
 
-    def take(self, record: Record) -> list[Change]:
+    def take(self, row: Row) -> list[Change]:
         """What the next record changes; the tracker is not told."""
-        return self._projection.take(record)
+        return self._projection.take(row)
 
     def is_known(self) -> bool:
         """Whether the tracker has the sweep's run: false for a store that was emptied."""
@@ -58,21 +59,21 @@ class SweepRuns:
         for change in merged.values():
             self._send_files(change)
 
-    def touch(self, record: Record) -> None:
+    def touch(self, row: Row) -> None:
         """Writes what is there already to the record's run; raises when the tracker does not answer."""
-        number = self._projection.number_of(record)
-        self.send([Change(number=number, ts_ms=record["ts_ms"], tags=dict(self._projection.key(number)))])
+        number = self._projection.number_of(row)
+        self.send([Change(number=number, ts_ms=row.ts_ms, tags=dict(self._projection.key(number)))])
 
-    def mark_skipped(self, record: Record, reason: str) -> None:
+    def mark_skipped(self, row: Row, reason: str) -> None:
         """Notes on the record's run that it lacks the record."""
-        number = self._projection.number_of(record)
-        self.send([Change(number=number, ts_ms=record["ts_ms"], tags={"skipped": reason})])
+        number = self._projection.number_of(row)
+        self.send([Change(number=number, ts_ms=row.ts_ms, tags={"skipped": reason})])
 
     def _found(self) -> dict[int | None, str]:
         """The runs that are there, by trial."""
         if self._runs is None:
             sweep = self._projection.sweep
-            listed = self._tracker.find_runs(sweep["model"], {"sweep_id": sweep["id"]})
+            listed = self._tracker.find_runs(sweep.model, {"sweep_id": sweep.id})
             self._runs = {}
             for run_id, tags in listed.items():
                 number = int(tags["trial"]) if tags.get("trial", "").isdecimal() else None
@@ -84,7 +85,7 @@ class SweepRuns:
         """The run of a trial, or of the sweep; None when there is none."""
         runs = self._found()
         if number not in runs and number in self._doubtful:
-            run_id = self._tracker.find_run(self._projection.sweep["model"], self._projection.key(number))
+            run_id = self._tracker.find_run(self._projection.sweep.model, self._projection.key(number))
             if run_id is not None:
                 runs[number] = run_id
         self._doubtful.discard(number)
@@ -111,11 +112,11 @@ class SweepRuns:
         later = Change(number=number, ts_ms=ts_ms, tags=change.tags, config=change.config, texts=change.texts)
         birth.add(later)
         change.tags, change.config, change.texts = birth.tags, birth.config, birth.texts
-        name, parent = sweep["name"], None
+        name, parent = sweep.name, None
         if number is not None and not self._projection.is_single:
             name, parent = f"{name}/{number:04d}", self._parent(ts_ms)
         tags = {**change.tags, **self._projection.key(number)}
-        run_id = self._tracker.make_run(sweep["model"], name, parent, ts_ms, tags)
+        run_id = self._tracker.make_run(sweep.model, name, parent, ts_ms, tags)
         self._found()[number] = run_id
         self._running.add(number)
         return run_id

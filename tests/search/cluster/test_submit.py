@@ -260,7 +260,7 @@ def test_a_submitted_sweep_runs_as_a_job_and_its_runs_are_in_mlflow(home, cluste
     journal = journal_of(home, "job")
     assert {trial.state for trial in journal.trials.values()} == {"finished"}
     assert journal.close_reason == "done"
-    assert journal.sweep["facts"]["revision"] == code_revision()
+    assert journal.sweep.facts.revision == code_revision()
     # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
     code = (
         "import json, sys; from mlflow import MlflowClient; client = MlflowClient(sys.argv[1]); "

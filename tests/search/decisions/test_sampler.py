@@ -53,13 +53,18 @@ def test_a_draw_is_a_function_of_journal_seed_and_number(sampler):
 def test_a_draw_is_the_same_in_every_process():
     source = """
 from spaces.space import Choice, Float, Int
-from search.record.journal import Trial
+from search.record.records import Facts, SweepRow
+from search.record.trial import Trial
 from search.decisions.sampler import PointSampler
 domains = {f"k{i}": domain for i, domain in enumerate([Float(0, 1), Int(1, 9), Choice(("a", "b", "c")), Float(1, 2)])}
+facts = Facts(revision="", versions={}, data={})
+sweep = SweepRow(id="", name="", model="", plan={"objective": "m"}, base={}, facts=facts)
 trials = []
 for n in range(6):
     point, _ = PointSampler(domains, "m", "tpe", 3, 8, trials).draw(n, lambda point: True)
-    trials.append(Trial(n, point, {}, "", state="finished", epochs={1: {"m": point["k0"]}}))
+    trials.append(Trial(n, point, "", sweep))
+    trials[-1].state = "finished"
+    trials[-1].book(1, {"m": point["k0"]}, ("m",))
 print([trial.point for trial in trials])
 """
     answers = set()
@@ -198,7 +203,7 @@ def test_a_sampler_told_event_by_event_draws_what_one_rebuilt_from_the_journal_d
         rebuilt = PointSampler(MIXED, OBJECTIVE, "tpe", 3, 100, trials)
         if step % 7 == 0:
             assert resident.draw(len(trials), everything) == rebuilt.draw(len(trials), everything)
-        assert resident.modelled() == rebuilt.modelled()
+        assert repr(resident.modelled()) == repr(rebuilt.modelled())  # a nan is no nan
     assert seen == {"finished", "pruned", "diverged", "failed", "stopped", "running"}
 
 

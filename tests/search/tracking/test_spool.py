@@ -11,6 +11,7 @@ import pytest
 
 from search.environment.store import environment
 from search.record.journal import Journal, trial_folder
+from search.record.records import CloseRow, EpochRow, OpenRow, ScoreRow
 from search.tracking.spool import TRIES, Spool, sync
 from tests.made.records import (
     OBJECTIVE,
@@ -126,20 +127,21 @@ def add_everything(journal: Journal) -> Journal:
             add_epoch(journal, number, epoch, score + number - 1)
     add_end(journal, 0, "pruned", "asha: not among the best third at epoch 2")
     add_end(journal, 1, "stopped", "time budget")
-    values = {"metrics": {OBJECTIVE: float("nan")}, "seconds": 2.0, "lr": 0.5}
-    journal.append("epoch", trial=2, epoch=2, **values, loss=float("inf"))
-    journal.append("epoch", trial=2, epoch=3, metrics={}, seconds=2.0, lr=0.5, loss=float("nan"))
+    nan, costs = float("nan"), {"seconds": 2.0, "lr": 0.5}
+    journal.append(EpochRow(trial=2, epoch=2, metrics={OBJECTIVE: nan}, loss=float("inf"), **costs))
+    journal.append(EpochRow(trial=2, epoch=3, metrics={}, loss=nan, **costs))
     add_end(journal, 2, "diverged", "loss is nan")
     add_end(journal, 3, "failed", TRACEBACK)
-    journal.append("close", reason="interrupted", best=0)
-    journal.append("open")
+    journal.append(CloseRow(reason="interrupted", best=0))
+    journal.append(OpenRow())
     add_attempt(journal, 1, 2)
     add_epoch(journal, 1, 3, 39.0)
     add_end(journal, 1, "finished")
-    journal.append("test", trial=1, metrics={"frame_mean": {"mpjpe_mm": 40.0}, "action_mean": {"mpjpe_mm": 42.0}})
+    means = {"frame_mean": {"mpjpe_mm": 40.0}, "action_mean": {"mpjpe_mm": 42.0}}
+    journal.append(ScoreRow(trial=1, metrics=means))
     add_attempt(journal, 4, 2)
-    journal.append("close", reason="interrupted", best=1, pictures=True)
-    journal.append("open")
+    journal.append(CloseRow(reason="interrupted", best=1, pictures=True))
+    journal.append(OpenRow())
     return journal
 
 
@@ -333,7 +335,7 @@ def test_runs_that_somebody_deletes_while_a_sweep_is_followed_come_back_once(jou
     add_epoch(journal, 0, 1, 50.0)
     add_trial(journal, 1)
     add_end(journal, 0, "finished")
-    journal.append("close", reason="done", best=None)
+    journal.append(CloseRow(reason="done"))
     assert spool.drain(5.0)
     assert sorted(run.name for run in tracker.runs.values()) == ["first", "first/0000", "first/0001"]
     assert [run.status for run in tracker.runs.values() if run.name != "first/0001"] == ["FINISHED"] * 2

@@ -14,6 +14,7 @@ import pytest
 from search.__main__ import VERBS
 from search.cli import ui as ui_options
 from search.environment.store import environment
+from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from tests import ROOT
 from tests.made.commands import LIMIT_S, LINE
@@ -46,7 +47,7 @@ def sweep(tmp_path, monkeypatch):
     plan = made_plan("first", trials=1)
     journal = made_journal(tmp_path / "sweeps", plan)
     book(journal, plan, {"optim.lr": 2e-3, "network.layers": 3}, [60.0, 52.0])
-    journal.append("close", reason="done", best=None)
+    journal.append(CloseRow(reason="done"))
     journal.unlock()
     return tracker
 
