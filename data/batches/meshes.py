@@ -14,9 +14,10 @@ from torch import Tensor
 
 from spaces.errors import InputError
 
+from ..bodies.body_model import SHAPE_NUMBERS
 from ..config import DataConfig
 from ..errors import DataError
-from ..formats.meshes.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from ..formats.meshes.mesh_labels import FIGURES, Label
 from ..formats.meshes.mesh_rows import boxed_rows, picture_of
 from ..formats.meshes.mesh_tsv import MeshSet
 from ..images.ahead import AHEAD, Ahead

@@ -9,6 +9,8 @@ import numpy as np
 
 Array = np.ndarray
 
+SHAPE_NUMBERS = 10  # shape coefficients in use; of those that newer files hold, the first
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BodyModel:

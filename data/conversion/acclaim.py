@@ -15,13 +15,12 @@ import numpy as np
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from .recording import Recording, numbers, read_lines
+from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 
 ROOT = "root"
 TURNS, SHIFTS = ("rx", "ry", "rz"), ("tx", "ty", "tz")
 METRES_PER_INCH = 0.0254
-PROBLEMS_PER_FILE = 5  # a file with one fault in every frame says so five times, not ten thousand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

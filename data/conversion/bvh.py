@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .recording import Recording, numbers, read_lines
+from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 
 POSITIONS = tuple(f"{axis}position" for axis in AXES)
 ROTATIONS = tuple(f"{axis}rotation" for axis in AXES)
 END = " end"  # behind the name of its parent: the name of an end site
-PROBLEMS_PER_FILE = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

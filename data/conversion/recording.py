@@ -9,6 +9,8 @@ from pathlib import Path
 from ..errors import DataError
 from .rotations import Signal
 
+PROBLEMS_PER_FILE = 5  # a file with one fault in every frame says so five times, not ten thousand
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:

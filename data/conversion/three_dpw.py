@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..bodies.axis_angle import composed, of_matrices
 from ..bodies.body_joints import labelled_joints
-from ..bodies.body_model import BodyModel, MeshLevels
+from ..bodies.body_model import SHAPE_NUMBERS, BodyModel, MeshLevels
 from ..bodies.skinning import posed
 from ..errors import DataError
 from ..formats.images.h36m_images import image_size
@@ -27,7 +27,6 @@ PARTS = ("train", "validation", "test")
 KEYPOINTS = (19, 12, 8, 7, 6, 9, 10, 11, 2, 1, 0, 3, 4, 5, 21, 20, 23, 22)
 SURE = 0.3  # confidence from which a keypoint counts
 FEWEST_SURE = 6  # keypoints, or a person is too little seen to have a box
-SHAPE_NUMBERS = 10
 PIECE = 64  # frames posed at a time; bounds memory
 
 

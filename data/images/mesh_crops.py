@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..bodies.axis_angle import composed
+from ..config import MESH_CROP
 from .crops import SCALE_PX
 
 Numbers = NDArray[np.float64]
 
-SIDE = 224  # pixels of a crop
+SIDE = MESH_CROP[0]  # pixels of a crop
 FARTHEST_TURN = 2.0  # standard deviations; turns beyond are cut
 STILL_SHARE = 0.6  # of the samples, which are not turned
 # Parts of the body model that change places in a mirror; a hand has none.

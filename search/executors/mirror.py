@@ -6,12 +6,10 @@ from pathlib import Path
 
 import fsspec
 
-from trainables.runs.folder import BEST, CONFIG, STATE
+from trainables.runs.names import BEST, CONFIG, LATEST
 
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
-
-LATEST = f"latest/{STATE}"
 
 
 class Mirror:

@@ -13,14 +13,10 @@ from spaces.errors import ConfigError, did_you_mean
 from spaces.schema import config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Space, find_space, parse_space, typed
 from spaces.yaml_text import parse_yaml, read_text
-from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
+from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
 from .records import Facts, SweepRow
 
-OBJECTIVES = (
-    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
-    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
-)
 STORAGE = "mlruns/sweeps"
 CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 

@@ -20,6 +20,14 @@ from .replay import replayed
 STEM = 64  # channels of the stem, and planes of stage 1, in every published form
 EXPANSION = 4  # output channels of a bottleneck, as a multiple of its planes
 CLASSES = 1000
+# Of ImageNet, on which the published trunks were trained: red, green, blue in [0, 1].
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Normalises RGB pixels [B, 3, Y, X], floats from 0 to 255, in place, as the published trunks were trained."""
+    mean, deviation = (pixels.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
+    return pixels.div_(255).sub_(mean).div_(deviation)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

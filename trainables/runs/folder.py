@@ -11,10 +11,8 @@ from spaces.schema import config_id, dump
 from ..config import TrainConfig, read_config
 from ..engines.engine import Report, State
 from ..weights.checkpoint import load_state, save_state, save_weights
+from .names import BEST, CONFIG, LATEST, LOG, STATE
 
-STATE = "state.pt"
-BEST = "best.safetensors"
-CONFIG = "config.yaml"
 COLUMNS = ("epoch", "lr", "loss", "seconds")
 
 
@@ -34,7 +32,7 @@ class RunFolder:
     @property
     def latest(self) -> Path:
         """Path of the state after the last finished epoch."""
-        return self.path / "latest" / STATE
+        return self.path / LATEST
 
     def resume_state(self) -> State | None:
         """Loads the state where an earlier run of this very config stopped; None in a new folder."""
@@ -68,7 +66,7 @@ class RunFolder:
         rows = state["history"]
         names = [*COLUMNS, *(name for name in dict.fromkeys(key for row in rows for key in row) if name not in COLUMNS)]
         lines = ["\t".join(names), *("\t".join(_cell(row.get(name)) for name in names) for row in rows)]
-        write_text(self.path / "log.tsv", "\n".join(lines) + "\n")
+        write_text(self.path / LOG, "\n".join(lines) + "\n")
 
 
 def _cell(value: float | int | None) -> str:

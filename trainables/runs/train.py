@@ -20,8 +20,9 @@ from ..engines.engine import Report, State
 from ..engines.single import SingleEngine
 from ..weights.checkpoint import check_kinship, load_state, load_weights
 from .demands import check_run
-from .folder import STATE, RunFolder
+from .folder import RunFolder
 from .loop import train_alone
+from .names import CONFIG, LATEST, STATE
 
 
 def open_data(
@@ -43,7 +44,7 @@ def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
     if request.resume is None:
         return own
     path = request.resume
-    return load_state(next((file for file in (path / "latest" / STATE, path / STATE) if file.exists()), path))
+    return load_state(next((file for file in (path / LATEST, path / STATE) if file.exists()), path))
 
 
 def weights_to_start(request: TrainRequest) -> dict[str, Tensor] | None:
@@ -81,7 +82,7 @@ def train(request: TrainRequest) -> int:
     if not is_sound:
         return FAILED
     print(
-        f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / 'config.yaml'} "
+        f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / CONFIG} "
         f"--weights {folder.best}"
     )
     return OK

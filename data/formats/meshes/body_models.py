@@ -18,7 +18,7 @@ from scipy import sparse
 
 from spaces.files import replacing
 
-from ...bodies.body_model import BodyModel, MeshLevels
+from ...bodies.body_model import SHAPE_NUMBERS, BodyModel, MeshLevels
 from ...errors import DataError
 from ..pickles import member_names, read_object, read_pickle
 from .body_pickles import admit, as_array
@@ -27,7 +27,6 @@ from .mesh_sampling import read_levels, write_sampling
 Numbers = NDArray[np.float64]
 H36M_REGRESSOR, EXTRA_REGRESSOR = "J_regressor_h36m_correct.npy", "J_regressor_extra.npy"
 SUM_TOLERANCE = 1e-3  # of skinning weights; published ones are off by 1e-6
-SHAPE_NUMBERS = 10  # of those that newer files hold, the first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

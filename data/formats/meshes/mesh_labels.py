@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...bodies.body_model import SHAPE_NUMBERS
+
 Numbers = NDArray[np.float32]
 Exact = NDArray[np.float64]
 DIGITS, PIXEL_DIGITS = 6, 3  # behind the point, of metres and radians, and of pixels
 FLAGS = ("has_2d_joints", "has_3d_joints", "has_smpl")
-SHAPE_NUMBERS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from spaces.errors import did_you_mean
 
+from ...errors import DataError
 from ...poses.poseset import Array, Sequence
 from ...poses.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from .calibration import Rigs
@@ -101,6 +102,25 @@ def read_clip(subject: str, action: str, pose: Any, pixels: Any, rigs: Rigs, che
         return None
     pose2d = tuple(track for track in tracks if track is not None)
     return Sequence(subject=subject, action=action, pose3d=pose3d, pose2d=pose2d, cameras=cameras)
+
+
+def paired_clips(
+    truth: Clips, views: Clips, rigs: Rigs, chosen: list[str], check: Check, where: str
+) -> tuple[Sequence, ...]:
+    """Reads every clip of the chosen subjects that has 3D, 2D and cameras, actions in the order of the 2D. DataError
+    with all faults in `check`, or when there is no such clip."""
+    clips = [
+        read_clip(subject, action, truth[subject][action], pixels, rigs, check)
+        for subject in chosen
+        if subject in rigs
+        for action, pixels in views.get(subject, {}).items()
+        if action in truth[subject]
+    ]
+    if not clips:
+        check.fault("there is no clip with both 3D and 2D")
+    if check.problems:
+        raise DataError(where, list(check.problems))
+    return tuple(clip for clip in clips if clip is not None)
 
 
 def _check_pose(pose3d: Array, place: str, check: Check) -> None:

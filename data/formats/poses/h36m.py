@@ -17,7 +17,7 @@ from ...poses.poseset import PoseSet
 from ...poses.skeleton import H36M_16, H36M_17, H36M_32, by_joint_count
 from ..pickles import member_names, read_object
 from .calibration import Rigs, cameras_text, read_cameras
-from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip, stored_skeleton
+from .clips import Check, check_names, check_symmetry, chosen_subjects, paired_clips, stored_skeleton
 from .video_pose3d import (
     available_keypoints,
     file_2d,
@@ -86,18 +86,7 @@ def read(
     check_names(truth, views, rigs, chosen, check)
     if "metadata" in member_names(path_2d):
         check_symmetry(read_object(path_2d, "metadata"), stored, "Human3.6M", check)
-    clips = [
-        read_clip(subject, action, truth[subject][action], pixels, rigs, check)
-        for subject in chosen
-        if subject in rigs
-        for action, pixels in views.get(subject, {}).items()
-        if action in truth[subject]
-    ]
-    if not clips:
-        check.fault("there is no clip with both 3D and 2D")
-    if check.problems:
-        raise DataError(where, list(check.problems))
-    sequences = tuple(clip for clip in clips if clip is not None)
+    sequences = paired_clips(truth, views, rigs, chosen, check, where)
     return PoseSet(name=name, keypoints=keypoints, skeleton=check.skeleton, fps=FPS, sequences=sequences)
 
 

@@ -21,7 +21,7 @@ from ...poses.poseset import Camera, PoseSet
 from ...poses.skeleton import HUMANEVA_15
 from ..pickles import member_names, read_object
 from .calibration import MM_PER_METRE, Rigs
-from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip
+from .clips import Check, check_names, check_symmetry, chosen_subjects, paired_clips
 from .video_pose3d import (
     available_keypoints,
     file_2d,
@@ -96,17 +96,7 @@ def read(root: Path, name: str, keypoints: str, *, subjects: Collection[str] | N
     check_names(truth, views, known, chosen, check)
     if "metadata" in member_names(path_2d):
         check_symmetry(read_object(path_2d, "metadata"), HUMANEVA_15, "HumanEva-I", check)
-    clips = [
-        read_clip(subject, action, truth[subject][action], pixels, known, check)
-        for subject in chosen
-        for action, pixels in views.get(subject, {}).items()
-        if action in truth[subject]
-    ]
-    if not clips:
-        check.fault("there is no clip with both 3D and 2D")
-    if check.problems:
-        raise DataError(where, list(check.problems))
-    sequences = tuple(clip for clip in clips if clip is not None)
+    sequences = paired_clips(truth, views, known, chosen, check, where)
     return PoseSet(name=name, keypoints=keypoints, skeleton=HUMANEVA_15, fps=FPS, sequences=sequences)
 
 

@@ -15,12 +15,12 @@ from torch.nn.functional import linear
 from ...layers.attention import attend
 from ...layers.dropout import Dropout
 from ...layers.replay import replayed
+from .config import POSITIONS
 from .graph import EPS, GraphResBlock
 
 START = 0.02  # deviation of every weight at the start
 WORDS, KINDS = 30522, 2  # rows of the tables that came with the language model, and that nothing reads
 HIDDEN = 0.01  # in every channel of a masked token
-POSITIONS = 512  # most tokens of a sample
 
 
 class Tokens(Protocol):
