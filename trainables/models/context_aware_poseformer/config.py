@@ -9,7 +9,7 @@ from data.config import Sizes
 from spaces.schema import knob
 
 from ...entry import Traits
-from ...layers.widths import hidden_of
+from ...layers.widths import hidden_of, near_heads
 
 LEVELS = 4  # maps of a trunk, and context tokens of a joint
 WIDTHS = {"tiny": 8, "w32": 32, "w48": 48}  # channels of the finest map; each coarser one has twice as many
@@ -62,9 +62,7 @@ class NetworkConfig:
         for field in ("heads", "context_heads"):
             heads = getattr(self, field)
             if self.embed_dim % heads:
-                legal = [number for number in range(1, self.embed_dim + 1) if self.embed_dim % number == 0]
-                near = [max(number for number in legal if number < heads), *[n for n in legal if n > heads][:1]]
-                yield field, f"must divide embed_dim {self.embed_dim}; legal near it: {', '.join(map(str, near))}"
+                yield field, f"must divide embed_dim {self.embed_dim}; {near_heads(self.embed_dim, heads)}"
         if not hidden_of(self.embed_dim, self.mlp_ratio):
             yield "mlp_ratio", f"leaves no hidden channel of embed_dim {self.embed_dim}; least: {1 / self.embed_dim:g}"
         if self.features == "cached" and self.trunk_lr_factor:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from data.config import Sizes
 from spaces.schema import knob
 
+from ...layers.widths import near_heads
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
@@ -24,10 +26,7 @@ class NetworkConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yields (field, message) where heads do not divide the channels."""
         if self.width % self.heads:
-            legal = [heads for heads in range(1, self.width + 1) if self.width % heads == 0]
-            near = [max(heads for heads in legal if heads < self.heads)]
-            near += [heads for heads in legal if heads > self.heads][:1]
-            yield "heads", f"must divide the width {self.width}; legal near it: {', '.join(map(str, near))}"
+            yield "heads", f"must divide the width {self.width}; {near_heads(self.width, self.heads)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from data.config import CROP_STEP, Sizes
 from spaces.schema import knob
 
 from ...entry import Traits
+from ...layers.widths import near_heads
 
 POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
@@ -70,9 +71,7 @@ class NetworkConfig:
                 yield field, f"must be {count} values: there are {BLOCKS} blocks, and this has {len(found)}"
         for width in dict.fromkeys(self.hidden):
             if width % self.heads:
-                legal = [number for number in range(1, width + 1) if width % number == 0]
-                near = [*[n for n in legal if n < self.heads][-1:], *[n for n in legal if n > self.heads][:1]]
-                yield "heads", f"must divide the width {width} of hidden; legal near it: {', '.join(map(str, near))}"
+                yield "heads", f"must divide the width {width} of hidden; {near_heads(width, self.heads)}"
         for width, has_graph in zip(self.hidden, self.graph, strict=False):
             if has_graph and width % 2:
                 yield (
