@@ -48,4 +48,5 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def as_json(content: object) -> str:
+    """Formats content as indented JSON."""
     return json.dumps(content, indent=1)

@@ -158,8 +158,8 @@ class HRNet(nn.Module):
         self.stage4 = _modules(fourth, last_targets=last_targets)
 
     def branches(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Normalised pixels [B, 3, Y, X] -> the fused maps of the last module, and the four branches of the first
-        module of stage 4 before any fusion."""
+        """Computes, from normalised pixels [B, 3, Y, X], the fused maps of the last module, and the four branches of
+        the first module of stage 4 before any fusion."""
         run = replayed if self.is_replayed else _plainly
         if image.is_cpu:
             image = image.contiguous(memory_format=torch.channels_last)  # a fifth faster there

@@ -67,7 +67,7 @@ class Shot:
         return f"{ACTIONS[self.act - FIRST_ACT]} {self.subact} {CAMERAS[self.camera]}"
 
     def is_known(self) -> bool:
-        """Whether subject, action, take and camera are numbers that Human3.6M has."""
+        """Returns whether subject, action, take and camera are numbers that Human3.6M has."""
         known = range(FIRST_ACT, FIRST_ACT + len(ACTIONS))
         return self.act in known and self.subact in (1, 2) and self.camera in range(len(CAMERAS))
 

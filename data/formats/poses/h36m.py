@@ -48,6 +48,7 @@ CALIBRATED = "h36m"  # the one set whose calibration is published, and here
 
 
 def file_cameras(root: Path, name: str) -> Path:
+    """Returns the path of a set's calibration."""
     return root / f"cameras_{name}.json"
 
 

@@ -107,5 +107,6 @@ def write(poses: PoseSet, root: Path) -> None:
 
 
 def write_2d(poses: PoseSet, root: Path) -> None:
+    """Writes the 2D file alone."""
     assert is_humaneva(poses.name), poses.name
     write_views(poses, root, "humaneva15", HUMANEVA_15)

@@ -44,10 +44,12 @@ PUBLISHED_VALID: Mapping[str, int] = MappingProxyType(dict(zip(TESTS, (603, 540,
 
 
 def file_train(root: Path, name: str) -> Path:
+    """Returns the path of a set's training sequences."""
     return root / f"data_train_{name}.npz"
 
 
 def file_test(root: Path, name: str) -> Path:
+    """Returns the path of a set's test sequences."""
     return root / f"data_test_{name}.npz"
 
 

@@ -23,10 +23,12 @@ from .clips import Clips
 
 
 def file_3d(root: Path, name: str) -> Path:
+    """Returns the path of a set's 3D file."""
     return root / f"data_3d_{name}.npz"
 
 
 def file_2d(root: Path, name: str, keypoints: str) -> Path:
+    """Returns the path of a set's 2D file from one source."""
     return root / f"data_2d_{name}_{keypoints}.npz"
 
 

@@ -69,6 +69,7 @@ class Acts:
 
 
 def draw_style(rng: np.random.Generator) -> Style:
+    """Draws the random parameters of one clip."""
     both, one = rng.normal(0, POSTURE, (2, 4, 1, 1)), rng.normal(0, ASYMMETRY, (2, 4, 2, 1))
     return Style(
         tempo_hz=math.exp(rng.uniform(math.log(0.15), math.log(0.75))),

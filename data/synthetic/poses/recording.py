@@ -32,6 +32,7 @@ def _seen(poses: Array, camera: Camera) -> torch.Tensor:
 
 
 def on_grid(values: Signal, steps_per_unit: int) -> Array:
+    """Rounds values to multiples of 1 / steps_per_unit, float32."""
     return (np.rint(values * steps_per_unit) / steps_per_unit).astype(np.float32)
 
 

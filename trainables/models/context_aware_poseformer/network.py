@@ -145,7 +145,7 @@ def trunk_file(config: NetworkConfig, root: Path) -> Path:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes as the shapes of weights tell them; heads among levels and joints, and rates, leave no trace.
+    """Infers sizes from the shapes of weights; heads, of levels and of joints, and rates cannot be inferred.
 
     ConfigError when the maps have the widths of no trunk here."""
     found: dict[str, object] = {}

@@ -186,7 +186,7 @@ def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Width, layers and joints as the shapes of weights tell them; heads and dropout rates leave no trace."""
+    """Infers width, layers and joints from the shapes of weights; heads and dropout rates cannot be inferred."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("gconv_input.weight", ())) == 4:
         found["network.width"] = shape[3]

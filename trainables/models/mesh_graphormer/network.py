@@ -238,8 +238,8 @@ def surface(network: MeshGraphormer) -> Surface:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes as the shapes of weights tell them; heads and rates leave no trace. ConfigError for a trunk of a width that
-    is not here."""
+    """Infers sizes from the shapes of weights; heads and rates cannot be inferred. ConfigError for a trunk of an
+    unknown width."""
     found: dict[str, object] = {}
     blocks = [f"trans_encoder.{block}." for block in range(BLOCKS)]
     inside = [shapes.get(f"{block}bert.img_embedding.weight", ()) for block in blocks]

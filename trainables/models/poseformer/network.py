@@ -71,7 +71,7 @@ def build(config: NetworkConfig, sizes: Sizes) -> PoseFormer:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes and biases as the shapes of weights tell them; heads, scale and rates leave no trace."""
+    """Infers sizes and biases from the shapes of weights; heads, scale and rates cannot be inferred."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("Spatial_pos_embed", ())) == 3:
         found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}

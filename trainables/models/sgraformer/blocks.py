@@ -41,8 +41,8 @@ class EdgeAttention(SelfAttention):
         )
         self.edge_embedding = nn.Linear(joints**2, joints**2)
 
-    def told(self, x_JNC: Tensor, edge: Tensor) -> Tensor:
-        """x [J, N, C] -> [J, N, C]; edge [J * J]."""
+    def with_edges(self, x_JNC: Tensor, edge: Tensor) -> Tensor:
+        """Attends with bone biases: x [J, N, C] -> [J, N, C]; edge [J * J]."""
         return self(x_JNC, self.edge_embedding(edge).view(len(x_JNC), -1))
 
 
@@ -100,7 +100,7 @@ class SpatialBlock(nn.Module):
         """Returns t, q and m [J, N, C] behind the block; `message_JNC` is the m of the view before, None in the first
         view."""
         if message_JNC is None:
-            mixed = self.attn.told(self.norm1(t_JNC), edge)
+            mixed = self.attn.with_edges(self.norm1(t_JNC), edge)
         else:
             mixed = self.cva_attn(t_JNC, message_JNC, edge)
         m_JNC = self.norm_hop1(q_JNC) * self.drop_path(mixed)

@@ -157,7 +157,7 @@ def build(config: NetworkConfig, sizes: Sizes) -> SGraFormer:
 
 
 def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
-    """Published tensors that a compact network does without."""
+    """Returns the published tensors that a compact network lacks."""
     if not config.compact:
         return frozenset()
     whole, compact = (build(dataclasses.replace(config, compact=flag), sizes).state_dict() for flag in (False, True))
@@ -165,7 +165,8 @@ def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes and biases as the shapes of weights tell them; heads, scale, rates and the kind of hops leave no trace."""
+    """Infers sizes and biases from the shapes of weights; heads, scale, rates and the kind of hops cannot be
+    inferred."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("SF1.Spatial_pos_embed", ())) == 3:
         found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}

@@ -113,8 +113,8 @@ def build(config: NetworkConfig, sizes: Sizes) -> VideoPose3D:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Channels, joints and, where no `dense` network has such kernels, filter widths and window; causality and the
-    dropout rate leave no trace."""
+    """Infers channels, joints and, where no `dense` network has such kernels, filter widths and window from the shapes
+    of weights; causality and the dropout rate cannot be inferred."""
     found: dict[str, object] = {}
     expand, shrink = (shapes.get(f"{name}.weight", ()) for name in ("expand_conv", "shrink"))
     if len(expand) == 3:
