@@ -10,6 +10,7 @@ from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
 from .cli import confirm, doctor, export, launch, new_model, resume, show, submit, sync, train, ui
+from .environment.store import redacted
 from .environment.variables import settle_environment
 
 VERBS = {
@@ -125,4 +126,8 @@ VERBS = {
 
 if __name__ == "__main__":
     settle_environment()
-    sys.exit(main("search", "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow.", VERBS))
+    sys.exit(
+        main(
+            "search", "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow.", VERBS, hide=redacted
+        )
+    )

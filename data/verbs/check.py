@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import torch
 
+from spaces.commands import synth_line
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
@@ -61,7 +62,7 @@ def _wanted(layout: Layout, root: Path, name: str | None) -> tuple[str, ...]:
         raise DataError(str(root), ["no such folder"])
     sets = layout.sets(root)
     if not sets:
-        raise DataError(str(root), [f"holds no set: there is no {layout.files}; `python -m data synth` writes one"])
+        raise DataError(str(root), [f"holds no set: there is no {layout.files}; `{synth_line(root)}` writes one"])
     if name is None:
         return sets
     if name not in sets:

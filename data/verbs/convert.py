@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from spaces.commands import command
 from spaces.files import write_text
 
 from ..conversion import cmu, human36m
@@ -66,7 +67,7 @@ def _convert_cmu(arguments: Namespace) -> int:
     print(table([_subject_row(subject, tallies[subject], clips, inside[subject]) for subject in inside]))
     for note in _notes(tallies, plan.unnamed, inside):
         print(f"note: {note}")
-    print(f"next: python -m data check h36m {out} --set {name}")
+    print(f"next: {command('data', 'check h36m', out, '--set', name)}")
     return 0
 
 
@@ -85,7 +86,7 @@ def _convert_h36m(arguments: Namespace) -> int:
     subjects = {"train": split.train, "test": split.test}
     for note in human36m.differences(release.poses, PUBLISHED_CAMERA_FRAMES, subjects):
         print(f"note: {note}")
-    print(f"next: python -m data check h36m {out} --set {name}")
+    print(f"next: {command('data', 'check h36m', out, '--set', name)}")
     return 0
 
 

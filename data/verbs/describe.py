@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from spaces.commands import synth_line
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
@@ -59,7 +60,7 @@ def _wanted(root: Path, data: str | None) -> tuple[list[tuple[Layout, str]], tup
     found = [(layout, name) for layout in LAYOUTS.values() for name in layout.sets(root)]
     sets = [name for _, name in found]
     if not sets:
-        raise DataError(str(root), ["holds no set: there is no data_3d_<set>.npz; `python -m data synth` writes one"])
+        raise DataError(str(root), [f"holds no set: there is no data_3d_<set>.npz; `{synth_line(root)}` writes one"])
     if data is None:
         return found, every
     split = split_named(data)

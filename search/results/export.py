@@ -33,12 +33,12 @@ def export(request: ExportRequest) -> int:
         raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
     text = config_text(journal, trial)
     write_text(request.out, text)
-    print(f"trial {trial.number} -> {request.out}; train it: python -m search train {request.out}")
+    print(f"trial {trial.number} -> {request.out}; train it: {request.where.line('train', request.out)}")
     if request.weights is not None:
         target = request.weights
         with replacing(target) as file, weights.open("rb") as source:
             shutil.copyfileobj(source, file)
-        print(f"weights -> {target}; score them: python -m search evaluate {request.out} --weights {target}")
+        print(f"weights -> {target}; score them: {request.where.line('evaluate', request.out, '--weights', target)}")
     return OK
 
 

@@ -11,15 +11,21 @@ from spaces.errors import ConfigError, InputError
 
 from .. import registry
 from ..config import TrainConfig
+from .size import size_problems
 
 
-def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = TRAINING_PARTS) -> None:
+def check_run(
+    config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = TRAINING_PARTS, is_here: bool = True
+) -> None:
     """Raises ConfigError listing everything that is missing for a run of this config: fields that its data does not
     hold, files that its network is built from, and, for a fresh run, those it starts from. Where one of these is
-    missing, the `parts` of the data are checked too, so that one message lists all."""
+    missing, the `parts` of the data are checked too, so that one message lists all. `is_here`: it runs on this machine,
+    whose memory its network must fit."""
     check_fields(config.data, config.traits.reads)
     demands = registry.get(config.model).demands
     problems = [] if demands is None else list(demands(config.network, config.data, is_fresh))
+    # Without its files a network may not be built at all.
+    problems += size_problems(config) if is_here and not problems else []
     if not problems:
         return
     if parts and not is_due(config.data):

@@ -11,6 +11,7 @@ from data.batches.samples import Samples, open_samples
 from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
+from spaces.commands import command
 from spaces.schema import config_id
 
 from ..cli.train import TrainRequest
@@ -81,10 +82,8 @@ def train(request: TrainRequest) -> int:
     train_alone(config, data, folder, engine, state, tell, weights)
     if not is_sound:
         return FAILED
-    print(
-        f"best epoch: {folder.best}; score it: python -m trainables evaluate {folder.path / CONFIG} "
-        f"--weights {folder.best}"
-    )
+    line = command("trainables", "evaluate", folder.path / CONFIG, "--weights", folder.best)
+    print(f"best epoch: {folder.best}; score it: {line}")
     return OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spaces.cli import OK
+from spaces.commands import command
 from spaces.files import write_text
 from spaces.schema import dump, flatten
 
@@ -32,5 +33,5 @@ def adopt(request: ImportRequest) -> int:
         print(f"taken from {where}: {', '.join(f'{name} = {values[name]}' for name in chosen)}")
     if request.config is not None:
         write_text(request.config, dump(config))
-    print(f"score them: python -m search evaluate {request.config or 'CONFIG'} --weights {request.out}")
+    print(f"score them: {command('search', 'evaluate', request.config or 'CONFIG', '--weights', request.out)}")
     return OK

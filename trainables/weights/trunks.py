@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from data.errors import DataError
+from spaces.commands import command
 from spaces.errors import ConfigError
 
 from ..layers.hrnet import HRNet, PoseHRNet
@@ -50,7 +51,7 @@ def read_trunk(path: Path) -> dict[str, Tensor]:
     """Reads the tensors of a trunk in a file, by official names."""
     if path.is_dir() or not path.exists():
         where = "there is no such file" if not path.exists() else "is a folder without the trunk's file"
-        remedy = "get the published file, or make one with `python -m trainables pretrain`"
+        remedy = f"get the published file, or make one: {command('trainables', 'pretrain', 'CONFIG', '--out', path)}"
         raise DataError(str(path), [f"{where}; network.trunk_weights names the trunk's weights: {remedy}"])
     weights = _read(path)
     plain = {name.removeprefix(WRAPPED): tensor for name, tensor in weights.items()}

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from spaces.commands import command
 from spaces.errors import did_you_mean
 
 from ...errors import DataError
@@ -82,7 +83,7 @@ def _files(folder: Path, subjects: Collection[str] | None) -> list[Path]:
     present = [folder / file for file in asked if (folder / file).exists()]
     missing = [file for file in asked if not (folder / file).exists()]
     if not present or (missing and subjects is not None):
-        remedy = "`python -m data convert h36m-images` makes it"
+        remedy = f"`{command('data', 'convert h36m-images', 'FRAMES', '--out', folder)}` makes it"
         raise DataError(str(folder), [f"has no {file}; {remedy}" for file in missing])
     return present
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from spaces.commands import command
+
 from ...errors import DataError
 from ...images.crops import decode
 from ...images.mesh_crops import Boxed
@@ -19,7 +21,8 @@ def picture_of(mesh_set: MeshSet, number: int) -> Image.Image:
     try:
         return decode(content)
     except ValueError as error:
-        remedy = f"take the row out of the linelist; `python -m data check tsv {mesh_set.path.parent}` finds others"
+        others = command("data", "check tsv", mesh_set.path.parent)
+        remedy = f"take the row out of the linelist; `{others}` finds others"
         raise DataError(mesh_set.image_place(number), [f"its image is broken or cut off ({error}); {remedy}"]) from None
 
 

@@ -18,6 +18,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.commands import synth_line
 from spaces.errors import did_you_mean
 from spaces.files import replacing
 
@@ -95,7 +96,7 @@ def _remedy(root: Path, name: str) -> str:
     sets = available_sets(root)
     if name in sets:
         return "; put it beside the other file of the set"
-    return f"{did_you_mean(name, sets)}; sets here: {', '.join(sets) or 'none; `python -m data synth` writes one'}"
+    return f"{did_you_mean(name, sets)}; sets here: {', '.join(sets) or f'none; `{synth_line(root)}` writes one'}"
 
 
 def _tree(path: Path) -> dict[str, object]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spaces.commands import synth_line
 from spaces.errors import did_you_mean
 from spaces.files import replacing
 
@@ -58,7 +59,7 @@ def missing_files(root: Path, name: str, keypoints: str, sets: Collection[str]) 
         yield "no such folder; name the folder of the data files (--data-root, data.root)"
         return
     if name not in sets:
-        here = f"sets here: {', '.join(sets) or 'none; `python -m data synth` writes one'}"
+        here = f"sets here: {', '.join(sets) or f'none; `{synth_line(root)}` writes one'}"
         yield f"has no {file_3d(root, name).name}{did_you_mean(name, sets)}; {here}"
         return
     sources = available_keypoints(root, name)
