@@ -70,7 +70,7 @@ def memory_here() -> int:
 
 
 def _outgrown(config: TrainConfig, limit: int) -> str:
-    """What the network takes, '' where it fits. It is built of tensors without content."""
+    """Returns how the network exceeds the limit, '' where it fits. It is built of tensors without storage."""
     total, count = 0, 0
 
     def weigh(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
@@ -101,7 +101,7 @@ def _outgrown(config: TrainConfig, limit: int) -> str:
 
 
 def _largest(config: TrainConfig) -> tuple[str, Any]:
-    """The whole number that is most above its knob's default."""
+    """Returns the integer knob that exceeds its default by the largest factor, with its value."""
     known, values = knobs_of(config.model), flatten(config)
 
     def excess(path: str) -> float:
