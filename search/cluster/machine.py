@@ -13,11 +13,13 @@ from pathlib import Path
 
 from spaces.commands import command, synth_line
 from spaces.errors import ConfigError
+from spaces.files import GIB
+from trainables.devices.cpus import num_cpus
 
 from ..cli.doctor import DoctorRequest
 from ..environment.store import redacted, resolve_uri, sqlite_path
 from ..environment.variables import ROOT, pins
-from .findings import GIB, INSTALL, Finding, device_findings, last_words, public_version, run_line
+from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
 
 LEAST_PYTHON = (3, 11)
 # The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.
@@ -76,7 +78,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _threads() -> Finding:
-    cores, said = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS", "")
+    cores, said = num_cpus(), os.environ.get("OMP_NUM_THREADS", "")
     if said.isdecimal() and int(said) > 1:
         remedy = "unset it: these networks are thousands of tiny operations, ten times slower with threads that wait"
         return Finding("threads", "warning", f"{cores} CPU cores, OMP_NUM_THREADS={said}", remedy)

@@ -13,6 +13,7 @@ import ray
 import torch
 
 from spaces.errors import ConfigError
+from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
 from .claims import Demand, Wish, claimed_share, most_at_a_time
@@ -33,7 +34,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     with ExitStack() as stack:
         if address is None:
-            have = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+            have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
             demand = wish.demand(has_gpus=have["GPU"] >= 1)
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
             if wish.is_sweep:

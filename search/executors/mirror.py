@@ -8,14 +8,13 @@ from pathlib import Path
 import fsspec
 
 from spaces.errors import ConfigError
-from trainables.runs.folder import BEST, CONFIG, STATE
+from trainables.runs.names import BEST, CONFIG, LATEST
 
 from ..environment.store import redacted
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
 
 REASON_CHARACTERS = 300
-LATEST = f"latest/{STATE}"
 
 
 class Mirror:

@@ -13,14 +13,10 @@ from spaces.errors import ConfigError, did_you_mean, shown
 from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
 from spaces.yaml_text import parse_yaml
-from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
+from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
 from .records import Facts, SweepRow
 
-OBJECTIVES = (
-    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
-    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
-)
 STORAGE = "mlruns/sweeps"
 CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 

@@ -12,6 +12,7 @@ from spaces.errors import ConfigError
 from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
+from trainables.runs.names import BEST
 
 from ..cli.export import ExportRequest
 from ..executors.mirror import bring
@@ -27,7 +28,7 @@ def export(request: ExportRequest) -> int:
         raise ConfigError(f"sweep '{journal.sweep.name}'", ["has no trial with a score yet; name one with --trial"])
     if request.weights is not None:
         bring(journal, trial)
-    weights = trial_folder(request.journal.parent, trial.number) / "best.safetensors"
+    weights = trial_folder(request.journal.parent, trial.number) / BEST
     if request.weights is not None and not weights.is_file():
         raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
     text = config_text(journal, trial)
