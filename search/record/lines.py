@@ -82,7 +82,7 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
     """Each record from a byte offset on, which is where a line begins, with its length in bytes; no more is read than
     that. A torn last line is left out, and so is everything where there is no file. DataError names a damaged line."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=_BLOCK if offset else 1 << 20) as file:
             if file.seek(0, os.SEEK_END) <= offset:
                 return
             chain = _chain_before(file, offset)
