@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import gc
 import os
 import time
 from pathlib import Path
@@ -144,13 +145,18 @@ class Journal:
 
 def replay(path: Path, state: SweepState) -> int:
     """Applies every record on disk to an empty state; the length of them in bytes. DataError names a damaged line."""
-    length = 0
-    for row, size in read_rows(path):
-        try:
+    length, collects = 0, gc.isenabled()
+    # Every few hundred new objects it would look for circles, of which records make none: a fifth of the time.
+    gc.disable()
+    try:
+        for row, size in read_rows(path):
             state.apply(row)
-        except MisfitError as error:
-            raise damaged(path, length, str(error)) from None
-        length += size
+            length += size
+    except MisfitError as error:
+        raise damaged(path, length, str(error)) from None
+    finally:
+        if collects:
+            gc.enable()
     return length
 
 

@@ -24,6 +24,7 @@ from .records import MisfitError, Row, from_text, is_json, to_text
 SEALED = b'{"crc": "'
 PLAIN = b'{"kind"'
 _BODY = len(SEALED) + len(b'12345678", ')
+_END = ord("\n")
 _BLOCK = 1 << 12  # bytes, read at a time to find the line before
 _REMEDY = "restore it from a backup, or cut it off above that line and resume"
 
@@ -42,6 +43,17 @@ class Chain:
 
     def take(self, line: bytes) -> Row | None:
         """The record of the next line, None when that is a torn one; MisfitError when it is damaged."""
+        crc = crc32(line[_BODY:], self.crc)
+        # All lines but a few are whole and have the right checksum; at ten thousand trials this is most of the time.
+        if line[:_BODY] == b'{"crc": "%08x", ' % crc and line[-1] == _END:
+            row = from_text(line)
+            if row.ts_ms > 0:
+                self.crc, self.is_sealed = crc, True
+                return row
+        return self._take_odd(line)
+
+    def _take_odd(self, line: bytes) -> Row | None:
+        """The same for a line that has no checksum, another one, no end, or no time."""
         is_torn = line[-1:] != b"\n"
         whole = line + b"\n" if is_torn else line
         if line.startswith(SEALED):
@@ -70,25 +82,24 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
     """Each record from a byte offset on, which is where a line begins, with its length in bytes; no more is read than
     that. A torn last line is left out, and so is everything where there is no file. DataError names a damaged line."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=_BLOCK if offset else 1 << 20) as file:
             if file.seek(0, os.SEEK_END) <= offset:
                 return
             chain = _chain_before(file, offset)
             file.seek(offset)
-            skipped = 0
+            # The end of the line before, where that was read when it had none yet.
+            skipped = 1 if offset and file.peek(1)[:1] == b"\n" else 0
+            file.seek(offset + skipped)
             for line in file:
-                if line == b"\n" and offset and not skipped:
-                    # The end of the line before, which was read when it had none yet.
-                    skipped = 1
-                    continue
                 try:
                     row = chain.take(line)
                 except MisfitError as error:
                     raise damaged(path, offset + skipped, str(error)) from None
                 if row is None:
                     return
-                yield row, skipped + len(line)
-                offset += skipped + len(line)
+                size = len(line) + skipped
+                yield row, size
+                offset += size
                 skipped = 0
     except FileNotFoundError:
         return

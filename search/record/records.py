@@ -222,8 +222,9 @@ _KINDS: tuple[type[Row], ...] = (SweepRow, TrialRow, AttemptRow, EpochRow, Score
 _BY_KIND = {kind.kind: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in _KINDS}
 # The head has rules of its own.
-_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind) for kind in _KINDS if kind is not SweepRow}
+_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _KINDS if kind is not SweepRow}
 _KIND = b'"kind": "'
+_KIND_LENGTH = len(_KIND)
 
 
 def trial_of(row: Row) -> int | None:
@@ -239,15 +240,12 @@ def to_text(row: Row) -> str:
 
 def from_text(text: bytes | str) -> Row:
     """The inverse of `to_text`, of any kind; MisfitError when it is no record."""
-    line = text.encode() if isinstance(text, str) else text
-    start = line.find(_KIND, 0, 40) + len(_KIND)
-    decoder = _DECODERS.get(line[start : line.find(b'"', start)])
-    if decoder is not None:
-        try:
-            return decoder.decode(line)
-        except (ValueError, RecursionError):
-            pass  # it is damaged, or has a NaN, which is no JSON to msgspec
-    return _read_slowly(line)
+    line = text if isinstance(text, bytes) else text.encode()
+    start = line.find(_KIND) + _KIND_LENGTH
+    try:
+        return _DECODERS[line[start : line.find(b'"', start)]](line)
+    except (KeyError, ValueError, RecursionError):
+        return _read_slowly(line)  # it is damaged, or has a NaN, which is no JSON to msgspec
 
 
 def is_json(text: bytes) -> bool:

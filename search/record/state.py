@@ -93,12 +93,12 @@ class SweepState:
         self.config_ids.add(row.config_id)
 
     def _epoch(self, row: EpochRow) -> None:
-        trial = self._trial(row.trial)
+        trial = self.trials.get(row.trial) or self._trial(row.trial)
         if not 1 <= row.epoch <= MOST_EPOCHS:
             raise MisfitError(f"{str(row.epoch)[:20]} is no epoch")
         names = tuple(row.metrics)
         before = trial.own_score
-        trial.book(row.epoch, row.metrics, self._names.setdefault(names, names))
+        trial.book(row.epoch, row.metrics, self._names.get(names) or self._names.setdefault(names, names))
         if self._candidates is not None and trial.own_score is not None and trial.own_score != before:
             self._offer(self._candidates, trial.own_score, trial.number)
 

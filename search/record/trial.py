@@ -159,7 +159,8 @@ class Trial:
             self.last_epoch = epoch
             self.epochs.add(epoch, metrics, names)
             value = metrics.get(self._sweep.plan["objective"], math.nan)
-            if math.isfinite(value) and (self.own_score is None or self._keeps_last or value < self.own_score):
+            best = self.own_score
+            if (best is None or value < best or self._keeps_last) and math.isfinite(value):
                 self._best_epoch, self.own_score = epoch, value
             return
         # It was booked before, or comes late: what was best may have changed.

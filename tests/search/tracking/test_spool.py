@@ -127,9 +127,9 @@ def add_everything(journal: Journal) -> Journal:
             add_epoch(journal, number, epoch, score + number - 1)
     add_end(journal, 0, "pruned", "asha: not among the best third at epoch 2")
     add_end(journal, 1, "stopped", "time budget")
-    nan, costs = float("nan"), {"seconds": 2.0, "lr": 0.5}
-    journal.append(EpochRow(trial=2, epoch=2, metrics={OBJECTIVE: nan}, loss=float("inf"), **costs))
-    journal.append(EpochRow(trial=2, epoch=3, metrics={}, loss=nan, **costs))
+    nan, inf = float("nan"), float("inf")
+    journal.append(EpochRow(trial=2, epoch=2, metrics={OBJECTIVE: nan}, loss=inf, seconds=2.0, lr=0.5))
+    journal.append(EpochRow(trial=2, epoch=3, metrics={}, loss=nan, seconds=2.0, lr=0.5))
     add_end(journal, 2, "diverged", "loss is nan")
     add_end(journal, 3, "failed", TRACEBACK)
     journal.append(CloseRow(reason="interrupted", best=0))
@@ -137,8 +137,7 @@ def add_everything(journal: Journal) -> Journal:
     add_attempt(journal, 1, 2)
     add_epoch(journal, 1, 3, 39.0)
     add_end(journal, 1, "finished")
-    means = {"frame_mean": {"mpjpe_mm": 40.0}, "action_mean": {"mpjpe_mm": 42.0}}
-    journal.append(ScoreRow(trial=1, metrics=means))
+    journal.append(ScoreRow(trial=1, metrics={"frame_mean": {"mpjpe_mm": 40.0}, "action_mean": {"mpjpe_mm": 42.0}}))
     add_attempt(journal, 4, 2)
     journal.append(CloseRow(reason="interrupted", best=1, pictures=True))
     journal.append(OpenRow())
