@@ -9,7 +9,7 @@ from trainables.cli import import_weights as options_import
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli import confirm, doctor, export, launch, resume, show, submit, sync, train, ui
+from .cli import confirm, doctor, export, launch, new_model, resume, show, submit, sync, train, ui
 from .environment.store import redacted
 from .environment.variables import settle_environment
 
@@ -86,6 +86,13 @@ VERBS = {
         add_options=options_import.add_import_options,
         check=options_import.check_import,
         run="trainables.weights.adopt:adopt",
+    ),
+    "new-model": Verb(
+        summary="write the files of a new model, which passes its tests as written",
+        example="python -m search new-model pose_mlp",
+        add_options=new_model.add_new_model_options,
+        check=new_model.check_new_model,
+        run="trainables.templates.skeleton:new_model",
     ),
     "submit": Verb(
         summary="run the same `launch` line as a job on a running Ray cluster",

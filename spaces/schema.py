@@ -289,9 +289,24 @@ _Dumper.add_representer(
 
 def dump(config: object) -> str:
     """Canonical YAML text with every field: equal configs give equal text, and floats survive exactly."""
-    return yaml.dump(tree_of(config), Dumper=_Dumper, sort_keys=False, width=100)
+    return _text_of(tree_of(config))
+
+
+def _text_of(tree: Mapping[str, Any]) -> str:
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, width=100)
 
 
 def config_id(config: object) -> str:
     """Ten hex digits that name this configuration."""
-    return hashlib.sha256(dump(config).encode()).hexdigest()[:10]
+    return tree_id(tree_of(config))
+
+
+def tree_id(tree: Mapping[str, Any]) -> str:
+    """The `config_id` of a configuration by its whole nested mapping, in the fields' order; JSON's lists will do."""
+    return hashlib.sha256(_text_of(_with_tuples(tree)).encode()).hexdigest()[:10]
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_tuples(part) for name, part in value.items()}
+    return tuple(_with_tuples(part) for part in value) if isinstance(value, list | tuple) else value

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import ConfigError
-from spaces.schema import config_id, knobs, load, tree_of
+from spaces.schema import config_id, knobs, load
 from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
-from ..record.journal import FILE, Journal
-from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan
+from ..record.journal import FILE, Journal, has_begun
+from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
 from .command import Where, where_of
 from .places import add_places, folder_problems
 from .storage import add_storage, check_uri, held_uri, uri_problems
@@ -48,7 +48,7 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}
     name = options.name or f"confirm-{config_id(config)}"
     folder = options.storage / name
-    is_there = (folder / FILE).is_file()
+    is_there = has_begun(folder)
     problems = uri_problems(options.checkpoints)
     checkpoints = held_uri(folder) if is_there else options.checkpoints
     kept = {"checkpoints": checkpoints} if checkpoints else {}
@@ -59,8 +59,7 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     plan = confirm_plan(name, sweep, config)
     if is_there:
         check_uri(options, folder, "confirm", is_needed=True)
-        held = Journal(folder / FILE).sweep
-        if held.get("base") != tree_of(plan.base) or held.get("points") != list(plan.points):
+        if not holds(Journal(folder / FILE).sweep, plan):
             problems.append(f"{folder} holds another config or other seeds; give another --name")
     else:
         problems += folder_problems(folder, name, where_of(options))

@@ -11,7 +11,7 @@ from typing import Any
 
 from spaces.errors import ConfigError, did_you_mean
 
-from ..record.journal import FILE, birth, sweeps
+from ..record.journal import has_begun, is_vacant, sweeps
 from .command import Where
 
 
@@ -44,7 +44,7 @@ def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         return [f"--name {name!r}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"]
     # Path.exists raises where a folder above may not be entered; os.path.exists says no.
-    if os.path.exists(folder):
+    if os.path.exists(folder) and not is_vacant(folder):
         remedy = f"choose another, or go on with it: {where.line('resume', name)}"
         return [f"--name {name}: a sweep of this name exists in {folder.parent}; {remedy}"]
     above = folder.parent
@@ -63,7 +63,7 @@ def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
 def find_sweep(storage: Path, name: str) -> Path:
     """The folder of a sweep; ConfigError offers the nearest name."""
     folder = storage / name
-    if not name or not (folder / FILE).is_file() or birth(folder / FILE) is None:
+    if not name or not has_begun(folder):
         known = [found.name for found in sweeps(storage)]
         found = f"no such sweep in {storage}{did_you_mean(name, known)}"
         raise ConfigError(f"sweep '{name}'", [f"{found}; sweeps here: {', '.join(known) or 'none'}"])

@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import InputError
 
-from ..environment.variables import LOOPBACK, ROOT, pins, settle_environment
+from ..environment.variables import LOOPBACK, pins, settle_environment
 from .session import join
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
@@ -58,7 +58,7 @@ def look(packages: list[str], probe: str, marker: str, data_root: str) -> dict[s
 def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
     """What each node says, in the order that Ray lists them; `error` instead for one that does not answer."""
     packages = list(pins())
-    probe = (ROOT / "search" / "probe.py").read_text(encoding="utf-8")
+    probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     marker = Path(folder, f".doctor-{uuid.uuid4().hex}")
     if address == "local":
         ray.init(

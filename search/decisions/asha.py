@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from ..record.journal import Trial
+from ..record.trial import Trial
 
 REDUCTION = 3  # a third survives each rung; ASHA (Li et al. 2020) finds 3 to 4 best
 
@@ -26,14 +27,38 @@ def score_at(trial: Trial, epoch: int, objective: str) -> float | None:
     return min((value for at, value in trial.scores(objective).items() if at <= epoch), default=None)
 
 
-def survives(trial: Trial, others: Iterable[Trial], epoch: int, objective: str, reduction: int = REDUCTION) -> bool:
-    """Whether a trial that just ended `epoch`, a rung, is among the best 1/reduction of all that ever reached it.
+class Rungs:
+    """Keeps the scores of all trials that ever reached each rung, in order, and says who goes on from there.
 
-    The rung is rebuilt from what is on record, so a resumed sweep judges like an unbroken one. The first ones pass."""
-    own = score_at(trial, epoch, objective)
-    if own is None:
-        return False
-    rivals = [score_at(other, epoch, objective) for other in others if other.number != trial.number]
-    better = sum(value is not None and value < own for value in rivals)
-    reached = 1 + sum(value is not None for value in rivals)
-    return better < math.ceil(reached / reduction)
+    They follow from what is on record, so a resumed sweep judges like an unbroken one."""
+
+    def __init__(self, epochs: int, objective: str, reduction: int = REDUCTION) -> None:
+        self._objective = objective
+        self._reduction = reduction
+        self._scores: dict[int, list[float]] = {epoch: [] for epoch in rungs(epochs, reduction)}
+
+    def replay(self, trials: Iterable[Trial]) -> None:
+        """Takes in the trials of a sweep that goes on."""
+        for trial in trials:
+            for rung in self._scores:
+                self._enter(trial, rung)
+
+    def judge(self, trial: Trial, epoch: int) -> bool:
+        """Whether a trial goes on from an epoch that it just ended: everywhere but at a rung; there if it is among the
+        best 1/reduction of all that ever reached it, so the first ones do. A trial without any score does not.
+
+        To be asked once for each new epoch at a rung, also for the last one of a trial: it is a rival from then on."""
+        if epoch not in self._scores:
+            return True
+        own = self._enter(trial, epoch)
+        if own is None:
+            return False
+        reached = self._scores[epoch]
+        return bisect_left(reached, own) < math.ceil(len(reached) / self._reduction)
+
+    def _enter(self, trial: Trial, rung: int) -> float | None:
+        """The trial's score at a rung, which is noted there; None when it has none or never got there."""
+        own = score_at(trial, rung, self._objective)
+        if own is not None:
+            insort(self._scores[rung], own)
+        return own

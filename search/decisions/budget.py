@@ -7,8 +7,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..record.journal import Journal, read_records
+from ..record.journal import Journal
+from ..record.lines import read_rows
 from ..record.plan import duration_text
+from ..record.records import CloseRow, OpenRow, SweepRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +31,15 @@ def spent_before(path: Path, limit_s: float | None) -> Spent:
     """The limit that holds and the time that ran under it, from a sweep's records; `limit_s`: the one it was launched
     with. A span ends with its `close`, or with its last record where the driver died."""
     used_ms, began, last = 0, None, 0
-    for record, _ in read_records(path):
-        ts_ms = int(record["ts_ms"])
-        if record["kind"] in ("sweep", "open"):
+    for row, _ in read_rows(path):
+        if isinstance(row, SweepRow | OpenRow):
             used_ms += 0 if began is None else last - began
-            began = ts_ms
-            if record.get("time_budget_s") is not None:
-                limit_s, used_ms = float(record["time_budget_s"]), 0
-        elif record["kind"] == "close" and began is not None:
-            used_ms, began = used_ms + ts_ms - began, None
-        last = ts_ms
+            began = row.ts_ms
+            if isinstance(row, OpenRow) and row.time_budget_s is not None:
+                limit_s, used_ms = row.time_budget_s, 0
+        elif isinstance(row, CloseRow) and began is not None:
+            used_ms, began = used_ms + row.ts_ms - began, None
+        last = row.ts_ms
     used_ms += 0 if began is None else last - began
     return Spent(limit_s, used_ms / 1000)
 
@@ -89,7 +90,7 @@ class Budget:
         """How many trials must go on although the time is over."""
         trials = self._journal.trials.values()
         finished = sum(trial.state == "finished" for trial in trials)
-        has_score = any(trial.score(self._objective) is not None for trial in trials)
+        has_score = self._journal.best(self._objective) is not None
         return max(self._at_least - finished, 0 if has_score else 1)
 
     def _keep(self, running: Collection[int]) -> list[int]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from spaces.errors import ConfigError
-from spaces.schema import config_id, tree_of
+from spaces.schema import config_id
 
-from ..record.journal import Journal, Trial
+from ..record.journal import Journal
 from ..record.plan import Plan, value_at
-from . import asha
+from ..record.records import AttemptRow, EndRow, EpochRow, Row, TrialRow
+from ..record.trial import Trial
+from .asha import Rungs
 from .budget import Budget
-from .sampler import make_sampler, suggest
+from .sampler import PointSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,14 @@ class Conductor:
         self._tell = tell
         self._budget = budget
         self._running: set[int] = set()
-        self._unfinished = [trial.number for trial in journal.trials.values() if not trial.has_ended]
-        self._rungs = asha.rungs(plan.base.loop.epochs) if plan.sweep.scheduler == "asha" else []
+        self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
+        on_record, sweep = journal.trials.values(), plan.sweep
+        self._points = PointSampler(
+            plan.domains, self.objective, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
+        )
+        self._rungs = Rungs(plan.base.loop.epochs, self.objective) if sweep.scheduler == "asha" else None
+        if self._rungs is not None:
+            self._rungs.replay(on_record)
 
     @property
     def has_handed_out_all(self) -> bool:
@@ -79,7 +88,8 @@ class Conductor:
         if trial is None:
             return None
         attempt = trial.attempts + 1
-        self.journal.append("attempt", trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch)
+        self.journal.append(AttemptRow(trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch))
+        self._points.tell(trial)
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
         is_recipe = trial.number == 0 and not self.plan.points
@@ -89,7 +99,7 @@ class Conductor:
 
     def _unfinished_trial(self) -> Trial | None:
         while self._unfinished:
-            trial = self.journal.trials[self._unfinished.pop(0)]
+            trial = self.journal.trials[self._unfinished.popleft()]
             if trial.last_epoch < _epochs_of(trial):
                 return trial
             # The driver died between the record of its last epoch and that of its end.
@@ -97,25 +107,25 @@ class Conductor:
         return None
 
     def _new_trial(self) -> Trial | None:
-        number, domains, sweep = len(self.journal.trials), self.plan.domains, self.plan.sweep
+        number = len(self.journal.trials)
         point: dict[str, Any] | None
         if number < len(self.plan.points):
             point = dict(self.plan.points[number])
             config = self.plan.config(point)
         elif number == 0:
             config = self.plan.base
-            point = {path: value_at(config, path) for path in domains}
+            point = {path: value_at(config, path) for path in self.plan.domains}
         else:
-            own, blind = (make_sampler(name, sweep.seed, number, sweep.trials) for name in (sweep.sampler, "random"))
-            trials = self.journal.trials.values()
-            point, thrown = suggest(trials, domains, self.objective, (own, blind), self._is_legal)
+            point, thrown = self._points.draw(number, self._is_legal)
             self.thrown += thrown
             if point is None:
                 self.is_exhausted = True
                 self._tell(f"the space has no new legal point in {thrown} draws: the sweep ends with {number} trials")
                 return None
             config = self.plan.config(point)
-        self.journal.append("trial", trial=number, point=point, config_id=config_id(config), config=tree_of(config))
+        # The values of the config and not of the draw: they make the config again when they are put in its base.
+        values = {path: value_at(config, path) for path in point}
+        self.journal.append(TrialRow(trial=number, point=values, config_id=config_id(config)))
         return self.journal.trials[number]
 
     def _is_legal(self, point: dict[str, Any]) -> bool:
@@ -124,27 +134,30 @@ class Conductor:
             drawn = config_id(self.plan.config(point))
         except ConfigError:
             return False
-        return all(trial.config_id != drawn for trial in self.journal.trials.values())
+        return drawn not in self.journal.state.config_ids
 
-    def hear(self, number: int, report: dict[str, Any]) -> bool:
-        """Books one epoch of a trial; whether the trial goes on. An epoch that is on record already changes nothing."""
-        trial, epoch = self.journal.trials[number], report["epoch"]
+    def hear(self, report: Row) -> bool:
+        """Books what a trial reports, an epoch or its divergence; whether the trial goes on. An epoch that is on record
+        already changes nothing. The cost does not grow with trials or epochs."""
+        assert isinstance(report, EpochRow | EndRow), report
+        trial, epoch = self.journal.trials[report.trial], report.epoch
         if trial.has_ended:
             return False
-        if report["diverged"]:
-            self._end(trial, "diverged", report["diverged"])
+        if isinstance(report, EndRow):
+            self._end(trial, report.state, report.reason)
             return False
-        is_new = epoch > trial.last_epoch
-        if is_new:
-            self.journal.append("epoch", trial=number, **{key: report[key] for key in _EPOCH_FIELDS})
+        goes_on = True
+        if epoch > trial.last_epoch:
+            self.journal.append(report)
             self._tell(self._epoch_line(trial, report))
+            # Asked before its end is known: a trial that is over at a rung is a rival there all the same.
+            goes_on = self._rungs is None or self._rungs.judge(trial, epoch)
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
         if self._budget is not None and self._budget.is_over:
             return self._goes_on_late(trial)
-        rivals = self.journal.trials.values()
-        if is_new and epoch in self._rungs and not asha.survives(trial, rivals, epoch, self.objective):
+        if not goes_on:
             self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
             return False
         return True
@@ -170,33 +183,30 @@ class Conductor:
             trial = self.journal.trials[number]
             if not trial.has_ended and reason != "interrupted":
                 self._end(trial, "stopped", reason)
-        best = self.journal.best(self.objective)
-        self.journal.append("close", reason=reason, best=None if best is None else best.number, pictures=has_pictures)
+        self.journal.close(reason, has_pictures=has_pictures)
 
     def _end(self, trial: Trial, state: str, reason: str) -> None:
         self._running.discard(trial.number)
-        self.journal.append("end", trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason)
+        self.journal.append(EndRow(trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason))
+        self._points.tell(trial)
         detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
         score = trial.score(self.objective)
         shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(self.objective)}"
         self._tell(f"trial {trial.number} {state} after epoch {trial.last_epoch}{shown}{detail}")
 
-    def _epoch_line(self, trial: Trial, report: dict[str, Any]) -> str:
-        value = report["metrics"].get(self.objective, math.nan)
+    def _epoch_line(self, trial: Trial, row: EpochRow) -> str:
+        value = row.metrics.get(self.objective, math.nan)
         best = self.journal.best(self.objective)
         leader = "" if best is None else f" (sweep's best {best.score(self.objective):.2f}, trial {best.number})"
         return (
-            f"trial {trial.number} epoch {report['epoch']}/{_epochs_of(trial)}: {self.objective} {value:.2f}, "
-            f"{report['seconds']:.1f} s{leader}"
+            f"trial {trial.number} epoch {row.epoch}/{_epochs_of(trial)}: {self.objective} {value:.2f}, "
+            f"{row.seconds:.1f} s{leader}"
         )
-
-
-_EPOCH_FIELDS = ("epoch", "metrics", "loss", "lr", "seconds")
 
 
 def _epochs_of(trial: Trial) -> int:
     """The length of a trial; a space may search it."""
-    return int(trial.config["loop"]["epochs"])
+    return int(trial.knob("loop.epochs"))
 
 
 def now_text(started: float) -> str:

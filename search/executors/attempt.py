@@ -20,6 +20,7 @@ from trainables.engines.single import SingleEngine
 from trainables.runs.folder import RunFolder
 from trainables.runs.loop import train_alone
 
+from ..record.records import EndRow, EpochRow, to_text
 from .mirror import Mirror
 
 Send = Callable[[dict[str, Any]], None]
@@ -51,22 +52,38 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
         folder.begin()
     for row in state["history"] if state is not None else ():
         if row["epoch"] > task["after_epoch"]:
-            send(message(row, {name: value for name, value in row.items() if "/" in name}))
+            send(message(saved_row(task["trial"], row)))
 
     def tell(report: Report) -> None:
         if mirror is not None and team.rank == 0 and not report.losses.diverged:
             mirror.send(folder.path, with_best=report.is_best)
-        send(message(row_of(report), report.metrics, report.losses.diverged))
+        send(message(row_of(task["trial"], report)))
 
     train_alone(config, data, folder, SingleEngine(device=device, team=team), state, tell)
 
 
-def row_of(report: Report) -> dict[str, float]:
-    """The columns of an epoch that are no metrics."""
-    return {"epoch": report.epoch, "seconds": report.seconds, "loss": report.losses.mean, "lr": report.losses.lr}
+def row_of(trial: int, report: Report) -> EpochRow | EndRow:
+    """The record of an epoch, or of the divergence that ends the trial."""
+    losses = report.losses
+    if losses.diverged:
+        return EndRow(trial=trial, state="diverged", epoch=report.epoch, reason=losses.diverged)
+    return EpochRow(
+        trial=trial,
+        epoch=report.epoch,
+        metrics=report.metrics,
+        seconds=report.seconds,
+        lr=losses.lr,
+        loss=losses.mean,
+    )
 
 
-def message(row: Mapping[str, Any], metrics: Mapping[str, float], diverged: str = "") -> dict[str, str]:
-    """An epoch as one JSON text: Tune flattens nested results and puts bookkeeping of its own beside them."""
-    fields = {name: row[name] for name in ("epoch", "seconds", "loss", "lr")}
-    return {"report": json.dumps({**fields, "metrics": dict(metrics), "diverged": diverged})}
+def saved_row(trial: int, saved: Mapping[str, Any]) -> EpochRow:
+    """The record of an epoch from a line of the history that a run's state keeps."""
+    metrics = {name: value for name, value in saved.items() if "/" in name}
+    costs = {name: saved[name] for name in ("seconds", "lr", "loss")}
+    return EpochRow(trial=trial, epoch=saved["epoch"], metrics=metrics, **costs)
+
+
+def message(row: EpochRow | EndRow) -> dict[str, str]:
+    """A record as one JSON text: Tune flattens nested results and puts bookkeeping of its own beside them."""
+    return {"report": to_text(row)}

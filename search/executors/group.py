@@ -22,7 +22,8 @@ from trainables.runs.train import open_data, state_to_resume, weights_to_start
 
 from ..cluster.claims import Demand
 from ..record.journal import Journal
-from .attempt import row_of, run_attempt
+from ..record.records import AttemptRow, EndRow
+from .attempt import row_of, run_attempt, saved_row
 
 RESTARTS = 2  # of a group after a worker died; each goes on from the last epoch on disk
 
@@ -110,23 +111,17 @@ class _Book:
     def begin(self, history: list[dict[str, Any]]) -> None:
         """Books the attempt, and the epochs that an interrupted run saved but did not book."""
         trial = self._journal.trials[0]
-        self._journal.append("attempt", trial=0, attempt=trial.attempts + 1, after_epoch=trial.last_epoch)
+        self._journal.append(AttemptRow(trial=0, attempt=trial.attempts + 1, after_epoch=trial.last_epoch))
         for row in history:
             if row["epoch"] > trial.last_epoch:
-                fields = {name: row[name] for name in ("epoch", "seconds", "loss", "lr")}
-                metrics = {name: value for name, value in row.items() if "/" in name}
-                self._journal.append("epoch", trial=0, **fields, metrics=metrics)
+                self._journal.append(saved_row(0, row))
 
     def epoch(self, report: Report) -> None:
         """Books one epoch, or the divergence that ends the run."""
-        if report.losses.diverged:
-            reason = report.losses.diverged
-            self._journal.append("end", trial=0, state="diverged", epoch=report.epoch, reason=reason)
-        else:
-            self._journal.append("epoch", trial=0, **row_of(report), metrics=report.metrics)
+        self._journal.append(row_of(0, report))
 
     def finish(self, epochs: int) -> None:
         """Books the end, and lets the driver write."""
         if not self._journal.trials[0].has_ended:
-            self._journal.append("end", trial=0, state="finished", epoch=epochs, reason="")
+            self._journal.append(EndRow(trial=0, state="finished", epoch=epochs, reason=""))
         self._journal.unlock()

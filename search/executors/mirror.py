@@ -11,7 +11,8 @@ from spaces.errors import ConfigError
 from trainables.runs.folder import BEST, CONFIG, STATE
 
 from ..environment.store import redacted
-from ..record.journal import Journal, Trial, trial_folder
+from ..record.journal import Journal, trial_folder
+from ..record.trial import Trial
 
 REASON_CHARACTERS = 300
 LATEST = f"latest/{STATE}"
@@ -58,6 +59,6 @@ def check_store(uri: str) -> None:
 
 def bring(journal: Journal, trial: Trial) -> None:
     """Fetches a trial's files to its local folder, for sweeps whose trials keep them at a URI."""
-    uri = journal.sweep["plan"]["checkpoints"]
+    uri = journal.sweep.checkpoints
     if uri:
-        Mirror(uri, journal.sweep["name"], trial.number).fetch(trial_folder(journal.path.parent, trial.number))
+        Mirror(uri, journal.sweep.name, trial.number).fetch(trial_folder(journal.path.parent, trial.number))

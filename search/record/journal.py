@@ -1,79 +1,25 @@
-"""The append-only record of a sweep, its only truth: one JSON object a line, on disk before anyone acts on it.
+"""The append-only record of a sweep, its only truth, on disk before anyone acts on it.
 
-Kinds of records, all with `ts_ms` (Unix time in milliseconds):
-  sweep    {id, name, model, plan, space, base, facts}   first line; `plan` is the SweepConfig, `base` the recipe
-  trial    {trial, point, config_id, config}             a trial is born; config is the whole nested TrainConfig
-  attempt  {trial, attempt, after_epoch}                 somebody starts training it, from that epoch on
-  epoch    {trial, epoch, metrics, seconds, lr, loss}    one epoch is done
-  test     {trial, metrics}                              frame and action means on the test subjects, by `confirm`
-  end      {trial, state, epoch, reason}                 finished, pruned, diverged, failed or stopped
-  close    {reason, best, pictures}                      the sweep ended: done, time budget, or interrupted; whether
-                                                         there are pictures beside the weights of the best
-  open     {}                                            the sweep goes on after a close or a crash
+`records` says what there is in it, `lines` how it is written, `state` what it adds up to.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
-import json
-import math
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from data.errors import DataError
 from spaces.errors import ConfigError
 
+from .lines import chain_at, damaged, read_rows
+from .records import CloseRow, MisfitError, Row, SweepRow, from_text
+from .state import SweepState
+from .trial import Trial
+
 FILE = "journal.jsonl"
-ENDED = ("finished", "pruned", "diverged", "failed")  # a stopped trial was cut short from outside and may go on
-
-Record = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Trial:
-    """One configuration and what became of it. `epochs`: epoch -> metrics, in order."""
-
-    number: int
-    point: dict[str, Any]
-    config: dict[str, Any]
-    config_id: str
-    state: str = "waiting"
-    reason: str = ""
-    attempts: int = 0
-    epochs: dict[int, dict[str, float]] = field(default_factory=dict)
-    test: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    @property
-    def last_epoch(self) -> int:
-        """The last epoch on record; 0 before the first."""
-        return max(self.epochs, default=0)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing of it is left to run."""
-        return self.state in ENDED
-
-    def scores(self, objective: str) -> dict[int, float]:
-        """Epoch -> value of the objective; a value that is not finite is no score."""
-        found = {epoch: metrics[objective] for epoch, metrics in self.epochs.items() if objective in metrics}
-        return {epoch: value for epoch, value in found.items() if math.isfinite(value)}
-
-    def score(self, objective: str) -> float | None:
-        """The value of the objective at its best epoch; None before the first."""
-        best = self.best_epoch(objective)
-        return None if best is None else self.scores(objective)[best]
-
-    def best_epoch(self, objective: str) -> int | None:
-        """The first epoch with the lowest value of the objective, or, as its config says, the last one that has any."""
-        scores = self.scores(objective)
-        if not scores:
-            return None
-        keeps_last = self.config.get("loop", {}).get("keep") == "last"
-        return max(scores) if keeps_last else min(scores, key=scores.__getitem__)
 
 
 class Journal:
@@ -81,73 +27,103 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
+        self._file: int | None = None
         self._replay()
 
-    def _replay(self) -> int:
-        """Takes in all that is on disk; its length in bytes, without a torn last line."""
-        self.sweep: Record = {}
-        self.trials: dict[int, Trial] = {}
-        self.is_closed = False
-        self.close_reason = ""
-        length = 0
-        for record, size in read_records(self.path):
-            self._take(record)
-            length += size
-        return length
+    def _replay(self) -> None:
+        """Takes in all that is on disk, but for a torn last line."""
+        self.state = SweepState()
+        self._length = replay(self.path, self.state)
+
+    @property
+    def sweep(self) -> SweepRow:
+        """The sweep's first record."""
+        if self.state.sweep is None:
+            raise DataError(str(self.path), ["has no record yet: nothing was begun here"])
+        return self.state.sweep
+
+    @property
+    def trials(self) -> dict[int, Trial]:
+        """Its trials by number."""
+        return self.state.trials
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it ended and nobody goes on with it."""
+        return self.state.is_closed
+
+    @property
+    def close_reason(self) -> str:
+        """Why it ended last: 'done', 'time budget', 'interrupted' or 'error'; '' before."""
+        return self.state.close_reason
 
     def lock(self) -> None:
         """Opens the journal for writing; ConfigError when another process has it. A torn last line is cut off."""
-        file = open(self.path, "ab")  # noqa: SIM115 (held until `unlock`)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
+            os.close(file)
             raise ConfigError(
                 str(self.path.parent), ["is being run by another process; wait for it or stop it"]
             ) from None
-        # Read again: its last writer may have gone on after this journal was first read.
-        file.truncate(self._replay())
+        try:
+            # Read again: its last writer may have gone on after this journal was first read.
+            self._replay()
+            self._begin_line(file)
+        except BaseException:
+            os.close(file)
+            raise
         self._file = file
+
+    def _begin_line(self, file: int) -> None:
+        """Cuts a torn last line off, ends a whole one that lacks its end, and goes on from the checksum there."""
+        os.ftruncate(file, self._length)
+        if self._length and os.pread(file, 1, self._length - 1) != b"\n":
+            os.write(file, b"\n")
+            self._length += 1
+        self._chain = chain_at(self.path, self._length)
 
     def unlock(self) -> None:
         """Lets others write."""
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
 
-    def append(self, kind: str, **fields: Any) -> Record:
-        """Writes one record through to the disk, then takes it into account, as a replay would read it."""
+    def append(self, row: Row) -> Row:
+        """Writes one record through to the disk with the time of now, then takes it into account, as a replay would
+        read it. When the disk does not take it, it is not there."""
         assert self._file is not None, "the journal is not locked for writing"
-        line = json.dumps({"kind": kind, "ts_ms": time.time_ns() // 1_000_000, **fields})
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        record: Record = json.loads(line)
-        self._take(record)
-        return record
+        line = self._chain.line_of(dataclasses.replace(row, ts_ms=time.time_ns() // 1_000_000))
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+            read = from_text(line)
+            self.state.apply(read)
+        except (OSError, MisfitError):
+            # Half a line, or one that does not fit, would damage the journal.
+            os.ftruncate(self._file, self._length)
+            raise
+        self._chain.take(line)
+        self._length += len(line)
+        return read
 
-    def _take(self, record: Record) -> None:
-        match record["kind"]:
-            case "sweep":
-                self.sweep = record
-            case "trial":
-                number = record["trial"]
-                self.trials[number] = Trial(number, record["point"], record["config"], record["config_id"])
-            case "attempt":
-                trial = self.trials[record["trial"]]
-                trial.state, trial.reason, trial.attempts = "running", "", record["attempt"]
-            case "epoch":
-                self.trials[record["trial"]].epochs[record["epoch"]] = record["metrics"]
-            case "test":
-                self.trials[record["trial"]].test = record["metrics"]
-            case "end":
-                trial = self.trials[record["trial"]]
-                trial.state, trial.reason = record["state"], record["reason"]
-            case "close":
-                self.is_closed, self.close_reason = True, record["reason"]
-            case "open":
-                self.is_closed = False
+    def close(self, reason: str, *, has_pictures: bool = False) -> None:
+        """Books that the sweep ends: 'done', 'time budget', 'interrupted' or 'error'. has_pictures: beside the weights
+        of its best trial."""
+        best = self.state.best()
+        self.append(
+            CloseRow(
+                reason=reason,
+                best=None if best is None else best.number,
+                pictures=has_pictures,
+                ended=self.state.ended,
+                score=None if best is None else best.own_score,
+                at=self._length,
+            )
+        )
 
     def leaderboard(self, objective: str) -> list[Trial]:
         """Trials from best to worst; those without a score last, by number."""
@@ -159,36 +135,36 @@ class Journal:
         return sorted(self.trials.values(), key=rank)
 
     def best(self, objective: str) -> Trial | None:
-        """The trial with the lowest score; None before the first epoch of the sweep."""
+        """The trial with the lowest score, of equal ones the first; None before the first epoch of the sweep."""
+        if self.state.sweep is not None and objective == self.state.sweep.objective:
+            return self.state.best()
         first = next(iter(self.leaderboard(objective)), None)
         return first if first is not None and first.score(objective) is not None else None
 
 
-def read_records(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
-    """Each whole record from a byte offset on, with its length in bytes; a torn last line is left out."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return
-    for line in content[offset:].splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            return
+def replay(path: Path, state: SweepState) -> int:
+    """Applies every record on disk to an empty state; the length of them in bytes. DataError names a damaged line."""
+    length = 0
+    for row, size in read_rows(path):
         try:
-            record = json.loads(line)
-        except ValueError:
-            raise DataError(
-                str(path), ["is damaged: a line in its middle is no JSON; restore it from a backup"]
-            ) from None
-        yield record, len(line)
+            state.apply(row)
+        except MisfitError as error:
+            raise damaged(path, length, str(error)) from None
+        length += size
+    return length
 
 
-def create(folder: Path, sweep: Mapping[str, Any]) -> Journal:
-    """A new journal, locked, with its first record; FileExistsError when the folder holds one already."""
+def create(folder: Path, sweep: SweepRow) -> Journal:
+    """A new journal, locked, with its first record; ConfigError when the folder holds one already. One that was left
+    before its first record is taken over."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).touch(exist_ok=False)
     journal = Journal(folder / FILE)
-    journal.lock()
-    journal.append("sweep", **sweep)
+    if journal.state.sweep is None:
+        journal.lock()  # and reads again
+    if journal.state.sweep is not None:
+        journal.unlock()
+        raise ConfigError(str(folder), ["holds a sweep already; choose another name, or resume it"])
+    journal.append(sweep)
     return journal
 
 
@@ -198,12 +174,32 @@ def trial_folder(folder: Path, trial: int) -> Path:
 
 
 def sweeps(storage: Path) -> list[Path]:
-    """Folders of all sweeps under a storage folder, oldest first."""
-    born = {file.parent: birth(file) for file in storage.glob(f"*/{FILE}")}
-    return [folder for _, folder in sorted((ts_ms, folder) for folder, ts_ms in born.items() if ts_ms is not None)]
+    """Folders of all sweeps under a storage folder, oldest first; a damaged one has the age of its file."""
+    born = []
+    for file in storage.glob(f"*/{FILE}"):
+        try:
+            ts_ms = birth(file)
+        except DataError:
+            ts_ms = file.stat().st_mtime_ns // 1_000_000
+        if ts_ms is not None:
+            born.append((ts_ms, file.parent))
+    return [folder for _, folder in sorted(born)]
 
 
 def birth(file: Path) -> int | None:
     """When a sweep began, Unix time in milliseconds; None when its first record is not on disk."""
-    first = next(read_records(file), None)
-    return None if first is None else int(first[0]["ts_ms"])
+    first = next(read_rows(file), None)
+    return None if first is None else first[0].ts_ms
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether a folder is empty, but for the journal of a sweep that died before its first record."""
+    try:
+        return {entry.name for entry in os.scandir(folder)} <= {FILE} and not has_begun(folder)
+    except (OSError, DataError):
+        return False
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether a folder holds a sweep or run. An empty journal, or one torn in its first line, is none."""
+    return birth(folder / FILE) is not None

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from spaces.errors import ConfigError, did_you_mean, shown
-from spaces.schema import Knob, knob
+from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
 from spaces.yaml_text import parse_yaml
-from trainables.config import TrainConfig, changed, default_config, knobs_of
+from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
+
+from .records import Facts, SweepRow
 
 OBJECTIVES = (
     *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
@@ -184,6 +186,39 @@ def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
         pinned=(),
         points=tuple({"loop.seed": sweep.seed + i} for i in range(sweep.trials)),
     )
+
+
+def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
+    """The first record of a sweep with this plan."""
+    return SweepRow(
+        id=identity,
+        name=plan.name,
+        model=plan.base.model,
+        plan=tree_of(plan.sweep),
+        space=plan.space_text,
+        base=tree_of(plan.base),
+        pinned=plan.pinned,
+        points=tuple(dict(point) for point in plan.points),
+        facts=facts,
+    )
+
+
+def plan_of(sweep: SweepRow, where: str) -> Plan:
+    """The plan that a sweep was launched with. `where`: its journal, for messages."""
+    return Plan(
+        name=sweep.name,
+        sweep=load(SweepConfig, sweep.plan, where),
+        space=parse_space(parse_yaml(sweep.space, where), where),
+        space_text=sweep.space,
+        base=config_from(sweep.base, where),
+        pinned=sweep.pinned,
+        points=sweep.points,
+    )
+
+
+def holds(sweep: SweepRow, plan: Plan) -> bool:
+    """Whether a sweep trains what a plan would: the same config at the same points."""
+    return tree_id(sweep.base) == config_id(plan.base) and sweep.points == plan.points
 
 
 def shortened(plan: Plan) -> list[str]:

@@ -11,19 +11,20 @@ from typing import Any
 
 from ..environment.store import redacted
 from ..environment.variables import ROOT
+from .records import Facts
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML")
 
 
-def facts_of_run(data: dict[str, Any]) -> dict[str, Any]:
+def facts_of_run(data: dict[str, Any]) -> Facts:
     """What `export` prints as provenance and MLflow keeps as tags; `data`: that of the data."""
-    return {
-        "revision": code_revision(),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "data": data,
-        "machine": platform.node(),
-        "command": redacted(" ".join(["python -m search", *sys.argv[1:]])),
-    }
+    return Facts(
+        revision=code_revision(),
+        versions={"python": platform.python_version(), **_versions()},
+        data=data,
+        machine=platform.node(),
+        command=redacted(" ".join(["python -m search", *sys.argv[1:]])),
+    )
 
 
 def code_revision() -> str:

@@ -12,6 +12,7 @@ from trainables.runs.folder import BEST
 from trainables.scoring.metrics import heading, in_table
 
 from ..record.journal import Journal, trial_folder
+from ..record.records import ScoreRow
 
 MEANS = ("frame_mean", "action_mean")
 
@@ -23,7 +24,7 @@ def score_seeds(journal: Journal) -> None:
             config = config_from(trial.config, str(journal.path))
             weights = trial_folder(journal.path.parent, trial.number) / BEST
             table = evaluate_weights(config, weights, flip=False)["metrics"]
-            journal.append("test", trial=trial.number, metrics={mean: table[mean] for mean in MEANS})
+            journal.append(ScoreRow(trial=trial.number, metrics={mean: table[mean] for mean in MEANS}))
 
 
 def spread(journal: Journal) -> dict[str, dict[str, tuple[float, float]]]:
@@ -41,11 +42,11 @@ def spread(journal: Journal) -> dict[str, dict[str, tuple[float, float]]]:
 
 def confirmation_text(journal: Journal) -> str:
     """A row per seed with its validation score and its test metrics, then mean and deviation."""
-    objective = journal.sweep["plan"]["objective"]
+    objective = journal.sweep.objective
     found = spread(journal)
     names = list(found.get("frame_mean", {}))
     rows: list[list[Any]] = [
-        [trial.config["loop"]["seed"], trial.state, trial.score(objective),
+        [trial.knob("loop.seed"), trial.state, trial.score(objective),
          *(in_table(name, trial.test.get("frame_mean", {}).get(name)) for name in names)]
         for trial in journal.trials.values()
     ]  # fmt: skip

@@ -15,16 +15,16 @@ from trainables.config import config_from
 
 from ..cli.export import ExportRequest
 from ..executors.mirror import bring
-from ..record.journal import Journal, Trial, trial_folder
+from ..record.journal import Journal, trial_folder
+from ..record.trial import Trial
 
 
 def export(request: ExportRequest) -> int:
     """Writes the config, and the weights if asked for."""
     journal = Journal(request.journal)
-    objective = journal.sweep["plan"]["objective"]
-    trial = journal.best(objective) if request.trial is None else journal.trials[request.trial]
+    trial = journal.best(journal.sweep.objective) if request.trial is None else journal.trials[request.trial]
     if trial is None:
-        raise ConfigError(f"sweep '{journal.sweep['name']}'", ["has no trial with a score yet; name one with --trial"])
+        raise ConfigError(f"sweep '{journal.sweep.name}'", ["has no trial with a score yet; name one with --trial"])
     if request.weights is not None:
         bring(journal, trial)
     weights = trial_folder(request.journal.parent, trial.number) / "best.safetensors"
@@ -50,17 +50,17 @@ def config_text(journal: Journal, trial: Trial) -> str:
 
 def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
     """Sweep, trial, score, seed, data fingerprint, code revision, package versions."""
-    objective, facts = journal.sweep["plan"]["objective"], journal.sweep["facts"]
+    objective, facts = journal.sweep.objective, journal.sweep.facts
     return {
-        "sweep": journal.sweep["name"],
-        "sweep_id": journal.sweep["id"],
+        "sweep": journal.sweep.name,
+        "sweep_id": journal.sweep.id,
         "trial": trial.number,
         "state": trial.state,
         "score": {objective: trial.score(objective), "epoch": trial.best_epoch(objective), "epochs": trial.last_epoch},
-        "seed": trial.config["loop"]["seed"],
+        "seed": trial.knob("loop.seed"),
         "config_id": trial.config_id,
-        "data": facts["data"],
-        "revision": facts["revision"],
-        "versions": facts["versions"],
-        "command": facts["command"],
+        "data": facts.data,
+        "revision": facts.revision,
+        "versions": facts.versions,
+        "command": facts.command,
     }

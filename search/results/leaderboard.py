@@ -11,7 +11,7 @@ from ..record.journal import Journal
 
 def leaderboard(journal: Journal) -> dict[str, Any]:
     """The JSON form of `show`."""
-    objective = journal.sweep["plan"]["objective"]
+    objective = journal.sweep.objective
     rows = [
         {
             "trial": trial.number,
@@ -23,7 +23,7 @@ def leaderboard(journal: Journal) -> dict[str, Any]:
         }
         for trial in journal.leaderboard(objective)
     ]
-    return {"sweep": journal.sweep["name"], "objective": objective, "state": sweep_state(journal), "trials": rows}
+    return {"sweep": journal.sweep.name, "objective": objective, "state": sweep_state(journal), "trials": rows}
 
 
 def leaderboard_text(journal: Journal) -> str:
@@ -35,8 +35,7 @@ def leaderboard_text(journal: Journal) -> str:
         [row["trial"], row["state"], row["score"], row["epochs"], *(_shown(row["knobs"].get(path)) for path in paths)]
         for row in found["trials"]
     ]
-    recipe = journal.sweep["plan"]["recipe"]
-    title = f"sweep {found['sweep']}: {journal.sweep['model']}, recipe {recipe} is trial 0, {found['state']}"
+    title = f"sweep {found['sweep']}: {journal.sweep.model}, recipe {journal.sweep.recipe} is trial 0, {found['state']}"
     return f"{title}\n{text_table(header, rows)}"
 
 

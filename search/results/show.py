@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
+from data.errors import DataError
 from spaces.cli import OK
 from spaces.table import text_table
 
 from ..cli.show import LookRequest
+from ..record.glance import Glance, glance
 from ..record.journal import FILE, Journal, sweeps
-from .leaderboard import leaderboard, leaderboard_text, sweep_state
+from .leaderboard import leaderboard, leaderboard_text
+
+COLUMNS = ("sweep", "model", "data", "state", "ended", "trials", "objective", "best", "best_trial")
 
 
 def list_sweeps(request: LookRequest) -> int:
-    """One line a sweep, oldest first."""
-    rows = [_row(Journal(folder / FILE)) for folder in sweeps(request.storage)]
+    """Prints one line a sweep, oldest first; a damaged one is named and hides no other."""
+    rows, problems = [], []
+    for folder in sweeps(request.storage):
+        try:
+            rows.append(_row(folder, glance(folder / FILE)))
+        except DataError as error:
+            rows.append({**dict.fromkeys(COLUMNS), "sweep": folder.name, "state": "damaged"})
+            problems.append(str(error))
     if request.as_json:
         print(json.dumps({"sweeps": rows}, indent=1))
     elif rows:
-        print(text_table(list(rows[0]), [list(row.values()) for row in rows]))
+        print(text_table(list(COLUMNS), [list(row.values()) for row in rows]))
     else:
         first = request.where.line("launch", "graformer", "--recipe", "small")
         print(f"no sweeps in {request.storage}; start one: {first}")
+    for problem in problems:
+        print(problem, file=sys.stderr)
     return OK
 
 
-def _row(journal: Journal) -> dict[str, object]:
-    plan = journal.sweep["plan"]
-    best = journal.best(plan["objective"])
-    return {
-        "sweep": journal.sweep["name"],
-        "model": journal.sweep["model"],
-        "data": journal.sweep["base"]["data"]["name"],
-        "state": sweep_state(journal),
-        "ended": sum(trial.has_ended for trial in journal.trials.values()),
-        "trials": plan["trials"],
-        "objective": plan["objective"],
-        "best": None if best is None else best.score(plan["objective"]),
-        "best_trial": None if best is None else best.number,
-    }
+def _row(folder: Path, found: Glance) -> dict[str, object]:
+    sweep = found.sweep
+    values = (
+        *(folder.name, sweep.model, sweep.knob("data.name"), found.state, found.ended, sweep.trials, sweep.objective),
+        *(found.score, found.best),
+    )
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def show(request: LookRequest) -> int:
-    """One sweep's leaderboard."""
+    """Prints one sweep's leaderboard."""
     journal = Journal(request.storage / request.name / FILE)
     print(json.dumps(leaderboard(journal), indent=1) if request.as_json else leaderboard_text(journal))
     return OK

@@ -18,22 +18,21 @@ from .place import Place, tell_note
 
 def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str) -> int:
     """Prints the leaderboard and the last lines; 1 when no trial has a score."""
-    plan = journal.sweep["plan"]
-    is_confirmation = plan["recipe"] == CONFIRMED
-    print(confirmation_text(journal) if is_confirmation else leaderboard_text(journal))
+    sweep, objective = journal.sweep, journal.sweep.objective
+    print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
     if thrown:
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
-    best = journal.best(plan["objective"])
+    best = journal.best(objective)
     if best is not None:
-        score = f"best: trial {best.number}, {plan['objective']} {best.score(plan['objective']):.2f}"
-        print(f"{score}; {place.line('export', '--out', free_file(journal.sweep['name']))}")
+        score = f"best: trial {best.number}, {objective} {best.score(objective):.2f}"
+        print(f"{score}; {place.line('export', '--out', free_file(sweep.name))}")
     if error:
         print(error, file=sys.stderr)
         return FAILED
     if reason == "interrupted":
         return interrupted(place)
     if reason == "time budget":
-        limit = spent_before(journal.path, plan.get("time_budget_s")).limit_s or 0
+        limit = spent_before(journal.path, sweep.plan.get("time_budget_s")).limit_s or 0
         tell_note(place, "resume")
         print(
             f"the time budget of {duration_text(limit)} is over; to go on for as long again: "

@@ -17,9 +17,6 @@ from ray import tune
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
-from spaces.schema import load, tree_of
-from spaces.space import parse_space
-from spaces.yaml_text import parse_yaml
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
@@ -32,9 +29,11 @@ from ..executors.group import train_trial_in_group
 from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
-from ..record.journal import Journal, Trial, trial_folder
-from ..record.plan import Plan, SweepConfig, shortened
+from ..record.journal import Journal, trial_folder
+from ..record.plan import Plan, begun_by, shortened
 from ..record.provenance import facts_of_run
+from ..record.records import Facts, OpenRow
+from ..record.trial import Trial
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from .last_words import conclude, interrupted
@@ -42,7 +41,7 @@ from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> dict[str, Any]:
+def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
     """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong, or when its
     checkpoints cannot be kept where they should be."""
     if plan.sweep.checkpoints:
@@ -52,42 +51,17 @@ def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> dict[str, An
     return facts_of_run(facts_of(plan.base.data, parts))
 
 
-def begin(plan: Plan, facts: dict[str, Any], place: Place) -> Journal:
+def begin(plan: Plan, facts: Facts, place: Place) -> Journal:
     """The journal of a new sweep, locked."""
-    sweep = {
-        "id": uuid.uuid4().hex,
-        "name": plan.name,
-        "model": plan.base.model,
-        "plan": tree_of(plan.sweep),
-        "space": plan.space_text,
-        "base": tree_of(plan.base),
-        "pinned": list(plan.pinned),
-        "points": list(plan.points),
-        "facts": facts,
-    }
-    return journals.create(place.folder, sweep)
+    return journals.create(place.folder, begun_by(plan, uuid.uuid4().hex, facts))
 
 
 def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
     """The journal of a sweep that goes on, locked; with a new limit where one is given."""
     journal = Journal(place.folder / journals.FILE)
     journal.lock()
-    journal.append("open", **({} if time_budget_s is None else {"time_budget_s": time_budget_s}))
+    journal.append(OpenRow(time_budget_s=time_budget_s))
     return journal
-
-
-def plan_of(journal: Journal) -> Plan:
-    """The plan that a sweep was launched with."""
-    sweep, where = journal.sweep, str(journal.path)
-    return Plan(
-        name=sweep["name"],
-        sweep=load(SweepConfig, sweep["plan"], where),
-        space=parse_space(parse_yaml(sweep["space"], where), where),
-        space_text=sweep["space"],
-        base=config_from(sweep["base"], where),
-        pinned=tuple(sweep["pinned"]),
-        points=tuple(sweep["points"]),
-    )
 
 
 def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
@@ -222,7 +196,7 @@ def _interrupts() -> Iterator[list[int]]:
 
 def conclude_done(journal: Journal, place: Place) -> int:
     """What `resume` does for a sweep that has ended: sends what MLflow has not, and prints the leaderboard."""
-    spool = spool_of(journal.path, journal.sweep["plan"]["objective"], place)
+    spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
     settle(spool, place)
     return conclude(journal, place, 0, "done", "")

@@ -29,8 +29,11 @@ from ..decisions.conductor import now_text
 from ..environment.store import redacted
 from ..executors.group import train_group
 from ..record import journal as journals
-from ..record.journal import Journal, read_records
+from ..record.journal import Journal
+from ..record.lines import read_rows
 from ..record.provenance import facts_of_run
+from ..record.records import EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
+from ..record.trial import Trial
 from ..results.pictures import draw_best
 from .place import Place, place_of, settle, spool_of, tell_note
 
@@ -67,33 +70,33 @@ def train(request: RayTrainRequest) -> int:
     journal.lock()
     trial = journal.trials[0]
     if reason and reason != "interrupted":
-        journal.append("end", trial=0, state="failed", epoch=trial.last_epoch, reason=reason)
-    has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep["name"])
-    journal.append("close", reason=reason or "done", best=0 if trial.epochs else None, pictures=has_pictures)
+        journal.append(EndRow(trial=0, state="failed", epoch=trial.last_epoch, reason=reason))
+    has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep.name)
+    journal.close(reason or "done", has_pictures=has_pictures)
     journal.unlock()
     settle(spool, place)
     return _conclude_run(request, trial, reason, place)
 
 
-def _journal_of_run(place: Place, request: RayTrainRequest, facts: dict[str, object]) -> Journal:
+def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Journal:
     config = request.run.config
-    path = place.folder / journals.FILE
-    if path.exists():
-        journal = Journal(path)
+    if journals.has_begun(place.folder):
+        journal = Journal(place.folder / journals.FILE)
         journal.lock()
-        journal.append("open")
-        return journal
-    sweep = {
-        "id": uuid.uuid4().hex,
-        "name": f"train-{config_id(config)}",
-        "model": config.model,
-        "single": True,
-        "plan": {"objective": config.loop.select},
-        "base": tree_of(config),
-        "facts": facts,
-    }
-    journal = journals.create(place.folder, sweep)
-    journal.append("trial", trial=0, point={}, config_id=config_id(config), config=tree_of(config))
+        journal.append(OpenRow())
+    else:
+        sweep = SweepRow(
+            id=uuid.uuid4().hex,
+            name=f"train-{config_id(config)}",
+            model=config.model,
+            single=True,
+            plan={"objective": config.loop.select},
+            base=tree_of(config),
+            facts=facts,
+        )
+        journal = journals.create(place.folder, sweep)
+    if not journal.trials:  # it may have died between its two first records
+        journal.append(TrialRow(trial=0, point={}, config_id=config_id(config)))
     return journal
 
 
@@ -129,13 +132,12 @@ def _following(journal: Path) -> Iterator[None]:
         nonlocal seen
         while True:
             is_last = over.wait(0.5)
-            for record, size in read_records(journal, seen):
+            for row, size in read_rows(journal, seen):
                 seen += size
-                if record["kind"] == "epoch":
-                    shown = ", ".join(f"{name} {value:.2f}" for name, value in record["metrics"].items())
+                if isinstance(row, EpochRow):
+                    shown = ", ".join(f"{name} {value:.2f}" for name, value in row.metrics.items())
                     print(
-                        f"{now_text(started)}  epoch {record['epoch']}: loss {record['loss']:.6f}, {shown}, "
-                        f"{record['seconds']:.1f} s",
+                        f"{now_text(started)}  epoch {row.epoch}: loss {row.loss:.6f}, {shown}, {row.seconds:.1f} s",
                         flush=True,
                     )
             if is_last:
@@ -150,7 +152,7 @@ def _following(journal: Path) -> Iterator[None]:
         thread.join()
 
 
-def _conclude_run(request: RayTrainRequest, trial: journals.Trial, reason: str, place: Place) -> int:
+def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place) -> int:
     config, folder = request.run.config, RunFolder(request.run.out, request.run.config)
     held = folder.path / "config.yaml"
     if reason == "interrupted":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from ..decisions.conductor import Conductor, Task
+from ..record.records import from_text
 
 
 class Reins:
@@ -91,8 +91,7 @@ class JournalScheduler(FIFOScheduler):
         """CONTINUE or STOP; a repeated last result (Tune's way to say that the function returned) is nothing new."""
         if "report" not in result:
             return str(TrialScheduler.CONTINUE)
-        report = json.loads(result["report"])
-        goes_on = self._reins.guarded(lambda: self._reins.conductor.hear(trial.config["trial"], report), False)
+        goes_on = self._reins.guarded(lambda: self._reins.conductor.hear(from_text(result["report"])), False)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:

@@ -9,9 +9,9 @@ from ..cli.launch import SweepRequest
 from ..decisions.budget import Budget, spent_before
 from ..record import journal as journals
 from ..record.journal import Journal
-from ..record.plan import Plan, duration_text
+from ..record.plan import Plan, duration_text, plan_of
 from .place import Place, place_of
-from .run import begin, check_data, conclude_done, plan_of, reopen, run
+from .run import begin, check_data, conclude_done, reopen, run
 
 
 def _parts(plan: Plan) -> tuple[str, ...]:
@@ -32,9 +32,8 @@ def resume(request: SweepRequest) -> int:
     """Runs the rest of an interrupted sweep, from its journal."""
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
-    plan = plan_of(journal)
-    began_with, found = journal.sweep["facts"]["data"], check_data(plan, place, _parts(plan))["data"]
-    if found["fingerprint"] != began_with["fingerprint"]:
+    plan = plan_of(journal.sweep, str(journal.path))
+    if check_data(plan, place, _parts(plan)).fingerprint != journal.sweep.facts.fingerprint:
         problem = f"the data in {plan.base.data.root} is not what the sweep began with"
         raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
     if journal.is_closed and journal.close_reason == "done":
@@ -58,5 +57,5 @@ def confirm(request: ConfirmRequest) -> int:
     """Trains one config with several seeds and scores each on the test subjects; an interrupted one goes on."""
     place = place_of(request.folder, request.where)
     facts = check_data(request.plan, place, _parts(request.plan))
-    is_there = (place.folder / journals.FILE).exists()
+    is_there = journals.has_begun(place.folder)
     return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))

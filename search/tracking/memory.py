@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .tracker import PARAM_CHARACTERS, TAG_CHARACTERS, Points, Status, finite_points, spelled_values
+from .tracker import NONE, PARAM_CHARACTERS, TAG_CHARACTERS, End, Points, Values, finite_points, spelled_values
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,6 +33,7 @@ class MemoryTracker:
 
     def __init__(self) -> None:
         self.runs: dict[str, MemoryRun] = {}
+        self._made = itertools.count()
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         for run_id, run in self.runs.items():
@@ -37,31 +41,36 @@ class MemoryTracker:
                 return run_id
         return None
 
-    def open_run(self, experiment: str, key: Mapping[str, str], name: str, parent_id: str | None, ts_ms: int) -> str:
-        run_id = self.find_run(experiment, key)
-        if run_id is None:
-            run_id = f"run-{len(self.runs)}"
-            run = MemoryRun(experiment=experiment, name=name, parent_id=parent_id, start_ms=ts_ms, tags=dict(key))
-            self.runs[run_id] = run
-        self.runs[run_id].status = "RUNNING"
+    def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        has = key.items()
+        return {
+            name: run.tags
+            for name, run in self.runs.items()
+            if run.experiment == experiment and has <= run.tags.items()
+        }
+
+    def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
+        run_id, every = f"run-{next(self._made)}", spelled_values(tags, TAG_CHARACTERS)
+        self.runs[run_id] = MemoryRun(experiment=experiment, name=name, parent_id=parent_id, start_ms=ts_ms, tags=every)
         return run_id
 
-    def params(self, run_id: str, values: Mapping[str, object]) -> None:
-        run, texts = self.runs[run_id], spelled_values(values, PARAM_CHARACTERS)
+    def reopen(self, run_id: str) -> None:
+        self.runs[run_id].status = "RUNNING"
+
+    def write(
+        self, run_id: str, params: Values = NONE, tags: Values = NONE, points: Points = (), end: End | None = None
+    ) -> None:
+        run, texts = self.runs[run_id], spelled_values(params, PARAM_CHARACTERS)
         changed = [key for key, text in texts.items() if run.params.get(key, text) != text]
         if changed:
             raise ValueError(f"{run_id}: params are on record with other values: {', '.join(changed)}")
         run.params |= texts
-
-    def log(self, run_id: str, points: Points) -> None:
-        run = self.runs[run_id]
         finite, faults = finite_points(points)
         for key, step, ts_ms, value in finite:
             run.points[key] = sorted({*run.points.get(key, ()), (step, ts_ms, value)})
-        self.tags(run_id, faults)
-
-    def tags(self, run_id: str, values: Mapping[str, object]) -> None:
-        self.runs[run_id].tags |= spelled_values(values, TAG_CHARACTERS)
+        run.tags |= spelled_values({**faults, **tags}, TAG_CHARACTERS)
+        if end is not None:
+            run.status, run.end_ms = end
 
     def text(self, run_id: str, text: str, file: str) -> None:
         self.runs[run_id].files[file] = text.encode()
@@ -69,6 +78,5 @@ class MemoryTracker:
     def artifact(self, run_id: str, path: Path, folder: str) -> None:
         self.runs[run_id].files[str(Path(folder, path.name))] = path.read_bytes()
 
-    def close(self, run_id: str, status: Status, ts_ms: int) -> None:
-        self.runs[run_id].status = status
-        self.runs[run_id].end_ms = ts_ms
+    def together(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()

@@ -1,28 +1,27 @@
-"""What an experiment tracker is to us, and MLflow as one. The only file that imports mlflow, which takes seconds."""
+"""MLflow as a tracker. With `one_transaction` the only file that imports mlflow, which takes seconds."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from spaces.errors import ConfigError
 
 from ..environment.store import sqlite_path
-from .tracker import PARAM_CHARACTERS, TAG_CHARACTERS, Points, Status, finite_points, spelled_values
+from .one_transaction import one_transaction
+from .tracker import NONE, PARAM_CHARACTERS, TAG_CHARACTERS, End, Points, Values, finite_points, spelled_values
 
-Item = TypeVar("Item")
-
-PARAMS_PER_CALL = 100  # params or tags
-METRICS_PER_CALL = 1000
+RUNS_PER_PAGE = 200  # with all that they hold, which a server must answer within its time limit
 
 
 class MlflowTracker:
@@ -35,68 +34,98 @@ class MlflowTracker:
             _make_database(database, artifact_root)
         self._has_server = uri.startswith("http")
         self._artifact_root = artifact_root
+        self._uri = uri
         self._client = MlflowClient(tracking_uri=uri)
+        self._store = self._client._tracking_client.store if database is not None else None
+        self._experiments: dict[str, str] = {}
+        self._artifact_uris: dict[str, str] = {}
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         experiment_id = self._find_experiment(experiment)
-        run = None if experiment_id is None else self._find(experiment_id, key)
-        return None if run is None else str(run.info.run_id)
+        found = [] if experiment_id is None else self._client.search_runs([experiment_id], _has(key), max_results=1)
+        return str(found[0].info.run_id) if found else None
 
-    def open_run(self, experiment: str, key: Mapping[str, str], name: str, parent_id: str | None, ts_ms: int) -> str:
-        experiment_id = self._find_experiment(experiment) or self._make_experiment(experiment)
-        run = self._find(experiment_id, key)
-        if run is None:
-            parent = {} if parent_id is None else {"mlflow.parentRunId": parent_id}
-            # The tags that identify a run go in with it: a crash in between cannot leave a run that is not found again.
-            run = self._client.create_run(experiment_id, start_time=ts_ms, tags={**key, **parent}, run_name=name)
-        elif run.info.status != "RUNNING":
-            self._client.update_run(run.info.run_id, status="RUNNING")
+    def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+        experiment_id, token = self._find_experiment(experiment), None
+        found: dict[str, Mapping[str, str]] = {}
+        while experiment_id is not None:
+            page = self._client.search_runs([experiment_id], _has(key), max_results=RUNS_PER_PAGE, page_token=token)
+            found |= {str(run.info.run_id): run.data.tags for run in page}
+            token = page.token
+            if not token:
+                break
+        return found
+
+    def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
+        experiment_id = self._experiments.get(experiment) or self._find_experiment(experiment)
+        experiment_id = experiment_id or self._make_experiment(experiment)
+        parent = {} if parent_id is None else {"mlflow.parentRunId": parent_id}
+        # The tags that identify a run go in with it: a crash in between cannot leave a run that is not found again.
+        every = {**spelled_values(tags, TAG_CHARACTERS), **parent}
+        try:
+            run = self._client.create_run(experiment_id, start_time=ts_ms, tags=every, run_name=name)
+        except MlflowException:
+            self._find_experiment(experiment)  # says what to do when somebody deleted it
+            raise
+        self._artifact_uris[run.info.run_id] = run.info.artifact_uri
         return str(run.info.run_id)
 
-    def params(self, run_id: str, values: Mapping[str, object]) -> None:
-        found = [Param(key, value) for key, value in spelled_values(values, PARAM_CHARACTERS).items()]
-        for part in _parts(found, PARAMS_PER_CALL):
-            self._client.log_batch(run_id, params=part)
+    def reopen(self, run_id: str) -> None:
+        self._client.update_run(run_id, status="RUNNING")
 
-    def log(self, run_id: str, points: Points) -> None:
+    def write(
+        self, run_id: str, params: Values = NONE, tags: Values = NONE, points: Points = (), end: End | None = None
+    ) -> None:
         finite, faults = finite_points(points)
-        metrics = [Metric(key, value, ts_ms, step) for key, step, ts_ms, value in finite]
-        for part in _parts(metrics, METRICS_PER_CALL):
-            self._client.log_batch(run_id, metrics=part)
-        self.tags(run_id, faults)
-
-    def tags(self, run_id: str, values: Mapping[str, object]) -> None:
-        found = [RunTag(key, value) for key, value in spelled_values(values, TAG_CHARACTERS).items()]
-        for part in _parts(found, PARAMS_PER_CALL):
-            self._client.log_batch(run_id, tags=part)
+        if end is not None and self._store is not None:
+            # In one transaction nobody sees the order, and the answer to an end lists all that the run has by then.
+            self._client.set_terminated(run_id, end[0], end_time=end[1])
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, ts_ms, step) for key, step, ts_ms, value in finite],
+            params=[Param(key, text) for key, text in spelled_values(params, PARAM_CHARACTERS).items()],
+            tags=[RunTag(key, text) for key, text in spelled_values({**faults, **tags}, TAG_CHARACTERS).items()],
+        )
+        if end is not None and self._store is None:
+            self._client.set_terminated(run_id, end[0], end_time=end[1])
 
     def text(self, run_id: str, text: str, file: str) -> None:
-        self._client.log_text(run_id, text, file)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, file)
+            path.write_text(text, encoding="utf-8")
+            self.artifact(run_id, path, "")
 
     def artifact(self, run_id: str, path: Path, folder: str) -> None:
-        self._client.log_artifact(run_id, str(path), folder or None)
+        # The client would fetch the whole run, only to learn where its artifacts are.
+        if run_id not in self._artifact_uris:
+            self._artifact_uris[run_id] = self._client.get_run(run_id).info.artifact_uri
+        place = get_artifact_repository(self._artifact_uris[run_id], tracking_uri=self._uri)
+        place.log_artifact(str(path), folder or None)
 
-    def close(self, run_id: str, status: Status, ts_ms: int) -> None:
-        self._client.set_terminated(run_id, status, end_time=ts_ms)
+    def together(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._store is None else one_transaction(self._store)
 
     def _find_experiment(self, name: str) -> str | None:
+        self._experiments.pop(name, None)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return None
         if experiment.lifecycle_stage == "deleted":
             remedy = f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
             raise ConfigError(f"MLflow experiment {name}", [f"is deleted and takes no runs; {remedy}"])
-        return str(experiment.experiment_id)
+        self._experiments[name] = str(experiment.experiment_id)
+        return self._experiments[name]
 
     def _make_experiment(self, name: str) -> str:
         location = None if self._has_server else (self._artifact_root.resolve() / name).as_uri()
-        return str(self._client.create_experiment(name, artifact_location=location))
+        self._experiments[name] = str(self._client.create_experiment(name, artifact_location=location))
+        return self._experiments[name]
 
-    def _find(self, experiment_id: str, key: Mapping[str, str]) -> Run | None:
-        assert not any("'" in value for value in key.values()), key
-        has_tags = " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
-        runs = self._client.search_runs([experiment_id], has_tags, max_results=1)
-        return runs[0] if runs else None
+
+def _has(key: Mapping[str, str]) -> str:
+    """MLflow's filter for runs with these tags."""
+    assert not any("'" in value for value in key.values()), key
+    return " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
 
 
 def _make_database(path: Path, artifact_root: Path) -> None:
@@ -109,9 +138,3 @@ def _make_database(path: Path, artifact_root: Path) -> None:
         # A link, not a rename: of two processes that make it at once, the second must not take away the first's.
         with contextlib.suppress(FileExistsError):
             os.link(made, path)
-
-
-def _parts(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while part := list(islice(rest, size)):
-        yield part

@@ -13,22 +13,63 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from spaces.errors import ConfigError
 from spaces.files import write_text
 
 from ..environment.store import redacted
-from ..record.journal import Record, read_records
-from .projection import SweepRuns
+from ..record.lines import read_rows
+from ..record.records import Row, trial_of
+from .projection import Change
+from .sweep_runs import SweepRuns
 from .tracker import Tracker
 
 OFFSETS = "mlflow.offset"  # JSON: hash of the redacted tracking URI -> bytes of the journal that this store has
 LOCK = "mlflow.lock"  # two processes that look for a run at once would both make it
 POLL_S = 0.5
+READ_BYTES = 1 << 20
 TRIES = 5  # of one record, before it is given up
 TROUBLE_CHARACTERS = 500  # servers answer with whole pages
 MOST_READ = 2000  # records held in memory
-MOST_EPOCHS = 500  # sent together: a call per trial, not one per epoch, which would cost as much
+# Records sent together: some fifty trials from birth to end, each in one call, which costs as much as one for every
+# record. A database takes no other writer meanwhile, for about a second.
+MOST_SENT = 400
+
+
+class Unsent(NamedTuple):
+    """A record with its length in bytes and what it changes."""
+
+    row: Row
+    size: int
+    changes: list[Change]
+
+
+class Backlog:
+    """Counts the lines of a journal past an offset, from any thread. None is read for it that was sent before it was
+    counted, and none twice."""
+
+    def __init__(self, journal: Path, offset: int) -> None:
+        self._journal = journal
+        self._counted = offset  # bytes, up to where
+        self._lines = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        with self._lock, open(self._journal, "rb") as file:
+            end = file.seek(self._counted)
+            while part := file.read(READ_BYTES):
+                self._lines += part.count(b"\n")
+                # What is torn off now is counted when it is whole.
+                self._counted = end + whole if (whole := part.rfind(b"\n") + 1) else self._counted
+                end += len(part)
+            return self._lines
+
+    def advance(self, offset: int, lines: int) -> None:
+        """Leaves the lines before a further offset behind."""
+        with self._lock:
+            self._lines = max(0, self._lines - lines)
+            self._counted = max(self._counted, offset)
 
 
 class Spool:
@@ -53,13 +94,13 @@ class Spool:
         self._objective = objective
         self._store = hashlib.sha256(redacted(uri).encode()).hexdigest()[:12]
         self._pause_s = pause_s
-        self._offset = self._saved_offsets().get(self._store, 0)
+        self._go_to(self._saved_offsets().get(self._store, 0))
         self._lock: int | None = None
         self._runs: SweepRuns | None = None
-        self._unsent: deque[tuple[Record, int]] = deque()
+        self._unsent: deque[Unsent] = deque()
         self._errors = 0  # in a row
         self._refusals = 0  # those of them by a tracker that answers
-        self._most = MOST_EPOCHS
+        self._most = MOST_SENT
         self._deadline: float | None = None  # monotonic; set by `stop`
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="spool", daemon=True)
@@ -70,9 +111,7 @@ class Spool:
 
     def pending(self) -> int:
         """Records on disk that the tracker has not."""
-        with open(self._journal, "rb") as file:
-            file.seek(self._offset)
-            return file.read().count(b"\n")
+        return len(self._backlog)
 
     def drain(self, timeout_s: float) -> bool:
         """Waits until the tracker has everything; False when it has not in that time."""
@@ -125,43 +164,39 @@ class Spool:
         is_answering = False
         try:
             runs = self._connected()
-            self._read()
+            self._read(runs)
             if not self._unsent:
                 self._forgive()
                 return False
-            batch = self._batch()
-            for record, _ in batch:
-                runs.remember(record)
+            # Few after an error, to find the one that is at fault.
+            batch = list(islice(self._unsent, self._most))
             if self._errors:
-                runs.touch(batch[0][0])
+                runs.touch(batch[0].row)
                 is_answering = True
-            runs.send([record for record, _ in batch])
+            runs.send([change for unsent in batch for change in unsent.changes])
             self._pass(len(batch))
             self.sent += len(batch)
         except Exception as error:
             # Whatever it is, it must not end the thread: it is shown as `trouble`, and tried again.
             return self._failed(error, is_answering)
-        self._most = min(MOST_EPOCHS, 2 * self._most)
+        self._most = min(MOST_SENT, 2 * self._most)
         return True
 
     def _forgive(self) -> None:
         self._errors, self._refusals, self.trouble = 0, 0, ""
 
-    def _read(self) -> None:
+    def _read(self, runs: SweepRuns) -> None:
         if not self._unsent:
-            self._unsent.extend(islice(read_records(self._journal, self._offset), MOST_READ))
+            rows = islice(read_rows(self._journal, self._offset), MOST_READ)
+            self._unsent.extend(Unsent(row, size, runs.take(row)) for row, size in rows)
 
-    def _batch(self) -> list[tuple[Record, int]]:
-        """The next record alone, or many epochs; few after an error, to find the one that is at fault."""
-        batch = [self._unsent[0]]
-        for record, size in islice(self._unsent, 1, self._most):
-            if record["kind"] != "epoch" or batch[0][0]["kind"] != "epoch":
-                break
-            batch.append((record, size))
-        return batch
+    def _go_to(self, offset: int) -> None:
+        self._offset = offset
+        self._backlog = Backlog(self._journal, offset)
 
     def _pass(self, count: int) -> None:
-        self._offset += sum(self._unsent.popleft()[1] for _ in range(count))
+        self._offset += sum(self._unsent.popleft().size for _ in range(count))
+        self._backlog.advance(self._offset, count)
         self._forgive()
         offsets = self._saved_offsets() | {self._store: self._offset}
         write_text(self._journal.with_name(OFFSETS), json.dumps(offsets))
@@ -170,16 +205,18 @@ class Spool:
         """Whether the next record was given up: the tracker answers, and takes everything but this one."""
         self._errors += 1
         self._refusals += is_answering
-        self._most = 1
         self.trouble = redacted(f"{type(error).__name__}: {error}")[:TROUBLE_CHARACTERS]
         if self._runs is not None:
-            self._runs.forget_runs()
+            self._runs.doubt(change for unsent in islice(self._unsent, self._most) for change in unsent.changes)
+        self._most = 1
         if self._runs is None or self._refusals < TRIES:
             return False
-        record = self._unsent[0][0]
-        lost = f"a record of kind '{record['kind']}' (trial {record.get('trial', '-')}) was refused: {self.trouble}"
+        row = self._unsent[0].row
+        number = trial_of(row)
+        whose = f"kind '{row.kind}' (trial {'-' if number is None else number})"
+        lost = f"a record of {whose} was refused: {self.trouble}"
         try:
-            self._runs.mark_skipped(record, lost)
+            self._runs.mark_skipped(row, lost)
             self._complain(lost)
             self._pass(1)
         except Exception:
@@ -196,18 +233,23 @@ class Spool:
         if self._runs is not None:
             return self._runs
         self._acquire()
-        runs = SweepRuns(self._journal.parent, self._tracker_factory(), self._objective, self._complain)
-        self._offset, past = self._saved_offsets().get(self._store, 0), 0
-        for record, size in read_records(self._journal):
-            if past >= self._offset:
+        offset, past = self._saved_offsets().get(self._store, 0), 0
+        tracker = self._tracker_factory()
+        runs = self._new_runs(tracker)
+        for row, size in read_rows(self._journal):
+            if past >= offset:
                 break
-            runs.remember(record)
+            runs.take(row)
             past += size
         # A journal put back from a backup, or a store that was emptied: from the start; what is there stays there once.
-        if past != self._offset or (past and not runs.is_known()):
-            self._offset = 0
+        if past != offset or (past and not runs.is_known()):
+            offset, runs = 0, self._new_runs(tracker)
+        self._go_to(offset)
         self._runs = runs
         return runs
+
+    def _new_runs(self, tracker: Tracker) -> SweepRuns:
+        return SweepRuns(self._journal.parent, tracker, self._objective, self._complain)
 
     def _acquire(self) -> None:
         if self._lock is None:

@@ -16,10 +16,10 @@ from .spool import sync as send
 def sync(request: SyncRequest) -> int:
     """Sends the records; 1 when some are left because MLflow does not take them now."""
     journal = Journal(request.journal)
-    objective = journal.sweep["plan"]["objective"]
+    objective = journal.sweep.objective
     spool = send(request.journal, lambda: MlflowTracker(request.uri, request.artifacts), objective, request.uri)
     kept = spool.pending()
-    print(f"sweep {journal.sweep['name']}: {spool.sent} records sent to MLflow at {redacted(request.uri)}, {kept} kept")
+    print(f"sweep {journal.sweep.name}: {spool.sent} records sent to MLflow at {redacted(request.uri)}, {kept} kept")
     for problem in spool.problems:
         print(f"MLflow: {problem}", file=sys.stderr)
     if kept:

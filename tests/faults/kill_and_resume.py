@@ -22,13 +22,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
 
-import optuna
 from mlflow import MlflowClient
 from tests.made.small import TINY, write_tiny
 
-from search.decisions.sampler import study_of
-from search.record.journal import FILE, Journal, read_records
-from search.sweep.run import plan_of
+from search.record.journal import FILE, Journal
+from search.record.lines import read_rows
+from search.record.records import AttemptRow, EndRow, EpochRow
 
 LINE = [sys.executable, "-m", "search"]
 
@@ -74,21 +73,19 @@ def check_books(folder: Path, trials: int) -> list[str]:
         faults.append(f"{len(journal.trials)} trials instead of {trials}")
     ended: set[int] = set()
     epochs: Counter[tuple[int, int]] = Counter()
-    for record, _ in read_records(path):
-        if record["kind"] == "attempt" and record["trial"] in ended:
-            faults.append(f"trial {record['trial']} was run again after its end")
-        if record["kind"] == "epoch":
-            epochs[record["trial"], record["epoch"]] += 1
-        if record["kind"] == "end":
-            ended.add(record["trial"])
+    for row, _ in read_rows(path):
+        if isinstance(row, AttemptRow) and row.trial in ended:
+            faults.append(f"trial {row.trial} was run again after its end")
+        if isinstance(row, EpochRow):
+            epochs[row.trial, row.epoch] += 1
+        if isinstance(row, EndRow):
+            ended.add(row.trial)
     faults += [
         f"epoch {epoch} of trial {trial} is booked {count} times"
         for (trial, epoch), count in epochs.items()
         if count > 1
     ]
-    study = study_of(journal.trials.values(), plan_of(journal).domains, "val/mpjpe_mm", optuna.samplers.RandomSampler())
-    running = [trial.number for trial in study.trials if not trial.state.is_finished()]
-    faults += [f"Optuna trial {number} is still running" for number in running]
+    faults += [f"trial {trial.number} has not ended" for trial in journal.trials.values() if not trial.has_ended]
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("graformer")
     runs = client.search_runs([experiment.experiment_id], max_results=1000)

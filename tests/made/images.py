@@ -19,6 +19,7 @@ from data.poses.poseset import image_name
 
 NAME = "synthetic_images"
 WIDTH, HEIGHT = 100, 96
+FIELDS = ("image", "crop2d", "pose2d", "pose3d")
 SHOTS = {
     Shot(1, 2, 1, 0): 7,
     Shot(1, 2, 1, 1): 5,
@@ -78,3 +79,23 @@ def opened(root, parts=("train", "val"), **changes):
     settings = settings_for(root, **changes)
     poses, split = read_poses(settings, parts)
     return DataModule(poses, split, settings, parts=parts, **options)
+
+
+def every(module, part="train"):
+    """All samples of a part."""
+    return module.gather(part, torch.arange(module.count(part)), FIELDS)
+
+
+def cut_directly(root, part):
+    """The crops of a split, and the keypoints in them, without cache or module."""
+    settings = settings_for(root)
+    poses, _ = read_poses(settings, (part,))
+    pixels, points = [], []
+    for clip in poses.sequences:
+        track = clip.images[0]
+        for frame in range(len(track.numbers)):
+            matrix = crops.affine(track.center[frame], track.width_px[frame], *settings.sizes.crop)
+            image = crops.decode(track.file(frame).read_bytes())
+            pixels.append(crops.warp(image, matrix, *settings.sizes.crop).transpose(2, 0, 1))
+            points.append(crops.moved(clip.pose2d[0][frame].astype(np.float64), matrix) / (16, 32) - 1)
+    return np.stack(pixels), np.stack(points)

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from data.batches.poses import DataModule
+from data.config import DataConfig
 from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
+from data.formats.source import read_poses
 from data.poses.geometry import project, to_pixels, world_to_camera
 from data.poses.poseset import PoseSet, Sequence
 from data.poses.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17, Skeleton, kept_joints
@@ -65,6 +68,20 @@ def made_3dhp(name: str = "made_3dhp") -> PoseSet:
                 )
             )
     return PoseSet(name=name, keypoints="gt", skeleton=MPI_INF_3DHP_17, fps=None, sequences=tuple(clips))
+
+
+def write_both(root: Path) -> Path:
+    """MPI-INF-3DHP and HumanEva-I as files; returns their folder."""
+    mpi_inf_3dhp.write(made_3dhp(), root)
+    humaneva.write(made_humaneva(), root)
+    return root
+
+
+def module_3dhp(root: Path, **changes: Any) -> tuple[DataModule, PoseSet]:
+    """The test sequences of MPI-INF-3DHP as a data module, and the poses it is made of."""
+    settings = DataConfig(name="made_3dhp", root=str(root), test_subjects=("TS1", "TS6"), **changes)
+    poses, split = read_poses(settings, ("test",))
+    return DataModule(poses, split, settings, parts=("test",), dtype=torch.float64), poses
 
 
 def projected(points, camera):

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from search.record.journal import Journal, create, trial_folder
+from search.record.records import AttemptRow, EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
+from search.record.trial import config_with
 from search.tracking.spool import Spool, sync
+from spaces.schema import tree_id
 
 OBJECTIVE = "val/mpjpe_mm"
 URI = "http://tracker:5000"
@@ -14,29 +17,36 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in <modu
 
 def made_journal(folder: Path, **changes) -> Journal:
     """A sweep that has just begun."""
-    plan = {"trials": 3, "time_budget_s": None}
-    facts = {"revision": "abc+changes", "versions": {"torch": "2.13"}, "data": {"train": ["S1", "S5"]}}
-    sweep = {"id": folder.name, "name": "first", "model": "graformer", "plan": plan, "space": "model: graformer\n"}
-    return create(folder, {**sweep, "base": CONFIG, "facts": facts, **changes})
+    plan = {"objective": OBJECTIVE, "trials": 3, "recipe": "small", "time_budget_s": None}
+    facts = Facts(revision="abc+changes", versions={"torch": "2.13"}, data={"train": ["S1", "S5"]})
+    fields = {"id": folder.name, "name": "first", "model": "graformer", "plan": plan, "space": "model: graformer\n"}
+    return create(folder, SweepRow(**{**fields, "base": CONFIG, "facts": facts, **changes}))
+
+
+def config_id_of(number: int) -> str:
+    return tree_id(config_with(CONFIG, point_of(number)))
+
+
+def point_of(number: int) -> dict[str, float]:
+    return {"optim.lr": 0.001 * (number + 1)}
 
 
 def add_trial(journal: Journal, number: int) -> None:
-    lr = 0.001 * (number + 1)
-    config = {**CONFIG, "optim": {"lr": lr, "clip": 1.0}}
-    journal.append("trial", trial=number, point={"optim.lr": lr}, config_id=f"id{number}", config=config)
+    journal.append(TrialRow(trial=number, point=point_of(number), config_id=config_id_of(number)))
     add_attempt(journal, number, 1)
 
 
 def add_attempt(journal: Journal, number: int, attempt: int) -> None:
-    journal.append("attempt", trial=number, attempt=attempt, after_epoch=journal.trials[number].last_epoch)
+    journal.append(AttemptRow(trial=number, attempt=attempt, after_epoch=journal.trials[number].last_epoch))
 
 
 def add_epoch(journal: Journal, number: int, epoch: int, score: float) -> None:
-    journal.append("epoch", trial=number, epoch=epoch, metrics={OBJECTIVE: score}, seconds=2.0, lr=0.5, loss=0.25)
+    metrics = {OBJECTIVE: score}
+    journal.append(EpochRow(trial=number, epoch=epoch, metrics=metrics, seconds=2.0, lr=0.5, loss=0.25))
 
 
 def add_end(journal: Journal, number: int, state: str, reason: str = "") -> None:
-    journal.append("end", trial=number, state=state, epoch=journal.trials[number].last_epoch, reason=reason)
+    journal.append(EndRow(trial=number, state=state, epoch=journal.trials[number].last_epoch, reason=reason))
 
 
 def made_sweep(folder: Path) -> Journal:
@@ -49,12 +59,12 @@ def made_sweep(folder: Path) -> Journal:
         add_epoch(journal, 2, epoch, score + 1)
     add_end(journal, 0, "finished")
     add_end(journal, 1, "failed", TRACEBACK)
-    journal.append("close", reason="interrupted", best=0)
-    journal.append("open")
+    journal.close("interrupted")
+    journal.append(OpenRow())
     add_attempt(journal, 2, 2)
     add_epoch(journal, 2, 4, 39.0)
     add_end(journal, 2, "finished")
-    journal.append("close", reason="done", best=2)
+    journal.close("done")
     for number in (0, 2):
         trial_folder(folder, number).mkdir(parents=True)
         (trial_folder(folder, number) / "best.safetensors").write_bytes(b"weights %d" % number)

@@ -1,19 +1,21 @@
 """Sweeps made by hand, a plan without data and a journal without training, and what the command line says of them."""
 
-from search.record.journal import Trial, create
-from search.record.plan import SweepConfig, make_plan
+from search.record.journal import create
+from search.record.plan import SweepConfig, begun_by, make_plan
+from search.record.records import AttemptRow, EndRow, EpochRow, Facts, SweepRow, TrialRow
+from search.record.trial import Trial
 from spaces.cli import main
-from spaces.schema import config_id, tree_of
+from spaces.schema import config_id
 
 OBJECTIVE = "val/mpjpe_mm"
 
-FACTS = {
-    "revision": "0123abcd",
-    "versions": {"python": "3.11.7", "torch": "2.13.0", "ray": "2.60.0"},
-    "data": {"set": "tiny", "keypoints": "gt", "fingerprint": "0f3a91c2de44", "train": ["S1"], "val": ["S8"]},
-    "machine": "here",
-    "command": "python -m search launch graformer",
-}
+FACTS = Facts(
+    revision="0123abcd",
+    versions={"python": "3.11.7", "torch": "2.13.0", "ray": "2.60.0"},
+    data={"set": "tiny", "keypoints": "gt", "fingerprint": "0f3a91c2de44", "train": ["S1"], "val": ["S8"]},
+    machine="here",
+    command="python -m search launch graformer",
+)
 
 # 2 widths x 2 depths, of which the recipe is one.
 FOUR_POINTS = """
@@ -34,48 +36,47 @@ def made_plan(name="first", space="graformer", changes=(), epochs=8, **options):
 
 def made_journal(storage, plan):
     """The journal of a new sweep of this plan under a storage folder, locked."""
-    sweep = {
-        "id": f"id-of-{plan.name}",
-        "name": plan.name,
-        "model": plan.base.model,
-        "plan": tree_of(plan.sweep),
-        "space": plan.space_text,
-        "base": tree_of(plan.base),
-        "pinned": list(plan.pinned),
-        "points": list(plan.points),
-        "facts": FACTS,
-    }
-    return create(storage / plan.name, sweep)
+    return create(storage / plan.name, begun_by(plan, f"id-of-{plan.name}", FACTS))
 
 
 def book(journal, plan, point, scores, state="finished", reason=""):
     """Puts a whole trial on record: born, started, its epochs with these scores, and its end unless it runs."""
-    number, config = len(journal.trials), plan.config(point)
-    journal.append("trial", trial=number, point=point, config_id=config_id(config), config=tree_of(config))
+    number = len(journal.trials)
+    journal.append(TrialRow(trial=number, point=point, config_id=config_id(plan.config(point))))
     if state == "waiting":
         return
-    journal.append("attempt", trial=number, attempt=1, after_epoch=0)
+    journal.append(AttemptRow(trial=number, attempt=1, after_epoch=0))
     for epoch, score in enumerate(scores, 1):
-        journal.append("epoch", trial=number, **row(epoch, score))
+        journal.append(row(number, epoch, score))
     if state != "running":
-        journal.append("end", trial=number, state=state, epoch=len(scores), reason=reason)
+        journal.append(EndRow(trial=number, state=state, epoch=len(scores), reason=reason))
 
 
-def row(epoch, score):
-    """What one epoch puts on record."""
-    return {"epoch": epoch, "metrics": {OBJECTIVE: score}, "loss": score / 1000, "lr": 1e-3, "seconds": 0.5}
+def row(trial, epoch, score):
+    """What one epoch of a trial puts on record, and what the trial reports after it."""
+    return EpochRow(trial=trial, epoch=epoch, metrics={OBJECTIVE: score}, loss=score / 1000, lr=1e-3, seconds=0.5)
 
 
-def report(epoch, score, diverged=""):
-    """What a trial reports after one epoch."""
-    return {**row(epoch, score), "diverged": diverged}
+def diverged(trial, epoch, reason="loss is nan"):
+    """What a trial reports that diverged in an epoch."""
+    return EndRow(trial=trial, state="diverged", epoch=epoch, reason=reason)
 
 
-def trial(number, scores=(), state="finished", point=None, epochs=8):
+def made_sweep(**changes):
+    """The first record of a sweep whose trials have eight epochs."""
+    plan = {"objective": OBJECTIVE, "trials": 5, "recipe": "small"}
+    fields = {"id": "x", "name": "first", "model": "graformer", "plan": plan, "base": {"loop": {"epochs": 8}}}
+    return SweepRow(**{**fields, "facts": FACTS, **changes})
+
+
+def trial(number, scores=(), state="finished", point=None, keep="lowest"):
     """A trial as a journal would hold it, with these scores from epoch 1 on."""
-    config = {"loop": {"epochs": epochs}}
-    metrics = {epoch: {OBJECTIVE: score} for epoch, score in enumerate(scores, 1)}
-    return Trial(number, point or {}, config, f"{number:010x}", state=state, epochs=metrics)
+    sweep = made_sweep(base={"loop": {"epochs": 8, "keep": keep}})
+    made = Trial(number, point or {}, f"{number:010x}", sweep)
+    made.state = state
+    for epoch, score in enumerate(scores, 1):
+        made.book(epoch, {OBJECTIVE: score}, (OBJECTIVE,))
+    return made
 
 
 def answer_of(capsys, verbs, *words):

@@ -25,6 +25,8 @@ FLOAT32 = 1e-5
 # Stated with the data: key biases have a true gradient of zero.
 NORMS, NORM_FLOOR = 1e-9, 1e-10
 
+TYPES = (("f32", torch.float32), ("f64", torch.float64))
+
 
 def check(archive: Archive) -> None:
     """Assert every array of the archive."""
@@ -35,6 +37,11 @@ def hyper_of(archive: Archive) -> dict[str, Any]:
     """The constructor arguments of a case."""
     found: dict[str, Any] = json.loads(str(archive["hyper"]))
     return found
+
+
+def tensor(archive: Archive, name: str, dtype: torch.dtype) -> Tensor:
+    """An array of the archive."""
+    return torch.from_numpy(archive[name]).to(dtype)
 
 
 def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,39 +1,22 @@
-"""`doctor`, `ui` and `sync`: what they find, what they refuse, what they leave behind."""
+"""`doctor`: what it finds on this machine, in its packages, and on the nodes of a cluster."""
 
 import importlib.metadata
 import json
-import os
-import signal
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from search.__main__ import VERBS
-from search.cli import ui as ui_options
 from search.cluster import checks, machine
-from search.environment.store import environment
 from search.environment.variables import auth, pins
-from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
+from spaces.cli import BAD_INPUT, FAILED, OK
 from tests import ROOT
-from tests.made.commands import LIMIT_S
+from tests.made.commands import LIMIT_S, LINE
 from tests.made.small import write_tiny
-from tests.made.sweeps import answer_of, book, files_below, made_journal, made_plan
+from tests.made.sweeps import answer_of, files_below
 
-# mlflow reads some of its environment while it is imported.
-for variable, wanted in environment().items():
-    os.environ.setdefault(variable, wanted)
-
-from search.tracking import sync as syncs  # noqa: E402
-from search.tracking.memory import MemoryTracker  # noqa: E402
-from search.tracking.spool import sync as send  # noqa: E402
-
-LINE = [sys.executable, "-m", "search"]
 TORCH = {
     "torch": "2.13.0+cpu", "cuda": None, "threads": 1,
     "devices": [{"device": "cpu", "name": "x86_64", "memory_gib": 23.5, "is_right": True, "seconds": 0.0}],
@@ -70,9 +53,6 @@ def findings(answer, *words):
     told = json.loads(out)
     assert (code == OK) == told["ok"] == all(row["state"] != "broken" for row in told["findings"])
     return {row["subject"]: row for row in told["findings"]}
-
-
-# --- doctor
 
 
 def test_the_doctor_looks_at_everything_on_this_machine(answer, tmp_path):
@@ -238,135 +218,3 @@ def test_a_token_turns_token_authentication_on(tmp_path, monkeypatch):
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("token")
     assert auth() == {"RAY_AUTH_MODE": "token"}
-
-
-# --- sync
-
-
-@pytest.fixture
-def sweep(tmp_path, monkeypatch):
-    """A whole sweep `first` of which MLflow has nothing, and a store that takes it at once."""
-    tracker = MemoryTracker()
-    monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: tracker)
-    monkeypatch.setattr(syncs, "send", partial(send, pause_s=(0.001, 0.001)))
-    plan = made_plan("first", trials=1)
-    journal = made_journal(tmp_path / "sweeps", plan)
-    book(journal, plan, {"optim.lr": 2e-3, "network.layers": 3}, [60.0, 52.0])
-    journal.append("close", reason="done", best=None)
-    journal.unlock()
-    return tracker
-
-
-def test_sync_sends_what_mlflow_lacks_and_counts_it(answer, sweep, tmp_path):
-    words = ("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")
-    records = (tmp_path / "sweeps" / "first" / "journal.jsonl").read_text().count("\n")
-    code, out, err = answer(*words)
-    assert (code, err) == (OK, "")
-    assert f"{records} records sent to MLflow at http://there:5000, 0 kept" in out
-    assert sweep.runs
-    assert "0 records sent" in answer(*words)[1]
-
-
-def test_sync_to_a_server_that_does_not_answer_keeps_everything_and_fails(answer, sweep, tmp_path, monkeypatch):
-    def nobody(uri, artifacts):
-        raise ConnectionError("nobody at http://me:secret@there:5000")
-
-    monkeypatch.setattr(syncs, "MlflowTracker", nobody)
-    code, out, err = answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")
-    assert code == FAILED
-    assert "0 records sent" in out
-    assert "nobody at http://me:***@there:5000; once it does: python -m search sync first --storage " in err
-    monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: sweep)
-    assert answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")[0] == OK
-
-
-def test_sync_of_an_unknown_sweep_offers_the_nearest(answer, sweep, tmp_path):
-    code, _, err = answer("sync", "frist", "--storage", tmp_path / "sweeps")
-    assert (code, "did you mean first?" in err) == (BAD_INPUT, True)
-
-
-# --- ui
-
-
-@pytest.fixture
-def taken_port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
-
-
-def test_a_port_in_use_is_told_with_the_next_free_one(answer, taken_port):
-    code, out, err = answer("ui", "--port", taken_port, "--tracking-uri", "http://there:5000")
-    assert (code, out) == (BAD_INPUT, "")
-    assert f"--port {taken_port} is in use on 127.0.0.1; the next free one: --port " in err
-    free = int(err.rsplit(" ", 1)[1])
-    assert free > taken_port
-    assert ui_options._is_free("127.0.0.1", free)
-
-
-@pytest.mark.parametrize(
-    ("words", "text"),
-    [
-        (["--port", "http"], "--port http: give a number from 1 to 65535"),
-        (["--port", "70000"], "--port 70000: give a number"),
-        (["--host", "0.0.0.0"], "--host 0.0.0.0 is for --serve"),
-        (
-            ["--tracking-uri", "sqlite:////nowhere/x.db"],
-            "there is no store at /nowhere/x.db yet; the first sweep makes it",
-        ),
-        (["--tracking-uri", "mlruns"], "is a folder of plain files"),
-        (["--serve", "--host", "192.0.2.77"], "this machine cannot listen there"),
-    ],
-)
-def test_a_ui_that_cannot_be_is_answered_with_2(answer, words, text):
-    code, out, err = answer("ui", *words)
-    assert (code, out) == (BAD_INPUT, "")
-    assert text in err
-
-
-def test_a_server_has_a_ui_of_its_own(answer):
-    code, out, _ = answer("ui", "--port", _free_port(), "--tracking-uri", "http://me:secret@there:5000")
-    assert (code, out) == (OK, "the store in use is a server with a UI of its own: http://me:***@there:5000\n")
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.mark.slow
-def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
-    port, uri = _free_port(), f"sqlite:///{tmp_path}/mlflow.db"
-    # --serve makes the store, so that the test needs none from elsewhere.
-    line = [*LINE, "ui", "--serve", "--port", str(port), "--tracking-uri", uri]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
-        try:
-            lines = []
-            for printed in started.stdout:
-                lines.append(printed.strip())
-                if "THIS_MACHINE" in printed:
-                    break
-            url = f"http://127.0.0.1:{port}"
-            assert f"MLflow UI: {url}   (Ctrl-C ends it)" in lines
-            assert f"sweeps write to it with --tracking-uri {url}" in lines
-            with urllib.request.urlopen(f"{url}/api/2.0/mlflow/experiments/search?max_results=5", timeout=30) as reply:
-                names = [row["name"] for row in json.loads(reply.read())["experiments"]]
-            assert names == ["Default"]
-        finally:
-            started.send_signal(signal.SIGINT)
-            assert started.wait(30) == INTERRUPTED
-    deadline = time.monotonic() + 10
-    while not ui_options._is_free("127.0.0.1", port) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert ui_options._is_free("127.0.0.1", port)
-
-
-def test_a_server_that_does_not_start_shows_its_last_words(tmp_path):
-    (tmp_path / "mlflow.db").write_text("this is no database")
-    line = [*LINE, "ui", "--port", str(_free_port()), "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert done.returncode == FAILED
-    assert "MLflow did not start" in done.stderr
-    assert "file is not a database" in done.stderr

@@ -54,7 +54,7 @@ def _num_trained(home, name):
 def test_two_sweeps_share_a_machine(home, sweeps):
     for name in SIGNALS:
         journal = journal_of(home, name)
-        assert journal.sweep["name"] == name
+        assert journal.sweep.name == name
         assert list(journal.trials) == [0, 1]
 
 

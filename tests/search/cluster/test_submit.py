@@ -130,7 +130,13 @@ def test_the_copy_holds_the_code_and_no_data_runs_or_environment(tmp_path):
     (tmp_path / "space.yaml").write_text(FOUR_POINTS)
     jobs._stage(tmp_path / "copy", tmp_path / "space.yaml")
     sent = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
-    assert {"search/__main__.py", "spaces/graformer.yaml", "trainables/engine.py", "data/module.py", SPACE} <= sent
+    assert {
+        "search/__main__.py",
+        "spaces/graformer.yaml",
+        "trainables/engines/engine.py",
+        "data/batches/poses.py",
+        SPACE,
+    } <= sent
     assert not [name for name in sent if name.startswith(("mlruns", ".venv", ".git/", "data/store")) or ".pyc" in name]
 
 
@@ -254,7 +260,7 @@ def test_a_submitted_sweep_runs_as_a_job_and_its_runs_are_in_mlflow(home, cluste
     journal = journal_of(home, "job")
     assert {trial.state for trial in journal.trials.values()} == {"finished"}
     assert journal.close_reason == "done"
-    assert journal.sweep["facts"]["revision"] == code_revision()
+    assert journal.sweep.facts.revision == code_revision()
     # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
     code = (
         "import json, sys; from mlflow import MlflowClient; client = MlflowClient(sys.argv[1]); "

@@ -1,6 +1,6 @@
 """A sweep's time budget: who goes on when it is over, and what a resumed sweep has left of it."""
 
-import json
+import dataclasses
 
 import pytest
 
@@ -8,7 +8,8 @@ from search.decisions.budget import Budget, Spent, spent_before
 from search.decisions.conductor import Conductor
 from search.record.journal import FILE
 from search.record.plan import duration_text, read_duration
-from tests.made.sweeps import OBJECTIVE, book, made_journal, made_plan, report
+from search.record.records import CloseRow, OpenRow, TrialRow, to_text
+from tests.made.sweeps import OBJECTIVE, made_journal, made_plan, made_sweep, row
 
 
 class Led:
@@ -45,12 +46,12 @@ def lead(tmp_path):
 def test_running_trials_end_their_epoch_and_no_other_starts(lead):
     led = lead()
     led.conductor.next_task(), led.conductor.next_task()
-    assert led.conductor.hear(0, report(1, 60.0))
+    assert led.conductor.hear(row(0, 1, 60.0))
     led.spend()
     assert led.conductor.next_task() is None
     assert not led.conductor.has_handed_out_all  # two still run
-    assert not led.conductor.hear(0, report(2, 50.0))
-    assert not led.conductor.hear(1, report(1, 40.0))
+    assert not led.conductor.hear(row(0, 2, 50.0))
+    assert not led.conductor.hear(row(1, 1, 40.0))
     assert led.states == ["stopped", "stopped"]
     led.conductor.lost(1, "the trial's function returned before its last epoch")  # as Tune says of a stopped one
     assert led.states == ["stopped", "stopped"]
@@ -65,9 +66,9 @@ def test_running_trials_end_their_epoch_and_no_other_starts(lead):
 def test_a_last_epoch_that_ends_late_is_finished(lead):
     led = lead(epochs=2)
     led.conductor.next_task()
-    led.conductor.hear(0, report(1, 60.0))
+    led.conductor.hear(row(0, 1, 60.0))
     led.spend()
-    assert not led.conductor.hear(0, report(2, 50.0))
+    assert not led.conductor.hear(row(0, 2, 50.0))
     assert led.states == ["finished"]
 
 
@@ -76,7 +77,7 @@ def test_a_sweep_that_has_not_begun_when_its_time_is_over_gets_a_first_score(lea
     led.spend()
     assert led.conductor.next_task().trial == 0
     assert led.conductor.next_task() is None
-    assert led.conductor.hear(0, report(1, 60.0)) is False
+    assert led.conductor.hear(row(0, 1, 60.0)) is False
     assert led.states == ["stopped"]
     assert led.conductor.has_handed_out_all
 
@@ -84,13 +85,13 @@ def test_a_sweep_that_has_not_begun_when_its_time_is_over_gets_a_first_score(lea
 def test_at_least_one_trial_is_finished_when_that_is_asked_for(lead):
     led = lead(at_least=1, epochs=4)
     led.conductor.next_task(), led.conductor.next_task()
-    led.conductor.hear(0, report(1, 60.0))
-    led.conductor.hear(1, report(1, 50.0))
+    led.conductor.hear(row(0, 1, 60.0))
+    led.conductor.hear(row(1, 1, 50.0))
     led.spend()
-    assert [led.conductor.hear(0, report(2, 45.0)), led.conductor.hear(1, report(2, 49.0))] == [True, False]
+    assert [led.conductor.hear(row(0, 2, 45.0)), led.conductor.hear(row(1, 2, 49.0))] == [True, False]
     assert sorted(led.states) == ["running", "stopped"]
     # Trial 0 is the best at the moment that the first report comes in late.
-    assert [led.conductor.hear(0, report(epoch, 44.0)) for epoch in (3, 4)] == [True, False]
+    assert [led.conductor.hear(row(0, epoch, 44.0)) for epoch in (3, 4)] == [True, False]
     assert led.states == ["finished", "stopped"]
     assert led.conductor.has_handed_out_all
     assert any("trial 0 goes on to the last epoch, for --at-least 1" in line for line in led.said)
@@ -99,31 +100,31 @@ def test_at_least_one_trial_is_finished_when_that_is_asked_for(lead):
 def test_one_that_went_on_and_is_lost_is_replaced(lead):
     led = lead(at_least=1, epochs=4, scheduler="none")
     led.conductor.next_task(), led.conductor.next_task()
-    led.conductor.hear(0, report(1, 50.0))
-    led.conductor.hear(1, report(1, 60.0))
+    led.conductor.hear(row(0, 1, 50.0))
+    led.conductor.hear(row(1, 1, 60.0))
     led.spend()
-    assert led.conductor.hear(0, report(2, 45.0))
-    assert not led.conductor.hear(1, report(2, 49.0))
+    assert led.conductor.hear(row(0, 2, 45.0))
+    assert not led.conductor.hear(row(1, 2, 49.0))
     led.conductor.lost(0, "died")
     task = led.conductor.next_task()
     assert (task.trial, task.after_epoch) == (1, 2)
-    assert [led.conductor.hear(1, report(epoch, 44.0)) for epoch in (3, 4)] == [True, False]
+    assert [led.conductor.hear(row(1, epoch, 44.0)) for epoch in (3, 4)] == [True, False]
     assert led.states == ["failed", "finished"]
 
 
 def test_late_trials_are_not_pruned(lead):
     led = lead(at_least=1)
     led.conductor.next_task(), led.conductor.next_task()
-    led.conductor.hear(0, report(1, 50.0))
+    led.conductor.hear(row(0, 1, 50.0))
     led.spend()
-    assert led.conductor.hear(0, report(2, 90.0))
-    assert led.conductor.hear(0, report(3, 90.0))
+    assert led.conductor.hear(row(0, 2, 90.0))
+    assert led.conductor.hear(row(0, 3, 90.0))
 
 
 def test_a_sweep_whose_trials_have_all_ended_is_done_whatever_the_time(lead):
     led = lead(trials=1, epochs=1)
     led.conductor.next_task()
-    led.conductor.hear(0, report(1, 50.0))
+    led.conductor.hear(row(0, 1, 50.0))
     led.spend()
     assert led.conductor.has_ended_all
 
@@ -131,31 +132,35 @@ def test_a_sweep_whose_trials_have_all_ended_is_done_whatever_the_time(lead):
 # --- what is left
 
 
-def stamped(path, *records):
-    """A journal of records at given seconds, nothing else in them."""
-    lines = [json.dumps({"kind": kind, "ts_ms": seconds * 1000, **more}) for kind, seconds, more in records]
+SWEEP, OPEN, CLOSE = made_sweep(), OpenRow(), CloseRow(reason="interrupted")
+BORN = TrialRow(trial=0, point={}, config_id="0")
+
+
+def stamped(path, *rows):
+    """A journal of records at given seconds; a line of an earlier version, which has no checksum, may be old."""
+    lines = [to_text(dataclasses.replace(row, ts_ms=1000 * seconds)) for row, seconds in rows]
     path.write_text("".join(line + "\n" for line in lines))
     return path
 
 
 @pytest.mark.parametrize(
-    ("records", "limit", "used"),
+    ("rows", "limit", "used"),
     [
-        ([("sweep", 100, {}), ("epoch", 130, {}), ("close", 150, {})], 90, 50),
-        ([("sweep", 100, {}), ("epoch", 130, {})], 90, 30),
-        ([("sweep", 100, {}), ("close", 150, {}), ("open", 1000, {}), ("close", 1020, {})], 90, 70),
-        ([("sweep", 100, {}), ("epoch", 130, {}), ("open", 1000, {}), ("epoch", 1005, {})], 90, 35),
-        ([("sweep", 100, {}), ("close", 150, {}), ("open", 1000, {"time_budget_s": 60.0}), ("end", 1005, {})], 60, 5),
+        ([(SWEEP, 100), (BORN, 130), (CLOSE, 150)], 90, 50),
+        ([(SWEEP, 100), (BORN, 130)], 90, 30),
+        ([(SWEEP, 100), (CLOSE, 150), (OPEN, 1000), (CLOSE, 1020)], 90, 70),
+        ([(SWEEP, 100), (BORN, 130), (OPEN, 1000), (CLOSE, 1005)], 90, 35),
+        ([(SWEEP, 100), (CLOSE, 150), (OpenRow(time_budget_s=60.0), 1000), (BORN, 1005)], 60, 5),
         ([], 90, 0),
     ],
 )
-def test_a_resumed_sweep_has_used_the_spans_that_it_ran(tmp_path, records, limit, used):
-    found = spent_before(stamped(tmp_path / FILE, *records), 90.0)
+def test_a_resumed_sweep_has_used_the_spans_that_it_ran(tmp_path, rows, limit, used):
+    found = spent_before(stamped(tmp_path / FILE, *rows), 90.0)
     assert (found.limit_s, found.used_s) == (limit, used)
 
 
 def test_without_a_limit_nothing_is_ever_over(tmp_path):
-    assert not spent_before(stamped(tmp_path / FILE, ("sweep", 0, {}), ("close", 9999, {})), None).is_over
+    assert not spent_before(stamped(tmp_path / FILE, (SWEEP, 1), (CLOSE, 9999)), None).is_over
 
 
 @pytest.mark.parametrize(
@@ -164,11 +169,3 @@ def test_without_a_limit_nothing_is_ever_over(tmp_path):
 def test_a_limit_is_written_as_it_is_read(seconds, text):
     assert duration_text(seconds) == text
     assert read_duration(text) == seconds
-
-
-def test_books_of_earlier_sweeps_are_read(tmp_path):
-    plan = made_plan("old")
-    journal = made_journal(tmp_path, plan)
-    book(journal, plan, {"optim.lr": 1e-3}, [50.0] * 8)
-    journal.unlock()
-    assert spent_before(journal.path, None).limit_s is None

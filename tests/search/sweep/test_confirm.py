@@ -5,9 +5,10 @@ import math
 import pytest
 
 from search.record.plan import SweepConfig, confirm_plan
+from search.record.records import ScoreRow
 from search.results.confirm import confirmation_text, spread
 from tests.made.small import tiny_config
-from tests.made.sweeps import made_journal
+from tests.made.sweeps import book, made_journal
 
 
 @pytest.fixture
@@ -18,9 +19,8 @@ def journal(tmp_path):
     assert plan.points == ({"loop.seed": 4}, {"loop.seed": 5}, {"loop.seed": 6})
     assert [plan.config(point).loop.seed for point in plan.points] == [4, 5, 6]
     made = made_journal(tmp_path, plan)
-    for number, point in enumerate(plan.points):
-        config = {**made.sweep["base"], "loop": {**made.sweep["base"]["loop"], "seed": point["loop.seed"]}}
-        made.append("trial", trial=number, point=point, config_id=f"{number:010d}", config=config)
+    for point in plan.points:
+        book(made, plan, point, [], "waiting")
     yield made
     made.unlock()
 
@@ -28,9 +28,8 @@ def journal(tmp_path):
 def test_mean_and_deviation_are_those_of_the_seeds(journal):
     assert spread(journal) == {}
     for number, value in enumerate((50.0, 52.0, 57.0)):
-        journal.append(
-            "test", trial=number, metrics={"frame_mean": {"mpjpe_mm": value}, "action_mean": {"mpjpe_mm": 1.0}}
-        )
+        metrics = {"frame_mean": {"mpjpe_mm": value}, "action_mean": {"mpjpe_mm": 1.0}}
+        journal.append(ScoreRow(trial=number, metrics=metrics))
     mean, deviation = spread(journal)["frame_mean"]["mpjpe_mm"]
     assert mean == pytest.approx(53)
     assert deviation == pytest.approx(math.sqrt((9 + 1 + 16) / 2))  # of a sample, as the papers give it
@@ -40,7 +39,8 @@ def test_mean_and_deviation_are_those_of_the_seeds(journal):
 
 
 def test_one_seed_has_no_deviation(journal):
-    journal.append("test", trial=1, metrics={"frame_mean": {"mpjpe_mm": 5.0}, "action_mean": {"mpjpe_mm": 5.0}})
+    metrics = {"frame_mean": {"mpjpe_mm": 5.0}, "action_mean": {"mpjpe_mm": 5.0}}
+    journal.append(ScoreRow(trial=1, metrics=metrics))
     mean, deviation = spread(journal)["action_mean"]["mpjpe_mm"]
     assert mean == 5.0
     assert math.isnan(deviation)

@@ -10,6 +10,9 @@ import pytest
 import yaml
 
 from search.__main__ import VERBS
+from search.record import glance as glances
+from search.record.journal import Journal
+from search.record.records import OpenRow
 from spaces.cli import BAD_INPUT, OK
 from spaces.schema import config_id, flat
 from tests.made.sweeps import FACTS, OBJECTIVE, answer_of, book, files_below, made_journal, made_plan
@@ -35,7 +38,7 @@ def template(tmp_path_factory):
     book(journal, plan, {"optim.lr": 3e-3, "network.layers": 2}, [70.0], "pruned", "asha: epoch 1")
     book(journal, plan, {"optim.lr": 1e-3, "network.layers": 4}, [61.0, 48.5, 49.0])
     book(journal, plan, {"optim.lr": 5e-3, "network.layers": 4}, [float("nan")], "diverged", "loss is nan")
-    journal.append("close", reason="done", best=2)
+    journal.close("done")
     weights = journal.path.parent / "trials" / "0002" / "best.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights of trial 2")
@@ -136,13 +139,68 @@ def test_a_sweep_cut_off_at_its_birth_is_none(storage, answer):
     assert answer("list", "--storage", storage)[0] == OK
 
 
-def test_a_damaged_journal_is_named(storage, answer):
+DAMAGES = {
+    "garbage above": lambda lines: [b"garbage\n", *lines],
+    "a lost line": lambda lines: [*lines[:4], *lines[5:]],
+    "swapped lines": lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]],
+    "one digit less": lambda lines: [*lines[:4], lines[4].replace(b"1", b"", 1), *lines[5:]],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_journal_is_named_and_hides_no_other(storage, answer, damage):
+    made_journal(storage, made_plan("second", trials=3)).unlock()
     journal = storage / "first" / "journal.jsonl"
-    journal.write_bytes(b"garbage\n" + journal.read_bytes())
-    for words in (["list"], ["show", "first"], ["export", "first", "--out", "x.yaml"], ["resume", "first"]):
+    journal.write_bytes(b"".join(DAMAGES[damage](journal.read_bytes().splitlines(keepends=True))))
+    line = 1 if damage == "garbage above" else 5
+    for words in (["show", "first"], ["export", "first", "--out", "x.yaml"], ["resume", "first"], ["sync", "first"]):
         code, out, err = answer(*words, "--storage", storage)
         assert (code, out) == (BAD_INPUT, "")
-        assert err.startswith(f"{journal}: is damaged")
+        assert err.startswith(f"{journal}: is damaged at line {line}: ")
+        assert err.endswith("; restore it from a backup, or cut it off above that line and resume\n")
+    code, out, err = answer("list", "--storage", storage, "--json")
+    assert code == OK
+    states = {one["sweep"]: one["state"] for one in json.loads(out)["sweeps"]}
+    if damage == "swapped lines":  # which `list` does not read: what the last one says was right when it was written
+        assert (err, states) == ("", {"first": "done", "second": "open"})
+        return
+    assert err.startswith(f"{journal}: is damaged at line {line}: ")
+    assert states == {"first": "damaged", "second": "open"}
+    code, out, err = answer("list", "--storage", storage)
+    assert sorted(line.split()[0] for line in out.splitlines()) == ["first", "second", "sweep"]
+
+
+def test_a_name_is_looked_up_beside_damaged_sweeps(storage, answer):
+    (storage / "odd").mkdir()
+    (storage / "odd" / "journal.jsonl").write_text('{"kind": "sweep", "ts_ms": 1}\n')
+    code, _, err = answer("show", "frist", "--storage", storage)
+    assert code == BAD_INPUT
+    assert "did you mean first?" in err
+    assert answer("show", "first", "--storage", storage)[0] == OK
+
+
+def test_list_says_the_same_from_two_lines_as_from_the_whole_journal(storage, answer):
+    journal = storage / "first" / "journal.jsonl"
+    at_a_glance = answer("list", "--storage", storage, "--json")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert b'"at": ' in lines[-1]
+    # Without its last end of a line the journal is whole, but does not stand as `list` can trust it.
+    journal.write_bytes(b"".join(lines)[:-1])
+    assert answer("list", "--storage", storage, "--json") == at_a_glance
+
+
+def test_list_reads_two_lines_of_a_sweep_that_ended_and_all_of_one_that_runs(storage, answer, monkeypatch):
+    read = []
+    monkeypatch.setattr(glances, "Journal", lambda path: read.append(path.parent.name) or Journal(path))
+    made_journal(storage, made_plan("second", trials=3)).unlock()
+    assert answer("list", "--storage", storage)[0] == OK
+    assert read == ["second"]
+    journal = Journal(storage / "first" / "journal.jsonl")
+    journal.lock()
+    journal.append(OpenRow())
+    journal.unlock()
+    states = [one["state"] for one in json.loads(answer("list", "--storage", storage, "--json")[1])["sweeps"]]
+    assert states == ["open", "open"]
 
 
 # --- export
@@ -170,10 +228,10 @@ def test_export_says_where_a_config_comes_from(storage, answer, tmp_path):
         "score": {OBJECTIVE: 48.5, "epoch": 2, "epochs": 3},
         "seed": 0,
         "config_id": config_id(config),
-        "data": FACTS["data"],
-        "revision": FACTS["revision"],
-        "versions": FACTS["versions"],
-        "command": FACTS["command"],
+        "data": FACTS.data,
+        "revision": FACTS.revision,
+        "versions": FACTS.versions,
+        "command": FACTS.command,
     }
 
 

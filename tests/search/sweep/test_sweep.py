@@ -60,7 +60,7 @@ runs = [r for r in client.search_runs([experiment.experiment_id]) if r.data.tags
 print(json.dumps([{"id": r.info.run_id, "status": r.info.status, "params": r.data.params, "tags": r.data.tags,
   "steps": [m.step for m in client.get_metric_history(r.info.run_id, "val/mpjpe_mm")]} for r in runs]))
 """
-    done = run([sys.executable, "-c", code, f"sqlite:///{home}/mlflow.db", journal.sweep["id"]])
+    done = run([sys.executable, "-c", code, f"sqlite:///{home}/mlflow.db", journal.sweep.id])
     runs = json.loads(done.stdout.splitlines()[-1])
     parents = [found for found in runs if "mlflow.parentRunId" not in found["tags"]]
     children = {found["tags"]["trial"]: found for found in runs if "mlflow.parentRunId" in found["tags"]}

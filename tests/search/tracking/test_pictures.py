@@ -97,7 +97,7 @@ def closed_sweep(folder: Path, trained, *, is_single: bool = False):
     home = folder if is_single else trial_folder(folder, 0)
     home.mkdir(parents=True, exist_ok=True)
     (home / BEST).write_bytes((run / BEST).read_bytes())
-    journal.append("close", reason="done", best=0, pictures=draw_best(config, home, "trial 0"))
+    journal.close("done", has_pictures=draw_best(config, home, "trial 0"))
     journal.unlock()
     return journal, home
 

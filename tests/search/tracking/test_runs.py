@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from search.environment.store import environment
+from search.record.records import OpenRow
 from tests.made.records import (
     OBJECTIVE,
     TRACEBACK,
@@ -14,6 +15,7 @@ from tests.made.records import (
     add_end,
     add_epoch,
     add_trial,
+    config_id_of,
     made_journal,
     made_sweep,
     send,
@@ -90,7 +92,14 @@ def test_a_trial_is_a_child_run_with_every_knob_and_epoch(sweep):
     assert [(step, value) for step, _, value in trial.points[OBJECTIVE]] == [(1, 51.0), (2, 42.0), (3, 45.0), (4, 39.0)]
     assert [(step, value) for step, _, value in trial.points["best/val/mpjpe_mm"]] == [(4, 39.0)]
     assert sorted(trial.points) == ["best/val/mpjpe_mm", "loss", "lr", "seconds", OBJECTIVE]
-    expected = {"trial": "2", "sweep_id": "s1", "config_id": "id2", "attempt": "2", "state": "finished", "epochs": "4"}
+    expected = {
+        "trial": "2",
+        "sweep_id": "s1",
+        "config_id": config_id_of(2),
+        "attempt": "2",
+        "state": "finished",
+        "epochs": "4",
+    }
     assert expected.items() <= trial.tags.items()
     assert yaml.safe_load(trial.files["config.yaml"])["data"]["actions"] == ["Walking", "Eating"]
     assert trial.files["best.safetensors"] == b"weights 2"
@@ -128,11 +137,11 @@ def test_a_traceback_is_kept_whole_and_its_last_line_is_the_reason(sweep):
 def test_an_interrupted_sweep_is_killed_with_its_open_trials_until_it_goes_on(journal):
     tracker = MemoryTracker()
     add_trial(journal, 0)
-    journal.append("close", reason="interrupted", best=None)
+    journal.close("interrupted")
     send(journal, tracker)
     runs = runs_by_name(tracker)
     assert [(run.status, run.tags["state"]) for run in runs.values()] == [("KILLED", "interrupted")] * 2
-    journal.append("open")
+    journal.append(OpenRow())
     add_attempt(journal, 0, 2)
     send(journal, tracker)
     assert [(run.status, run.tags["state"]) for run in runs.values()] == [("RUNNING", "running")] * 2
@@ -144,7 +153,7 @@ def test_a_single_training_is_one_run_of_its_own(tmp_path):
     add_trial(journal, 0)
     add_epoch(journal, 0, 1, 50.0)
     add_end(journal, 0, "finished")
-    journal.append("close", reason="done", best=0)
+    journal.close("done")
     journal.unlock()
     (tmp_path / "s1" / "best.safetensors").write_bytes(b"weights")
     send(journal, tracker)
@@ -157,7 +166,7 @@ def test_a_single_training_is_one_run_of_its_own(tmp_path):
 def test_missing_weights_are_reported(journal):
     add_trial(journal, 0)
     add_epoch(journal, 0, 1, 50.0)
-    journal.append("close", reason="done", best=0)
+    journal.close("done")
     spool = send(journal, MemoryTracker())
     assert (spool.pending(), len(spool.problems)) == (0, 1)
     assert "weights of trial 0 were not sent" in spool.problems[0]

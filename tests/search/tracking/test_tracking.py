@@ -1,9 +1,11 @@
 """One contract for both trackers, and the addresses of stores."""
 
+import contextlib
 import math
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
 from mlflow import MlflowClient  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
 
 from search.tracking.memory import MemoryRun, MemoryTracker  # noqa: E402
 from search.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
@@ -63,31 +66,87 @@ def seen(tracker, run_id) -> MemoryRun:
 
 
 def new_run(tracker, request) -> str:
-    return tracker.open_run("contract", {"test": request.node.name}, "a run", None, 1000)
+    return tracker.make_run("contract", "a run", None, 1000, {"test": request.node.name})
 
 
-def test_a_run_is_made_once_and_found_by_all_its_tags(tracker, request):
+def test_a_run_is_found_by_all_its_tags(tracker, request):
     key = {"test": request.node.name, "trial": "1"}
     assert tracker.find_run("contract", key) is None
-    parent = tracker.open_run("contract", {**key, "trial": "0"}, "parent", None, 500)
-    child = tracker.open_run("contract", key, "child", parent, 1000)
+    parent = tracker.make_run("contract", "parent", None, 500, {**key, "trial": "0"})
+    child = tracker.make_run("contract", "child", parent, 1000, {**key, "loss": math.nan, "flip": True})
     assert child != parent
-    assert tracker.open_run("contract", key, "child", parent, 9000) == child
     assert tracker.find_run("contract", key) == child
     assert tracker.find_run("another experiment", key) is None
     found = seen(tracker, child)
     assert (found.experiment, found.name, found.parent_id) == ("contract", "child", parent)
-    assert (found.start_ms, found.status, found.tags) == (1000, "RUNNING", key)
+    assert (found.start_ms, found.status, found.tags) == (1000, "RUNNING", {**key, "loss": "nan", "flip": "true"})
+
+
+def test_runs_are_found_with_their_tags_however_many(tracker, request, monkeypatch):
+    monkeypatch.setattr("search.tracking.mlflow_tracker.RUNS_PER_PAGE", 2)
+    key = {"test": request.node.name}
+    assert tracker.find_runs("contract", key) == {}
+    made = {tracker.make_run("contract", "a run", None, 1000, {**key, "trial": str(n)}): str(n) for n in range(5)}
+    tracker.make_run("contract", "a run", None, 1000, {"test": "another"})
+    assert {run_id: tags["trial"] for run_id, tags in tracker.find_runs("contract", key).items()} == made
+    assert tracker.find_runs("another experiment", key) == {}
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
-def test_an_ended_run_goes_on_when_it_is_opened_but_not_when_it_is_found(tracker, request, status):
+def test_an_ended_run_goes_on_when_it_is_reopened_but_not_when_it_is_found(tracker, request, status):
     run_id = new_run(tracker, request)
-    tracker.close(run_id, status, 2000)
+    tracker.write(run_id, end=(status, 2000))
     tracker.find_run("contract", {"test": request.node.name})
     assert (seen(tracker, run_id).status, seen(tracker, run_id).end_ms) == (status, 2000)
-    assert new_run(tracker, request) == run_id
-    assert seen(tracker, run_id).status == "RUNNING"
+    tracker.reopen(run_id)
+    assert (seen(tracker, run_id).status, seen(tracker, run_id).end_ms) == ("RUNNING", 2000)
+
+
+def test_what_is_written_together_is_all_there(tracker, request):
+    with tracker.together():
+        run_id = new_run(tracker, request)
+        other = tracker.make_run("contract", "another", None, 1000, {"test": request.node.name, "trial": "2"})
+        for _ in range(2):
+            points = [(1, 1000, {"loss": 0.5, "lr": math.nan})]
+            tracker.write(run_id, {"optim.lr": 1}, {"state": "x"}, points, ("FINISHED", 2000))
+        tracker.write(run_id, tags={"state": "y"}, points=[(1, 1000, {"loss": 0.5}), (2, 1001, {"loss": 0.25})])
+        tracker.write(other, points=[(1, 1000, {"loss": 0.75})])
+        tracker.reopen(other)
+    tracker.text(run_id, "text", "config.yaml")
+    found = seen(tracker, run_id)
+    assert (found.status, found.end_ms, found.params) == ("FINISHED", 2000, {"optim.lr": "1"})
+    assert found.points == {"loss": [(1, 1000, 0.5), (2, 1001, 0.25)]}
+    assert found.tags == {"test": request.node.name, "state": "y", "non_finite": "lr = nan at step 1"}
+    assert found.files == {"config.yaml": b"text"}
+    assert seen(tracker, other).points == {"loss": [(1, 1000, 0.75)]}
+
+
+def test_of_what_goes_wrong_together_a_database_keeps_nothing(database, request):
+    tracker, _, _ = database
+    before, made = new_run(tracker, request), ""
+    with contextlib.suppress(MlflowException), tracker.together():
+        tracker.write(before, tags={"state": "x"}, points=[(1, 1000, {"loss": 0.5})])
+        made = tracker.make_run("contract", "made", None, 1000, {"test": request.node.name, "trial": "1"})
+        tracker.write("no-such-run", tags={"state": "x"})
+        pytest.fail("a run that is not there was written to")
+    assert (seen(tracker, before).points, seen(tracker, before).tags) == ({}, {"test": request.node.name})
+    assert made
+    assert made not in tracker.find_runs("contract", {"test": request.node.name})
+    tracker.write(before, points=[(1, 1000, {"loss": 0.5})])
+    assert seen(tracker, before).points == {"loss": [(1, 1000, 0.5)]}
+
+
+def test_others_use_the_database_while_calls_are_made_together(database, request):
+    tracker, client, _ = database
+    run_id = new_run(tracker, request)
+    names: list[str] = []
+    with tracker.together():
+        tracker.write(run_id, tags={"state": "x"})
+        other = threading.Thread(target=lambda: names.append(client.get_run(run_id).data.tags.get("state", "")))
+        other.start()
+        other.join(10.0)
+    assert names == [""]
+    assert seen(tracker, run_id).tags["state"] == "x"
 
 
 def test_params_are_spelled_as_the_command_line_reads_them(tracker, request):
@@ -99,7 +158,7 @@ def test_params_are_spelled_as_the_command_line_reads_them(tracker, request):
         "data.actions": ["Walking 1", "Eating"],
         "x": "",
     }
-    tracker.params(run_id, values)
+    tracker.write(run_id, values)
     spelled = {
         "optim.lr": "1e-05",
         "data.flip": "true",
@@ -112,8 +171,8 @@ def test_params_are_spelled_as_the_command_line_reads_them(tracker, request):
 
 def test_params_of_any_number_length_and_name_are_taken(tracker, request):
     run_id = new_run(tracker, request)
-    tracker.params(run_id, {f"knob.{number}": number for number in range(250)})
-    tracker.params(run_id, {"long": "x" * 7000, "joints[0]": 1, "/a//../b": 2})
+    tracker.write(run_id, {f"knob.{number}": number for number in range(250)})
+    tracker.write(run_id, {"long": "x" * 7000, "joints[0]": 1, "/a//../b": 2})
     params = seen(tracker, run_id).params
     assert len(params) == 253
     assert params["long"] == "x" * 5997 + "..."
@@ -122,18 +181,18 @@ def test_params_of_any_number_length_and_name_are_taken(tracker, request):
 
 def test_params_may_be_repeated_but_not_changed(tracker, request):
     run_id = new_run(tracker, request)
-    tracker.params(run_id, {"optim.lr": 1e-05})
-    tracker.params(run_id, {"optim.lr": 1e-05, "optim.clip": 1.0})
+    tracker.write(run_id, {"optim.lr": 1e-05})
+    tracker.write(run_id, {"optim.lr": 1e-05, "optim.clip": 1.0})
     with pytest.raises(Exception, match=r"optim\.lr"):
-        tracker.params(run_id, {"optim.lr": 2e-05})
+        tracker.write(run_id, {"optim.lr": 2e-05})
     assert seen(tracker, run_id).params == {"optim.lr": "1e-05", "optim.clip": "1.0"}
 
 
 def test_a_point_logged_twice_is_there_once(tracker, request):
     run_id = new_run(tracker, request)
     points = [(epoch, 1000 + epoch, {"val/mpjpe_mm": 50.0 - epoch, "lr": 1e-05}) for epoch in range(1, 4)]
-    tracker.log(run_id, points[:2])
-    tracker.log(run_id, points)
+    tracker.write(run_id, points=points[:2])
+    tracker.write(run_id, points=points)
     assert seen(tracker, run_id).points == {
         "val/mpjpe_mm": [(1, 1001, 49.0), (2, 1002, 48.0), (3, 1003, 47.0)],
         "lr": [(1, 1001, 1e-05), (2, 1002, 1e-05), (3, 1003, 1e-05)],
@@ -142,22 +201,31 @@ def test_a_point_logged_twice_is_there_once(tracker, request):
 
 def test_more_points_than_one_call_takes_arrive(tracker, request):
     run_id = new_run(tracker, request)
-    tracker.log(run_id, [(epoch, epoch, {"loss": 1.0 / epoch, "lr": 0.1, "seconds": 2.0}) for epoch in range(1, 401)])
+    tracker.write(
+        run_id, points=[(epoch, epoch, {"loss": 1.0 / epoch, "lr": 0.1, "seconds": 2.0}) for epoch in range(1, 401)]
+    )
     assert [len(found) for found in seen(tracker, run_id).points.values()] == [400, 400, 400]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_value_that_is_not_finite_becomes_a_tag(tracker, request, value):
     run_id = new_run(tracker, request)
-    tracker.log(run_id, [(3, 1000, {"loss": value, "lr": 0.1})])
+    tracker.write(run_id, points=[(3, 1000, {"loss": value, "lr": 0.1})])
     assert seen(tracker, run_id).points == {"lr": [(3, 1000, 0.1)]}
     assert seen(tracker, run_id).tags["non_finite"] == f"loss = {value} at step 3"
 
 
+def test_the_last_point_that_is_not_finite_is_named_however_many_come_together(tracker, request):
+    run_id = new_run(tracker, request)
+    points = [(step, 1000, {"loss": math.nan, "lr": math.inf}) for step in (3, 4)]
+    tracker.write(run_id, points=[*points, (5, 1000, {"loss": 0.5})])
+    assert seen(tracker, run_id).tags["non_finite"] == "loss = nan at step 4, lr = inf at step 4"
+
+
 def test_the_last_tag_stands_and_shows_no_password(tracker, request):
     run_id = new_run(tracker, request)
-    tracker.tags(run_id, {"state": "running", "reason": "", "long": "x" * 9000})
-    tracker.tags(run_id, {"state": "finished", "command": "launch --tracking-uri http://me:hush@host:5000 -v"})
+    tracker.write(run_id, tags={"state": "running", "reason": "", "long": "x" * 9000})
+    tracker.write(run_id, tags={"state": "finished", "command": "launch --tracking-uri http://me:hush@host:5000 -v"})
     tags = seen(tracker, run_id).tags
     assert (tags["state"], tags["reason"], len(tags["long"])) == ("finished", "", 8000)
     assert tags["command"] == "launch --tracking-uri http://me:***@host:5000 -v"
@@ -177,12 +245,12 @@ def test_files_are_kept_and_the_last_content_stands(tracker, request, tmp_path):
 @pytest.mark.parametrize("call", ["params", "tags"])
 def test_a_run_that_is_not_there_is_an_error(tracker, call):
     with pytest.raises(Exception, match="no-such-run"):
-        getattr(tracker, call)("no-such-run", {"a": 1})
+        tracker.write("no-such-run", **{call: {"a": 1}})
 
 
 def test_artifacts_lie_beside_the_database(database):
     tracker, _, root = database
-    run_id = tracker.open_run("placed", {"test": "placed"}, "a run", None, 0)
+    run_id = tracker.make_run("placed", "a run", None, 0, {"test": "placed"})
     tracker.text(run_id, "x", "config.yaml")
     assert (root / "runs" / "mlflow.db").is_file()
     assert (root / "runs" / "artifacts" / "placed" / run_id / "artifacts" / "config.yaml").is_file()
@@ -190,21 +258,23 @@ def test_artifacts_lie_beside_the_database(database):
 
 def test_a_deleted_experiment_says_how_to_restore_it(database):
     tracker, client, _ = database
-    tracker.open_run("gone", {"test": "gone"}, "a run", None, 0)
+    tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
     experiment_id = client.get_experiment_by_name("gone").experiment_id
     client.delete_experiment(experiment_id)
     with pytest.raises(ConfigError, match=f"mlflow experiments restore --experiment-id {experiment_id}"):
-        tracker.open_run("gone", {"test": "gone"}, "a run", None, 0)
+        tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
 
 
-def test_mlflow_holds_what_memory_holds_even_after_a_replay(tmp_path, database):
+def test_mlflow_holds_what_memory_holds_even_after_a_replay(tmp_path, database, monkeypatch):
     journal, memory = made_sweep(tmp_path / "s1"), MemoryTracker()
     journal.unlock()
     send(journal, memory)
     (tmp_path / "s1" / "mlflow.offset").unlink()
-    half = Mortal(database[0], 30)
-    with pytest.raises(Killed):
-        send(journal, half)
+    for most, calls in ((1, 30), (400, 9)):
+        with monkeypatch.context() as patch:
+            patch.setattr("search.tracking.spool.MOST_SENT", most)
+            with pytest.raises(Killed):
+                send(journal, Mortal(database[0], calls))
     for _ in range(2):
         assert send(journal, database[0]).pending() == 0
         (tmp_path / "s1" / "mlflow.offset").unlink()

@@ -1,9 +1,8 @@
-"""`predict` of meshes: what evaluation finds in the same boxes, and the file that FreiHAND's evaluation takes."""
+"""`predict` of meshes: what evaluation finds in the same boxes, the pictures of it, and what is refused."""
 
 import dataclasses
 import io
 import json
-import zipfile
 
 import av
 import numpy as np
@@ -17,56 +16,20 @@ from data.images.crops import SCALE_PX
 from data.inputs.boxes import read_mesh_images
 from data.inputs.keypoints import Told
 from data.poses.skeleton import BODY_14, BODY_24, HAND_21
-from data.synthetic.meshes.mesh_sets import write_mesh_set
-from spaces.schema import config_id, dump
-from tests.made.commands import predict_with
+from spaces.schema import config_id
+from tests.trainables.prediction.mesh_home import MODEL, loaded, predict, run_of, write_home
 from trainables import registry
-from trainables.config import default_config
 from trainables.models.mesh_graphormer import objective
 from trainables.models.mesh_graphormer.files import models_of
 from trainables.models.mesh_graphormer.mesh import OF_UNION
 from trainables.pictures.meshes import mesh_picture
 from trainables.prediction import meshes as predict_meshes
-from trainables.scoring.submission import submission_path
-from trainables.weights.checkpoint import load_weights, save_weights
-
-MODEL = "mesh_graphormer"
-SHAPES = {"hand": (21, 778), "body": (14, 6890)}
-
-
-def run_of(root, kind="hand"):
-    values = {**registry.get(MODEL).tiny, "network.mesh": kind, "data.name": f"synthetic_{kind}"}
-    return default_config(MODEL, {**values, "data.root": str(root)}, "tests")
+from trainables.weights.checkpoint import load_weights
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A made set of hands, its test images as files with boxes, configs and weights of both kinds."""
-    root = tmp_path_factory.mktemp("meshes")
-    write_mesh_set(root / "synthetic_hand", "hand", 0, 50)
-    for kind in SHAPES:
-        config = run_of(root, kind)
-        network = registry.get(MODEL).build(config.network, config.data.sizes)
-        (root / f"{kind}.yaml").write_text(dump(config))
-        save_weights(root / f"{kind}.safetensors", network.state_dict(), config, {"epoch": 7})
-    hands = MeshSet(root / "synthetic_hand" / "test.yaml", "hand")
-    images = []
-    for number in range(len(hands)):
-        (root / f"{number}.jpg").write_bytes(hands.jpeg(number))
-        (x, y), scale = hands.box(number)
-        side = scale * SCALE_PX / 1.2  # labels hold the box with its margin
-        images.append({"file": f"{number}.jpg", "box": [x - side / 2, y - side / 4, side, side / 2]})
-    (root / "list.json").write_text(json.dumps({"images": images, "fps": 5}))
-    return root
-
-
-def predict(home, out, *more, source="synthetic_hand/test.yaml", kind="hand"):
-    return predict_with(home, kind, source, out, *more)
-
-
-def loaded(path):
-    with np.load(path) as archive:
-        return {name: archive[name] for name in archive.files}
+    return write_home(tmp_path_factory.mktemp("meshes"))
 
 
 def close(found, expected, atol):
@@ -239,61 +202,6 @@ def test_one_picture_does_not_show_several_images(home, tmp_path, capsys):
     assert predict(home, tmp_path / "o.npz", "--render", str(tmp_path / "o.png"), source="list.json") == 2
     assert "shows one image, and" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-
-
-# --- submissions
-
-
-def submitted(path):
-    with zipfile.ZipFile(path) as archive:
-        assert archive.namelist() == ["pred.json"]
-        joints, vertices = json.loads(archive.read("pred.json"))
-    return np.array(joints), np.array(vertices)
-
-
-def test_a_submission_holds_the_joints_and_vertices_of_the_output_in_order(home, of_set, tmp_path, capsys):
-    assert predict(home, tmp_path / "o.npz", "--submission") == 0
-    joints, vertices = submitted(tmp_path / "ckpt7-sc10_rot0-pred.zip")
-    assert (joints.shape, vertices.shape) == ((5, 21, 3), (5, 778, 3))
-    np.testing.assert_allclose(joints, of_set["pose3d"], rtol=0, atol=6e-7)  # rounded to 1e-6 m
-    np.testing.assert_allclose(vertices, of_set["vertices"], rtol=0, atol=6e-7)
-    assert not joints[:, 0].any()
-    out = capsys.readouterr().out
-    assert "note: --submission: FreiHAND's evaluation wants 3960 images in its order, these are 5" in out
-    assert str(tmp_path / "ckpt7-sc10_rot0-pred.zip") in out
-
-
-def test_an_averaged_submission_has_its_published_name_and_says_how_often_it_looks(home, of_set, tmp_path, capsys):
-    assert predict(home, tmp_path / "o.npz", "--submission", "--multiscale", source="0.jpg") == 0
-    joints, vertices = submitted(tmp_path / "ckpt7-multisc-pred.zip")
-    found = loaded(tmp_path / "o.npz")
-    np.testing.assert_allclose(joints, found["pose3d"], rtol=0, atol=6e-7)
-    np.testing.assert_allclose(vertices, found["vertices"], rtol=0, atol=6e-7)
-    assert "note: --multiscale: 95 passes over the images" in capsys.readouterr().out
-    assert predict(home, tmp_path / "plain.npz", source="0.jpg") == 0
-    plain = loaded(tmp_path / "plain.npz")
-    assert np.abs(found["vertices"] - plain["vertices"]).max() > 1e-4
-    assert np.array_equal(found["camera"], plain["camera"])
-
-
-def test_weights_that_tell_no_epoch_are_taken_for_the_published_ones(tmp_path):
-    assert submission_path(tmp_path / "o.npz", {}, multiscale=False) == tmp_path / "ckpt200-sc10_rot0-pred.zip"
-    assert submission_path(tmp_path / "o.npz", {"imported_from": "x.bin"}, multiscale=True).name == (
-        "ckpt200-multisc-pred.zip"
-    )
-
-
-def test_a_submission_is_not_written_over_and_equal_ones_are_equal_files(home, tmp_path, capsys):
-    assert predict(home, tmp_path / "a.npz", "--submission") == 0
-    archive = tmp_path / "ckpt7-sc10_rot0-pred.zip"
-    content = archive.read_bytes()
-    assert predict(home, tmp_path / "b.npz", "--submission") == 2
-    assert f"{archive} exists; give --out in another folder or add --force" in capsys.readouterr().err
-    assert not (tmp_path / "b.npz").exists()
-    assert predict(home, tmp_path / "b.npz", "--submission", "--force") == 0
-    assert archive.read_bytes() == content
-    assert predict(home, archive, "--submission", "--force") == 2
-    assert "is --out too" in capsys.readouterr().err
 
 
 # --- what is refused

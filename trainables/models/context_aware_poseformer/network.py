@@ -146,11 +146,6 @@ def trunk_file(config: NetworkConfig, root: Path) -> Path:
     return path / FILES[config.trunk] if path.is_dir() else path
 
 
-def rename(name: str) -> str:
-    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
-    return name.removeprefix("module.")
-
-
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     """Sizes as the shapes of weights tell them; heads among levels and joints, and rates, leave no trace.
 

@@ -184,11 +184,6 @@ def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:
     return GraFormer(config, row_normalized_adjacency(skeleton.edges, skeleton.num_joints), root=skeleton.root)
 
 
-def rename(name: str) -> str:
-    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
-    return name.removeprefix("module.")
-
-
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     """Width, layers and joints as the shapes of weights tell them; heads and dropout rates leave no trace."""
     found: dict[str, object] = {}

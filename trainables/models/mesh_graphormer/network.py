@@ -236,11 +236,6 @@ def surface(network: MeshGraphormer) -> Surface:
     return Surface(faces=network.faces, skeleton=skeleton, root=root)
 
 
-def rename(name: str) -> str:
-    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
-    return name.removeprefix("module.")
-
-
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     """Sizes as the shapes of weights tell them; heads and rates leave no trace. ConfigError for a trunk of a width that
     is not here."""

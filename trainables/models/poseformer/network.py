@@ -69,11 +69,6 @@ def build(config: NetworkConfig, sizes: Sizes) -> PoseFormer:
     return PoseFormer(config, frames=sizes.frames, joints=sizes.skeleton.num_joints)
 
 
-def rename(name: str) -> str:
-    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
-    return name.removeprefix("module.")
-
-
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     """Sizes and biases as the shapes of weights tell them; heads, scale and rates leave no trace."""
     found: dict[str, object] = {}

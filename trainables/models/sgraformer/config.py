@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from data.config import Sizes
 from spaces.schema import knob
 
+from ...entry import Traits
 from ...layers.widths import width_problems
 
 SPATIAL_DEPTH = 4  # blocks of a view's encoder, in every published configuration
@@ -61,3 +62,8 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
         yield "data.stride", "must be 1: sgraformer is scored on the middle frame of its window"
     if sizes.causal:
         yield "data.causal", "must be false: sgraformer is scored on the middle frame of its window"
+
+
+def traits(network: NetworkConfig) -> Traits:
+    """Its loss is over the poses of the whole window."""
+    return Traits(reads=("pose2d", "window3d"))

@@ -154,11 +154,6 @@ def build(config: NetworkConfig, sizes: Sizes) -> SGraFormer:
     return SGraFormer(config, views=sizes.views, frames=sizes.frames, skeleton=sizes.skeleton)
 
 
-def rename(name: str) -> str:
-    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
-    return name.removeprefix("module.")
-
-
 def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
     """Published tensors that a compact network does without."""
     if not config.compact:

@@ -113,11 +113,6 @@ def build(config: NetworkConfig, sizes: Sizes) -> VideoPose3D:
     return VideoPose3D(config, widths, sizes.skeleton.num_joints, causal=sizes.causal)
 
 
-def rename(name: str) -> str:
-    """Our name of a published weight: the same, less the level that saving from several GPUs adds."""
-    return name.removeprefix("module.")
-
-
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
     """Channels, joints and, where no `dense` network has such kernels, filter widths and window; causality and the
     dropout rate leave no trace."""

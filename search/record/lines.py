@@ -1,0 +1,145 @@
+"""The lines of a journal: JSON objects, each of which opens with a checksum of all records up to it.
+
+    {"crc": "1f0c93aa", "kind": "end", "ts_ms": 1790000000000, "trial": 3, ...}
+
+`crc` is the CRC-32, as eight hex digits, of what follows it in this line and in every line before, ends of lines
+included; so a line that was changed, lost or moved is found at the next one at the latest. A journal of an earlier
+version has lines that open with `{"kind"`, without a checksum; the first line that has one covers them whole, and
+no line after it may lack one. The last line may be torn, which is how a process dies: it is not there. One that is
+whole but for its end counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
+
+from data.errors import DataError
+
+from .records import MisfitError, Row, from_text, is_json, to_text
+
+SEALED = b'{"crc": "'
+PLAIN = b'{"kind"'
+_BODY = len(SEALED) + len(b'12345678", ')
+_BLOCK = 1 << 12  # bytes, read at a time to find the line before
+_REMEDY = "restore it from a backup, or cut it off above that line and resume"
+
+
+class Chain:
+    """The checksum so far, and whether any line had one."""
+
+    def __init__(self, crc: int = 0, *, is_sealed: bool = False) -> None:
+        self.crc = crc
+        self.is_sealed = is_sealed
+
+    def line_of(self, row: Row) -> bytes:
+        """The line that puts a record behind those so far; `take` it once it is on disk."""
+        body = to_text(row).encode()[1:] + b"\n"
+        return SEALED + b'%08x", ' % crc32(body, self.crc) + body
+
+    def take(self, line: bytes) -> Row | None:
+        """The record of the next line, None when that is a torn one; MisfitError when it is damaged."""
+        is_torn = line[-1:] != b"\n"
+        whole = line + b"\n" if is_torn else line
+        if line.startswith(SEALED):
+            crc = crc32(whole[_BODY:], self.crc)
+            fault = "" if line[:_BODY] == SEALED + b'%08x", ' % crc else "it or a line above was changed or lost"
+        else:
+            crc = crc32(whole, self.crc)
+            is_known = line.startswith(PLAIN) and not self.is_sealed
+            fault = "" if is_known else "it has no checksum"
+        try:
+            if fault:
+                raise MisfitError(fault)
+            row = from_text(line)
+            if row.ts_ms <= 0:
+                raise MisfitError("the field ts_ms is missing")
+        except MisfitError:
+            # A file of one line without an end may be somebody else's, which is no torn line.
+            if is_torn and (self.crc or not is_json(line)):
+                return None
+            raise
+        self.crc, self.is_sealed = crc, line.startswith(SEALED)
+        return row
+
+
+def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
+    """Each record from a byte offset on, which is where a line begins, with its length in bytes; no more is read than
+    that. A torn last line is left out, and so is everything where there is no file. DataError names a damaged line."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) <= offset:
+                return
+            chain = _chain_before(file, offset)
+            file.seek(offset)
+            skipped = 0
+            for line in file:
+                if line == b"\n" and offset and not skipped:
+                    # The end of the line before, which was read when it had none yet.
+                    skipped = 1
+                    continue
+                try:
+                    row = chain.take(line)
+                except MisfitError as error:
+                    raise damaged(path, offset + skipped, str(error)) from None
+                if row is None:
+                    return
+                yield row, skipped + len(line)
+                offset += skipped + len(line)
+                skipped = 0
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DataError(str(path), [f"cannot be read: {error.strerror or error}"]) from None
+
+
+def damaged(path: Path, offset: int, problem: str) -> DataError:
+    """What to say of the line at a byte offset."""
+    with path.open("rb") as file:
+        number = 1 + file.read(offset).count(b"\n")
+    return DataError(str(path), [f"is damaged at line {number}: {problem}; {_REMEDY}"])
+
+
+def last_line(path: Path) -> tuple[bytes, int]:
+    """The last whole line with the byte where it begins; (b"", 0) where there is none."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        return _line_before(file, end) if end else (b"", 0)
+
+
+def chain_at(path: Path, offset: int) -> Chain:
+    """The chain of a journal up to a byte offset, which is where a line ends."""
+    with path.open("rb") as file:
+        return _chain_before(file, offset)
+
+
+def _chain_before(file: BinaryIO, offset: int) -> Chain:
+    """The chain at a byte offset, from the line before, or of everything before where that has no checksum."""
+    if not offset:
+        return Chain()
+    line, _ = _line_before(file, offset)
+    if line.startswith(SEALED):
+        try:
+            return Chain(int(line[len(SEALED) : len(SEALED) + 8], 16), is_sealed=True)
+        except ValueError:
+            return Chain(is_sealed=True)  # it fits to nothing
+    file.seek(0)
+    before = file.read(offset)
+    return Chain(crc32(before if before.endswith(b"\n") else before + b"\n"))
+
+
+def _line_before(file: BinaryIO, end: int) -> tuple[bytes, int]:
+    """The line that ends at a byte, and where it begins."""
+    text, start = b"", end
+    while start > 0:
+        step = min(_BLOCK, start)
+        start -= step
+        file.seek(start)
+        text = file.read(step) + text
+        # The line's own end is not the one before it.
+        if (at := text.rfind(b"\n", 0, len(text) - 1)) >= 0:
+            return text[at + 1 :], start + at + 1
+    return text, 0

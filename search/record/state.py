@@ -1,0 +1,132 @@
+"""What a sweep's records add up to: the one machine that replays them, for its journal and for MLflow."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TypeVar
+
+from .records import (
+    ENDED,
+    ENDS,
+    AttemptRow,
+    CloseRow,
+    EndRow,
+    EpochRow,
+    MisfitError,
+    OpenRow,
+    Row,
+    ScoreRow,
+    SweepRow,
+    TrialRow,
+)
+from .trial import Trial
+
+MOST_EPOCHS = 2**31 - 1  # what 32 bits hold
+SPARE = 64  # out-of-date candidates for the best that are kept before they are thrown away
+
+Known = TypeVar("Known")
+
+
+class SweepState:
+    """A sweep after some of its records. `apply` each in its order; MisfitError when it does not fit to those before.
+
+    `trials`: by number, which is that of their births. `ended`: how many have ended. The cost of a record does not grow
+    with trials or epochs, and neither does that of `best`."""
+
+    def __init__(self) -> None:
+        self.sweep: SweepRow | None = None
+        self.trials: dict[int, Trial] = {}
+        self.config_ids: set[str] = set()
+        self.ended = 0
+        self.is_closed = False
+        self.close_reason = ""
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        # Score and number of trials, the best first, among which are some that have other scores by now; None until
+        # somebody asks for the best, as a replay goes faster without.
+        self._candidates: list[tuple[float, int]] | None = None
+
+    def apply(self, row: Row) -> None:
+        """Takes a record into account."""
+        match row:
+            case EpochRow():
+                self._epoch(row)
+            case AttemptRow():
+                trial = self._trial(row.trial)
+                self.ended -= trial.has_ended
+                trial.state, trial.reason, trial.attempts = "running", "", row.attempt
+            case EndRow():
+                self._end(row)
+            case TrialRow():
+                self._born(row)
+            case ScoreRow():
+                self._trial(row.trial).test = row.metrics
+            case SweepRow():
+                if self.sweep is not None:
+                    raise MisfitError("the sweep begins a second time")
+                self.sweep = row
+            case CloseRow():
+                if row.best is not None:
+                    self._trial(row.best)
+                self.is_closed, self.close_reason = True, self._begun(row.reason)
+            case OpenRow():
+                self.is_closed = self._begun(False)
+
+    def _begun(self, value: Known) -> Known:
+        """The value, once there is a sweep."""
+        if self.sweep is None:
+            raise MisfitError("the first record is not that of a sweep")
+        return value
+
+    def _trial(self, number: int) -> Trial:
+        trial = self.trials.get(number)
+        if trial is None:
+            self._begun(None)
+            raise MisfitError(f"no trial {str(number)[:20]} was born before")
+        return trial
+
+    def _born(self, row: TrialRow) -> None:
+        if self.sweep is None:
+            raise MisfitError("the first record is not that of a sweep")
+        if row.trial != len(self.trials):
+            raise MisfitError(f"trial {str(row.trial)[:20]} is born where trial {len(self.trials)} should be")
+        self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self.sweep, row.config)
+        self.config_ids.add(row.config_id)
+
+    def _epoch(self, row: EpochRow) -> None:
+        trial = self._trial(row.trial)
+        if not 1 <= row.epoch <= MOST_EPOCHS:
+            raise MisfitError(f"{str(row.epoch)[:20]} is no epoch")
+        names = tuple(row.metrics)
+        before = trial.own_score
+        trial.book(row.epoch, row.metrics, self._names.setdefault(names, names))
+        if self._candidates is not None and trial.own_score is not None and trial.own_score != before:
+            self._offer(self._candidates, trial.own_score, trial.number)
+
+    def _end(self, row: EndRow) -> None:
+        trial = self._trial(row.trial)
+        if row.state not in ENDS:
+            raise MisfitError(f"a trial does not end '{row.state[:20]}', but {', '.join(ENDS)}")
+        self.ended += (row.state in ENDED) - trial.has_ended
+        trial.state, trial.reason = row.state, row.reason
+
+    def _offer(self, candidates: list[tuple[float, int]], score: float, number: int) -> None:
+        heapq.heappush(candidates, (score, number))
+        if len(candidates) > 2 * len(self.trials) + SPARE:
+            self._candidates = self._all_candidates()
+
+    def _all_candidates(self) -> list[tuple[float, int]]:
+        scores = ((trial.own_score, trial.number) for trial in self.trials.values())
+        found = [(score, number) for score, number in scores if score is not None]
+        heapq.heapify(found)
+        return found
+
+    def best(self) -> Trial | None:
+        """The trial with the lowest score of the sweep's objective, of equal ones the first; None without a score."""
+        if self._candidates is None:
+            self._candidates = self._all_candidates()
+        while self._candidates:
+            score, number = self._candidates[0]
+            if self.trials[number].own_score == score:
+                return self.trials[number]
+            heapq.heappop(self._candidates)  # it has another score now, with which it was offered again
+        return None

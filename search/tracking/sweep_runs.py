@@ -1,0 +1,148 @@
+"""The runs of one sweep in the tracker: each is made once, and gets all changes of a while together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from spaces.schema import flat
+
+from ..record.journal import trial_folder
+from ..record.records import Row
+from .projection import Change, Projection
+from .tracker import Tracker
+
+
+class SweepRuns:
+    """The runs that a sweep's records make: `take` each record once, in its order, then `send` what it changes, as
+    often as needed.
+
+    One run per sweep with one child per trial; a sweep of a single trial (`train`) is that trial's run alone. The runs
+    that are there are looked up once, all together: nobody else makes any, so that others need no search."""
+
+    def __init__(self, folder: Path, tracker: Tracker, objective: str, complain: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._tracker = tracker
+        self._complain = complain
+        self._projection = Projection(objective)
+        self._runs: dict[int | None, str] | None = None  # None as a key: the sweep's own; None: not looked up yet
+        self._running: set[int | None] = set()  # those of them that are known to be RUNNING
+        self._doubtful: set[int | None] = set()  # may or may not be there
+
+    def take(self, row: Row) -> list[Change]:
+        """What the next record changes; the tracker is not told."""
+        return self._projection.take(row)
+
+    def is_known(self) -> bool:
+        """Whether the tracker has the sweep's run: false for a store that was emptied."""
+        return (0 if self._projection.is_single else None) in self._found()
+
+    def doubt(self, changes: Iterable[Change]) -> None:
+        """Looks the runs of these changes up again: they may have been made, undone or deleted."""
+        for number in {None, *(change.number for change in changes)}:
+            self._doubtful.add(number)
+            self._running.discard(number)
+            if self._runs is not None:
+                self._runs.pop(number, None)
+
+    def send(self, changes: Iterable[Change]) -> None:
+        """Changes of any runs, in their order. Files go last: should they fail, all else is there."""
+        merged: dict[int | None, Change] = {}
+        for change in changes:
+            found = merged.setdefault(change.number, Change(number=change.number, ts_ms=change.ts_ms))
+            found.add(change)
+        if not merged:
+            return
+        with self._tracker.together():
+            for change in merged.values():
+                self._write(change)
+        for change in merged.values():
+            self._send_files(change)
+
+    def touch(self, row: Row) -> None:
+        """Writes what is there already to the record's run; raises when the tracker does not answer."""
+        number = self._projection.number_of(row)
+        self.send([Change(number=number, ts_ms=row.ts_ms, tags=dict(self._projection.key(number)))])
+
+    def mark_skipped(self, row: Row, reason: str) -> None:
+        """Notes on the record's run that it lacks the record."""
+        number = self._projection.number_of(row)
+        self.send([Change(number=number, ts_ms=row.ts_ms, tags={"skipped": reason})])
+
+    def _found(self) -> dict[int | None, str]:
+        """The runs that are there, by trial."""
+        if self._runs is None:
+            sweep = self._projection.sweep
+            listed = self._tracker.find_runs(sweep.model, {"sweep_id": sweep.id})
+            self._runs = {}
+            for run_id, tags in listed.items():
+                number = int(tags["trial"]) if tags.get("trial", "").isdecimal() else None
+                if self._projection.key(number).items() <= tags.items():
+                    self._runs.setdefault(number, run_id)
+        return self._runs
+
+    def _id_of(self, number: int | None) -> str | None:
+        """The run of a trial, or of the sweep; None when there is none."""
+        runs = self._found()
+        if number not in runs and number in self._doubtful:
+            run_id = self._tracker.find_run(self._projection.sweep.model, self._projection.key(number))
+            if run_id is not None:
+                runs[number] = run_id
+        self._doubtful.discard(number)
+        return runs.get(number)
+
+    def _write(self, change: Change) -> None:
+        run_id, tags = self._id_of(change.number), change.tags
+        if run_id is None:
+            run_id, tags = self._make(change), {}
+        params = {} if change.config is None else flat(change.config)
+        if params or tags or change.points or change.end is not None:
+            self._tracker.write(run_id, params, tags, change.points, change.end)
+        if change.end is not None:
+            self._running.discard(change.number)
+        if change.goes_on and change.number not in self._running:
+            self._tracker.reopen(run_id)
+            self._running.add(change.number)
+
+    def _make(self, change: Change) -> str:
+        """A new run, with the tags of the change; all that the trial or sweep began with is added to the change, for
+        a run that somebody deleted."""
+        number, ts_ms, sweep = change.number, change.ts_ms, self._projection.sweep
+        birth = self._projection.birth(number, ts_ms)
+        later = Change(number=number, ts_ms=ts_ms, tags=change.tags, config=change.config, texts=change.texts)
+        birth.add(later)
+        change.tags, change.config, change.texts = birth.tags, birth.config, birth.texts
+        name, parent = sweep.name, None
+        if number is not None and not self._projection.is_single:
+            name, parent = f"{name}/{number:04d}", self._parent(ts_ms)
+        tags = {**change.tags, **self._projection.key(number)}
+        run_id = self._tracker.make_run(sweep.model, name, parent, ts_ms, tags)
+        self._found()[number] = run_id
+        self._running.add(number)
+        return run_id
+
+    def _parent(self, ts_ms: int) -> str:
+        run_id = self._id_of(None)
+        if run_id is None:
+            parent = Change(number=None, ts_ms=ts_ms)
+            run_id = self._make(parent)
+            self._send_files(parent)
+        return run_id
+
+    def _send_files(self, change: Change) -> None:
+        for file, text in change.texts.items():
+            self._tracker.text(self._there(change), text(), file)
+        for name, what in change.files.items():
+            # A file of a trial's folder has the same name among the artifacts of its run.
+            home = self._folder if self._projection.is_single else trial_folder(self._folder, change.number or 0)
+            path = home / name
+            if path.is_file():
+                folder = "" if name.parent == Path() else str(name.parent)
+                self._tracker.artifact(self._there(change), path, folder)
+            else:
+                self._complain(f"the {what} of trial {change.number} were not sent: {path} is not there")
+
+    def _there(self, change: Change) -> str:
+        run_id = self._id_of(change.number)
+        assert run_id is not None, change.number
+        return run_id
