@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +68,11 @@ def uri_problems(uri: str | None) -> list[str]:
         return []
     scheme, _, rest = uri.partition("://")
     shown = f"--storage {redacted(uri)}"
-    if scheme not in STORES and scheme not in {entry.name for entry in entry_points(group="fsspec.specs")}:
+    if scheme not in STORES:
         near = did_you_mean(scheme, STORES)
         allowed = ", ".join(f"{kind}://" for kind in STORES)
         return [f"{shown}: no kind of store that keeps checkpoints{near}; allowed: a folder, or {allowed}"]
-    package = STORES.get(scheme, "")
+    package = STORES[scheme]
     if package and importlib.util.find_spec(package) is None:
         return [f"{shown}: needs the package {package}; install it here and on every node: pip install {package}"]
     return [] if rest.strip("/") else [f"{shown}: names no place; write {scheme}://BUCKET/FOLDER"]

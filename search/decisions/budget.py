@@ -90,7 +90,7 @@ class Budget:
         """How many trials must go on although the time is over."""
         trials = self._journal.trials.values()
         finished = sum(trial.state == "finished" for trial in trials)
-        has_score = any(trial.score(self._objective) is not None for trial in trials)
+        has_score = self._journal.best(self._objective) is not None
         return max(self._at_least - finished, 0 if has_score else 1)
 
     def _keep(self, running: Collection[int]) -> list[int]:

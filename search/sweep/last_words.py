@@ -18,14 +18,13 @@ from .place import Place, tell_note
 
 def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str) -> int:
     """Prints the leaderboard and the last lines; 1 when no trial has a score."""
-    sweep = journal.sweep
-    is_confirmation = sweep.recipe == CONFIRMED
-    print(confirmation_text(journal) if is_confirmation else leaderboard_text(journal))
+    sweep, objective = journal.sweep, journal.sweep.objective
+    print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
     if thrown:
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
-    best = journal.best(sweep.objective)
+    best = journal.best(objective)
     if best is not None:
-        score = f"best: trial {best.number}, {sweep.objective} {best.score(sweep.objective):.2f}"
+        score = f"best: trial {best.number}, {objective} {best.score(objective):.2f}"
         print(f"{score}; {place.line('export', '--out', free_file(sweep.name))}")
     if error:
         print(error, file=sys.stderr)

@@ -70,7 +70,7 @@ def test_sync_to_a_server_that_does_not_answer_keeps_everything_and_fails(answer
     code, out, err = answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")
     assert code == FAILED
     assert "0 records sent" in out
-    assert "nobody at http://me:***@there:5000; run the same again" in err
+    assert "nobody at http://me:***@there:5000; once it does: python -m search sync first --storage " in err
     monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: sweep)
     assert answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")[0] == OK
 
