@@ -88,7 +88,7 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
             chain = _chain_before(file, offset)
             file.seek(offset)
             # The end of the line before, where that was read when it had none yet.
-            skipped = 1 if offset and file.peek(1)[:1] == b"\n" else 0
+            skipped = 1 if offset and file.read(1) == b"\n" else 0
             file.seek(offset + skipped)
             for line in file:
                 try:
