@@ -23,7 +23,7 @@ RUN := $(BIN)/python -m
 sweep: .venv/.ready
 	@$(RUN) data synth
 	@name=$$($(BIN)/python -c 'from search.record.plan import *; print(next_name(Path(STORAGE), "graformer"))') && \
-	$(RUN) search launch graformer --recipe small --data synthetic --trials 6 --epochs 6 --time-budget 100s --name $$name && \
+	$(RUN) search launch graformer --recipe small --data synthetic --trials 6 --epochs 6 --time-budget 100s --at-least 1 --name $$name && \
 	$(RUN) search export $$name --out mlruns/sweeps/$$name/best.yaml --weights mlruns/sweeps/$$name/best.safetensors
 
 test: check

@@ -9,7 +9,8 @@ from trainables.cli import import_weights as options_import
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli import confirm, doctor, export, launch, resume, show, submit, sync, train, ui
+from .cli import confirm, doctor, export, launch, new_model, resume, show, submit, sync, train, ui
+from .environment.store import redacted
 from .environment.variables import settle_environment
 
 VERBS = {
@@ -86,6 +87,13 @@ VERBS = {
         check=options_import.check_import,
         run="trainables.weights.adopt:adopt",
     ),
+    "new-model": Verb(
+        summary="write the files of a new model, which passes its tests as written",
+        example="python -m search new-model pose_mlp",
+        add_options=new_model.add_new_model_options,
+        check=new_model.check_new_model,
+        run="trainables.templates.skeleton:new_model",
+    ),
     "submit": Verb(
         summary="run the same `launch` line as a job on a running Ray cluster",
         example="python -m search submit graformer --recipe small --trials 12 --address http://127.0.0.1:8265",
@@ -118,4 +126,8 @@ VERBS = {
 
 if __name__ == "__main__":
     settle_environment()
-    sys.exit(main("search", "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow.", VERBS))
+    sys.exit(
+        main(
+            "search", "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow.", VERBS, hide=redacted
+        )
+    )

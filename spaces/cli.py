@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .commands import shell_line
 from .errors import InputError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -27,8 +27,15 @@ class Verb:
     check: Callable[[argparse.Namespace], object] = lambda options: options
 
 
-def main(package: str, about: str, verbs: Mapping[str, Verb], argv: Sequence[str] | None = None) -> int:
-    """Parses, checks and runs; wrong input is printed bare and answered with 2, an interrupt with 130."""
+def main(
+    package: str,
+    about: str,
+    verbs: Mapping[str, Verb],
+    argv: Sequence[str] | None = None,
+    hide: Callable[[str], str] = str,
+) -> int:
+    """Parses, checks and runs; wrong input is printed bare and answered with 2, an interrupt with 130. `hide` takes
+    out of a word what must not be printed."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about, allow_abbrev=False)
     lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in verbs.items():
@@ -52,7 +59,9 @@ def main(package: str, about: str, verbs: Mapping[str, Verb], argv: Sequence[str
         return BAD_INPUT
     except KeyboardInterrupt:
         words = sys.argv[1:] if argv is None else argv
-        print(f"interrupted; to go on: {shlex.join(['python', '-m', package, *words])}", file=sys.stderr)
+        shown = [hide(word) for word in words]
+        how = "to go on" if shown == [*words] else "to go on, with the password put back in the place of ***"
+        print(f"interrupted; {how}: {shell_line('python', '-m', package, *shown)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`); stdout must not be flushed again at exit.

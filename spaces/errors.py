@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Sequence
 
 
@@ -28,7 +29,19 @@ class ConfigError(InputError):
     """A configuration, space or option that cannot be used as it stands."""
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 2, 4, 4, 4
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 80, 80, 40
+
+
+def shown(value: object) -> str:
+    """A value for a message, cut to what a line holds. It looks only at the first of a nested value: aliases of YAML
+    stand for millions of values in a few lines."""
+    text = value if isinstance(value, str) else _SHORT.repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """'; did you mean X?' for the nearest of names, or nothing when none is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:100], list(names), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from .errors import InputError
 
+GIB = 2**30  # bytes; sizes of files and of memory are shown in it
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:

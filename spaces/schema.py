@@ -13,11 +13,12 @@ from typing import Any, Protocol, TypeVar
 
 import yaml
 
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError, did_you_mean, shown
 
 Config = TypeVar("Config")
 Scalar = bool | int | float | str | None
 Value = Scalar | tuple[Scalar, ...]
+WHOLE = range(-(2**63), 2**63)  # what 64 bits hold, and with them every library below
 
 
 @typing.runtime_checkable
@@ -66,6 +67,8 @@ class Knob:
             and (self.most is None or n <= self.most)
             for n in numbers
         )
+        if any(isinstance(n, int) and n not in WHOLE for n in numbers):
+            raise ValueError(f"is beyond 64 bits; allowed: {self.allowed}")
         if not inside:
             raise ValueError(f"out of bounds; allowed: {self.allowed}")
         if self.choices and result not in self.choices:
@@ -111,7 +114,7 @@ def _coerce(kind: Any, value: object) -> Any:
         try:
             value = kind(value)
         except ValueError:
-            raise ValueError(f"expected {type_name(kind)}, got text '{value}'") from None
+            raise ValueError(f"expected {type_name(kind)}, got text '{shown(value)}'") from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         try:
             value = float(value)
@@ -178,7 +181,7 @@ def _build(
             try:
                 values[field.name] = spec.read(tree[field.name])
             except ValueError as error:
-                problems.append(f"{spec.path} = {tree[field.name]}: {error}")
+                problems.append(f"{spec.path} = {shown(tree[field.name])}: {error}")
         elif field.default is dataclasses.MISSING:
             problems.append(f"{prefix}{field.name} is missing")
         else:
@@ -186,8 +189,8 @@ def _build(
     names = [field.name for field, _ in fields]
     for key in tree:
         if key not in names:
-            near = did_you_mean(str(key), names).replace("mean ", f"mean {prefix}")
-            problems.append(f"{prefix}{key}: no such field{near or '; fields here: ' + ', '.join(names)}")
+            near = did_you_mean(shown(key), names).replace("mean ", f"mean {prefix}")
+            problems.append(f"{prefix}{shown(key)}: no such field{near or '; fields here: ' + ', '.join(names)}")
     if len(values) < len(fields):
         return None
     config = cls(**values)

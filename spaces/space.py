@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError, did_you_mean, shown
 from .schema import Knob, Value
-from .yaml_text import read_yaml
+from .yaml_text import parse_yaml, read_text, read_yaml
 
 FOLDER = Path(__file__).parent
 _SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow")
@@ -99,7 +99,7 @@ def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> 
         try:
             knobs[path].read(value)
         except ValueError as error:
-            yield f"{place} = {value}: {error}"
+            yield f"{place} = {shown(value)}: {error}"
 
 
 def typed(domain: Domain, knob: Knob) -> Domain:
@@ -127,6 +127,23 @@ def find_space(name: str) -> Path:
     raise ConfigError(f"model '{name}'", [f"is not here{did_you_mean(name, known) or '.'} Models: {', '.join(known)}"])
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A space file as it is: its text, what can be read of it, and every fault of its shape."""
+
+    where: str
+    text: str
+    space: Space | None
+    faults: tuple[str, ...]
+
+
+def read_draft(path: Path) -> Draft:
+    """The space file, right or wrong; ConfigError only when it is no YAML text."""
+    text = read_text(path)
+    space, faults = survey_space(parse_yaml(text, str(path)), str(path))
+    return Draft(str(path), text, space, tuple(faults))
+
+
 def read_space(path: Path) -> Space:
     """The space in a YAML file, checked for shape; `Space.check` checks it against its model's knobs."""
     return parse_space(read_yaml(path), str(path))
@@ -134,14 +151,45 @@ def read_space(path: Path) -> Space:
 
 def parse_space(tree: object, where: str) -> Space:
     """The space in a parsed YAML tree; ConfigError lists every fault of its shape."""
+    space, problems = survey_space(tree, where)
+    if problems or space is None:
+        raise ConfigError(where, problems)
+    return space
+
+
+def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
+    """What can be read of a space, None where it names no model, and every fault of its shape."""
     if not isinstance(tree, Mapping):
-        raise ConfigError(where, [f"a space is a mapping with the keys {', '.join(_SECTIONS)}"])
+        return None, [f"a space is a mapping with the keys {', '.join(_SECTIONS)}"]
     problems = [
-        f"{key}: no such section{did_you_mean(str(key), _SECTIONS)}; sections: {', '.join(_SECTIONS)}"
+        f"{shown(key)}: no such section{did_you_mean(shown(key), _SECTIONS)}; sections: {', '.join(_SECTIONS)}"
         for key in tree
         if key not in _SECTIONS
     ]
     problems += [f"{key} is missing" for key in ("model", "recipes", "search") if key not in tree]
+    sections = _sections_of(tree, problems)
+    search = _domains("search", sections["search"], problems)
+    narrow = {name: _domains(f"narrow.{name}", part, problems) for name, part in sections["narrow"].items()}
+    for name in ("model", "objective"):
+        if not isinstance(tree.get(name, ""), str):
+            problems.append(f"{name} must be text, not {shown(tree[name])}")
+    if not isinstance(tree.get("model"), str):
+        return None, problems
+    objective = tree.get("objective")
+    space = Space(
+        model=tree["model"],
+        objective=objective if isinstance(objective, str) else "val/mpjpe_mm",
+        recipes=sections["recipes"],
+        base=sections["base"],
+        search={path: domain for path, domain in search.items() if domain is not None},
+        narrow=narrow,
+        where=where,
+    )
+    return space, problems
+
+
+def _sections_of(tree: Mapping[str, Any], problems: list[str]) -> dict[str, Mapping[str, Any]]:
+    """The parts of a space that are mappings; {} for those that are not, which are problems."""
     sections: dict[str, Mapping[str, Any]] = {}
     for key in ("recipes", "base", "search", "narrow"):
         value = tree.get(key) or {}
@@ -155,22 +203,7 @@ def parse_space(tree: object, where: str) -> Space:
         sections[key] = {str(name): part for name, part in sections[key].items() if name not in bad}
     if "recipes" in tree and not sections["recipes"]:
         problems.append("recipes needs at least one entry: trial 0 of a sweep is a recipe")
-    search = _domains("search", sections["search"], problems)
-    narrow = {name: _domains(f"narrow.{name}", part, problems) for name, part in sections["narrow"].items()}
-    for name in ("model", "objective"):
-        if not isinstance(tree.get(name, ""), str):
-            problems.append(f"{name} must be text, not {tree[name]!r}")
-    if problems:
-        raise ConfigError(where, problems)
-    return Space(
-        model=tree["model"],
-        objective=tree.get("objective", "val/mpjpe_mm"),
-        recipes=sections["recipes"],
-        base=sections["base"],
-        search={path: domain for path, domain in search.items() if domain is not None},
-        narrow=narrow,
-        where=where,
-    )
+    return sections
 
 
 def _domains(table: str, entries: Mapping[str, Any], problems: list[str]) -> dict[str, Domain | None]:
@@ -187,16 +220,22 @@ def _domain(entry: object) -> Domain:
     """{choice: [..]}, {range: [low, high]}, {log: [low, high]}; whole ends make whole numbers, `step` spaces them."""
     forms = "{choice: [a, b]}, {range: [low, high]}, {range: [low, high], step: n}, {log: [low, high]}"
     if not isinstance(entry, Mapping) or len(entry.keys() & {"choice", "range", "log"}) != 1:
-        raise ValueError(f"expected one of {forms}, found {entry!r}")
+        raise ValueError(f"expected one of {forms}, found {shown(entry)}")
     kind = next(iter(entry.keys() & {"choice", "range", "log"}))
     if entry.keys() - {kind, "step"} or ("step" in entry and kind != "range"):
-        raise ValueError(f"expected one of {forms}, found {dict(entry)!r}")
+        raise ValueError(f"expected one of {forms}, found {shown(dict(entry))}")
     values = entry[kind]
     if not isinstance(values, list) or not values:
-        raise ValueError(f"{kind} needs a list, found {values!r}")
+        raise ValueError(f"{kind} needs a list, found {shown(values)}")
     if kind == "choice":
+        if any(
+            isinstance(value, Mapping)
+            or (isinstance(value, list) and any(isinstance(one, list | Mapping) for one in value))
+            for value in values
+        ):
+            raise ValueError(f"choice needs plain values or lists of them, found {shown(values)}")
         if len(set(map(repr, values))) < len(values):
-            raise ValueError(f"choice repeats a value: {values!r}")
+            raise ValueError(f"choice repeats a value: {shown(values)}")
         return Choice(tuple(tuple(value) if isinstance(value, list) else value for value in values))
     low, high = _ends(kind, values)
     if "step" in entry and not (isinstance(low, int) and isinstance(high, int)):
@@ -204,7 +243,7 @@ def _domain(entry: object) -> Domain:
     if isinstance(low, int) and isinstance(high, int):
         step = entry.get("step", 1)
         if not isinstance(step, int) or isinstance(step, bool) or step < 1 or (high - low) % step:
-            raise ValueError(f"step = {step!r} must be a whole number that divides {high} - {low}")
+            raise ValueError(f"step = {shown(step)} must be a whole number that divides {high} - {low}")
         return Int(low, high, step, kind == "log")
     return Float(float(low), float(high), kind == "log")
 
@@ -216,10 +255,10 @@ def _ends(kind: str, values: list[Any]) -> tuple[int | float, int | float]:
     except ValueError:
         ends = []
     if len(ends) != 2 or any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends):
-        raise ValueError(f"{kind} needs two numbers [low, high], found {values!r}")
+        raise ValueError(f"{kind} needs two numbers [low, high], found {shown(values)}")
     low, high = ends
     if not low < high:
-        raise ValueError(f"{kind} needs low < high, found {values!r}")
+        raise ValueError(f"{kind} needs low < high, found {shown(values)}")
     if kind == "log" and low <= 0:
-        raise ValueError(f"log needs low > 0, found {values!r}")
+        raise ValueError(f"log needs low > 0, found {shown(values)}")
     return low, high

@@ -9,6 +9,8 @@ import yaml
 
 from .errors import ConfigError
 
+MOST_MERGED = 10_000  # merges of merges grow tenfold a line
+
 
 class _Loader(yaml.SafeLoader):
     """YAML in which a repeated key is an error instead of a silent last word."""
@@ -19,6 +21,11 @@ class _Loader(yaml.SafeLoader):
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_MERGED:
+            raise yaml.constructor.ConstructorError(None, None, f"'<<' merges {len(node.value)} keys", node.start_mark)
 
 
 def read_yaml(path: Path | str) -> Any:

@@ -1,4 +1,8 @@
-"""What the registry knows of a model: the names of its parts first, the parts themselves when they are needed."""
+"""A model as the rest of the code sees it: its hooks, each said once, and what its network answers. No torch.
+
+A model's package names its parts in ENTRY, a mapping from fields of `Model` to where they are, "module:attribute", so
+that naming them imports none. `registry` reads it. A new hook is one more field here.
+"""
 
 from __future__ import annotations
 
@@ -17,120 +21,17 @@ if TYPE_CHECKING:
     from data.config import DataConfig, Sizes
     from data.poses.skeleton import Skeleton
 
-Infer = Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]]
+Entry = Mapping[str, object]  # what ENTRY of a model's package is: a field of Model -> its place, or a fact's value
 Scores = dict[str, tuple["Tensor", "Tensor"]]  # metric -> its values [B] and the weight [B] of each sample
-Demands = Callable[[Any, "DataConfig", bool], Iterator[str]]
-Spares = Callable[[Any, "Sizes"], frozenset[str]]
-Laws = Callable[[Any, "Sizes"], Iterator[tuple[str, str]]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Traits:
-    """What a network's config decides about how it is fed and trained.
-
-    reads: Batch fields it needs; unfusable: why it cannot be a lane of an array, '' if it can
-    rate_factors: factor on the learning rate of the parameters whose names begin so; 0: they are frozen
-    """
-
-    reads: tuple[str, ...]
-    unfusable: str = ""
-    rate_factors: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelEntry:
-    """A model's record in its package: parts as "module:attribute", so that naming them imports none.
-
-    `reads` and `unfusable` are the traits of a model that has them whatever its config; others name their `traits`.
-    `selectable`: metrics whose lowest value may choose the best epoch."""
-
-    name: str
-    network: str = "config:NetworkConfig"
-    objective: str = "config:ObjectiveConfig"
-    laws: str = "config:laws"
-    build: str = "network:build"
-    rename: str = "network:rename"
-    terms: str = "objective:terms"
-    poses: str = "objective:poses"
-    scores: str = ""
-    meshes: str = ""
-    surface: str = ""
-    selectable: tuple[str, ...] = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm")
-    reads: tuple[str, ...] = ("pose2d", "pose3d")
-    tiny: Mapping[str, Any] = field(default_factory=dict)
-    unfusable: str = ""
-    traits: str = ""
-    demands: str = ""
-    begin: str = ""
-    trunk: str = ""
-    infer: str = ""
-    spares: str = ""
-    strangers: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelConfig:
-    """The part of a model that configuration needs. `laws` yields (dotted path, message) where network and data sizes
-    do not go together; `traits` of a network config; the metrics that may select; whether mirrored input is averaged.
-    """
-
-    network: type
-    objective: type
-    laws: Laws
-    traits: Callable[[Any], Traits]
-    selectable: tuple[str, ...]
-    can_flip: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Model:
-    """A whole model.
-
-    build(network_config, sizes) -> module that maps Batch to Prediction
-    terms(prediction, batch, objective_config) -> loss terms, scalars that the engine adds up
-    poses(prediction) -> [B, F, J, 3] metres as the published protocol scores them
-    scores(prediction, meshes) -> the metrics of each sample, of these meshes instead of its own where they are given;
-    None where poses alone are scored, as all lifting models are
-    meshes(prediction) -> its Meshes, and surface(module) -> what all of them share; None where there are none
-    rename(name) -> our name of a published weight
-    traits(network_config) -> what it reads, whether it can be a lane, which parameters have rates of their own
-    demands(network_config, data_config, is_fresh) yields what is missing or wrong of the files that it is built from,
-    and, where a run starts anew, begun from; None where it needs none
-    begin(network, network_config, root): puts in what a fresh run takes from files, whose paths begin at the folder
-    root; None where it takes nothing
-    trunk(network_config, root) -> module that makes features [B, N] of crops uint8 [B, 3, Y, X]; None where none is run
-    beforehand
-    tiny: overrides that train in a second
-    strangers: what to say of published weights that are taken for this network's and are not
-    infer(shapes) -> knobs that the shapes of published weights (by our names) tell; None where nobody wrote it down
-    spares(network_config, sizes) -> published tensors, by our names, that this network does without; None: it has all
-    """
-
-    name: str
-    network: type
-    objective: type
-    laws: Laws
-    build: Callable[[Any, Sizes], nn.Module]
-    rename: Callable[[str], str]
-    terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]]
-    poses: Callable[[Prediction], Tensor]
-    scores: Callable[..., Scores] | None
-    meshes: Callable[[Any], Meshes] | None
-    surface: Callable[[Any], Surface] | None
-    traits: Callable[[Any], Traits]
-    tiny: Mapping[str, Any]
-    strangers: str
-    demands: Demands | None
-    begin: Callable[[Any, Any, Path], None] | None
-    trunk: Callable[[Any, Path], nn.Module] | None
-    infer: Infer | None
-    spares: Spares | None
+# --- what a network answers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """What a network answers: pose3d [B, F', J, 3] metres, in the axes of the targets; window3d [B, F, J, 3] from a
-    network that gives a pose for every frame of its window; root: the joint that is zero in the targets."""
+    """Poses of a batch: pose3d [B, F', J, 3] metres, in the axes of the targets; window3d [B, F, J, 3] from a network
+    that gives a pose for every frame of its window; root: the joint that is zero in the targets."""
 
     pose3d: Tensor
     window3d: Tensor | None = None
@@ -139,7 +40,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Meshes:
-    """joints [B, J, 3], those of the mesh, and its vertices [B, P, 3], in metres from its root joint, x right, y down,
+    """Meshes of a batch: their joints [B, J, 3] and vertices [B, P, 3], in metres from the root joint, x right, y down,
     z forward; camera [B, 3] scale and shift: scale * (x + shift x, y + shift y) of such a point is its place in the
     crop, which reaches from -1 to 1."""
 
@@ -150,9 +51,147 @@ class Meshes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surface:
-    """Of every mesh of a network: faces [n, 3], and the skeleton of its J joints; root: the joint at the origin, which
-    need not be one of them."""
+    """What all meshes of a network share: faces [n, 3], and the skeleton of the J joints; root: the joint at the
+    origin, which need not be one of them."""
 
     faces: NDArray[np.int64]
     skeleton: Skeleton
     root: str
+
+
+# --- hooks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """How a network is fed and trained, which its config decides.
+
+    reads: Batch fields that network and loss need
+    unfusable: why the network cannot be a lane of an array; '' if it can
+    rate_factors: name prefix of parameters -> factor on their learning rate; 0 freezes them
+    """
+
+    reads: tuple[str, ...] = ("pose2d", "pose3d")
+    unfusable: str = ""
+    rate_factors: Mapping[str, float] = field(default_factory=dict)
+
+
+def lifting_traits(network: Any) -> Traits:
+    """Traits of a model that names none: it lifts 2D poses to 3D poses of the middle frame."""
+    return Traits()
+
+
+def plain_name(name: str) -> str:
+    """A published weight's name without the level that saving from several GPUs adds."""
+    return name.removeprefix("module.")
+
+
+def _part(help: str, place: str = "") -> dict[str, str]:
+    """Metadata of a hook that is a part of the model's package, at `place` unless ENTRY names another."""
+    return {"help": help, "place": place}
+
+
+def _fact(help: str) -> dict[str, str]:
+    """Metadata of a hook whose value ENTRY gives as it is."""
+    return {"help": help}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The hooks that configuration needs; their parts import no torch. A hook with a default is left out at will."""
+
+    name: str
+    network: type = field(metadata=_part("knobs of the network, a frozen dataclass", "config:NetworkConfig"))
+    objective: type = field(metadata=_part("knobs of the loss, a frozen dataclass", "config:ObjectiveConfig"))
+    laws: Callable[[Any, Sizes], Iterator[tuple[str, str]]] = field(
+        metadata=_part(
+            "laws(network_config, sizes): (dotted path, message) where network and data do not go together",
+            "config:laws",
+        )
+    )
+    traits: Callable[[Any], Traits] = field(
+        default=lifting_traits,
+        metadata=_part(
+            "traits(network_config): Batch fields that are read, whether an array takes it, rates of parameters; "
+            "without: pose2d and pose3d, an array takes it, one rate"
+        ),
+    )
+    selectable: tuple[str, ...] = field(
+        default=("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm"),
+        metadata=_fact("metrics whose lowest value may choose the best epoch"),
+    )
+    can_flip: bool = field(
+        default=True,
+        metadata=_fact("whether poses of mirrored input may be averaged in; False for a model with scores"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model(ModelConfig):
+    """All hooks of a model."""
+
+    build: Callable[[Any, Sizes], nn.Module] = field(
+        metadata=_part("build(network_config, sizes): module that maps a Batch to a Prediction", "network:build")
+    )
+    terms: Callable[[Prediction, Batch, Any], dict[str, Tensor]] = field(
+        metadata=_part(
+            "terms(prediction, batch, objective_config): loss terms by name, scalars that the engine adds up",
+            "objective:terms",
+        )
+    )
+    poses: Callable[[Prediction], Tensor] = field(
+        metadata=_part(
+            "poses(prediction): [B, F, J, 3] metres as the published protocol scores them", "objective:poses"
+        )
+    )
+    rename: Callable[[str], str] = field(
+        default=plain_name,
+        metadata=_part("rename(name): our name of a published weight; without: the same, less a leading `module.`"),
+    )
+    infer: Callable[[Mapping[str, tuple[int, ...]]], dict[str, object]] | None = field(
+        default=None, metadata=_part("infer(shapes): knobs that the shapes of published weights, by our names, tell")
+    )
+    spares: Callable[[Any, Sizes], frozenset[str]] | None = field(
+        default=None,
+        metadata=_part(
+            "spares(network_config, sizes): published tensors, by our names, that this network does without"
+        ),
+    )
+    scores: Callable[..., Scores] | None = field(
+        default=None,
+        metadata=_part(
+            "scores(prediction, meshes): metrics of each sample, of these meshes instead of its own where they are "
+            "given; without: poses alone are scored"
+        ),
+    )
+    meshes: Callable[[Any], Meshes] | None = field(default=None, metadata=_part("meshes(prediction): its Meshes"))
+    surface: Callable[[Any], Surface] | None = field(
+        default=None, metadata=_part("surface(module): the Surface that all its meshes share")
+    )
+    demands: Callable[[Any, DataConfig, bool], Iterator[str]] | None = field(
+        default=None,
+        metadata=_part(
+            "demands(network_config, data_config, is_fresh): what is missing or wrong of the files that the network "
+            "is built from and, where a run starts anew, begins from"
+        ),
+    )
+    begin: Callable[[Any, Any, Path], None] | None = field(
+        default=None,
+        metadata=_part(
+            "begin(module, network_config, root): puts in what a fresh run takes from files, whose paths begin at the "
+            "folder root"
+        ),
+    )
+    trunk: Callable[[Any, Path], nn.Module] | None = field(
+        default=None,
+        metadata=_part(
+            "trunk(network_config, root): module that makes features [B, N] of crops uint8 [B, 3, Y, X] before training"
+        ),
+    )
+    tiny: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata=_fact("overrides by dotted path with which the model trains in a second, for tests"),
+    )
+    strangers: str = field(
+        default="", metadata=_fact("what to say of published weights that are taken for this model's and are not")
+    )

@@ -1,4 +1,4 @@
-"""`python -m data convert SOURCE`: other people's files in a layout of ours."""
+"""`python -m data convert SOURCE`: converts published or own motion capture into a layout that the readers take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from spaces.commands import command
 from spaces.files import write_text
 
 from ..conversion import cmu, human36m
@@ -66,7 +67,7 @@ def _convert_cmu(arguments: Namespace) -> int:
     print(table([_subject_row(subject, tallies[subject], clips, inside[subject]) for subject in inside]))
     for note in _notes(tallies, plan.unnamed, inside):
         print(f"note: {note}")
-    print(f"next: python -m data check h36m {out} --set {name}")
+    print(f"next: {command('data', 'check h36m', out, '--set', name)}")
     return 0
 
 
@@ -85,15 +86,14 @@ def _convert_h36m(arguments: Namespace) -> int:
     subjects = {"train": split.train, "test": split.test}
     for note in human36m.differences(release.poses, PUBLISHED_CAMERA_FRAMES, subjects):
         print(f"note: {note}")
-    print(f"next: python -m data check h36m {out} --set {name}")
+    print(f"next: {command('data', 'check h36m', out, '--set', name)}")
     return 0
 
 
 def _checked(find: Callable[[], Found], root: Path, problems: list[str]) -> Found:
-    """What `find` gives. DataError with its problems behind those that were known before.
+    """Returns the result of `find`. DataError with its problems behind those that were known before.
 
-    Only what is quickly seen is told at once with them: reading a whole database takes minutes.
-    """
+    Only fast checks run together with them: reading a whole database takes minutes."""
     try:
         found = find()
     except DataError as error:

@@ -1,9 +1,11 @@
-"""`python -m data convert h36m-images`: label files for the frames of Human3.6M's videos."""
+"""`python -m data convert h36m-images`: writes label files for the frames of Human3.6M's videos."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+
+from spaces.commands import command
 
 from ..conversion import h36m_images
 from ..errors import DataError
@@ -35,5 +37,5 @@ def convert_h36m_images(arguments: Namespace) -> int:
     if labels.left_out:
         shown = ", ".join(labels.left_out[:NOTES_SHOWN])
         print(f"note: no images of {len(labels.left_out)} recordings and cameras: {shown}")
-    print(f"next: python -m data check h36m-images {out.parent} --set {out.name}")
+    print(f"next: {command('data', 'check h36m-images', out.parent, '--set', out.name)}")
     return 0

@@ -1,9 +1,11 @@
-"""`python -m data convert freihand|3dpw`: downloads of hands and people as mesh sets."""
+"""`python -m data convert freihand|3dpw`: converts the downloads of FreiHAND and 3DPW to mesh sets."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+
+from spaces.commands import command
 
 from ..conversion import freihand, three_dpw
 from ..errors import DataError
@@ -52,4 +54,4 @@ def _refuse_present(out: Path, names: tuple[str, ...], *, force: bool) -> None:
 def _tell(out: Path, names: tuple[str, ...], kind: str) -> None:
     print(f"wrote mesh sets to {out}:")
     print(table([mesh_summary(MeshSet(out / f"{name}.yaml", kind)) for name in names]))
-    print(f"next: python -m data check tsv {out}")
+    print(f"next: {command('data', 'check tsv', out)}")

@@ -13,7 +13,9 @@ from trainables.config import changed, read_config
 
 from ..record.journal import FILE, Journal, has_begun
 from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
-from .places import add_places, add_storage, folder_problems
+from .command import Where, where_of
+from .places import add_places, folder_problems
+from .storage import add_storage, check_uri, held_uri, uri_problems
 from .train import WORKER_KNOBS
 
 
@@ -23,8 +25,7 @@ class ConfirmRequest:
 
     plan: Plan
     folder: Path
-    tracking_uri: str | None
-    address: str | None
+    where: Where
 
 
 def add_confirm_options(parser: argparse.ArgumentParser) -> None:
@@ -45,15 +46,23 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     config = changed(read_config(options.config), read_changes(options.changes), options.config)
     given = {name: value for name in ("concurrent", *WORKER_KNOBS) if (value := getattr(options, name)) is not None}
     fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}
-    sweep = load(SweepConfig, {**given, **fixed, "seed": config.loop.seed}, "confirm")
     name = options.name or f"confirm-{config_id(config)}"
     folder = options.storage / name
+    is_there = has_begun(folder)
+    problems = uri_problems(options.checkpoints)
+    checkpoints = held_uri(folder) if is_there else options.checkpoints
+    kept = {"checkpoints": checkpoints} if checkpoints else {}
+    try:
+        sweep = load(SweepConfig, {**given, **fixed, **kept, "seed": config.loop.seed}, "confirm")
+    except ConfigError as error:
+        raise ConfigError("confirm", [*problems, *error.problems_in("confirm")]) from None
     plan = confirm_plan(name, sweep, config)
-    if has_begun(folder):
+    if is_there:
+        check_uri(options, folder, "confirm", is_needed=True)
         if not holds(Journal(folder / FILE).sweep, plan):
-            raise ConfigError("confirm", [f"{folder} holds another config or other seeds; give another --name"])
-    elif problems := folder_problems(folder, name):
+            problems.append(f"{folder} holds another config or other seeds; give another --name")
+    else:
+        problems += folder_problems(folder, name, where_of(options))
+    if problems:
         raise ConfigError("confirm", problems)
-    return ConfirmRequest(
-        plan=plan, folder=folder.resolve(), tracking_uri=options.tracking_uri, address=options.address
-    )
+    return ConfirmRequest(plan=plan, folder=folder.resolve(), where=where_of(options))

@@ -10,7 +10,9 @@ from spaces.errors import ConfigError
 
 from ..environment.store import resolve_uri
 from ..environment.variables import ROOT
-from .places import add_json, add_places, add_storage
+from .command import Where, where_of
+from .places import add_json, add_places
+from .storage import add_storage, uri_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,8 +21,9 @@ class DoctorRequest:
 
     storage: Path
     data_root: Path
-    tracking_uri: str | None
+    where: Where
     address: str | None
+    checkpoints: str
     as_json: bool
 
 
@@ -39,12 +42,15 @@ def check_doctor(options: argparse.Namespace) -> DoctorRequest:
     """The request. A wrong --tracking-uri is wrong input; what the environment says is a finding."""
     if options.tracking_uri:
         resolve_uri(options.tracking_uri, ROOT)
+    if problems := uri_problems(options.checkpoints):
+        raise ConfigError("doctor", problems)
     if options.ray and options.address:
         raise ConfigError("doctor", [f"--ray starts a Ray and --address {options.address} joins one; give one of them"])
     return DoctorRequest(
         storage=options.storage.resolve(),
         data_root=options.data_root.resolve(),
-        tracking_uri=options.tracking_uri,
+        where=where_of(options),
+        checkpoints=options.checkpoints or "",
         address="local" if options.ray else options.address,
         as_json=options.as_json,
     )

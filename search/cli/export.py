@@ -10,7 +10,9 @@ from spaces.errors import ConfigError
 from spaces.files import target_problems
 
 from ..record.journal import FILE, Journal
-from .places import add_places, add_storage, find_sweep
+from .command import Where, where_of
+from .places import add_places, find_sweep
+from .storage import add_storage, check_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +24,7 @@ class ExportRequest:
     out: Path
     weights: Path | None
     force: bool
+    where: Where
 
 
 def add_export_options(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +40,9 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
 
 def check_export(options: argparse.Namespace) -> ExportRequest:
     """The request, or ConfigError for an unknown sweep or trial, and for files that exist."""
-    journal = Journal(find_sweep(options.storage, options.name) / FILE)
+    folder = find_sweep(options.storage, options.name)
+    check_uri(options, folder, "export", is_needed=options.weights is not None)
+    journal = Journal(folder / FILE)
     problems = []
     if options.trial is not None and options.trial not in {str(number) for number in journal.trials}:
         here = f"0 to {len(journal.trials) - 1}" if journal.trials else "none"
@@ -48,5 +53,10 @@ def check_export(options: argparse.Namespace) -> ExportRequest:
         raise ConfigError("export", problems)
     trial = None if options.trial is None else int(options.trial)
     return ExportRequest(
-        journal=journal.path, trial=trial, out=options.out, weights=options.weights, force=options.force
+        journal=journal.path,
+        trial=trial,
+        out=options.out,
+        weights=options.weights,
+        force=options.force,
+        where=where_of(options),
     )

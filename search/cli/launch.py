@@ -9,22 +9,24 @@ from pathlib import Path
 from data.config import chosen_data
 from spaces.errors import ConfigError
 from spaces.schema import knobs, load
-from spaces.space import find_space, read_space
+from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
-from ..record.plan import Plan, SweepConfig, make_plan, next_name, read_duration
-from .places import add_places, add_storage, collect, folder_problems
+from ..record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
+from .command import Where, where_of
+from .places import add_places, collect, folder_problems
+from .storage import add_storage, uri_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
-    """A sweep to launch (with its plan) or to resume (without)."""
+    """A sweep to launch (with its plan) or to resume (without). `time_budget_s`: a new limit for a resumed one."""
 
     name: str
     plan: Plan | None
     folder: Path
-    tracking_uri: str | None
-    address: str | None
+    where: Where
+    time_budget_s: float | None = None
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +54,8 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
 def check_launch(options: argparse.Namespace) -> SweepRequest:
     """The request, or ConfigError with all problems of options, space and config."""
     problems: list[str] = []
-    space = collect(problems, lambda: read_space(find_space(options.space)))
+    draft = collect(problems, lambda: read_draft(find_space(options.space)))
+    space = None if draft is None else draft.space
     given = {name: value for name in knobs(SweepConfig) if (value := getattr(options, name, None)) is not None}
     if space is not None:
         given.setdefault("objective", space.objective)
@@ -61,6 +64,7 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
             given["time_budget_s"] = read_duration(options.time_budget)
         except ValueError as error:
             problems.append(f"--time-budget: {error}")
+    problems += uri_problems(options.checkpoints)
     sweep = collect(problems, lambda: load(SweepConfig, given, "launch")) or SweepConfig(recipe=given.get("recipe", ""))
     changes: dict[str, object] = {"data.root": options.data_root}
     if options.data is not None:
@@ -69,13 +73,11 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
         changes["loop.epochs"] = options.epochs
     changes |= collect(problems, lambda: read_changes(options.changes)) or {}
     name, plan = options.name or "unnamed", None
-    if space is not None:
-        name = options.name or next_name(options.storage, space.model)
-        plan = collect(problems, lambda: make_plan(name, sweep, options.space, changes))
+    if draft is not None:
+        name = options.name or (next_name(options.storage, space.model) if space is not None else name)
+        plan = collect(problems, lambda: plan_from(draft, name, sweep, changes))
     folder = options.storage / name
-    problems += folder_problems(folder, name)
+    problems += folder_problems(folder, name, where_of(options))
     if problems or plan is None:
         raise ConfigError("launch", problems)
-    return SweepRequest(
-        name=name, plan=plan, folder=folder.resolve(), tracking_uri=options.tracking_uri, address=options.address
-    )
+    return SweepRequest(name=name, plan=plan, folder=folder.resolve(), where=where_of(options))

@@ -12,29 +12,7 @@ from typing import Any
 from spaces.errors import ConfigError, did_you_mean
 
 from ..record.journal import has_begun, is_vacant, sweeps
-from ..record.plan import STORAGE
-
-
-def add_storage(parser: argparse.ArgumentParser) -> None:
-    """--storage."""
-    parser.add_argument(
-        "--storage",
-        action=_Storage,
-        default=Path(STORAGE),
-        metavar="DIR",
-        help=f"folder of sweeps (default {STORAGE}); of an fsspec URI only checkpoints go there",
-    )
-
-
-class _Storage(argparse.Action):
-    """A folder is where journals and checkpoints are; of a URI only the checkpoints are."""
-
-    def __call__(self, parser: Any, options: argparse.Namespace, text: Any, flag: str | None = None) -> None:
-        scheme, is_uri, rest = text.partition("://")
-        if is_uri and scheme != "file":
-            options.checkpoints = text
-        else:
-            options.storage = Path(rest if is_uri else text)
+from .command import Where
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -61,13 +39,14 @@ def collect(problems: list[str], make: Any) -> Any:
         return None
 
 
-def folder_problems(folder: Path, name: str) -> list[str]:
+def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
     """What keeps a new sweep from that folder."""
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         return [f"--name {name!r}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"]
     # Path.exists raises where a folder above may not be entered; os.path.exists says no.
     if os.path.exists(folder) and not is_vacant(folder):
-        return [f"--name {name}: a sweep of this name exists in {folder.parent}; choose another, or `resume {name}`"]
+        remedy = f"choose another, or go on with it: {where.line('resume', name)}"
+        return [f"--name {name}: a sweep of this name exists in {folder.parent}; {remedy}"]
     above = folder.parent
     while not os.path.exists(above):
         above = above.parent

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import argparse
 
+from spaces.errors import ConfigError
+
+from ..record.plan import read_duration
+from .command import where_of
 from .launch import SweepRequest
-from .places import add_places, add_storage, find_sweep
+from .places import add_places, find_sweep
+from .storage import add_storage, check_uri
 
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
-    """NAME and where to look for it."""
+    """NAME, a new time budget, and where to look for it."""
     parser.add_argument("name", metavar="NAME", help="the interrupted sweep")
+    parser.add_argument(
+        "--time-budget", metavar="2h", help="a new wall-clock limit, from now on (default: what is left of the sweep's)"
+    )
     add_storage(parser)
     add_places(parser)
 
 
 def check_resume(options: argparse.Namespace) -> SweepRequest:
-    """The request, or ConfigError when there is no such sweep."""
+    """The request, or ConfigError when there is no such sweep, or a wrong limit."""
     folder = find_sweep(options.storage, options.name)
+    check_uri(options, folder, "resume", is_needed=True)
     return SweepRequest(
         name=options.name,
         plan=None,
         folder=folder.resolve(),
-        tracking_uri=options.tracking_uri,
-        address=options.address,
+        where=where_of(options),
+        time_budget_s=None if options.time_budget is None else _limit(options.time_budget),
     )
+
+
+def _limit(text: str) -> float:
+    try:
+        seconds = read_duration(text)
+    except ValueError as error:
+        raise ConfigError("resume", [f"--time-budget: {error}"]) from None
+    if seconds <= 0:
+        raise ConfigError("resume", [f"--time-budget {text}: must be above 0"])
+    return seconds

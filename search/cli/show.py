@@ -6,7 +6,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from .places import add_json, add_places, add_storage, find_sweep
+from .command import Where, where_of
+from .places import add_json, add_places, find_sweep
+from .storage import add_storage, check_uri, refuse_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +18,7 @@ class LookRequest:
     name: str
     storage: Path
     as_json: bool
+    where: Where
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +29,9 @@ def add_list_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_list(options: argparse.Namespace) -> LookRequest:
-    """The request."""
-    return LookRequest(name="", storage=options.storage, as_json=options.as_json)
+    """The request, or ConfigError for a URI: sweeps are sought in a folder."""
+    refuse_uri(options, "list")
+    return LookRequest(name="", storage=options.storage, as_json=options.as_json, where=where_of(options))
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
@@ -38,5 +42,5 @@ def add_show_options(parser: argparse.ArgumentParser) -> None:
 
 def check_show(options: argparse.Namespace) -> LookRequest:
     """The request, or ConfigError when there is no such sweep."""
-    find_sweep(options.storage, options.name)
-    return LookRequest(name=options.name, storage=options.storage, as_json=options.as_json)
+    check_uri(options, find_sweep(options.storage, options.name), "show")
+    return LookRequest(name=options.name, storage=options.storage, as_json=options.as_json, where=where_of(options))

@@ -9,7 +9,9 @@ from pathlib import Path
 from ..environment.store import artifact_root, resolve_uri
 from ..environment.variables import ROOT
 from ..record.journal import FILE
-from .places import add_storage, add_tracking_uri, find_sweep
+from .command import Where, where_of
+from .places import add_tracking_uri, find_sweep
+from .storage import add_storage, check_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +21,7 @@ class SyncRequest:
     journal: Path
     uri: str
     artifacts: Path
+    where: Where
 
 
 def add_sync_options(parser: argparse.ArgumentParser) -> None:
@@ -31,5 +34,8 @@ def add_sync_options(parser: argparse.ArgumentParser) -> None:
 def check_sync(options: argparse.Namespace) -> SyncRequest:
     """The request, or ConfigError when there is no such sweep."""
     folder = find_sweep(options.storage, options.name)
+    check_uri(options, folder, "sync")
     uri = resolve_uri(options.tracking_uri, ROOT)
-    return SyncRequest(journal=folder.resolve() / FILE, uri=uri, artifacts=artifact_root(uri, ROOT))
+    return SyncRequest(
+        journal=folder.resolve() / FILE, uri=uri, artifacts=artifact_root(uri, ROOT), where=where_of(options)
+    )

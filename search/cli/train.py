@@ -10,6 +10,7 @@ from spaces.schema import knobs, load
 from trainables.cli.train import TrainRequest, add_train_options, check_train
 
 from ..record.plan import SweepConfig
+from .command import Where, where_of
 from .places import add_places
 
 WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
@@ -17,14 +18,14 @@ WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RayTrainRequest:
-    """A config to train under Ray Train, with an MLflow run."""
+    """A config to train under Ray Train, with an MLflow run. `words`: its workers' options as typed."""
 
     run: TrainRequest
     workers: int
     cpus: float
     gpus: float | None
-    tracking_uri: str | None
-    address: str | None
+    where: Where
+    words: tuple[str, ...] = ()
 
 
 def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,6 @@ def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
         workers=worker.workers,
         cpus=worker.cpus_per_worker,
         gpus=worker.gpus_per_worker,
-        tracking_uri=options.tracking_uri,
-        address=options.address,
+        where=where_of(options),
+        words=tuple(word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)),
     )

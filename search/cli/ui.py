@@ -11,6 +11,7 @@ from spaces.errors import ConfigError
 
 from ..environment.store import artifact_root, resolve_uri, sqlite_path
 from ..environment.variables import LOOPBACK, ROOT
+from .command import where_of
 from .places import add_tracking_uri
 
 UI_PORT = 5000  # mlflow's own default
@@ -45,7 +46,7 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
         problems.append(f"--host {options.host} is for --serve; without it only this machine may look")
     database = sqlite_path(uri)
     if database is not None and not database.is_file() and not options.serve:
-        remedy = "the first sweep makes it: python -m search launch graformer --recipe small"
+        remedy = f"the first sweep makes it: {where_of(options).line('launch', 'graformer', '--recipe', 'small')}"
         problems.append(f"there is no store at {database} yet; {remedy}")
     host = options.host or LOOPBACK
     port = int(options.port) if options.port.isdecimal() and len(options.port) <= 5 else 0

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from ..environment.store import redacted
 from ..environment.variables import ROOT
 
-GIB = 2**30
 INSTALL = "make .venv/.ready, or .venv/bin/python -m pip install -r requirements.txt"
 State = Literal["ok", "warning", "broken"]
 SIGNS: Mapping[State, str] = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN "}

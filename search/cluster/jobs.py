@@ -19,8 +19,10 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from data.synthetic.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
+from spaces.commands import shell_line
 from spaces.errors import ConfigError
 
+from ..cli.command import Where
 from ..cli.submit import SPACE, SubmitRequest
 from ..environment.store import environment as mlflow_environment
 from ..environment.store import redacted
@@ -47,6 +49,8 @@ def submit(request: SubmitRequest) -> int:
         _stage(Path(folder), request.space)
         job = _start(client, request, folder)
     print(f"job {job} on {request.address}: sweep {request.name} in {request.storage}", flush=True)
+    there = Where(storage=request.storage)
+    print(f"its leaderboard, once it has begun: {there.line('show', request.name)}", flush=True)
     if not request.is_here:
         print("the cluster is another machine: storage, data and a database are sought there, at these paths")
     if redacted(request.tracking_uri) != request.tracking_uri:
@@ -70,7 +74,8 @@ def submit(request: SubmitRequest) -> int:
 def _ray_command(verb: str, address: str, job: str) -> str:
     # Ray's own commands send the token only when they are told to.
     mode = "RAY_AUTH_MODE=token " if os.environ.get("RAY_AUTH_MODE") == "token" else ""
-    return f"{mode}{Path(sys.executable).with_name('ray')} job {verb} --address {address} {job}"
+    ray = str(Path(sys.executable).with_name("ray"))
+    return mode + shell_line(ray, "job", *verb.split(), "--address", address, job)
 
 
 def _client(address: str) -> JobSubmissionClient:

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from spaces.commands import command, synth_line
 from spaces.errors import ConfigError
+from spaces.files import GIB
+from trainables.devices.cpus import num_cpus
 
 from ..cli.doctor import DoctorRequest
 from ..environment.store import redacted, resolve_uri, sqlite_path
 from ..environment.variables import ROOT, pins
-from .findings import GIB, INSTALL, Finding, device_findings, last_words, public_version, run_line
+from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
 
 LEAST_PYTHON = (3, 11)
 # The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.
@@ -33,8 +36,9 @@ def machine_findings(request: DoctorRequest) -> Iterator[Finding]:
     yield from _packages()
     yield from _torch()
     yield _threads()
-    yield from _store(request.tracking_uri)
+    yield from _store(request)
     yield from _disk(request.storage)
+    yield from _checkpoints(request.checkpoints)
     yield from _data(request.data_root)
 
 
@@ -74,16 +78,16 @@ def _torch() -> Iterator[Finding]:
 
 
 def _threads() -> Finding:
-    cores, said = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS", "")
+    cores, said = num_cpus(), os.environ.get("OMP_NUM_THREADS", "")
     if said.isdecimal() and int(said) > 1:
         remedy = "unset it: these networks are thousands of tiny operations, ten times slower with threads that wait"
         return Finding("threads", "warning", f"{cores} CPU cores, OMP_NUM_THREADS={said}", remedy)
     return Finding("threads", "ok", f"{cores} CPU cores, 1 thread a trial")
 
 
-def _store(option: str | None) -> Iterator[Finding]:
+def _store(request: DoctorRequest) -> Iterator[Finding]:
     try:
-        uri = resolve_uri(option, ROOT)
+        uri = resolve_uri(request.where.tracking_uri, ROOT)
     except ConfigError as error:
         yield Finding("store", "broken", str(error), "set it right or unset it")
         return
@@ -93,7 +97,7 @@ def _store(option: str | None) -> Iterator[Finding]:
             yield Finding("store", "ok", f"{shown} is not there yet; the first sweep makes it")
             return
         if (kind := _file_system(database)) in REMOTE_DISKS:
-            remedy = "keep it on a local disk, or start a server there: python -m search ui --serve"
+            remedy = f"keep it on a local disk, or start a server there: {command('search', 'ui', '--serve')}"
             yield Finding("store", "warning", f"{database} lies on {kind}, where its locks do not hold", remedy)
     code = (
         "import os; from search.tracking.mlflow_tracker import MlflowClient; "
@@ -106,7 +110,8 @@ def _store(option: str | None) -> Iterator[Finding]:
         remedy = "restore it from a backup; of another MLflow version: mlflow db upgrade URI"
         yield Finding("store", "broken", f"{shown} cannot be read: {last_words(done)}", remedy)
     else:
-        remedy = "start it, or look at the address; sweeps go on without it, and `sync NAME` sends what it missed"
+        line = request.where.line("sync", "NAME")
+        remedy = f"start it, or look at the address; sweeps go on without it, and what it missed is sent by: {line}"
         yield Finding("store", "broken", f"{shown} does not answer: {last_words(done)}", remedy)
 
 
@@ -139,10 +144,22 @@ def _disk(storage: Path) -> Iterator[Finding]:
             yield Finding("disk", "ok", found)
 
 
+def _checkpoints(uri: str) -> Iterator[Finding]:
+    if not uri:
+        return
+    code = "import sys; from search.executors.mirror import check_store; check_store(sys.argv[1])"
+    done = run_line([sys.executable, "-c", code, uri], STORE_S)
+    if done.returncode:
+        remedy = "look at the address, and at the rights of this account there"
+        yield Finding("checkpoints", "broken", f"{redacted(uri)} cannot be written: {last_words(done)}", remedy)
+    else:
+        yield Finding("checkpoints", "ok", f"{redacted(uri)} can be written")
+
+
 def _data(root: Path) -> Iterator[Finding]:
     done = run_line([sys.executable, "-m", "data", "describe", "--root", str(root), "--json"], DATA_S)
     if done.returncode:
-        remedy = f"python -m data synth --root {root}; for your own files: python -m data check h36m {root}"
+        remedy = f"{synth_line(root)}; for your own files: {command('data', 'check h36m', root)}"
         yield Finding("data", "broken", last_words(done), remedy)
         return
     found = json.loads(done.stdout)
@@ -154,7 +171,8 @@ def _data(root: Path) -> Iterator[Finding]:
         missing.setdefault(part["split"], []).extend(part["missing"])
     for split, subjects in missing.items():
         if subjects:
-            remedy = "add their files, or name the subjects: --set data.train_subjects=... (python -m data describe)"
+            listed = command("data", "describe", "--root", root)
+            remedy = f"add their files, or name the subjects: --set data.train_subjects=... ({listed})"
             yield Finding(f"split {split}", "warning", f"lacks {', '.join(dict.fromkeys(subjects))}", remedy)
         else:
             yield Finding(f"split {split}", "ok", "complete")

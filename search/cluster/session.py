@@ -13,9 +13,11 @@ import ray
 import torch
 
 from spaces.errors import ConfigError
+from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
 from .claims import Demand, Wish, claimed_share, most_at_a_time
+from .ports import free_ports, settled_ports
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 CONNECT_S = 10.0
@@ -32,7 +34,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     with ExitStack() as stack:
         if address is None:
-            have = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+            have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
             demand = wish.demand(has_gpus=have["GPU"] >= 1)
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
             if wish.is_sweep:
@@ -55,22 +57,22 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
 
     Ray Train frees what a stopped worker group held through the dashboard of the one Ray it finds on this host. So
     groups need the dashboard, and an address to look for, as there may be others."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            resources={SLOT: 1000.0},
-            include_dashboard=for_groups,
-            dashboard_host=LOOPBACK,
-            runtime_env={"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}} if for_groups else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address=LOOPBACK,
-        )
+        with settled_ports() as metrics_port:
+            ray.init(
+                address="local",
+                num_cpus=num_cpus,
+                resources={SLOT: 1000.0},
+                include_dashboard=for_groups,
+                dashboard_host=LOOPBACK,
+                runtime_env={"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}} if for_groups else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address=LOOPBACK,
+                _metrics_export_port=metrics_port,
+            )
     finally:
         del os.environ["RAY_GCS_SERVER_PORT"]
 

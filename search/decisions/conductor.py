@@ -17,6 +17,7 @@ from ..record.plan import Plan, value_at
 from ..record.records import AttemptRow, EndRow, EpochRow, Row, TrialRow
 from ..record.trial import Trial
 from .asha import Rungs
+from .budget import Budget
 from .sampler import PointSampler
 
 
@@ -31,9 +32,17 @@ class Task:
 
 
 class Conductor:
-    """Leads one sweep from its journal, which it writes before it acts. `tell` prints one line per event."""
+    """Leads one sweep from its journal, which it writes before it acts. `tell` prints one line per event. Without
+    `budget` it has all the time there is."""
 
-    def __init__(self, journal: Journal, plan: Plan, concurrent: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        plan: Plan,
+        concurrent: int,
+        tell: Callable[[str], None],
+        budget: Budget | None = None,
+    ) -> None:
         self.journal = journal
         self.plan = plan
         self.objective = plan.sweep.objective
@@ -41,6 +50,7 @@ class Conductor:
         self.thrown = 0
         self.is_exhausted = False
         self._tell = tell
+        self._budget = budget
         self._running: set[int] = set()
         self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
         on_record, sweep = journal.trials.values(), plan.sweep
@@ -54,12 +64,25 @@ class Conductor:
     @property
     def has_handed_out_all(self) -> bool:
         """Whether no further attempt will be asked for."""
+        if self._is_spent and not self._running:
+            return True
         asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
         return asked_all and not self._unfinished
 
+    @property
+    def has_ended_all(self) -> bool:
+        """Whether every trial of the sweep has ended, whatever the time says."""
+        asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
+        return asked_all and all(trial.has_ended for trial in self.journal.trials.values())
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether the time is over and no trial may start any more."""
+        return self._budget is not None and not self._budget.may_start(self._running)
+
     def next_task(self) -> Task | None:
         """The next attempt, None while all places are taken or when nothing is left."""
-        if len(self._running) >= self.concurrent or self.has_handed_out_all:
+        if len(self._running) >= self.concurrent or self.has_handed_out_all or self._is_spent:
             return None
         trial = self._unfinished_trial() or (None if self.has_handed_out_all else self._new_trial())
         if trial is None:
@@ -132,17 +155,26 @@ class Conductor:
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
+        if self._budget is not None and self._budget.is_over:
+            return self._goes_on_late(trial)
         if not goes_on:
             self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
             return False
         return True
 
+    def _goes_on_late(self, trial: Trial) -> bool:
+        """Whether a trial goes on although the time is over: then nothing but its last epoch ends it."""
+        assert self._budget is not None, "late without a budget"
+        if self._budget.goes_on(trial.number, self._running):
+            return True
+        self._end(trial, "stopped", "time budget")
+        self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
+        return False
+
     def lost(self, number: int, reason: str) -> None:
-        """Books a trial whose process raised or died; the sweep goes on."""
-        trial = self.journal.trials[number]
-        self._running.discard(number)
-        if not trial.has_ended:
-            self._end(trial, "failed", reason)
+        """Books a trial whose process raised or died; the sweep goes on. One that was ended before is no loss."""
+        if number in self._running:
+            self._end(self.journal.trials[number], "failed", reason)
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
         """Ends the sweep: 'done', 'time budget' or 'interrupted'. Trials cut short by a budget are booked as stopped;

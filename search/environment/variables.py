@@ -15,6 +15,17 @@ RAY = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # A machine that is busy, or has a tenth of a core, is not broken: Ray's own patience (seconds: 30 until a node
+    # counts as started, 30 for its GCS, 60 for a worker; 5 missed signs of life of 10) ends sweeps there.
+    "RAY_raylet_start_wait_time_s": "240",
+    "RAY_gcs_server_port_wait_time_s": "240",
+    "RAY_gcs_server_request_timeout_seconds": "600",
+    "RAY_gcs_rpc_server_connect_timeout_s": "600",
+    "RAY_worker_register_timeout_seconds": "900",
+    "RAY_agent_register_timeout_ms": "600000",
+    "RAY_health_check_initial_delay_ms": "60000",
+    "RAY_health_check_timeout_ms": "60000",
+    "RAY_health_check_failure_threshold": "30",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # Ctrl-C is ours: it ends the sweep in good order and says how to go on.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",

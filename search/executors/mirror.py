@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import fsspec
 
-from trainables.runs.folder import BEST, CONFIG, STATE
+from spaces.errors import ConfigError
+from trainables.runs.names import BEST, CONFIG, LATEST
 
+from ..environment.store import redacted
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
 
-LATEST = f"latest/{STATE}"
+REASON_CHARACTERS = 300
 
 
 class Mirror:
@@ -37,6 +40,20 @@ class Mirror:
             if self._files.exists(f"{self._root}/{name}"):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(f"{self._root}/{name}", str(folder / name))
+
+
+def check_store(uri: str) -> None:
+    """ConfigError when nothing can be written at a URI; what is written to find out is taken away again."""
+    try:
+        files, root = fsspec.core.url_to_fs(uri.rstrip("/"))
+        probe = f"{root}/.posesweep-{uuid.uuid4().hex}"
+        files.makedirs(root, exist_ok=True)
+        files.pipe_file(probe, b"can this be written?")
+        files.rm_file(probe)
+    except Exception as error:  # each driver has exceptions of its own
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_CHARACTERS]
+        remedy = "look at the address, and at the rights of this account there"
+        raise ConfigError(f"--storage {redacted(uri)}", [f"cannot be written: {redacted(reason)}; {remedy}"]) from None
 
 
 def bring(journal: Journal, trial: Trial) -> None:

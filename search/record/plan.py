@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spaces.errors import ConfigError, did_you_mean
-from spaces.schema import config_id, knob, load, tree_id, tree_of
-from spaces.space import Domain, Space, find_space, parse_space, typed
-from spaces.yaml_text import parse_yaml, read_text
-from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
+from spaces.errors import ConfigError, did_you_mean, shown
+from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
+from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
+from spaces.yaml_text import parse_yaml
+from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
 from .records import Facts, SweepRow
 
-OBJECTIVES = (
-    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
-    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
-)
 STORAGE = "mlruns/sweeps"
 CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 
@@ -44,6 +40,7 @@ class SweepConfig:
     cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one worker")
     gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one worker; none: 1 where there are GPUs")
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
+    at_least: int = knob(0, least=0, help="trials that go on to their last epoch when the time budget is over")
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
 
@@ -91,26 +88,69 @@ def make_plan(
     name: str, sweep: SweepConfig, space_name: str, changes: Mapping[str, object], where: str = "launch"
 ) -> Plan:
     """The plan of a new sweep from its space and the user's changes; ConfigError lists every problem."""
-    path = find_space(space_name)
-    text = read_text(path)
-    space = parse_space(parse_yaml(text, str(path)), str(path))
-    return _plan(name, sweep, space, text, changes, where)
+    return plan_from(read_draft(find_space(space_name)), name, sweep, changes, where)
 
 
 # Knobs that an option or the space decides; a second word on them would make the books disagree.
 _DECIDED = {"model": "name another model or space instead", "loop.select": "use --objective", "loop.seed": "use --seed"}
 
 
+def plan_from(
+    draft: Draft, name: str, sweep: SweepConfig, changes: Mapping[str, object], where: str = "launch"
+) -> Plan:
+    """The plan from a space file, right or wrong: what is wrong with it is told with what is wrong with the changes."""
+    faults = list(draft.faults)
+    if draft.space is not None:
+        try:
+            known = knobs_of(draft.space.model)
+        except ConfigError as error:
+            raise ConfigError(where, [*(f"{draft.where}: {fault}" for fault in faults), str(error)]) from None
+        faults += [*draft.space.check(known), *_searched_twice(draft.space)]
+        if not faults:
+            return _plan(name, sweep, draft.space, draft.text, changes, where)
+    told = [f"{draft.where}: {fault}" for fault in faults]
+    if draft.space is not None:
+        recipes = draft.space.recipes
+        told += _recipe_faults(sweep.recipe, draft.space) if sweep.recipe and recipes else []
+        told += _change_faults(changes, known)
+    raise ConfigError(where, told)
+
+
+def _searched_twice(space: Space) -> Iterator[str]:
+    """Searched knobs that something else decides for the whole sweep."""
+    for table, domains in (
+        ("search", space.search),
+        *((f"narrow.{name}", part) for name, part in space.narrow.items()),
+    ):
+        for path in domains.keys() & _DECIDED.keys():
+            yield f"{table}.{path}: is one for the whole sweep and is not searched; {_DECIDED[path]}"
+
+
+def _recipe_faults(recipe: str, space: Space) -> list[str]:
+    if recipe in space.recipes:
+        return []
+    found = f"no recipe '{recipe}'{did_you_mean(recipe, space.recipes)}"
+    return [f"{found}; recipes of {space.model}: {', '.join(space.recipes)}"]
+
+
+def _change_faults(changes: Mapping[str, object], known: Mapping[str, Knob]) -> Iterator[str]:
+    """What is wrong with each change by itself, where the config that it changes cannot be made."""
+    for path, value in changes.items():
+        if path in _DECIDED:
+            yield f"--set {path}: {_DECIDED[path]}"
+        elif path not in known:
+            yield f"{path}: no such knob{did_you_mean(path, known)}"
+        else:
+            try:
+                known[path].read(value)
+            except ValueError as error:
+                yield f"{path} = {shown(value)}: {error}"
+
+
 def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mapping[str, object], where: str) -> Plan:
-    known = knobs_of(space.model)
-    faults = space.check(known)
-    if faults:
-        raise ConfigError(space.where, faults)
-    problems, first = [], next(iter(space.recipes))
+    first = next(iter(space.recipes))
     recipe = sweep.recipe or first
-    if recipe not in space.recipes:
-        found = f"no recipe '{recipe}'{did_you_mean(recipe, space.recipes)}"
-        problems.append(f"{found}; recipes of {space.model}: {', '.join(space.recipes)}")
+    if problems := _recipe_faults(recipe, space):
         recipe = first  # the changes are checked all the same
     for path, remedy in _DECIDED.items():
         if path in changes:
@@ -207,6 +247,15 @@ def read_duration(text: str) -> float:
     if not text or parts is None:
         raise ValueError(f"'{text}' is no duration; write 90s, 20m, 2h or 1h30m")
     return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as `read_duration` reads them: '1h30m', '100s', '0.5s'."""
+    whole = int(seconds)
+    if whole != seconds or whole < 120:
+        return f"{seconds:g}s"
+    parts = ((whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
 def next_name(storage: Path, model: str) -> str:

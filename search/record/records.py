@@ -211,9 +211,11 @@ class CloseRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenRow(Row):
-    """A sweep goes on after a close or a crash."""
+    """A sweep goes on after a close or a crash. `time_budget_s`: a new limit, of which nothing is used yet."""
 
     kind: ClassVar[str] = "open"
+
+    time_budget_s: float | None = None
 
 
 _KINDS: tuple[type[Row], ...] = (SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow)

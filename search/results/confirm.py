@@ -8,7 +8,7 @@ from typing import Any
 from spaces.table import text_table
 from trainables.config import config_from
 from trainables.runs.evaluate import evaluate_weights
-from trainables.runs.folder import BEST
+from trainables.runs.names import BEST
 from trainables.scoring.metrics import heading, in_table
 
 from ..record.journal import Journal, trial_folder

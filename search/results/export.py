@@ -12,6 +12,7 @@ from spaces.errors import ConfigError
 from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
+from trainables.runs.names import BEST
 
 from ..cli.export import ExportRequest
 from ..executors.mirror import bring
@@ -27,17 +28,17 @@ def export(request: ExportRequest) -> int:
         raise ConfigError(f"sweep '{journal.sweep.name}'", ["has no trial with a score yet; name one with --trial"])
     if request.weights is not None:
         bring(journal, trial)
-    weights = trial_folder(request.journal.parent, trial.number) / "best.safetensors"
+    weights = trial_folder(request.journal.parent, trial.number) / BEST
     if request.weights is not None and not weights.is_file():
         raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
     text = config_text(journal, trial)
     write_text(request.out, text)
-    print(f"trial {trial.number} -> {request.out}; train it: python -m search train {request.out}")
+    print(f"trial {trial.number} -> {request.out}; train it: {request.where.line('train', request.out)}")
     if request.weights is not None:
         target = request.weights
         with replacing(target) as file, weights.open("rb") as source:
             shutil.copyfileobj(source, file)
-        print(f"weights -> {target}; score them: python -m search evaluate {request.out} --weights {target}")
+        print(f"weights -> {target}; score them: {request.where.line('evaluate', request.out, '--weights', target)}")
     return OK
 
 

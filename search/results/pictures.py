@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainables.config import TrainConfig
 from trainables.pictures.validation import draw_val, has_pictures
-from trainables.runs.folder import BEST
+from trainables.runs.names import BEST
 
 from ..tracking.projection import PICTURE
 

@@ -32,7 +32,8 @@ def list_sweeps(request: LookRequest) -> int:
     elif rows:
         print(text_table(list(COLUMNS), [list(row.values()) for row in rows]))
     else:
-        print(f"no sweeps in {request.storage}; start one: python -m search launch graformer --recipe small")
+        first = request.where.line("launch", "graformer", "--recipe", "small")
+        print(f"no sweeps in {request.storage}; start one: {first}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return OK

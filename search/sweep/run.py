@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,33 +17,36 @@ from ray import tune
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
-from spaces.cli import FAILED, INTERRUPTED, OK
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
 from ..cluster.session import SHARE, SLOT, ray_session
+from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task, now_text
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
-from ..executors.mirror import bring
+from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
-from ..record.plan import Plan, begun_by, plan_of, shortened
+from ..record.plan import Plan, begun_by, shortened
 from ..record.provenance import facts_of_run
 from ..record.records import Facts, OpenRow
 from ..record.trial import Trial
-from ..results.confirm import confirmation_text, score_seeds
-from ..results.leaderboard import leaderboard_text
+from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
+from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, parts: tuple[str, ...] = ("train", "val")) -> Facts:
-    """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong."""
-    check_run(plan.base, is_fresh=True, parts=parts)
+def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
+    """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong, or when its
+    checkpoints cannot be kept where they should be."""
+    if plan.sweep.checkpoints:
+        check_store(plan.sweep.checkpoints)
+    check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
     provide(plan.base.data)
     return facts_of_run(facts_of(plan.base.data, parts))
 
@@ -54,22 +56,28 @@ def begin(plan: Plan, facts: Facts, place: Place) -> Journal:
     return journals.create(place.folder, begun_by(plan, uuid.uuid4().hex, facts))
 
 
-def reopen(place: Place) -> Journal:
-    """The journal of a sweep that goes on, locked."""
+def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
+    """The journal of a sweep that goes on, locked; with a new limit where one is given."""
     journal = Journal(place.folder / journals.FILE)
     journal.lock()
-    journal.append(OpenRow())
+    journal.append(OpenRow(time_budget_s=time_budget_s))
     return journal
 
 
-def run(
-    plan: Plan,
-    place: Place,
-    open_journal: Callable[[], Journal],
-) -> int:
+def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     """Trains what is left of a sweep and prints its leaderboard, or what its seeds confirm; returns the exit code.
 
     The journal is opened, or made, only once Ray is up and a trial fits on it."""
+    try:
+        return _run(plan, place, open_journal)
+    except KeyboardInterrupt:
+        # A second Ctrl-C, or one while MLflow is waited for. Without a sweep on record, the same line starts it.
+        if journals.birth(place.folder / journals.FILE) is None:
+            raise
+        return interrupted(place)
+
+
+def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -85,19 +93,14 @@ def run(
         in_groups=sweep.chosen_executor == "group",
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
-    with ray_session(place.address, wish) as (demand, concurrent), _interrupts() as interrupts:
+    with ray_session(place.where.address, wish) as (demand, concurrent), _interrupts() as interrupts:
         journal = open_journal()
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
-        budget = plan.sweep.time_budget_s
-
-        def is_over() -> str:
-            if interrupts:
-                return "interrupted"
-            return "time budget" if budget is not None and time.monotonic() - started > budget else ""
-
-        conductor = Conductor(journal, plan, concurrent, tell)
-        reins = Reins(conductor, is_over)
+        spent = spent_before(journal.path, sweep.time_budget_s)
+        budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell, started)
+        conductor = Conductor(journal, plan, concurrent, tell, budget)
+        reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
@@ -106,7 +109,7 @@ def run(
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
         _tune(reins, plan, place, demand)
-        reason = reins.end or "done"
+        reason = reins.end or ("time budget" if budget.is_over and not conductor.has_ended_all else "done")
         best = journal.best(conductor.objective)
         if best is not None:
             bring(journal, best)
@@ -117,7 +120,7 @@ def run(
         conductor.close(reason, has_pictures=has_pictures)
     journal.unlock()
     settle(spool, place)
-    return _conclude(journal, conductor.thrown, reason, reins.error)
+    return conclude(journal, place, conductor.thrown, reason, reins.error)
 
 
 def _draw(journal: Journal, best: Trial) -> bool:
@@ -196,26 +199,4 @@ def conclude_done(journal: Journal, place: Place) -> int:
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
     settle(spool, place)
-    return _conclude(journal, 0, "done", "")
-
-
-def _conclude(journal: Journal, thrown: int, reason: str, error: str) -> int:
-    """The leaderboard and the last line; 1 when no trial has a score."""
-    name, objective = journal.sweep.name, journal.sweep.objective
-    plan = plan_of(journal.sweep, str(journal.path))
-    print(confirmation_text(journal) if plan.is_confirmation else leaderboard_text(journal))
-    if thrown:
-        print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
-    best = journal.best(objective)
-    if best is not None:
-        print(
-            f"best: trial {best.number}, {objective} {best.score(objective):.2f}; "
-            f"python -m search export {name} --out best.yaml"
-        )
-    if error:
-        print(error, file=sys.stderr)
-        return FAILED
-    if reason == "interrupted":
-        print(f"interrupted; go on with: python -m search resume {name}")
-        return INTERRUPTED
-    return OK if best is not None else FAILED
+    return conclude(journal, place, 0, "done", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import threading
@@ -34,7 +35,7 @@ from ..record.provenance import facts_of_run
 from ..record.records import EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
 from ..record.trial import Trial
 from ..results.pictures import draw_best
-from .place import Place, place_of, settle, spool_of
+from .place import Place, place_of, settle, spool_of, tell_note
 
 
 def train(request: RayTrainRequest) -> int:
@@ -43,10 +44,13 @@ def train(request: RayTrainRequest) -> int:
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
-    check_run(config, is_fresh=run_request.init is None and not folder.latest.exists())
+    is_fresh = run_request.init is None and not folder.latest.exists()
+    check_run(config, is_fresh=is_fresh, is_here=request.where.address is None)
     provide(config.data)
     data_facts = facts_of(config.data)
-    place = place_of(run_request.out, request.tracking_uri, request.address)
+    # Its folder is to `sync` what a sweep's is.
+    where = dataclasses.replace(request.where, storage=run_request.out.parent)
+    place = place_of(run_request.out, where)
     folder.begin()
     journal = _journal_of_run(place, request, facts_of_run(data_facts))
     if journal.trials[0].state == "finished":
@@ -71,7 +75,7 @@ def train(request: RayTrainRequest) -> int:
     journal.close(reason or "done", has_pictures=has_pictures)
     journal.unlock()
     settle(spool, place)
-    return _conclude_run(request, trial, reason, folder)
+    return _conclude_run(request, trial, reason, place)
 
 
 def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Journal:
@@ -108,7 +112,7 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
             in_groups=False,  # its one group ends with Ray itself
             is_sweep=False,
         )
-        with ray_session(place.address, wish) as (demand, _), _following(journal):
+        with ray_session(place.where.address, wish) as (demand, _), _following(journal):
             train_group(request.run, journal, demand)
     except KeyboardInterrupt:
         return "interrupted"
@@ -148,10 +152,16 @@ def _following(journal: Path) -> Iterator[None]:
         thread.join()
 
 
-def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, folder: RunFolder) -> int:
-    config = request.run.config
+def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place) -> int:
+    config, folder = request.run.config, RunFolder(request.run.out, request.run.config)
+    held = folder.path / "config.yaml"
     if reason == "interrupted":
-        print(f"interrupted; go on with: python -m search train {folder.path / 'config.yaml'} --out {folder.path}")
+        tell_note(place, "train")
+        begun = ("--init", request.run.init) if request.run.init else ()
+        if request.run.resume and not folder.latest.exists():
+            begun = ("--resume", request.run.resume)
+        again = place.where.line("train", held, *request.words, *begun, "--out", folder.path)
+        print(f"interrupted; go on with: {again}")
         return INTERRUPTED
     if reason or trial.state == "diverged":
         print(reason or f"diverged: {trial.reason}", file=sys.stderr)
@@ -160,5 +170,5 @@ def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, folder: R
         f"best: {config.loop.select} {trial.score(config.loop.select):.2f} at epoch "
         f"{trial.best_epoch(config.loop.select)}, {folder.best}"
     )
-    print(f"score it: python -m search evaluate {folder.path / 'config.yaml'} --weights {folder.best}")
+    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}")
     return OK

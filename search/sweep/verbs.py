@@ -6,38 +6,56 @@ from spaces.errors import ConfigError
 
 from ..cli.confirm import ConfirmRequest
 from ..cli.launch import SweepRequest
+from ..decisions.budget import Budget, spent_before
 from ..record import journal as journals
 from ..record.journal import Journal
-from ..record.plan import plan_of
-from .place import place_of
+from ..record.plan import Plan, duration_text, plan_of
+from .place import Place, place_of
 from .run import begin, check_data, conclude_done, reopen, run
+
+
+def _parts(plan: Plan) -> tuple[str, ...]:
+    """The parts of the data that a sweep reads: to confirm is to score on the test subjects."""
+    return ("train", "val", "test") if plan.is_confirmation else ("train", "val")
 
 
 def launch(request: SweepRequest) -> int:
     """Runs a new sweep."""
     plan = request.plan
     assert plan is not None, "launch without a plan"
-    place = place_of(request.folder, request.tracking_uri, request.address)
-    facts = check_data(plan)
+    place = place_of(request.folder, request.where)
+    facts = check_data(plan, place, _parts(plan))
     return run(plan, place, lambda: begin(plan, facts, place))
 
 
 def resume(request: SweepRequest) -> int:
     """Runs the rest of an interrupted sweep, from its journal."""
-    place = place_of(request.folder, request.tracking_uri, request.address)
+    place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal.sweep, str(journal.path))
-    if check_data(plan).fingerprint != journal.sweep.facts.fingerprint:
+    if check_data(plan, place, _parts(plan)).fingerprint != journal.sweep.facts.fingerprint:
         problem = f"the data in {plan.base.data.root} is not what the sweep began with"
         raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
     if journal.is_closed and journal.close_reason == "done":
         return conclude_done(journal, place)
-    return run(plan, place, lambda: reopen(place))
+    if request.time_budget_s is None:
+        _refuse_spent(journal, plan, place)
+    return run(plan, place, lambda: reopen(place, request.time_budget_s))
+
+
+def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
+    """ConfigError when the sweep's time is over, and with it all that it must finish in spite of that."""
+    spent = spent_before(journal.path, plan.sweep.time_budget_s)
+    budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
+    if spent.is_over and not budget.may_start(()):
+        limit = duration_text(spent.limit_s or 0)
+        problem = f"its time budget of {limit} is spent; to go on for as long again: "
+        raise ConfigError(f"sweep '{plan.name}'", [problem + place.line("resume", "--time-budget", limit)])
 
 
 def confirm(request: ConfirmRequest) -> int:
     """Trains one config with several seeds and scores each on the test subjects; an interrupted one goes on."""
-    place = place_of(request.folder, request.tracking_uri, request.address)
-    facts = check_data(request.plan, ("train", "val", "test"))
+    place = place_of(request.folder, request.where)
+    facts = check_data(request.plan, place, _parts(request.plan))
     is_there = journals.has_begun(place.folder)
     return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))

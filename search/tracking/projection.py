@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from spaces.schema import flat
+from trainables.runs.names import BEST
 
 from ..environment.store import redacted
 from ..record.records import (
@@ -30,7 +31,7 @@ from ..record.state import SweepState
 from ..record.trial import Trial
 from .tracker import Status
 
-WEIGHTS = Path("best.safetensors")
+WEIGHTS = Path(BEST)
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts
 REASON_CHARACTERS = 500
 # libyaml writes a config in a tenth of the time.

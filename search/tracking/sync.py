@@ -23,6 +23,9 @@ def sync(request: SyncRequest) -> int:
     for problem in spool.problems:
         print(f"MLflow: {problem}", file=sys.stderr)
     if kept:
-        print(f"MLflow does not take the rest: {spool.trouble}; run the same again", file=sys.stderr)
+        again = request.where.line("sync", request.journal.parent.name)
+        print(f"MLflow does not take the rest: {spool.trouble}; once it does: {again}", file=sys.stderr)
+        if note := request.where.note("sync"):
+            print(note, file=sys.stderr)
         return FAILED
     return OK

@@ -4,10 +4,12 @@ import re
 import shlex
 
 from tests import ROOT
+from trainables import registry
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 PACKAGES = ("search", "data", "trainables")
+DOCUMENTED = [model for model in registry.names() if (ROOT / "docs" / "models" / f"{model}.md").exists()]
 
 
 def text_of(path):
@@ -53,3 +55,13 @@ def rows_of(text):
 
 def _is_head(lines, i):
     return lines[i].startswith("|--") or (i + 1 < len(lines) and lines[i + 1].startswith("|--"))
+
+
+def lacks_of(model):
+    """What the documents want of a model besides its folder, its space and the contract."""
+    if model not in DOCUMENTED:
+        yield f"write docs/models/{model}.md, with the sections of docs/models/graformer.md"
+    if f"(docs/models/{model}.md)" not in section_of(text_of(README), "Models"):
+        yield "add a row with a link to that page to the models of README.md"
+    if f"\n## {model}\n" not in text_of(ROOT / "docs" / "reference" / "knobs.md"):
+        yield "run: make docs"

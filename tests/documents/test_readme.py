@@ -4,7 +4,6 @@ import re
 
 from search.__main__ import VERBS
 from tests.documents.pages import README, ROOT, commands_of, rows_of, section_of, text_of
-from trainables import registry
 
 TEXT = text_of(README)
 MOST_LINES = 150
@@ -28,12 +27,6 @@ def test_every_verb_is_in_the_table():
     named = " ".join(row[0] for row in rows_of(section_of(TEXT, "Commands")))
     for verb in VERBS:
         assert re.search(rf"`[^`]*\b{verb}\b[^`]*`", named), verb
-
-
-def test_every_model_is_in_the_table_with_a_link_to_its_page():
-    named = " ".join(row[0] for row in rows_of(section_of(TEXT, "Models")))
-    for model in registry.names():
-        assert f"(docs/models/{model}.md)" in named, model
 
 
 def test_every_target_that_it_names_is_in_the_makefile():

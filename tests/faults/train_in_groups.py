@@ -22,6 +22,7 @@ from tests.made.small_meshes import MODEL as MESHES
 from tests.made.small_meshes import hand_run, write_hands
 
 from data.batches.samples import facts_of
+from search.cli.command import Where
 from search.cli.train import RayTrainRequest
 from search.cluster.session import Wish, ray_session
 from search.executors import group
@@ -54,14 +55,14 @@ def config_of(model: str, folder: Path) -> TrainConfig:
 
 def place_of(out: Path) -> Place:
     """Where a run is kept and shown."""
-    return sweep_place(out, f"sqlite:///{out.parent}/mlflow.db", None)
+    return sweep_place(out, Where(tracking_uri=f"sqlite:///{out.parent}/mlflow.db"))
 
 
 def task_of(config: TrainConfig, out: Path) -> dict[str, Any]:
     """What a worker is told; the run's folder and journal are begun."""
     request = TrainRequest(config=config, out=out, resume=None, init=None)
     RunFolder(out, config).begin()
-    whole = RayTrainRequest(run=request, workers=1, cpus=1.0, gpus=None, tracking_uri=None, address=None)
+    whole = RayTrainRequest(run=request, workers=1, cpus=1.0, gpus=None, where=Where())
     train._journal_of_run(place_of(out), whole, facts_of_run(facts_of(config.data))).unlock()
     return {"request": request, "data_root": config.data.root, "journal": str(out / FILE)}
 

@@ -13,7 +13,7 @@ ROOMS = {
         *("synthetic", "conversion", "verbs", "cli", "__main__"),
     ),
     "trainables": (
-        *("entry", "registry", "config", "cli", "layers", "devices", "scoring", "weights", "models"),
+        *("entry", "registry", "config", "cli", "layers", "devices", "scoring", "weights", "models", "templates"),
         *("engines", "pictures", "runs", "prediction", "__main__"),
     ),
     "search": (

@@ -1,8 +1,9 @@
-"""`import`: an authors' published checkpoint as weights of ours."""
+"""`import`: converts an authors' published checkpoint to our weights."""
 
 from __future__ import annotations
 
 from spaces.cli import OK
+from spaces.commands import command
 from spaces.files import write_text
 from spaces.schema import dump, flatten
 
@@ -13,7 +14,7 @@ from .published import config_of, fitted, read_published
 
 
 def adopt(request: ImportRequest) -> int:
-    """Writes the weights with the config of their network, strictly: nothing missing, nothing left over."""
+    """Writes the weights with the config of their network, strictly: no tensor missing, none left over."""
     model = registry.get(request.model)
     published = read_published(request.weights, model)
     config, told = config_of(published, model, request.fixed, request.changes)
@@ -32,5 +33,5 @@ def adopt(request: ImportRequest) -> int:
         print(f"taken from {where}: {', '.join(f'{name} = {values[name]}' for name in chosen)}")
     if request.config is not None:
         write_text(request.config, dump(config))
-    print(f"score them: python -m search evaluate {request.config or 'CONFIG'} --weights {request.out}")
+    print(f"score them: {command('search', 'evaluate', request.config or 'CONFIG', '--weights', request.out)}")
     return OK

@@ -1,17 +1,18 @@
 """Sweeps that share a machine, one that finds no place there, and what Ctrl-C and SIGTERM do to them."""
 
-import os
+import shlex
 import signal
 import subprocess
 from contextlib import ExitStack
 
 import pytest
 
-from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, run, wait_for
+from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, places, run, wait_for
+from trainables.devices.cpus import num_cpus
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-CPUS = os.cpu_count()
+CPUS = num_cpus()
 SIGNALS = {"left": signal.SIGINT, "right": signal.SIGTERM}
 
 
@@ -71,7 +72,8 @@ def test_a_third_is_told_why_it_cannot(home, sweeps):
 def test_an_interrupt_ends_in_good_order_and_says_how_to_go_on(home, sweeps, name):
     code, printed = sweeps[1][name]
     assert code == 130
-    assert printed.splitlines()[-1] == "interrupted; go on with: python -m search resume " + name
+    last = printed.splitlines()[-1]
+    assert last == "interrupted; go on with: " + shlex.join(["python", "-m", "search", "resume", name, *places(home)])
     journal = journal_of(home, name)
     assert journal.close_reason == "interrupted"
     assert not any(trial.has_ended for trial in journal.trials.values())

@@ -73,10 +73,18 @@ BAD_LAUNCHES = [
     ([*GOOD, "--epochs", "0"], ["loop.epochs = 0: out of bounds; allowed: int and >= 1"]),
     ([*GOOD, "--concurrent", "0"], ["concurrent = 0: out of bounds"]),
     ([*GOOD, "--gpus-per-worker", "-1"], ["gpus_per_worker = -1: out of bounds"]),
+    ([*GOOD, "--seed", "9" * 30], ["seed = 999999999999999999999999999999: is beyond 64 bits"]),
+    ([*GOOD, "--trials", "9" * 20], ["trials = 99999999999999999999: is beyond 64 bits"]),
+    ([*GOOD, "--set", "network.width=" + "9" * 30], ["network.width = 9999", "is beyond 64 bits; allowed: int"]),
+    ([*GOOD, "--set", "loop.epochs=" + "9" * 5000], ["loop.epochs = 9999", "(5000 characters)"]),
+    (["decided.yaml"], ["search.loop.seed: is one for the whole sweep and is not searched; use --seed"]),
     ([*GOOD, "--seed", "-1"], ["seed = -1: out of bounds", "allowed: int and >= 0"]),
     ([*GOOD, "--time-budget", "soon"], ["--time-budget: 'soon' is no duration; write 90s, 20m, 2h or 1h30m"]),
     ([*GOOD, "--time-budget", "0s"], ["time_budget_s = 0.0: out of bounds; allowed: float or none and > 0"]),
-    ([*GOOD, "--name", "first"], ["--name first: a sweep of this name exists in", "or `resume first`"]),
+    (
+        [*GOOD, "--name", "first"],
+        ["--name first: a sweep of this name exists in", "or go on with it: python -m search resume first --storage "],
+    ),
     ([*GOOD, "--name", "../up"], ["--name '../up': use letters"]),
     ([*GOOD, "--name", ".."], ["--name '..': use letters"]),
     ([*GOOD, "--name", "two words"], ["--name 'two words': use letters"]),
@@ -100,6 +108,7 @@ def wrong_files(storage, tmp_path):
     (tmp_path / "other-model.yaml").write_text(FOUR_POINTS.replace("graformer", "grafomer"))
     (tmp_path / "wrong.yaml").write_text(FOUR_POINTS.replace("search:\n  network.width", "search:\n  network.widht"))
     (tmp_path / "all-set.yaml").write_text(FOUR_POINTS)
+    (tmp_path / "decided.yaml").write_text(f"{FOUR_POINTS}  loop.seed: {{choice: [0, 1]}}\n")
     return storage
 
 
@@ -139,6 +148,47 @@ def test_all_problems_of_a_launch_come_at_once(wrong_files, answer, tmp_path):
         ]
     )
     assert first == f"launch: {len(lines)} problems"
+    assert files_below(tmp_path) == before
+
+
+BROKEN = """
+model: graformer
+colour: blue
+base: {optim.lr: 1e-3}
+recipes:
+  small: {network.width: 24, network.heads: four}
+search:
+  optim.lr: {log: [1e-4, 1e-2]}
+  network.width: {choice: []}
+  network.depth: {range: [2, 8]}
+  model: {choice: [graformer, poseformer]}
+"""
+
+
+def test_all_faults_of_a_space_come_with_those_of_the_options(storage, answer, tmp_path):
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    before = files_below(tmp_path)
+    words = "broken.yaml --recipe smal --trials 0 --set optim.clip=-1 --set optim.lrr=1 --set loop.seed=1"
+    code, out, err = answer("launch", *words.split(), "--storage", storage)
+    assert (code, out) == (BAD_INPUT, "")
+    first, *lines = err.splitlines()
+    assert first == f"launch: {len(lines)} problems"
+    starts = {
+        text.split(":")[0].split(" = ")[0] for line in lines if (text := line.strip().removeprefix("broken.yaml: "))
+    }
+    assert starts == {
+        "colour",
+        "search.network.width",
+        "recipes.small.network.heads",
+        "search.network.depth",
+        "search.model",
+        "optim.lr stands in base and in search; keep one",
+        "no recipe 'smal'; did you mean small?; recipes of graformer",
+        "trials",
+        "optim.clip",
+        "optim.lrr",
+        "--set loop.seed",
+    }
     assert files_below(tmp_path) == before
 
 
@@ -200,7 +250,7 @@ def test_data_brings_its_joints_and_a_recipe_its_data(storage, words, name, join
 def test_a_launch_without_options_has_the_contracts_defaults(storage, tmp_path):
     request = checked("graformer")
     assert (request.name, request.folder) == ("graformer-1", tmp_path / "mlruns" / "sweeps" / "graformer-1")
-    assert (request.tracking_uri, request.address) == (None, None)
+    assert (request.where.tracking_uri, request.where.address) == (None, None)
     sweep, base = request.plan.sweep, request.plan.base
     assert (sweep.recipe, sweep.trials, sweep.sampler, sweep.scheduler) == ("original", 20, "tpe", "asha")
     assert (sweep.objective, sweep.executor, sweep.concurrent, sweep.time_budget_s) == (OBJECTIVE, "auto", None, None)
@@ -218,7 +268,7 @@ def test_a_launch_takes_every_option_into_its_plan(storage):
     request = checked(*words.split(), "--storage", storage)
     sweep, base = request.plan.sweep, request.plan.base
     assert (request.name, request.folder) == ("mine", storage / "mine")
-    assert (request.tracking_uri, request.address) == ("http://there", "auto")
+    assert (request.where.tracking_uri, request.where.address) == ("http://there", "auto")
     assert (sweep.trials, sweep.concurrent, sweep.sampler, sweep.scheduler) == (12, 2, "random", "none")
     assert (sweep.cpus_per_worker, sweep.gpus_per_worker, sweep.time_budget_s, sweep.seed) == (0.5, 0.25, 5400, 7)
     assert (base.data.name, base.data.root, base.data.actions) == ("h36m", "/sets", ("Walking", "Sitting"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -131,6 +132,12 @@ def test_a_time_budget_stops_what_runs_and_says_so(home, first):
     assert done.returncode == 0, done.stdout + done.stderr
     assert journal.close_reason == "time budget"
     assert {trial.state for trial in journal.trials.values()} == {"stopped"}
+    assert all(trial.last_epoch for trial in journal.trials.values())
+    again = f"python -m search resume brief {shlex.join(places(home))} --time-budget {budget}"
+    assert done.stdout.splitlines()[-1].endswith(f"to go on for as long again: {again}")
+    spent = run([*LINE, "resume", "brief", *places(home)])
+    assert spent.returncode == 2
+    assert spent.stderr.strip().endswith(f"is spent; to go on for as long again: {again}")
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,15 @@
 """Context-Aware PoseFormer: a 2D pose lifted with what a 2D pose network sees around every joint (NeurIPS 2023)."""
 
-from ...entry import ModelEntry
+from ...entry import Entry
 
 __all__ = ["ENTRY"]
 
-ENTRY = ModelEntry(
-    name="context_aware_poseformer",
-    traits="config:traits",
-    begin="network:begin",
-    trunk="network:trunk_of",
-    infer="network:infer",
-    tiny={
+ENTRY: Entry = {
+    "traits": "config:traits",
+    "begin": "network:begin",
+    "trunk": "network:trunk_of",
+    "infer": "network:infer",
+    "tiny": {
         "network.trunk": "tiny",
         "network.trunk_weights": "",
         "network.trunk_lr_factor": 1.0,
@@ -22,4 +21,4 @@ ENTRY = ModelEntry(
         "data.crop_height": 96,
         "data.crop_width": 64,
     },
-)
+}

@@ -1,21 +1,21 @@
 """Mesh Graphormer: the joints and the mesh of a body or a hand from one image (ICCV 2021)."""
 
-from ...entry import ModelEntry
+from ...entry import Entry
 
 __all__ = ["ENTRY"]
 
-ENTRY = ModelEntry(
-    name="mesh_graphormer",
-    traits="config:traits",
-    demands="demands:demands",
-    begin="network:begin",
-    infer="network:infer",
-    spares="config:spares",
-    scores="objective:scores",
-    meshes="objective:meshes",
-    surface="network:surface",
-    selectable=("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm"),
-    tiny={
+ENTRY: Entry = {
+    "traits": "config:traits",
+    "demands": "demands:demands",
+    "begin": "network:begin",
+    "infer": "network:infer",
+    "spares": "config:spares",
+    "scores": "objective:scores",
+    "meshes": "objective:meshes",
+    "surface": "network:surface",
+    "can_flip": False,
+    "selectable": ("mpjpe_mm", "p_mpjpe_mm", "mpvpe_mm", "pa_mpvpe_mm"),
+    "tiny": {
         "network.mesh": "hand",
         "network.trunk": "tiny",
         "network.hidden": (16, 8, 8),
@@ -34,4 +34,4 @@ ENTRY = ModelEntry(
         "objective.coarse": 0.5,
         "objective.full": 0.5,
     },
-)
+}

@@ -1,0 +1,70 @@
+"""Commands of ours that are printed to be typed: each with the options without which it would look elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.commands import command
+
+from ..environment.store import VARIABLE, redacted
+from ..record.plan import STORAGE
+
+PLACES = ("storage", "tracking_uri", "address")
+# Verb -> the places that it must be told; it takes the others too, and does not look at them.
+NEEDS = {
+    "launch": PLACES,
+    "resume": PLACES,
+    "confirm": PLACES,
+    "train": ("tracking_uri", "address"),
+    "sync": ("storage", "tracking_uri"),
+    "ui": ("tracking_uri",),
+    "show": ("storage",),
+    "list": ("storage",),
+    "export": ("storage",),
+    "evaluate": (),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Where:
+    """The places that somebody typed; None for those that were not, which are found again without a word."""
+
+    storage: Path | None = None
+    tracking_uri: str | None = None
+    address: str | None = None
+
+    def line(self, verb: str, name: object, *more: object) -> str:
+        """The command `python -m search VERB NAME` that looks in these places, with more options behind them."""
+        return command("search", verb, name, *(part for place in NEEDS[verb] for part in self._option(place)), *more)
+
+    def note(self, verb: str) -> str:
+        """What must be done before such a line works, '' for nothing: a password is never printed."""
+        if not self.has_secret or "tracking_uri" not in NEEDS[verb]:
+            return ""
+        return f"first set {VARIABLE} to {redacted(str(self.tracking_uri))} with its password, which is not printed"
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the tracking URI holds what must not be printed."""
+        return self.tracking_uri is not None and redacted(self.tracking_uri) != self.tracking_uri
+
+    def _option(self, name: str) -> tuple[object, ...]:
+        value = getattr(self, name)
+        if value is None or (name == "tracking_uri" and self.has_secret):
+            return ()
+        return (f"--{name.replace('_', '-')}", value)
+
+
+def where_of(options: argparse.Namespace) -> Where:
+    """The places on a command line. A submitted job has its store from the environment, which is not its user's."""
+    storage = getattr(options, "storage", None)
+    is_job = "POSESWEEP_HOME" in os.environ
+    uri = getattr(options, "tracking_uri", None) or (os.environ.get(VARIABLE) if is_job else None)
+    return Where(
+        storage=None if storage == Path(STORAGE) else storage,
+        tracking_uri=uri,
+        address=getattr(options, "address", None),
+    )

@@ -1,0 +1,52 @@
+"""Ports for the parts of a Ray of our own, chosen before it starts."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ray import _raylet
+from ray._private import node, parameter
+
+from ..environment.variables import LOOPBACK
+
+# Ray 2.60 gives an agent that chooses its own port 15 to 20 seconds to say which, fixed in its C++, and its node dies
+# when that takes longer, as it does with a tenth of a core. Of a port that is given it waits for nothing.
+LISTEN = "dashboard_agent_listen_port"  # to Ray, the name of a field and of a file
+PRIVATE = (LISTEN, "metrics_agent_port", "runtime_env_agent_port")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, all different."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((LOOPBACK, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+@contextmanager
+def settled_ports() -> Iterator[int]:
+    """Has the agents of a Ray that is started inside listen on ports of ours; gives the one of them that `ray.init`
+    takes itself, for its metrics."""
+    parts: Any = parameter
+    nodes: Any = node.Node
+    raylet: Any = _raylet
+    plain, start = parts.RayParams, nodes.start_raylet
+    metrics, *others = free_ports(1 + len(PRIVATE))
+    ports = dict(zip(PRIVATE, others, strict=True))
+
+    def start_knowing(self: Any, *values: Any, **fields: Any) -> Any:
+        # Of this one the node reads a file even when it was given; its agent writes the same into it, later.
+        raylet.persist_port(self._session_dir, self._node_id, LISTEN, ports[LISTEN])
+        return start(self, *values, **fields)
+
+    parts.RayParams = functools.partial(plain, **ports)
+    nodes.start_raylet = start_knowing
+    try:
+        yield metrics
+    finally:
+        parts.RayParams, nodes.start_raylet = plain, start

@@ -1,0 +1,55 @@
+"""The last lines of a sweep: its leaderboard, its best trial, and how to go on."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain, count
+from pathlib import Path
+
+from spaces.cli import FAILED, INTERRUPTED, OK
+
+from ..decisions.budget import spent_before
+from ..record.journal import Journal
+from ..record.plan import CONFIRMED, duration_text
+from ..results.confirm import confirmation_text
+from ..results.leaderboard import leaderboard_text
+from .place import Place, tell_note
+
+
+def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str) -> int:
+    """Prints the leaderboard and the last lines; 1 when no trial has a score."""
+    sweep = journal.sweep
+    is_confirmation = sweep.recipe == CONFIRMED
+    print(confirmation_text(journal) if is_confirmation else leaderboard_text(journal))
+    if thrown:
+        print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
+    best = journal.best(sweep.objective)
+    if best is not None:
+        score = f"best: trial {best.number}, {sweep.objective} {best.score(sweep.objective):.2f}"
+        print(f"{score}; {place.line('export', '--out', free_file(sweep.name))}")
+    if error:
+        print(error, file=sys.stderr)
+        return FAILED
+    if reason == "interrupted":
+        return interrupted(place)
+    if reason == "time budget":
+        limit = spent_before(journal.path, sweep.plan.get("time_budget_s")).limit_s or 0
+        tell_note(place, "resume")
+        print(
+            f"the time budget of {duration_text(limit)} is over; to go on for as long again: "
+            f"{place.line('resume', '--time-budget', duration_text(limit))}"
+        )
+    return OK if best is not None else FAILED
+
+
+def interrupted(place: Place) -> int:
+    """Prints as the last line how to go on."""
+    tell_note(place, "resume")
+    print(f"interrupted; go on with: {place.line('resume')}")
+    return INTERRUPTED
+
+
+def free_file(name: str) -> str:
+    """A name for the exported config that no file here has, so that the printed command is not refused."""
+    names = chain(["best.yaml", f"{name}.yaml"], (f"{name}-{number}.yaml" for number in count(2)))
+    return next(file for file in names if not Path(file).exists())

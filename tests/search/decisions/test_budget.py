@@ -1,0 +1,182 @@
+"""A sweep's time budget: who goes on when it is over, and what a resumed sweep has left of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from search.decisions.budget import Budget, Spent, spent_before
+from search.decisions.conductor import Conductor
+from search.record.journal import FILE
+from search.record.plan import duration_text, read_duration
+from search.record.records import CloseRow, EndRow, OpenRow, to_text
+from tests.made.sweeps import OBJECTIVE, book, made_journal, made_plan, made_sweep, row
+
+
+class Led:
+    """A conductor whose time is over from the moment that `is_over` is set."""
+
+    def __init__(self, folder, at_least=0, **options):
+        self.plan = made_plan(at_least=at_least, time_budget_s=100.0, **options)
+        self.journal = made_journal(folder, self.plan)
+        self.said = []
+        self.budget = Budget(self.journal, OBJECTIVE, Spent(100.0, 0.0), at_least, self.said.append)
+        self.conductor = Conductor(self.journal, self.plan, 2, self.said.append, self.budget)
+
+    def spend(self):
+        self.budget._started -= 1000.0
+
+    @property
+    def states(self):
+        return [trial.state for trial in self.journal.trials.values()]
+
+
+@pytest.fixture
+def lead(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(Led(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for led in made:
+        led.journal.unlock()
+
+
+def test_running_trials_end_their_epoch_and_no_other_starts(lead):
+    led = lead()
+    led.conductor.next_task(), led.conductor.next_task()
+    assert led.conductor.hear(row(0, 1, 60.0))
+    led.spend()
+    assert led.conductor.next_task() is None
+    assert not led.conductor.has_handed_out_all  # two still run
+    assert not led.conductor.hear(row(0, 2, 50.0))
+    assert not led.conductor.hear(row(1, 1, 40.0))
+    assert led.states == ["stopped", "stopped"]
+    led.conductor.lost(1, "the trial's function returned before its last epoch")  # as Tune says of a stopped one
+    assert led.states == ["stopped", "stopped"]
+    assert [trial.last_epoch for trial in led.journal.trials.values()] == [2, 1]
+    assert led.conductor.next_task() is None
+    assert led.conductor.has_handed_out_all
+    assert not led.conductor.has_ended_all
+    over = [line for line in led.said if "is over" in line]
+    assert over == ["the time budget of 100s is over: trials that run end their epoch, no other starts"]
+
+
+def test_a_last_epoch_that_ends_late_is_finished(lead):
+    led = lead(epochs=2)
+    led.conductor.next_task()
+    led.conductor.hear(row(0, 1, 60.0))
+    led.spend()
+    assert not led.conductor.hear(row(0, 2, 50.0))
+    assert led.states == ["finished"]
+
+
+def test_a_sweep_that_has_not_begun_when_its_time_is_over_gets_a_first_score(lead):
+    led = lead()
+    led.spend()
+    assert led.conductor.next_task().trial == 0
+    assert led.conductor.next_task() is None
+    assert led.conductor.hear(row(0, 1, 60.0)) is False
+    assert led.states == ["stopped"]
+    assert led.conductor.has_handed_out_all
+
+
+def test_at_least_one_trial_is_finished_when_that_is_asked_for(lead):
+    led = lead(at_least=1, epochs=4)
+    led.conductor.next_task(), led.conductor.next_task()
+    led.conductor.hear(row(0, 1, 60.0))
+    led.conductor.hear(row(1, 1, 50.0))
+    led.spend()
+    assert [led.conductor.hear(row(0, 2, 45.0)), led.conductor.hear(row(1, 2, 49.0))] == [True, False]
+    assert sorted(led.states) == ["running", "stopped"]
+    # Trial 0 is the best at the moment that the first report comes in late.
+    assert [led.conductor.hear(row(0, epoch, 44.0)) for epoch in (3, 4)] == [True, False]
+    assert led.states == ["finished", "stopped"]
+    assert led.conductor.has_handed_out_all
+    assert any("trial 0 goes on to the last epoch, for --at-least 1" in line for line in led.said)
+
+
+def test_one_that_went_on_and_is_lost_is_replaced(lead):
+    led = lead(at_least=1, epochs=4, scheduler="none")
+    led.conductor.next_task(), led.conductor.next_task()
+    led.conductor.hear(row(0, 1, 50.0))
+    led.conductor.hear(row(1, 1, 60.0))
+    led.spend()
+    assert led.conductor.hear(row(0, 2, 45.0))
+    assert not led.conductor.hear(row(1, 2, 49.0))
+    led.conductor.lost(0, "died")
+    task = led.conductor.next_task()
+    assert (task.trial, task.after_epoch) == (1, 2)
+    assert [led.conductor.hear(row(1, epoch, 44.0)) for epoch in (3, 4)] == [True, False]
+    assert led.states == ["failed", "finished"]
+
+
+def test_late_trials_are_not_pruned(lead):
+    led = lead(at_least=1)
+    led.conductor.next_task(), led.conductor.next_task()
+    led.conductor.hear(row(0, 1, 50.0))
+    led.spend()
+    assert led.conductor.hear(row(0, 2, 90.0))
+    assert led.conductor.hear(row(0, 3, 90.0))
+
+
+def test_a_sweep_whose_trials_have_all_ended_is_done_whatever_the_time(lead):
+    led = lead(trials=1, epochs=1)
+    led.conductor.next_task()
+    led.conductor.hear(row(0, 1, 50.0))
+    led.spend()
+    assert led.conductor.has_ended_all
+
+
+# --- what is left
+
+
+def stamped(path, *records):
+    """A journal of records at given seconds: kind, second, what else it holds."""
+    made = {
+        "sweep": lambda more: made_sweep(),
+        "epoch": lambda more: row(0, 1, 50.0),
+        "end": lambda more: EndRow(trial=0, state="finished", epoch=1, reason=""),
+        "close": lambda more: CloseRow(reason="time budget"),
+        "open": lambda more: OpenRow(**more),
+    }
+    rows = [replace(made[kind](more), ts_ms=seconds * 1000) for kind, seconds, more in records]
+    path.write_text("".join(to_text(one) + "\n" for one in rows))  # as journals of earlier versions are
+    return path
+
+
+@pytest.mark.parametrize(
+    ("records", "limit", "used"),
+    [
+        ([("sweep", 100, {}), ("epoch", 130, {}), ("close", 150, {})], 90, 50),
+        ([("sweep", 100, {}), ("epoch", 130, {})], 90, 30),
+        ([("sweep", 100, {}), ("close", 150, {}), ("open", 1000, {}), ("close", 1020, {})], 90, 70),
+        ([("sweep", 100, {}), ("epoch", 130, {}), ("open", 1000, {}), ("epoch", 1005, {})], 90, 35),
+        ([("sweep", 100, {}), ("close", 150, {}), ("open", 1000, {"time_budget_s": 60.0}), ("end", 1005, {})], 60, 5),
+        ([], 90, 0),
+    ],
+)
+def test_a_resumed_sweep_has_used_the_spans_that_it_ran(tmp_path, records, limit, used):
+    found = spent_before(stamped(tmp_path / FILE, *records), 90.0)
+    assert (found.limit_s, found.used_s) == (limit, used)
+
+
+def test_without_a_limit_nothing_is_ever_over(tmp_path):
+    assert not spent_before(stamped(tmp_path / FILE, ("sweep", 0, {}), ("close", 9999, {})), None).is_over
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(100, "100s"), (1200, "20m"), (7200, "2h"), (5400, "1h30m"), (0.5, "0.5s"), (3725, "1h2m5s")]
+)
+def test_a_limit_is_written_as_it_is_read(seconds, text):
+    assert duration_text(seconds) == text
+    assert read_duration(text) == seconds
+
+
+def test_books_of_earlier_sweeps_are_read(tmp_path):
+    plan = made_plan("old")
+    journal = made_journal(tmp_path, plan)
+    book(journal, plan, {"optim.lr": 1e-3}, [50.0] * 8)
+    journal.unlock()
+    assert spent_before(journal.path, None).limit_s is None

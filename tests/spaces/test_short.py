@@ -1,0 +1,53 @@
+"""Messages on values of any size are short, and made at once."""
+
+import time
+
+import pytest
+
+from spaces.errors import ConfigError, shown
+from spaces.space import parse_space
+from spaces.yaml_text import parse_yaml
+from trainables.config import config_from
+
+
+def bomb(levels, leaf="S1"):
+    """Lists of lists by alias: six to the power of the levels, when written out."""
+    text = f"&n0 [{', '.join([leaf] * 6)}]"
+    for level in range(levels):
+        text = f"&n{level + 1} [{text}{f', *n{level}' * 5}]"
+    return text
+
+
+@pytest.mark.parametrize("levels", [1, 5, 30])
+def test_aliases_are_not_written_out(levels):
+    started = time.perf_counter()
+    text = f"model: graformer\ndata:\n  train_subjects: {bomb(levels)}\n"
+    with pytest.raises(ConfigError, match=r"data\.train_subjects = \[\[") as caught:
+        config_from(parse_yaml(text, "a.yaml"), "a.yaml")
+    assert len(str(caught.value)) < 300
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("kind", ["choice", "range", "log"])
+def test_aliases_in_a_space_are_not_written_out(kind):
+    text = f"model: graformer\nrecipes: {{a: {{}}}}\nsearch:\n  optim.lr: {{{kind}: {bomb(30, '1')}}}\n"
+    with pytest.raises(ConfigError, match=r"search\.optim\.lr") as caught:
+        parse_space(parse_yaml(text, "a.yaml"), "a.yaml")
+    assert len(str(caught.value)) < 300
+
+
+def test_merges_of_merges_are_refused():
+    lines = ["a0: &a0 {x0: 1, x1: 2, x2: 3, x3: 4, x4: 5, x5: 6, x6: 7, x7: 8, x8: 9}"]
+    lines += [f"a{level + 1}: &a{level + 1} {{<<: [{', '.join([f'*a{level}'] * 9)}]}}" for level in range(12)]
+    with pytest.raises(ConfigError, match=r"merges [0-9]+ keys"):
+        parse_yaml("\n".join(lines), "a.yaml")
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, 10**4000, list(range(10_000)), {"a": {"b": {"c": 1}}}, object])
+def test_a_shown_value_fits_a_line(value):
+    assert len(shown(value)) < 120
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.5, "1.5"), ("text", "text"), (None, "None"), ([1, 2], "[1, 2]")])
+def test_a_short_value_is_shown_as_it_is(value, text):
+    assert shown(value) == text
