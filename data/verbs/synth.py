@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from spaces.commands import command
+
 from ..synthetic.store import write_sets
 from .layouts import LAYOUTS
 from .synth_images import synth_images, synth_mesh
@@ -25,4 +27,5 @@ def run(arguments: Namespace) -> int:
         return 0
     print(f"wrote the synthetic sets of seed {seed} to {root}:")
     print(table([LAYOUTS[layout].counts(poses) for layout, poses in sorted(written, key=lambda one: one[1].name)]))
+    print(f"next: {command('data', 'check h36m', root)}")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spaces.commands import command
+
 from ..formats.images import h36m_images
 from ..formats.meshes.mesh_tsv import MeshSet
 from ..synthetic.images.images import NAME
@@ -19,6 +21,7 @@ def synth_images(root: Path, seed: int, count: int, *, force: bool) -> int:
     if _said(root / NAME, seed, count, write_image_set(root, seed, count, force=force)):
         found = h36m_images.available_keypoints(root, NAME)
         print(table([summary(h36m_images.read(root, NAME, keypoints)) for keypoints in found]))
+        print(f"next: {command('data', 'check h36m-images', root, '--set', NAME)}")
     return 0
 
 
@@ -27,6 +30,7 @@ def synth_mesh(root: Path, name: str, seed: int, count: int, *, force: bool) -> 
     made, folder = SETS[name], root / name
     if _said(folder, seed, count or made.images, write_meshes(root, name, seed, count, force=force)):
         print(table([mesh_summary(MeshSet(folder / f"{part}.yaml", made.kind)) for part in PARTS]))
+        print(f"next: {command('data', 'check tsv', folder)}")
     return 0
 
 

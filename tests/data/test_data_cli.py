@@ -210,7 +210,7 @@ def test_check_and_describe_of_a_folder_without_sets_exit_2(tmp_path, capsys):
     assert main(["check", "h36m", str(tmp_path / "none")]) == 2
     assert main(["check", "h36m", str(tmp_path)]) == 2
     assert main(["describe", "--root", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.count("`python -m data synth` writes one") == 2
+    assert capsys.readouterr().err.count(f"`python -m data synth --root {tmp_path}` writes one") == 2
 
 
 def test_describe_lists_sets_and_the_splits_of_them(tmp_path, capsys):

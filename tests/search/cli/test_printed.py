@@ -237,3 +237,14 @@ def test_a_folder_without_data_says_how_to_write_some(tmp_path, capsys, name):
     DATA_VERBS["synth"].add_options(parser)
     assert words[:4] == ["python", "-m", "data", "synth"]
     assert parser.parse_args(words[4:]).root == root
+
+
+@pytest.mark.parametrize("words", [["--images", "20"], ["--mesh", "hand", "--images", "40"], []], ids=" ".join)
+def test_a_written_set_says_how_to_check_it(tmp_path, capsys, words):
+    root = tmp_path / "it's here"
+    code, out, err = answer_of(capsys, DATA_VERBS, "synth", "--root", root, *words)
+    assert code == OK, err
+    (line,) = commands_in(out)
+    assert line[2:4] == ["data", "check"]
+    code, _, err = answer_of(capsys, DATA_VERBS, *line[3:])
+    assert code == OK, err
