@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,13 @@ def made_journal(storage: Path, trials: int, sink: Any) -> Path:
     """A journal with so many ended trials. Returns its file."""
     plan, chance = plan_for(trials), random.Random(trials)
     domains = plan.domains
-    blind = mock.patch.object(PointSampler, "draw", side_effect=lambda *values: (blind_point(domains, chance), 0))
+
+    def draw(number: int, is_legal: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any], int]:
+        point = blind_point(domains, chance)
+        assert is_legal(point), point
+        return point, 0
+
+    blind = mock.patch.object(PointSampler, "draw", side_effect=draw)
     fsync = mock.patch.object(os, "fsync", return_value=None)
     with fsync, blind:
         journal = begun(plan, storage)
