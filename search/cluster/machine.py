@@ -1,4 +1,4 @@
-"""What `doctor` finds on this machine: Python, packages, devices, store, disk, data."""
+"""Checks of `doctor` on this machine: Python, packages, devices, tracking store, disk, data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ PROBE_S, STORE_S, DATA_S = 120.0, 120.0, 600.0  # processes that import torch, o
 
 
 def machine_findings(request: DoctorRequest) -> Iterator[Finding]:
-    """Looks at this machine: its Python, packages and devices, then the store, the disk and the data of the request."""
+    """Checks this machine: Python, environment, packages and devices, then the tracking store, disk, checkpoint URI and
+    data of the request; yields one finding or more per check."""
     yield _python()
     yield _environment()
     yield from _packages()
@@ -116,7 +117,7 @@ def _store(request: DoctorRequest) -> Iterator[Finding]:
 
 
 def _file_system(path: Path) -> str:
-    """The kind of file system that a path lies on; '' where the system does not tell."""
+    """Returns the type of the file system of a path, from /proc/mounts; '' if it is unknown."""
     try:
         lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     except OSError:
