@@ -51,8 +51,8 @@ class Budget:
     stopped, unless it is needed for the `at_least` trials that must finish. A sweep without any score continues until
     it has one.
 
-    `spent`: limit and earlier use. `tell`: prints one line, once, when the budget is exhausted. `started`: start of
-    this session, `time.monotonic()` seconds (default: now)."""
+    Time counts from its making, which is when the sweep goes on record. `spent`: limit and earlier use. `tell`: prints
+    one line, once, when the budget is exhausted."""
 
     def __init__(
         self,
@@ -61,14 +61,13 @@ class Budget:
         spent: Spent,
         at_least: int,
         tell: Callable[[str], None],
-        started: float | None = None,
     ) -> None:
         self._journal = journal
         self._objective = objective
         self._spent = spent
         self._at_least = at_least
         self._tell = tell
-        self._started = time.monotonic() if started is None else started
+        self._started = time.monotonic()
         self._kept: list[int] = []
         self._has_told = False
 
