@@ -165,22 +165,20 @@ class Conductor:
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
-        if self._budget is not None and self._budget.is_over:
-            return self._goes_on_late(trial)
+        is_late = self._budget is not None and self._budget.is_over
+        if is_late and self._must_finish(trial):
+            return True
         if not goes_on:
             self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
-            return False
-        return True
+        elif is_late:
+            self._end(trial, "stopped", "time budget")
+            self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
+        return goes_on and not is_late
 
-    def _goes_on_late(self, trial: Trial) -> bool:
-        """Returns whether a trial continues although the time budget is exhausted, in which case ASHA no longer applies
-        to it; stops it otherwise."""
+    def _must_finish(self, trial: Trial) -> bool:
+        """Returns whether a trial continues although the time budget is exhausted; ASHA applies to it no longer."""
         assert self._budget is not None, "late without a budget"
-        if self._budget.goes_on(trial.number, self._running):
-            return True
-        self._end(trial, "stopped", "time budget")
-        self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
-        return False
+        return self._budget.goes_on(trial.number, self._running)
 
     def lost(self, number: int, reason: str) -> None:
         """Records trial `number` as failed because its process raised or died (`reason`, e.g. a traceback); the sweep

@@ -57,7 +57,7 @@ class Journal:
     @property
     def close_reason(self) -> str:
         """Returns the reason of the last close record: 'done', 'time budget', 'interrupted' or 'error' ('' before the
-        first), or, in the journal of a single run (`train`) that failed, its traceback."""
+        first)."""
         return self.state.close_reason
 
     def lock(self) -> None:
@@ -117,8 +117,8 @@ class Journal:
         return read
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
-        """Appends the record that closes the sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'; of a
-        single run that failed, its traceback. `has_pictures`: there are pictures beside the best trial's weights."""
+        """Appends the record that closes the sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'.
+        `has_pictures`: there are pictures beside the best trial's weights."""
         best = self.state.best()
         self.append(
             CloseRow(

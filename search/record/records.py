@@ -200,8 +200,8 @@ class EndRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloseRow(Row):
-    """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'; of a single run that failed, its
-    traceback. `best`: number of the best trial; `pictures`: whether there are pictures beside its weights.
+    """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'. `best`: number of the best trial;
+    `pictures`: whether there are pictures beside its weights.
 
     `ended`, `score`: number of ended trials and score of the best one, so that `list` need not read the whole journal;
     `at`: the byte offset at which this line begins, which shows whether the lines before it have changed in length."""

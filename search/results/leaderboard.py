@@ -35,7 +35,8 @@ def leaderboard_text(journal: Journal) -> str:
         [row["trial"], row["state"], row["score"], row["epochs"], *(_shown(row["knobs"].get(path)) for path in paths)]
         for row in found["trials"]
     ]
-    title = f"sweep {found['sweep']}: {journal.sweep.model}, recipe {journal.sweep.recipe} is trial 0, {found['state']}"
+    what = "one run" if journal.sweep.single else f"recipe {journal.sweep.recipe} is trial 0"
+    title = f"sweep {found['sweep']}: {journal.sweep.model}, {what}, {found['state']}"
     return f"{title}\n{text_table(header, rows)}"
 
 

@@ -73,7 +73,8 @@ def train(request: RayTrainRequest) -> int:
     if reason and reason != "interrupted":
         journal.append(EndRow(trial=0, state="failed", epoch=trial.last_epoch, reason=reason))
     has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep.name)
-    journal.close(reason or "done", has_pictures=has_pictures)
+    # A traceback is the reason of the trial; of the run it is an error.
+    journal.close(reason if reason == "interrupted" else "error" if reason else "done", has_pictures=has_pictures)
     journal.unlock()
     settle(spool, place)
     return _conclude_run(request, trial, reason, place)

@@ -11,11 +11,11 @@ import yaml
 
 from search.__main__ import VERBS
 from search.record import glance as glances
-from search.record.journal import Journal
+from search.record.journal import Journal, create
 from search.record.records import OpenRow
 from spaces.cli import BAD_INPUT, OK
 from spaces.schema import config_id, flat
-from tests.made.sweeps import FACTS, OBJECTIVE, answer_of, book, files_below, made_journal, made_plan
+from tests.made.sweeps import FACTS, OBJECTIVE, answer_of, book, files_below, made_journal, made_plan, made_sweep
 from trainables.__main__ import VERBS as TRAIN_VERBS
 from trainables.config import knobs_of, read_config
 
@@ -114,6 +114,13 @@ def test_show_prints_the_leaderboard_best_first(storage, answer):
     assert header.split() == ["trial", "state", OBJECTIVE, "epochs", "lr", "layers"]
     assert rows[0].split() == ["2", "finished", "48.5", "3", "0.001", "4"]
     assert rows[-1].split() == ["3", "diverged", "-", "1", "0.005", "4"]
+
+
+def test_show_of_a_single_run_names_no_recipe(storage, answer):
+    create(storage / "alone", made_sweep(name="alone", single=True, plan={"objective": OBJECTIVE})).unlock()
+    code, out, err = answer("show", "alone", "--storage", storage)
+    assert (code, err) == (OK, "")
+    assert out.splitlines()[0] == "sweep alone: graformer, one run, open"
 
 
 @pytest.mark.parametrize("verb", [["show"], ["resume"], ["export", "--out", "x.yaml"]], ids=lambda words: words[0])
