@@ -45,8 +45,10 @@ def spent_before(path: Path, limit_s: float | None) -> Spent:
 
 
 class Budget:
-    """Decides who goes on once the time is over. A running trial ends its epoch; then it is stopped, unless it is one
-    of the `at_least` trials that the user wants finished. A sweep without any score waits for its first."""
+    """Decides who goes on once the time is over; it runs from here on, as on record, without Ray's start.
+
+    A running trial ends its epoch; then it is stopped, unless it is one of the `at_least` trials that the user wants
+    finished. A sweep without any score waits for its first."""
 
     def __init__(
         self,
@@ -55,14 +57,13 @@ class Budget:
         spent: Spent,
         at_least: int,
         tell: Callable[[str], None],
-        started: float | None = None,
     ) -> None:
         self._journal = journal
         self._objective = objective
         self._spent = spent
         self._at_least = at_least
         self._tell = tell
-        self._started = time.monotonic() if started is None else started
+        self._started = time.monotonic()
         self._kept: list[int] = []
         self._has_told = False
 

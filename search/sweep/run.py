@@ -98,7 +98,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
         spent = spent_before(journal.path, sweep.time_budget_s)
-        budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell, started)
+        budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
         conductor = Conductor(journal, plan, concurrent, tell, budget)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
         tell(
