@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,9 @@ import optuna
 
 from search.decisions.conductor import Conductor, Task
 from search.decisions.sampler import PointSampler
-from search.record.journal import Journal
-from search.record.plan import Plan, SweepConfig, make_plan
+from search.record.journal import Journal, create
+from search.record.plan import Plan, SweepConfig, begun_by, make_plan
 from search.record.records import EpochRow, Facts
-from search.sweep.place import Place
-from search.sweep.run import begin
 from search.tracking import spool
 from search.tracking.memory import MemoryTracker
 from spaces.space import Choice, Domain, Float
@@ -55,7 +53,7 @@ RSS = """
 import gc, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from search.record.journal import Journal
+from search.record.journal import Journal, create
 def resident():
     gc.collect()
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -168,14 +166,20 @@ class Sweep:
 
 
 def begun(plan: Plan, folder: Path) -> Journal:
-    return begin(plan, FACTS, Place(folder=folder, tracking_uri="sqlite://", artifact_root=folder, address=None))
+    return create(folder, begun_by(plan, "bench", FACTS))
 
 
 def made_journal(storage: Path, trials: int, sink: Any) -> Path:
     """A journal with so many ended trials. Returns its file."""
     plan, chance = plan_for(trials), random.Random(trials)
     domains = plan.domains
-    blind = mock.patch.object(PointSampler, "draw", side_effect=lambda *values: (blind_point(domains, chance), 0))
+
+    def draw(number: int, is_legal: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any], int]:
+        point = blind_point(domains, chance)
+        assert is_legal(point), point
+        return point, 0
+
+    blind = mock.patch.object(PointSampler, "draw", side_effect=draw)
     fsync = mock.patch.object(os, "fsync", return_value=None)
     with fsync, blind:
         journal = begun(plan, storage)

@@ -29,7 +29,7 @@ PIECE = 256  # samples whose meshes are made at a time
 
 def scored_joints(data: MeshModule, part: str, files: str) -> Tensor:
     """The joints [N, J, 3] that are scored, metres: a hand's come from its model, a body's from the labels."""
-    truth = data.truth(part)
+    truth = data.labels(part)
     if data.sizes.mesh == "body":
         return centred(truth.joints3d[:, list(OF_UNION), :3], HIPS)
     layer = BodyLayer(models_of("hand", files)[0])

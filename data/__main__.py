@@ -1,4 +1,4 @@
-"""python -m data VERB: data sets written, checked, converted, described."""
+"""Command line `python -m data VERB`: writes, checks, converts and describes data sets."""
 
 from __future__ import annotations
 

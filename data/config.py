@@ -1,4 +1,4 @@
-"""What a run reads and how it is cut into samples. No torch."""
+"""Data knobs (`DataConfig`): which set and split a run reads, windows, augmentation, loading. No torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ MESH_CROP = (224, 224)  # of mesh sets, as published: the networks on them are w
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sizes:
-    """What a network must know of its data: views V, frames F, and the skeleton with its J joints; target frames of a
-    training sample; whether a window ends with its target instead of having it in the middle; height Y and width X in
-    pixels of the crop that an image is; the mesh that is labelled: body, hand, or none ('')."""
+    """Sizes of the data that a network is built for: views V, frames F, and the skeleton with its J joints; `stride`:
+    target frames of a training sample; `causal`: whether a window ends with its target instead of having it in the
+    middle; `crop`: height Y and width X of an image crop in pixels; `mesh`: kind of the labelled mesh, body, hand, or
+    none ('')."""
 
     views: int
     frames: int
@@ -35,7 +36,7 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """The data knobs. Subjects left empty come from the named split."""
+    """Data knobs of a run. Subjects left empty come from the named split."""
 
     name: str = knob(
         "synthetic",
@@ -90,12 +91,13 @@ class DataConfig:
 
     @property
     def family(self) -> Family:
-        """What the name of the set tells of its files."""
+        """The data set family (Human3.6M, HumanEva-I or MPI-INF-3DHP) that the name of the set belongs to."""
         return family_of(set_of(self.name))
 
     @property
     def sizes(self) -> Sizes:
-        """Known without reading a file; where `joints` breaks its law, those of the family's first skeleton."""
+        """The sizes that a network is built for, computed without reading a file; where `joints` does not fit the
+        family, those of the family's first skeleton."""
         mesh = mesh_split_named(self.name)
         if mesh is not None:
             skeleton = BODY_24 if mesh.kind == "body" else HAND_21
@@ -111,12 +113,13 @@ class DataConfig:
 
     @property
     def cache_folder(self) -> Path:
-        """Beside the data, wherever a node has it, unless `cache` is a whole path."""
+        """The folder of the crop cache: below `root`, unless `cache` is an absolute path."""
         return Path(self.root) / self.cache
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A set has the joints and the 2D of its family, windows have a middle frame, axes fit the views, crops halve
-        five times, training never sees what selects, and samples of mesh sets are single images."""
+        """Yields (field, message) for every inconsistency: joints and 2D source must be the family's, windows odd, axes
+        fit the views, crop sides multiples of 32, training subjects disjoint from scored ones, mesh sets read image by
+        image."""
         family = self.family
         if mesh_split_named(self.name) is not None:
             yield from self._mesh_problems()
@@ -145,7 +148,8 @@ class DataConfig:
                 )
 
     def _mesh_problems(self) -> Iterator[tuple[str, str]]:
-        """Samples of mesh sets are single images without subject and action."""
+        """Yields (field, message) for knobs that mesh sets do not have: their samples are single images without subject
+        and action."""
         for field in ("frames", "views", "stride"):
             if getattr(self, field) != 1:
                 yield field, f"must be 1: {self.name} is a set of single images"
@@ -159,7 +163,7 @@ class DataConfig:
 
 
 def _remedy(family: Family, joints: int) -> str:
-    """What to set instead of joints that the family does not have."""
+    """Returns the advice for a joint count that the family does not have."""
     counts = " or ".join(map(str, family.counts))
     others = [other.split for other in FAMILIES.values() if joints in other.counts]
     return (
@@ -168,6 +172,6 @@ def _remedy(family: Family, joints: int) -> str:
 
 
 def chosen_data(name: str) -> dict[str, object]:
-    """The knobs that `--data NAME` sets: the name, and the joints of a family that has one skeleton."""
+    """Returns the knobs that `--data NAME` sets: the name, and the joints of a family that has one skeleton."""
     counts = family_of(set_of(name)).counts
     return {"data.name": name} | ({"data.joints": counts[0]} if len(counts) == 1 else {})

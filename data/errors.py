@@ -1,4 +1,4 @@
-"""What is wrong with data: every problem at once, up to a number that a person reads."""
+"""DataError: all problems of the data at once; the text shows the first twelve."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ PROBLEMS_SHOWN = 12  # lines; a file with one systematic fault has it in every c
 
 
 class DataError(InputError):
-    """Data that cannot be used as it lies: files, arrays, or what a run asks of them.
+    """Data that cannot be used: files, arrays, or what a run asks of them.
 
-    `problems` holds every fault; the text shows the first twelve and counts the rest.
-    """
+    `problems` holds every fault; the text shows the first twelve and counts the rest."""
 
     def __str__(self) -> str:
         rest = len(self.problems) - PROBLEMS_SHOWN

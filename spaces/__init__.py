@@ -1,1 +1,2 @@
-"""Floor 0: the language of configuration. Standard library and PyYAML only."""
+"""Configuration: typed schemas, search spaces, YAML, errors and the command-line driver. Floor 0: imports only the
+standard library and PyYAML."""

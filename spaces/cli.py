@@ -1,4 +1,5 @@
-"""The command line of every `python -m PACKAGE VERB`: light parsing first, the verb's own module only when it runs."""
+"""Command-line driver of every `python -m PACKAGE VERB`: parses and validates first, imports a verb's module only when
+it runs."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verb:
-    """One verb. `check` turns the parsed options into a checked request without heavy imports; `run` names the
-    "module:function" that carries it out and returns the exit code, imported only then so that help is instant."""
+    """One verb of a package. `check`: converts the parsed options to a validated request, without heavy imports; `run`:
+    "module:function" that takes the request and returns the exit code, imported only then so that help is instant."""
 
     summary: str
     example: str
@@ -34,8 +35,9 @@ def main(
     argv: Sequence[str] | None = None,
     hide: Callable[[str], str] = str,
 ) -> int:
-    """Parses, checks and runs; wrong input is printed bare and answered with 2, an interrupt with 130. `hide` takes
-    out of a word what must not be printed."""
+    """Parses the command line, validates it and runs the verb; returns the exit code: 2 for invalid input (InputError,
+    printed without traceback), 130 after an interrupt. `argv`: arguments (None: sys.argv); `hide`: redacts passwords in
+    an argument before it is printed."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about, allow_abbrev=False)
     lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in verbs.items():

@@ -1,4 +1,4 @@
-"""Command lines that are printed to be typed: quoted for the shell, and complete."""
+"""Formats complete, shell-quoted command lines that are printed for the user to copy."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 
 def command(package: str, verb: str, *words: object) -> str:
-    """The line `python -m PACKAGE VERB ...` that gives these words to the verb; None is left out.
+    """Formats the command `python -m PACKAGE VERB ...` with these arguments; None is omitted.
 
-    A path that begins with '-' is written so that it is no option."""
+    A path that begins with '-' is written as './-...', so that it is not parsed as an option."""
     texts = [f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words
              if word is not None]  # fmt: skip
     return shell_line("python", "-m", package, *verb.split(), *texts)
 
 
 def synth_line(root: Path | str) -> str:
-    """The command that writes the embedded data sets to a folder."""
+    """Formats the command that writes the synthetic data sets to the folder `root`."""
     return command("data", "synth", "--root", root)
 
 
 def shell_line(*words: str) -> str:
-    """The words as the shell reads them. The last is not put in quotes but escaped: a line that ends in a quote looks
-    as if the quote belonged to the sentence around it."""
+    """Quotes the arguments for the shell and joins them. The last one is escaped instead of quoted: a closing quote at
+    the end of a line looks as if it belonged to the surrounding sentence."""
     *front, last = [shlex.quote(word) for word in words]
     if last.endswith("'") and re.fullmatch(r"[^\x00-\x1f]+", words[-1]):
         last = re.sub(r"([^\w@%+=:,./-])", r"\\\1", words[-1])

@@ -1,4 +1,4 @@
-"""What is wrong with an input text: every problem at once, and the nearest name that is right."""
+"""Exceptions for invalid input, which list every problem at once, and helpers for their messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
-    """Wrong input from outside: printed bare, exit code 2. `where` names the file or command, `problems` all faults."""
+    """Raised for invalid input from outside; printed without traceback, exit code 2. `where`: file or command;
+    `problems`: every problem found."""
 
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.where = where
@@ -21,12 +22,13 @@ class InputError(ValueError):
         return "\n  ".join([f"{self.where}: {len(self.problems)} problems", *self.problems])
 
     def problems_in(self, where: str) -> list[str]:
-        """The problems as part of a larger report on `where`; those of another place keep its name."""
+        """Returns the problems for inclusion in a larger report on `where`; those of another file or command are
+        prefixed with its name."""
         return [text if self.where == where else f"{self.where}: {text}" for text in self.problems]
 
 
 class ConfigError(InputError):
-    """A configuration, space or option that cannot be used as it stands."""
+    """Raised for an invalid configuration, space or option."""
 
 
 _SHORT = reprlib.Repr()
@@ -35,13 +37,13 @@ _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 80, 80, 40
 
 
 def shown(value: object) -> str:
-    """A value for a message, cut to what a line holds. It looks only at the first of a nested value: aliases of YAML
-    stand for millions of values in a few lines."""
+    """Formats a value for a message, truncated to 80 characters. Nested values are abbreviated before formatting: YAML
+    aliases can expand a few lines to millions of values."""
     text = value if isinstance(value, str) else _SHORT.repr(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """'; did you mean X?' for the nearest of names, or nothing when none is near."""
+    """Returns '; did you mean X?' with the name nearest to `name`, '' if none is similar."""
     near = difflib.get_close_matches(name[:100], list(names), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""

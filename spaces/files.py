@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes, and checks of output paths."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import BinaryIO
 
 from .errors import InputError
 
+GIB = 2**30  # bytes; sizes of files and of memory are shown in it
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` when the block ends well, and is gone when it does not.
+    """Opens a temporary file that replaces `path` atomically when the block ends without exception, and is deleted
+    otherwise.
 
-    Folders are made as needed. InputError when the place cannot be written to."""
+    Missing parent folders are created. InputError if the file cannot be written."""
     part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,13 +38,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A UTF-8 text file, whole or not at all."""
+    """Writes a UTF-8 text file atomically. InputError if it cannot be written."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
 def target_problems(path: Path, *, force: bool) -> list[str]:
-    """Why a file cannot be written here: it exists (unless `force`), is a folder, or its folder is not there."""
+    """Checks that a file can be written at `path`: it must not exist (unless `force`) or be a folder, and its folder
+    must exist and be writable. Returns a message if not, else []."""
     if path.is_dir():
         return [f"{path} is a folder; name a file"]
     if path.exists() and not force:

@@ -1,4 +1,5 @@
-"""Typed configuration: one line per knob, every problem reported at once, one spelling (the dotted path) everywhere."""
+"""Typed configuration schema: dataclasses whose fields are knobs with type, bounds and help text, addressed by dotted
+path. Loads, overrides, compares and hashes configs; errors list every problem at once."""
 
 from __future__ import annotations
 
@@ -23,14 +24,16 @@ WHOLE = range(-(2**63), 2**63)  # what 64 bits hold, and with them every library
 
 @typing.runtime_checkable
 class HasLaws(Protocol):
-    """A section whose fields depend on each other yields (field, message) for each broken law."""
+    """Protocol of a config section with constraints between its fields: `problems` yields (field, message) for each
+    violated constraint."""
 
     def problems(self) -> Iterator[tuple[str, str]]: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Knob:
-    """What one configuration field allows; `type` is the declared Python type."""
+    """Specification of one configuration field: dotted `path`, declared Python `type`, default, help text, unit, bounds
+    (value > `above`, >= `least`, < `below`, <= `most`) and allowed `choices`."""
 
     path: str
     type: Any
@@ -46,7 +49,7 @@ class Knob:
 
     @property
     def allowed(self) -> str:
-        """The legal values in words, for messages and tables."""
+        """Describes the allowed values in words, for messages and tables."""
         if self.choices:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
         bounds = [
@@ -57,7 +60,8 @@ class Knob:
         return " and ".join([type_name(self.type), *bounds])
 
     def read(self, value: object) -> Value:
-        """The value in the declared type; ValueError with the reason when it cannot be."""
+        """Converts a value, possibly text, to the declared type and checks its bounds and choices. ValueError with the
+        reason if it is not allowed."""
         result: Value = _coerce(self.type, value)
         numbers = [n for n in (result if isinstance(result, tuple) else (result,)) if _is_number(n)]
         inside = all(
@@ -77,12 +81,13 @@ class Knob:
 
 
 def knob(default: Any, *, help: str, **rules: Any) -> Any:
-    """A dataclass field that is a knob. Rules are those of `Knob`: above, least, below, most, choices, lane, unit."""
+    """Declares a dataclass field as a knob. `rules` are fields of Knob: above, least, below, most, choices, lane,
+    unit."""
     return dataclasses.field(default=default, metadata={"help": help, **rules})
 
 
 def type_name(kind: Any) -> str:
-    """'float', 'list of str', 'int or none'."""
+    """Formats a declared type for messages: 'float', 'list of str', 'int or none'."""
     if typing.get_origin(kind) is tuple:
         return f"list of {type_name(typing.get_args(kind)[0])}"
     if isinstance(kind, types.UnionType):
@@ -95,7 +100,8 @@ def _is_number(value: object) -> typing.TypeGuard[int | float]:
 
 
 def _coerce(kind: Any, value: object) -> Any:
-    """Only the declared type decides: YAML loaders read 1e-4 as text, and a command line gives nothing but text."""
+    """Converts a value to the declared type. Text is parsed, because YAML loaders read 1e-4 as text and a command line
+    gives only text. ValueError if it cannot be converted or is not finite."""
     if typing.get_origin(kind) is tuple:
         part = typing.get_args(kind)[0]
         items = value.split(",") if isinstance(value, str) else value
@@ -134,7 +140,8 @@ def _fields(cls: Any) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
 
 
 def _section(field: dataclasses.Field[Any], hint: Any, sections: Mapping[str, type]) -> type | None:
-    """The dataclass behind a section, None for a knob. `sections` names the types that a model chooses."""
+    """Returns the dataclass of a section field, None if the field is a knob. `sections`: field name -> dataclass chosen
+    by the model, instead of the declared one."""
     if "help" in field.metadata:
         return None
     section: type = sections.get(field.name, hint)
@@ -142,7 +149,8 @@ def _section(field: dataclasses.Field[Any], hint: Any, sections: Mapping[str, ty
 
 
 def knobs(cls: type, sections: Mapping[str, type] | None = None, prefix: str = "") -> dict[str, Knob]:
-    """Every knob of a config class by dotted path, in order."""
+    """Lists every knob of the config class `cls` by dotted path, in order of declaration. `sections`: field name ->
+    dataclass of a section chosen by the model; `prefix`: put before every path."""
     found: dict[str, Knob] = {}
     for field, hint in _fields(cls):
         path = prefix + field.name
@@ -155,7 +163,8 @@ def knobs(cls: type, sections: Mapping[str, type] | None = None, prefix: str = "
 
 
 def load(cls: type[Config], tree: object, where: str, sections: Mapping[str, type] | None = None) -> Config:
-    """A config from a nested mapping. Missing fields take their default; ConfigError lists every problem."""
+    """Builds a config of class `cls` from a nested mapping; missing fields take their defaults. `where`: file or
+    command for messages; `sections` as in `knobs`. ConfigError lists every problem."""
     problems: list[str] = []
     config = _build(cls, tree, "", sections or {}, problems)
     if problems or config is None:
@@ -199,18 +208,20 @@ def _build(
 
 
 class _UnreadError(Exception):
-    """A law asks for a section that could not be read."""
+    """Raised when a constraint uses a section that could not be read."""
 
 
 class _Unread:
-    """Stands in for such a section, so that the laws of all others can still be asked."""
+    """Placeholder for a section that could not be read, so that the constraints that do not use it are still
+    checked."""
 
     def __getattr__(self, name: str) -> Any:
         raise _UnreadError(name)
 
 
 def _broken_laws(config: object, prefix: str) -> Iterator[str]:
-    """'path = value message' of every law of this section that its values break; sections below are not asked."""
+    """Checks the constraints of this section, not of its subsections; yields 'path = value message' per violated
+    one."""
     try:
         for path, text in config.problems() if isinstance(config, HasLaws) else ():
             value = functools.reduce(getattr, path.split("."), config)
@@ -222,7 +233,8 @@ def _broken_laws(config: object, prefix: str) -> Iterator[str]:
 def override(
     config: Config, values: Mapping[str, object], where: str, sections: Mapping[str, type] | None = None
 ) -> Config:
-    """The config with some knobs (dotted path -> value or text) changed; ConfigError lists every problem."""
+    """Returns a copy of the config with some knobs changed. `values`: dotted path -> value or text; `where`, `sections`
+    as in `load`. ConfigError lists every problem."""
     known = knobs(type(config), sections)
     unknown = [
         f"{path}: no such knob{did_you_mean(path, known) or '; see the table of knobs in README.md'}"
@@ -240,7 +252,7 @@ def override(
 
 
 def tree_of(config: object) -> dict[str, Any]:
-    """The nested mapping that `load` reads back, every field included."""
+    """Converts a config to a nested mapping of all fields, the inverse of `load`."""
     assert dataclasses.is_dataclass(config), type(config)
     tree: dict[str, Any] = {}
     for field in dataclasses.fields(config):
@@ -250,12 +262,13 @@ def tree_of(config: object) -> dict[str, Any]:
 
 
 def flatten(config: object, prefix: str = "") -> dict[str, Value]:
-    """Every knob's value by dotted path, in order."""
+    """Converts a config to a flat mapping: dotted path -> value of every knob, in order. `prefix`: put before every
+    path."""
     return flat(tree_of(config), prefix)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
-    """A nested mapping by dotted path."""
+    """Flattens a nested mapping to dotted path -> value. `prefix`: put before every path."""
     found: dict[str, Value] = {}
     for name, value in tree.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
@@ -263,7 +276,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested mapping of dotted paths; the inverse of `flat`."""
+    """Converts dotted path -> value to a nested mapping, the inverse of `flat`."""
     tree: dict[str, Any] = {}
     for path, value in values.items():
         *parents, leaf = path.split(".")
@@ -273,7 +286,8 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def diff(one: object, other: object) -> dict[str, tuple[Value, Value]]:
-    """Dotted path -> (value in one, value in other) where two configs differ."""
+    """Compares two configs: dotted path -> (value in one, value in other) of every knob that differs; None where a
+    config lacks it."""
     left, right = flatten(one), flatten(other)
     return {path: (left.get(path), right.get(path)) for path in left | right if left.get(path) != right.get(path)}
 
@@ -288,7 +302,7 @@ _Dumper.add_representer(
 
 
 def dump(config: object) -> str:
-    """Canonical YAML text with every field: equal configs give equal text, and floats survive exactly."""
+    """Formats a config as canonical YAML with every field: equal configs give equal text, and floats are exact."""
     return _text_of(tree_of(config))
 
 
@@ -297,12 +311,13 @@ def _text_of(tree: Mapping[str, Any]) -> str:
 
 
 def config_id(config: object) -> str:
-    """Ten hex digits that name this configuration."""
+    """Computes the id of a config: the first ten hex digits of the SHA-256 of its canonical YAML."""
     return tree_id(tree_of(config))
 
 
 def tree_id(tree: Mapping[str, Any]) -> str:
-    """The `config_id` of a configuration by its whole nested mapping, in the fields' order; JSON's lists will do."""
+    """Computes the `config_id` of a config given as a nested mapping with all fields in order; lists, as JSON has them,
+    count as tuples."""
     return hashlib.sha256(_text_of(_with_tuples(tree)).encode()).hexdigest()[:10]
 
 

@@ -1,4 +1,4 @@
-"""A search space: one YAML file that names a model's published recipes and what to search around them."""
+"""Search space: a YAML file with a model's published recipes and the domains of the knobs to search around them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow")
 
 @dataclass(frozen=True, slots=True)
 class Float:
-    """A real number in [low, high], drawn evenly in value, or in logarithm if `log`."""
+    """Domain of real numbers in [low, high], sampled uniformly, or log-uniformly if `log`."""
 
     low: float
     high: float
@@ -26,7 +26,7 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """A whole number in [low, high] in steps of `step`, or drawn evenly in logarithm if `log`."""
+    """Domain of integers in [low, high] in steps of `step`, sampled uniformly, or log-uniformly if `log`."""
 
     low: int
     high: int
@@ -36,7 +36,7 @@ class Int:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of the values, without order."""
+    """Categorical domain: one of the values, unordered."""
 
     values: tuple[Value, ...]
 
@@ -46,11 +46,11 @@ Domain = Float | Int | Choice
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Space:
-    """What `launch` searches. `recipes`, `base`: dotted path -> fixed value; the first recipe is the default.
+    """Search space of a sweep. `recipes`: recipe -> (dotted path -> fixed value), the first is the default; `base`:
+    fixed values of all recipes; `search`: dotted path -> domain; `where`: the file, for messages.
 
-    `narrow` holds, by recipe, domains that replace those of `search` (None: not searched), so that a small recipe
-    searches small networks.
-    """
+    `narrow`: recipe -> domains that replace those of `search` (None: not searched), so that a small recipe searches
+    small networks."""
 
     model: str
     objective: str
@@ -61,16 +61,18 @@ class Space:
     where: str
 
     def fixed(self, recipe: str) -> dict[str, Any]:
-        """The recipe's overrides: what trial 0 runs before the command line has its say."""
+        """Returns the fixed values of a recipe, dotted path -> value: the config of trial 0 before options override it.
+        KeyError for an unknown recipe."""
         return dict(self.base) | dict(self.recipes[recipe])
 
     def domains(self, recipe: str) -> dict[str, Domain]:
-        """What a sweep from this recipe searches."""
+        """Returns the domains that a sweep from this recipe searches, by dotted path."""
         joined = dict(self.search) | dict(self.narrow.get(recipe, {}))
         return {path: domain for path, domain in joined.items() if domain is not None}
 
     def check(self, knobs: Mapping[str, Knob]) -> list[str]:
-        """Every path that is no knob and every value or bound that its knob refuses."""
+        """Checks every path, value and bound of the space against the model's knobs; returns one message per
+        problem."""
         return list(self._faults(knobs))
 
     def _faults(self, knobs: Mapping[str, Knob]) -> Iterator[str]:
@@ -103,8 +105,8 @@ def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> 
 
 
 def typed(domain: Domain, knob: Knob) -> Domain:
-    """The domain in the declared type of a knob that it fits: of a float knob, [0, 1] are the ends of a real range and
-    0 is the choice 0.0. Whole numbers `step` apart stay what they are."""
+    """Converts a domain to the declared type of its knob, which must allow its values: for a float knob, the integer
+    range [0, 1] becomes a real range and the choice 0 becomes 0.0. Integer ranges with a step above 1 are unchanged."""
     if isinstance(domain, Choice):
         return Choice(tuple(knob.read(value) for value in domain.values))
     if isinstance(domain, Int) and domain.step == 1 and isinstance(knob.read(domain.low), float):
@@ -113,7 +115,8 @@ def typed(domain: Domain, knob: Knob) -> Domain:
 
 
 def find_space(name: str) -> Path:
-    """The file of a space given by model name or by path; ConfigError offers the nearest name."""
+    """Returns the file of a space. `name`: a model, or a path to a YAML file. ConfigError suggests the nearest
+    model."""
     known = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
     if name in known:
         return known[name]
@@ -129,7 +132,8 @@ def find_space(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A space file as it is: its text, what can be read of it, and every fault of its shape."""
+    """Space file that may be invalid: its text, the space as far as it could be parsed (None without a model name), and
+    every structural error."""
 
     where: str
     text: str
@@ -138,19 +142,20 @@ class Draft:
 
 
 def read_draft(path: Path) -> Draft:
-    """The space file, right or wrong; ConfigError only when it is no YAML text."""
+    """Reads a space file that may be invalid. ConfigError only if it cannot be read or is not YAML."""
     text = read_text(path)
     space, faults = survey_space(parse_yaml(text, str(path)), str(path))
     return Draft(str(path), text, space, tuple(faults))
 
 
 def read_space(path: Path) -> Space:
-    """The space in a YAML file, checked for shape; `Space.check` checks it against its model's knobs."""
+    """Reads a space from a YAML file and checks its structure; `Space.check` checks it against the model's knobs.
+    ConfigError lists every problem."""
     return parse_space(read_yaml(path), str(path))
 
 
 def parse_space(tree: object, where: str) -> Space:
-    """The space in a parsed YAML tree; ConfigError lists every fault of its shape."""
+    """Builds a space from parsed YAML. `where`: file for messages. ConfigError lists every structural error."""
     space, problems = survey_space(tree, where)
     if problems or space is None:
         raise ConfigError(where, problems)
@@ -158,7 +163,8 @@ def parse_space(tree: object, where: str) -> Space:
 
 
 def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
-    """What can be read of a space, None where it names no model, and every fault of its shape."""
+    """Parses as much of a space as possible. Returns the space, None if it names no model, and every structural error.
+    `where`: file for messages."""
     if not isinstance(tree, Mapping):
         return None, [f"a space is a mapping with the keys {', '.join(_SECTIONS)}"]
     problems = [
@@ -189,7 +195,7 @@ def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
 
 
 def _sections_of(tree: Mapping[str, Any], problems: list[str]) -> dict[str, Mapping[str, Any]]:
-    """The parts of a space that are mappings; {} for those that are not, which are problems."""
+    """Returns the sections of a space as mappings; a malformed section becomes {} and is added to `problems`."""
     sections: dict[str, Mapping[str, Any]] = {}
     for key in ("recipes", "base", "search", "narrow"):
         value = tree.get(key) or {}
@@ -217,7 +223,8 @@ def _domains(table: str, entries: Mapping[str, Any], problems: list[str]) -> dic
 
 
 def _domain(entry: object) -> Domain:
-    """{choice: [..]}, {range: [low, high]}, {log: [low, high]}; whole ends make whole numbers, `step` spaces them."""
+    """Parses a domain: {choice: [...]}, {range: [low, high]}, {log: [low, high]}. Integer bounds give an Int, which
+    `step` may space. ValueError for any other form."""
     forms = "{choice: [a, b]}, {range: [low, high]}, {range: [low, high], step: n}, {log: [low, high]}"
     if not isinstance(entry, Mapping) or len(entry.keys() & {"choice", "range", "log"}) != 1:
         raise ValueError(f"expected one of {forms}, found {shown(entry)}")

@@ -1,4 +1,4 @@
-"""Tables for a terminal."""
+"""Text tables for the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns two blanks apart; numbers to the right, floats with one decimal, lists spelled out, nothing as a dash."""
+    """Formats a table with columns two spaces apart: numbers right-aligned, floats with one decimal, lists
+    space-separated, None and [] as '-'."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
     is_number = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]

@@ -1,4 +1,4 @@
-"""YAML from files and text, strictly."""
+"""Strict YAML reading: repeated keys and excessive merges are errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_MERGED = 10_000  # merges of merges grow tenfold a line
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a repeated key is an error instead of a silent last word."""
+    """YAML loader that rejects repeated keys, of which PyYAML keeps the last, and more than MOST_MERGED merged keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -29,12 +29,12 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path | str) -> Any:
-    """The content of a YAML file; ConfigError when it is missing, unreadable, or not YAML."""
+    """Reads and parses a YAML file. ConfigError if it is missing, unreadable or not valid YAML."""
     return parse_yaml(read_text(path), str(path))
 
 
 def read_text(path: Path | str) -> str:
-    """The content of a text file; ConfigError when it is missing, unreadable, or not UTF-8."""
+    """Reads a UTF-8 text file. ConfigError if it is missing, unreadable or not UTF-8."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -43,7 +43,7 @@ def read_text(path: Path | str) -> str:
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The content of YAML text; ConfigError with the place of the first fault."""
+    """Parses YAML text. `where`: file for messages. ConfigError with the position of the first error."""
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

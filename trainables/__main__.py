@@ -1,4 +1,5 @@
-"""python -m trainables train|evaluate|pretrain CONFIG: one run on this machine, without Ray, Optuna or MLflow."""
+"""Command line `python -m trainables train|evaluate|pretrain CONFIG`: one run on this machine, without Ray, Optuna or
+MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole of one run as a value: model, data, optimiser and loop. No torch."""
+"""Training configuration (`TrainConfig`): model, data, optimiser and loop of one run. No torch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from spaces.yaml_text import read_yaml
 from . import registry
 from .entry import Traits
 
+# Metrics of the validation split whose lowest value selects an epoch, or wins a sweep: of poses, then of meshes.
+OBJECTIVES = (
+    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
+    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimConfig:
-    """Adam with decoupled decay (weight_decay 0 is plain Adam), clipped, on a staircase of learning rates."""
+    """Knobs of the optimiser: Adam with decoupled decay (weight_decay 0 is plain Adam), gradient clipping, stepwise
+    learning-rate decay."""
 
     lr: float = knob(1e-3, above=0, lane=True, help="peak learning rate")
     lr_decay: float = knob(0.9, above=0, most=1, lane=True, help="factor on the rate at every stair; 1: constant rate")
@@ -44,14 +51,14 @@ class OptimConfig:
     clip: float = knob(1.0, least=0, lane=True, help="limit of the global gradient norm; 0: no clipping")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Two factors take turns only where the stair is an epoch."""
+        """Yields (field, message) where `large_decay_epochs` is set and the learning rate does not decay by epochs."""
         if self.large_decay_epochs and self.lr_decay_by != "epochs":
             yield "large_decay_epochs", "must be 0 while optim.lr_decay_by = steps; or set optim.lr_decay_by = epochs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoopConfig:
-    """How long, in what batches, from which seed, and what is kept."""
+    """Knobs of the training loop: epochs, batch size, precision, seed, and which checkpoints are kept."""
 
     epochs: int = knob(10, least=1, lane=True, help="passes over the training split")
     batch: int = knob(64, least=1, help="samples in one optimiser step, over all workers")
@@ -64,10 +71,7 @@ class LoopConfig:
     seed: int = knob(0, least=0, lane=True, help="seed of initialisation, sample order and dropout")
     select: str = knob(
         "val/mpjpe_mm",
-        choices=(
-            *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
-            *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
-        ),
+        choices=OBJECTIVES,
         lane=True,
         help="metric whose lowest epoch is the best one",
     )
@@ -80,14 +84,14 @@ class LoopConfig:
     snapshot_epochs: int = knob(5, least=0, lane=True, unit="epochs", help="a kept checkpoint every so often; 0: none")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A part of a batch has a sample."""
+        """Yields (field, message) where a batch has fewer samples than its accumulated parts."""
         if self.accumulate > self.batch:
             yield "accumulate", f"must be at most loop.batch = {self.batch}: a part has at least one sample"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """One run. The types of `network` and `objective` are those of the model in the registry."""
+    """Configuration of one run. The types of `network` and `objective` are those of the model in the registry."""
 
     model: str = knob(MISSING, help="name of the model")
     network: Any
@@ -97,7 +101,8 @@ class TrainConfig:
     loop: LoopConfig
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Laws that join the network with its data belong to the model, and so do its metrics."""
+        """Yields (field, message) for the model's laws, which join network and data, and for a metric that the model
+        does not have."""
         model = registry.config(self.model)
         yield from model.laws(self.network, self.data.sizes)
         names = [f"val/{name}" for name in model.selectable]
@@ -106,7 +111,8 @@ class TrainConfig:
 
     @property
     def traits(self) -> Traits:
-        """What its network reads, whether it can be a lane of an array, which parameters have rates of their own."""
+        """The batch fields that its network reads, whether it can be a lane of an array, and its learning-rate
+        factors."""
         found = registry.config(self.model).traits(self.network)
         if self.loop.accumulate == 1 or found.unfusable:
             return found
@@ -114,29 +120,29 @@ class TrainConfig:
 
 
 def sections_of(model: str) -> dict[str, type]:
-    """The section types that a model chooses; ConfigError for an unknown model."""
+    """Returns the section types that a model chooses; ConfigError for an unknown model."""
     found = registry.config(model)
     return {"network": found.network, "objective": found.objective}
 
 
 def knobs_of(model: str) -> dict[str, Knob]:
-    """Every knob of a model's runs by dotted path."""
+    """Returns every knob of a model's runs by dotted path."""
     return knobs(TrainConfig, sections_of(model))
 
 
 def lane_knobs(model: str) -> tuple[str, ...]:
-    """The knobs, by dotted path, in which the lanes of one array may differ."""
+    """Returns the knobs, by dotted path, in which the lanes of one array may differ."""
     return tuple(path for path, one in knobs_of(model).items() if one.lane)
 
 
 def array_knobs(config: TrainConfig) -> dict[str, object]:
-    """The knobs that all lanes of one array share, by dotted path: the shape of the work."""
+    """Returns the knobs that all lanes of one array share, by dotted path: the shape of the work."""
     free = lane_knobs(config.model)
     return {path: value for path, value in flatten(config).items() if path not in free}
 
 
 def config_from(tree: object, where: str) -> TrainConfig:
-    """A run from a nested mapping; a `provenance` section, as `export` writes it, is set aside."""
+    """Parses a run from a nested mapping; a `provenance` section, as `export` writes it, is ignored."""
     if not isinstance(tree, Mapping) or not isinstance(tree.get("model"), str):
         raise ConfigError(where, ["is no training config: it needs `model: NAME` and the sections of `export`"])
     plain = {key: value for key, value in tree.items() if key != "provenance"}
@@ -144,15 +150,15 @@ def config_from(tree: object, where: str) -> TrainConfig:
 
 
 def read_config(path: Path | str) -> TrainConfig:
-    """The run in a YAML file."""
+    """Reads the run in a YAML file."""
     return config_from(read_yaml(path), str(path))
 
 
 def changed(config: TrainConfig, values: Mapping[str, object], where: str) -> TrainConfig:
-    """The run with some knobs changed, by dotted path."""
+    """Returns the run with some knobs changed, by dotted path."""
     return override(config, values, where, sections_of(config.model))
 
 
 def default_config(model: str, values: Mapping[str, object], where: str) -> TrainConfig:
-    """A model's run from knob defaults and overrides by dotted path."""
+    """Returns a model's run from knob defaults and overrides by dotted path."""
     return changed(load(TrainConfig, {"model": model}, where, sections_of(model)), values, where)

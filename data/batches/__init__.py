@@ -1,1 +1,1 @@
-"""From poses and images to batches: windows, order, and the arrays on a device."""
+"""Data modules: batches from poses and images by windows, sample order, and arrays on a device."""

@@ -1,7 +1,6 @@
-"""The one record that every model reads, and the alphabet of its axes.
+"""Batch, the record that every model reads, and the letters of its axes.
 
-B batch, K lane, V view, F frame, J joint, P mesh point, T token, H head, C channel, Y X image.
-"""
+B batch, K lane, V view, F frame, J joint, P mesh point, T token, H head, C channel, Y X image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mesh set as batches: images decoded, cropped and changed in threads beside training."""
+"""MeshModule: batches of a mesh set, whose images are decoded, cropped and augmented in threads beside training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from spaces.errors import InputError
 
+from ..bodies.body_model import SHAPE_NUMBERS
 from ..config import DataConfig
 from ..errors import DataError
-from ..formats.meshes.mesh_labels import FIGURES, SHAPE_NUMBERS, Label
+from ..formats.meshes.mesh_labels import FIGURES, Label
 from ..formats.meshes.mesh_rows import boxed_rows, picture_of
 from ..formats.meshes.mesh_tsv import MeshSet
 from ..images.ahead import AHEAD, Ahead
@@ -24,7 +25,9 @@ from ..images.mesh_crops import Boxed, Change, crop_image, draw_changes, moved_j
 from ..poses.splits import MeshSplit, mesh_split_named
 from ..poses.thinning import thinned
 from .batch import Batch, Sizes
+from .feed import ImageCrops, Source
 from .order import seed_of, share, shuffled, slices
+from .truth import Truth
 
 LABELS = ("joints2d", "joints3d", "body_pose", "betas", "has")
 FIELDS = ("image", *LABELS)
@@ -32,9 +35,8 @@ CHANGE_STREAM = 2  # of the random streams of an epoch
 
 
 def read_mesh_sets(config: DataConfig, parts: Sequence[str]) -> tuple[dict[str, MeshSet], MeshSplit]:
-    """The sets behind a config, by part, and its split. DataError names what is missing in all of them."""
-    split = mesh_split_named(config.name)
-    assert split is not None, config.name
+    """Opens the mesh sets of a config, by part, with their split. DataError lists what is missing in all of them."""
+    split = named_mesh_split(config)
     sets: dict[str, MeshSet] = {}
     problems: list[str] = []
     for part in parts:
@@ -48,9 +50,21 @@ def read_mesh_sets(config: DataConfig, parts: Sequence[str]) -> tuple[dict[str, 
     return sets, split
 
 
+def named_mesh_split(config: DataConfig) -> MeshSplit:
+    """Returns the split of mesh sets that a config names; only called where it names one (`Sizes.mesh`)."""
+    split = mesh_split_named(config.name)
+    assert split is not None, config.name
+    return split
+
+
+def fingerprint_of(sets: Mapping[str, MeshSet]) -> str:
+    """Returns the digests of the sets of a split, joined by hyphens."""
+    return "-".join(one.fingerprint() for one in sets.values())
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeshTruth:
-    """Every label of a split in stored order, as in Batch: joints3d [N, J, 4] from their root, body_pose [N, 3 K],
+class MeshLabels:
+    """Labels of a whole split in stored order, as in Batch: joints3d [N, J, 4] from their root, body_pose [N, 3 K],
     betas [N, 10], has [N, 3]."""
 
     joints3d: Tensor
@@ -60,11 +74,11 @@ class MeshTruth:
 
 
 class MeshModule:
-    """The splits of a mesh set, answering `order` and `gather` like `DataModule`.
+    """The splits of a mesh set; implements `Samples`.
 
-    A sample of training is changed at random: turned, zoomed, tinted, mirrored. How is a function of seed, epoch and
-    sample, and travels in the index: index = sample + count * key, where the key of an epoch is made by `order` and 0
-    leaves samples as they are. So whoever gathers an index, in which order and on which rank, gets the same."""
+    Training samples are augmented: rotated, scaled, colour-jittered, mirrored. The augmentation is a function of seed,
+    epoch and sample, and is part of the index: index = sample + count * key, where `order` makes the key of an epoch
+    and key 0 means no augmentation. So an index gives the same sample in any order and on any rank."""
 
     def __init__(
         self,
@@ -80,7 +94,9 @@ class MeshModule:
         self.shard = shard
         self.device, self.dtype = torch.device(device), dtype
         self.actions: tuple[str, ...] = ()
-        self.fingerprint = "-".join(sets[part].fingerprint() for part in sets)
+        self.subjects: tuple[str, ...] = ()
+        self.sources: dict[str, Source] = {}  # crops and labels are made here, in threads
+        self.fingerprint = fingerprint_of(sets)
         self._sets = dict(sets)
         self._rows = {part: _rows(len(one), part, config) for part, one in sets.items()}
         self._depth = max(AHEAD, config.workers + 1)  # one is fetched while the threads make the others
@@ -89,17 +105,35 @@ class MeshModule:
             raise DataError(f"data.subset = {config.subset}", ["leaves no image to train on; raise it"])
 
     @property
+    def split(self) -> MeshSplit:
+        """The files of the set that train, select and test."""
+        return named_mesh_split(self.config)
+
+    @property
+    def image_crops(self) -> ImageCrops | None:
+        """None: the crops of mesh sets change from epoch to epoch, so no trunk features are kept for them."""
+        return None
+
+    def has_field(self, name: str) -> bool:
+        """Returns whether `gather` can supply this Batch field."""
+        return name in FIELDS
+
+    def is_streamed(self, fields: Sequence[str]) -> bool:
+        """Returns True: labels and images of mesh sets are read for each batch."""
+        return True
+
+    @property
     def waited(self) -> float:
-        """Seconds that `gather` had to wait for crops."""
+        """Seconds that `gather` had to wait for crops in total."""
         return self._ahead.waited
 
     def count(self, part: str) -> int:
-        """Samples of a split."""
+        """Returns the number of samples of a split."""
         return len(self._rows[part])
 
     def order(self, part: str, epoch: int, seed: int, size: int | None = None) -> Tensor:
-        """Indices [N] in the order of this epoch, counted from 1: shuffled and changed for train, as stored otherwise.
-        `size` makes no difference here."""
+        """Returns indices [N] in the order of this epoch, counted from 1: shuffled and augmented for train, as stored
+        otherwise. `size` makes no difference here."""
         count = self.count(part)
         if part != "train":
             return torch.arange(count, device=self.device)
@@ -107,7 +141,8 @@ class MeshModule:
         return (shuffled(count, epoch, seed) + count * key).to(self.device)
 
     def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[tuple[Tensor, int, int]]:
-        """This rank's slice of every batch of `size` samples, how many are its own, of how many; see `slices`."""
+        """Yields this rank's slice of every batch of `size` samples, its own count and that of all ranks; see
+        `slices`."""
         own = list(slices(self.order(part, epoch, seed).split(size), self.shard))
         for at, (index, count, of, _) in enumerate(own):
             for upcoming in own[at : at + self._depth]:
@@ -115,28 +150,29 @@ class MeshModule:
             yield index, count, of
 
     def num_scored(self, part: str) -> int:
-        """Samples of a split that are scored: all of them, each by what its labels know."""
+        """Returns the number of samples that are scored: all, each by the labels it has."""
         return self.count(part)
 
     def span(self, part: str) -> tuple[int, int]:
-        """The stored samples [low, high) of a split that this rank scores."""
+        """Returns the stored samples [low, high) of a split that this rank scores."""
         return share(self.count(part), *self.shard)
 
     def num_batches(self, part: str, size: int) -> int:
-        """Steps of one epoch."""
+        """Returns the steps of one epoch."""
         return -(-self.count(part) // size)
 
     def batch_samples(self, part: str, size: int) -> int:
-        """Samples of a batch of `size` target frames: each has one."""
+        """Returns the samples of a batch of `size` target frames: each has one."""
         return size
 
     def expect(self, part: str, index: Tensor) -> None:
-        """Says that samples `index` [B] will be gathered soon."""
+        """Starts loading samples `index` [B] in threads."""
         numbers = index.cpu().numpy()
         self._ahead.expect((part, numbers.tobytes()), partial(self._load, part, numbers, FIELDS, False))
 
     def gather(self, part: str, index: Tensor, fields: Sequence[str] = FIELDS, *, mirrored: bool = False) -> Batch:
-        """The samples of `index` [B] as a Batch of the named fields, or all of them once more in a mirror."""
+        """Returns samples `index` [B] as a Batch of the named fields; `mirrored` returns every sample's mirror image,
+        and raises DataError for hands."""
         numbers = index.cpu().numpy()
         if "image" in fields and not mirrored:
             found = self._ahead.fetch((part, numbers.tobytes()), partial(self._load, part, numbers, FIELDS, False))
@@ -151,7 +187,7 @@ class MeshModule:
         )
 
     def boxed(self, part: str, index: Tensor) -> Boxed:
-        """The whole images of samples `index` [B] that are not changed, with their boxes."""
+        """Decodes the whole images of samples `index` [B] that are not augmented, with their boxes."""
         mesh_set, rows = self._sets[part], self._rows[part][index.cpu().numpy()]
         return boxed_rows(mesh_set, rows.tolist())
 
@@ -160,14 +196,18 @@ class MeshModule:
             return None
         return value.to(self.device, self.dtype if value.is_floating_point() else None, non_blocking=True)
 
-    def truth(self, part: str) -> MeshTruth:
-        """Reads every label, and no image."""
+    def truth(self, part: str) -> Truth:
+        """Raises DataError: samples of mesh sets are scored one by one, from the labels in their batch."""
+        raise DataError(f"data.name = {self.config.name}", ["is a mesh set; only sets of poses have tracks of poses"])
+
+    def labels(self, part: str) -> MeshLabels:
+        """Reads the labels of a whole split, and no image."""
         batch = self._load(part, np.arange(self.count(part)), LABELS, False)
         values = {name: self._place(getattr(batch, name)) for name in LABELS[1:]}
-        return MeshTruth(**values)  # type: ignore[arg-type]  # all of them were loaded
+        return MeshLabels(**values)  # type: ignore[arg-type]  # all of them were loaded
 
     def _load(self, part: str, numbers: NDArray[np.int64], fields: Sequence[str], mirrored: bool) -> Batch:
-        """Samples on the CPU; runs in threads."""
+        """Loads samples into CPU memory; runs in threads."""
         mesh_set, rows = self._sets[part], self._rows[part]
         keys, at = np.divmod(numbers, self.count(part))
         chosen = rows[at].tolist()
@@ -209,13 +249,13 @@ class MeshModule:
 
 
 def _rows(count: int, part: str, config: DataConfig) -> NDArray[np.int64]:
-    """The samples of a set that are used: all but for training, which can be thinned."""
+    """Returns the samples of a set that are used: all, but for training, which can be subsampled."""
     rows = np.arange(count)
     return rows[thinned(count, config.downsample, config.subset)] if part == "train" else rows
 
 
 def _labels(labels: Sequence[Label], change: Change, sizes: Sizes) -> dict[str, Tensor]:
-    """The fields of LABELS, changed like the images. 3D joints are from the root joint."""
+    """Returns the fields of LABELS with the augmentation of the images. 3D joints are relative to the root joint."""
     mirror, root = sizes.skeleton.mirror, sizes.skeleton.root
     joints2d, joints3d, pose, betas, has = (
         np.stack([getattr(label, name) for label in labels]).astype(np.float64)

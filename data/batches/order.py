@@ -1,4 +1,4 @@
-"""In what order samples come, and which of them are a rank's own."""
+"""Sample order of an epoch, and its division among data-parallel ranks."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from torch import Tensor
 
 
 def seed_of(*key: int) -> int:
-    """A number that depends on all of these."""
+    """Hashes integers to a 32-bit seed."""
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
 def shuffled(count: int, epoch: int, seed: int) -> Tensor:
-    """The numbers below `count` in an order that depends on epoch and seed only."""
+    """Returns a random permutation [count] that depends on epoch and seed only."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed_of(seed, epoch)))
 
 
 def share(count: int, rank: int, world: int) -> tuple[int, int]:
-    """The part [low, high) of `count` things that a rank has; the parts of all ranks make the whole."""
+    """Returns the part [low, high) of `count` items that belongs to a rank; the parts of all ranks make up the
+    whole."""
     return count * rank // world, count * (rank + 1) // world
 
 
 def slices(batches: Sequence[Tensor], shard: tuple[int, int]) -> Iterator[tuple[Tensor, int, int, Tensor | None]]:
-    """A rank's slice of every batch of indices, how many are its own, of how many, and its slice of the next batch.
+    """Yields a rank's slice of every batch of indices, its own count, that of all ranks, and its slice of the next
+    batch.
 
-    A rank without a sample of its own gets one of another rank's, to be counted as none: all ranks take every step
-    together."""
+    A rank without a sample of its own gets one of another rank's, counted as 0: all ranks take every step together."""
     rank, world = shard
     parts = [share(len(batch), rank, world) for batch in batches]
     own = [

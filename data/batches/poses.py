@@ -1,10 +1,10 @@
-"""A data set on the training device: who is in which split, in what order samples come, and how they become batches."""
+"""DataModule: batches of a pose set whose arrays stay on the training device, gathered by index arithmetic."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor
 from ..config import DataConfig
 from ..errors import DataError
 from ..images.cache import crop_keypoints, has_images, open_images
+from ..images.mesh_crops import Boxed
 from ..poses.geometry import mirror_intrinsics
 from ..poses.poseset import PoseSet
 from ..poses.skeleton import Skeleton
-from ..poses.splits import Split
+from ..poses.splits import TRAINING_PARTS, Split
 from .batch import Batch, Sizes
-from .feed import ReadsAhead, Source
+from .feed import ImageCrops, Source
 from .order import share, shuffled, slices
 from .tracks import Tracks, tracks_of
 from .truth import Truth
@@ -30,12 +31,11 @@ COIN_STREAM = 1  # of the random streams of an epoch; the order of its samples h
 
 
 class DataModule:
-    """The splits of one data set, resident on `device`, answering `order` and `gather` by index arithmetic.
+    """The splits of one pose set, resident on `device`; implements `Samples`.
 
     `shard` = (rank, world): the global order depends on (seed, epoch) only; a rank takes its slice of every batch.
-    `sources` give fields that are not in memory: `image` where the clips have images, unless `reads`, the fields that
-    will be asked for, tells that nobody wants them.
-    """
+    `sources` supply fields that are not in memory: `image` where the clips have images and `reads`, the fields that
+    will be asked for, includes images or features (None: all fields)."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class DataModule:
         split: Split,
         config: DataConfig,
         *,
-        parts: Sequence[str] = ("train", "val"),
+        parts: Sequence[str] = TRAINING_PARTS,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         shard: tuple[int, int] = (0, 1),
@@ -53,6 +53,7 @@ class DataModule:
         self.sizes: Sizes = config.sizes
         self.shard = shard
         self.device = torch.device(device)
+        self.split = split
         self.fingerprint = poses.fingerprint()
         clips = [clip for clip in poses.sequences if not config.actions or clip.group in config.actions]
         self.actions: tuple[str, ...] = tuple(dict.fromkeys(clip.group for clip in clips))
@@ -96,15 +97,30 @@ class DataModule:
             if not is_train:
                 self._truths[part] = tracks.truth()
 
+    @property
+    def image_crops(self) -> ImageCrops | None:
+        """The source of `image`; None where the clips have no images, or nobody reads them."""
+        return cast("ImageCrops | None", self.sources.get("image"))  # only crops are put under that name
+
+    def has_field(self, name: str) -> bool:
+        """Returns whether `gather` can supply this Batch field."""
+        return name in FIELDS or name in self.sources or (name == "crop2d" and bool(self._crop2d))
+
+    def is_streamed(self, fields: Sequence[str]) -> bool:
+        """Returns whether any of the fields comes from a source rather than from arrays on the device."""
+        return any(name in self.sources for name in fields)
+
     def count(self, part: str) -> int:
-        """Samples of a split; with `data.flip` by samples a training sample and its mirror image count as two."""
+        """Returns the number of samples of a split; with `data.flip` by samples a training sample and its mirror image
+        count as two."""
         return len(self._windows[part])
 
     def order(self, part: str, epoch: int, seed: int, size: int | None = None) -> Tensor:
-        """Sample indices [N] in the order of this epoch (counted from 1): shuffled for train, as stored otherwise.
+        """Returns sample indices [N] in the order of this epoch (counted from 1): shuffled for train, as stored
+        otherwise.
 
-        `size`: target frames of a batch, which must be told where whole batches are mirrored (`data.flip_by`); there
-        an index of N or more is the mirror image of sample index - N."""
+        `size`: target frames of a batch, required where whole batches are mirrored (`data.flip_by`); there an index of
+        N or more is the mirror image of sample index - N."""
         count = self.count(part)
         if part != "train":
             return torch.arange(count, device=self.device)
@@ -124,10 +140,11 @@ class DataModule:
         return self.config.flip and self.config.flip_by == "batches"
 
     def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[tuple[Tensor, int, int]]:
-        """This rank's slice of every batch of `size` target frames: sample indices, how many are its own, of how many.
+        """Yields this rank's slice of every batch of `size` target frames: sample indices, its own count, that of all
+        ranks.
 
-        The short last batch is kept. A rank without a sample of its own gets one of another rank's, to be counted as
-        none: all ranks take every step together."""
+        The short last batch is kept. A rank without a sample of its own gets one of another rank's, counted as 0: all
+        ranks take every step together."""
         whole = self.order(part, epoch, seed, size).split(self.batch_samples(part, size))
         for own, count, of, following in slices(whole, self.shard):
             # The first one too: a source forgets what it expects when something else is fetched.
@@ -137,31 +154,31 @@ class DataModule:
             yield own, count, of
 
     def span(self, part: str) -> tuple[int, int]:
-        """The stored samples [low, high) of a split that this rank scores."""
+        """Returns the stored samples [low, high) of a split that this rank scores."""
         return share(self.count(part), *self.shard)
 
     def num_batches(self, part: str, size: int) -> int:
-        """Steps of one epoch."""
+        """Returns the steps of one epoch."""
         return -(-self.count(part) // self.batch_samples(part, size))
 
     def batch_samples(self, part: str, size: int) -> int:
-        """Samples that hold `size` target frames."""
+        """Returns the number of samples that hold `size` target frames."""
         return max(1, size // self.sizes.stride) if part == "train" else size
 
     def expect(self, part: str, index: Tensor) -> None:
-        """Says that samples `index` [B] will be gathered soon, so that slow sources can begin."""
+        """Announces that samples `index` [B] will be gathered soon, so that slow sources can start."""
         for source in self.sources.values():
-            if isinstance(source, ReadsAhead):
-                source.expect(part, self._image_rows(part, index % self.count(part)))
+            source.expect(part, self._image_rows(part, index % self.count(part)))
 
     def _image_rows(self, part: str, index: Tensor) -> Tensor:
-        """Numbers [B, V] of the images of samples `index` [B]: those of the middle target frame."""
+        """Returns the image numbers [B, V] of samples `index` [B]: those of the middle target frame."""
         targets = self._windows[part].target_rows(index)
         views = torch.arange(self.sizes.views, device=index.device)
         return targets[:, targets.shape[1] // 2, None] * self.sizes.views + views
 
     def gather(self, part: str, index: Tensor, fields: Sequence[str] = FIELDS, *, mirrored: bool = False) -> Batch:
-        """The samples of `index` [B] as a Batch of the named fields, or all of them once more in a mirror."""
+        """Returns samples `index` [B] as a Batch of the named fields; `mirrored` returns every sample's mirror
+        image."""
         tracks, cut = self._tracks[part], self._windows[part]
         sizes, mirror = self.sizes, self._mirror
         count, joints = len(index), sizes.skeleton.num_joints
@@ -197,7 +214,7 @@ class DataModule:
         for name, source in self.sources.items():
             if name in fields:
                 found[name] = source.fetch(part, self._image_rows(part, index), is_mirrored)
-        if part != "train" and not mirrored and any(name in self.sources for name in fields):
+        if part != "train" and not mirrored and self.is_streamed(fields):
             following = torch.arange(int(index[-1]) + 1, self.count(part), device=self.device)[: len(index)]
             if len(following):
                 self.expect(part, following)
@@ -206,18 +223,22 @@ class DataModule:
         return Batch(size=count, **found)
 
     def truth(self, part: str) -> Truth:
-        """Every target of a split in stored order."""
+        """Returns all target poses of a split in stored order."""
         return self._truths[part]
 
+    def boxed(self, part: str, index: Tensor) -> Boxed:
+        """Raises DataError: pose sets keep crops of their images at one size, not the whole images."""
+        raise DataError(f"data.name = {self.config.name}", ["is a set of poses; only mesh sets keep whole images"])
+
     def num_scored(self, part: str) -> int:
-        """Target frames of a split that count in a score."""
+        """Returns the number of target frames of a split that count in a score."""
         truth = self._truths[part]
         return len(truth.action) if truth.valid is None else int(truth.valid.sum())
 
 
 def mirror_batch(batch: Batch, skeleton: Skeleton) -> Batch:
-    """The batch seen in a mirror: x negated, left and right swapped, cameras and images with it. What a trunk makes of
-    an image cannot be mirrored: `gather(..., mirrored=True)` gives that of the mirrored one."""
+    """Mirrors a batch: x negated, left and right swapped, cameras and images with it. Trunk features of an image cannot
+    be mirrored: `gather(..., mirrored=True)` gives those of the mirrored image."""
     assert batch.features is None, "features of a mirrored image are not the mirrored features"
     mirror = torch.tensor(skeleton.mirror, device=batch.pose2d.device if batch.pose2d is not None else None)
     everyone = torch.ones(batch.size, dtype=torch.bool, device=mirror.device)

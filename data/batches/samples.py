@@ -1,37 +1,131 @@
-"""The data behind a config, whatever kind of set it is."""
+"""The `Samples` protocol that training and scoring read data through, and the functions that open a config's data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from spaces.errors import ConfigError
 
-from ..config import DataConfig
-from ..formats.source import read_poses
-from ..poses.splits import MESH_SPLITS, SPLITS
+from ..config import DataConfig, Sizes
+from ..formats.source import read_poses, split_of
+from ..images.mesh_crops import Boxed
+from ..poses.splits import MESH_SPLITS, SPLITS, TRAINING_PARTS, MeshSplit, Split, mesh_split_named
 from . import meshes as mesh_module
 from . import poses as module
-from .meshes import MeshModule, read_mesh_sets
+from .batch import Batch
+from .feed import ImageCrops, Source
+from .meshes import MeshModule, fingerprint_of, read_mesh_sets
 from .poses import DataModule
+from .truth import Truth
 
-Samples: TypeAlias = DataModule | MeshModule
-PARTS = ("train", "val")
 POSE_FIELDS = (*module.FIELDS, "crop2d", *module.OF_IMAGES)
+
+
+class Samples(Protocol):
+    """The splits of one data set as index tensors and batches: `DataModule` of pose sets, `MeshModule` of mesh sets.
+
+    A split (`part`) is train, val or test. An index is an int64 tensor [B] of sample numbers on `device`. Every rank of
+    `shard` = (rank, world) sees the same global order, which depends on (seed, epoch) only, and takes its slice of each
+    batch.
+
+    config: the data knobs; sizes: views, frames, skeleton and crop size that a network is built for; device: of every
+    tensor returned; fingerprint: digest of the files read; actions, subjects: names that the int64 fields `action` and
+    `subject` of `Truth` index, both empty where samples have none (mesh sets); sources: suppliers by field name, to
+    which training adds trunk features."""
+
+    config: DataConfig
+    sizes: Sizes
+    device: torch.device
+    shard: tuple[int, int]
+    fingerprint: str
+    actions: tuple[str, ...]
+    subjects: tuple[str, ...]
+    sources: dict[str, Source]
+
+    @property
+    def split(self) -> Split | MeshSplit:
+        """The subjects, or the files of a mesh set, that train, select and test."""
+        ...
+
+    @property
+    def image_crops(self) -> ImageCrops | None:
+        """The numbered image crops that trunk features are computed from; None where the set has none."""
+        ...
+
+    def has_field(self, name: str) -> bool:
+        """Returns whether `gather` can supply this Batch field."""
+        ...
+
+    def count(self, part: str) -> int:
+        """Returns the number of samples of a split, N."""
+        ...
+
+    def num_scored(self, part: str) -> int:
+        """Returns the number of target poses of a split that count in a score."""
+        ...
+
+    def span(self, part: str) -> tuple[int, int]:
+        """Returns the stored samples [low, high) of a split that this rank scores."""
+        ...
+
+    def num_batches(self, part: str, size: int) -> int:
+        """Returns the steps of one epoch with batches of `size` target frames."""
+        ...
+
+    def batch_samples(self, part: str, size: int) -> int:
+        """Returns the number of samples that hold `size` target frames."""
+        ...
+
+    def order(self, part: str, epoch: int, seed: int, size: int | None = None) -> Tensor:
+        """Returns sample indices [N] in the order of an epoch, counted from 1: shuffled for train, as stored otherwise.
+
+        `size`: target frames of a batch, required where whole batches are mirrored (`data.flip_by`). An index also
+        carries the random augmentation of its sample, so it may exceed N; only `gather` and `expect` read it."""
+        ...
+
+    def batches(self, part: str, epoch: int, seed: int, size: int) -> Iterator[tuple[Tensor, int, int]]:
+        """Yields this rank's slice of every batch of `size` target frames: indices, its own count, that of all ranks.
+
+        The short last batch is kept. A rank without a sample of its own gets one of another rank, counted as 0."""
+        ...
+
+    def expect(self, part: str, index: Tensor) -> None:
+        """Announces that samples `index` [B] will be gathered soon, so that slow reading can start."""
+        ...
+
+    def gather(self, part: str, index: Tensor, fields: Sequence[str], *, mirrored: bool = False) -> Batch:
+        """Returns samples `index` [B] as a Batch of the named fields; `mirrored` returns the mirror image of every
+        sample, and raises DataError for hands: in a mirror a right hand is a left one."""
+        ...
+
+    def is_streamed(self, fields: Sequence[str]) -> bool:
+        """Returns whether any of the fields is read or decoded for each batch, rather than indexed on the device."""
+        ...
+
+    def truth(self, part: str) -> Truth:
+        """Returns all target poses of a split in stored order; DataError on mesh sets, which are scored by labels."""
+        ...
+
+    def boxed(self, part: str, index: Tensor) -> Boxed:
+        """Returns whole images of unchanged samples `index` [B] with their boxes; DataError where the set has none."""
+        ...
 
 
 def open_samples(
     config: DataConfig,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = TRAINING_PARTS,
     *,
     device: torch.device,
     shard: tuple[int, int] = (0, 1),
     reads: Sequence[str] | None = None,
 ) -> Samples:
-    """The splits of a config on its device, for a run that `reads` these fields; DataError or ConfigError say what is
-    missing, and the remedy."""
+    """Opens the named splits of a config on a device, for a run that `reads` these Batch fields (None: all).
+
+    DataError or ConfigError name what is missing, and the remedy."""
     check_fields(config, reads or ())
     if config.sizes.mesh:
         sets, _ = read_mesh_sets(config, parts)
@@ -41,7 +135,7 @@ def open_samples(
 
 
 def check_fields(config: DataConfig, reads: Sequence[str]) -> None:
-    """ConfigError where a model `reads` what sets of this kind do not hold."""
+    """Raises ConfigError where a model `reads` Batch fields that sets of this kind do not hold."""
     known = mesh_module.FIELDS if config.sizes.mesh else POSE_FIELDS
     lacking = [name for name in reads if name not in known]
     if not lacking:
@@ -54,24 +148,19 @@ def check_fields(config: DataConfig, reads: Sequence[str]) -> None:
     raise ConfigError(f"data.name = {config.name}", [f"{found}; named ones: {', '.join(names)}"])
 
 
-def facts_of(config: DataConfig, parts: Sequence[str] = PARTS) -> dict[str, Any]:
-    """What is told of the data of a run: set, keypoints, fingerprint, and what of it trains and selects. DataError or
-    ConfigError when something is missing."""
+def any_split_of(config: DataConfig) -> Split | MeshSplit:
+    """Returns the split that a config names, of poses (its subject knobs put in) or of mesh sets."""
+    return mesh_split_named(config.name) or split_of(config)
+
+
+def facts_of(config: DataConfig, parts: Sequence[str] = TRAINING_PARTS) -> dict[str, Any]:
+    """Reads the named splits of a config and returns what a run records of its data: set, keypoints, fingerprint, and
+    the subjects or files that train and select. DataError or ConfigError when something is missing."""
+    split: Split | MeshSplit
     if config.sizes.mesh:
-        sets, mesh = read_mesh_sets(config, parts)
-        prints = "-".join(one.fingerprint() for one in sets.values())
-        return {
-            "set": mesh.name,
-            "keypoints": config.keypoints,
-            "fingerprint": prints,
-            "train": [mesh.train],
-            "val": [mesh.val],
-        }
-    poses, split = read_poses(config, parts)
-    return {
-        "set": poses.name,
-        "keypoints": poses.keypoints,
-        "fingerprint": poses.fingerprint(),
-        "train": list(split.train),
-        "val": list(split.val),
-    }
+        sets, split = read_mesh_sets(config, parts)
+        facts = {"set": split.name, "keypoints": config.keypoints, "fingerprint": fingerprint_of(sets)}
+    else:
+        poses, split = read_poses(config, parts)
+        facts = {"set": poses.name, "keypoints": poses.keypoints, "fingerprint": poses.fingerprint()}
+    return facts | {part: list(split.members(part)) for part in TRAINING_PARTS}

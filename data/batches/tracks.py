@@ -1,4 +1,4 @@
-"""Clips as flat arrays: a track is one clip as one camera sees it, or as several cameras see it together."""
+"""Clips as flat arrays: a track is one clip seen by one camera, or by several cameras together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from .truth import Truth, step_weights
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tracks:
-    """One split as flat arrays of N frames in T tracks; a track is one clip, seen by V cameras.
+    """Flat arrays of one split with N frames in T tracks; a track is one clip, seen by V cameras.
 
-    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], valid [N] frames that count in a score, camera [T, V, 9],
-    action [T], subject [T], lengths [T]; units as in Batch.
-    """
+    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], valid [N] mask of the frames that count in a score, camera
+    [T, V, 9], action [T], subject [T], lengths [T]; units as in Batch."""
 
     pose2d: Tensor
     pose3d: Tensor
@@ -34,12 +33,12 @@ class Tracks:
     lengths: Tensor
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Tracks:
-        """The same on a device; `dtype` is that of whatever is no whole number."""
+        """Returns the tracks on a device; `dtype` applies to floating-point arrays only."""
         arrays = [getattr(self, field.name) for field in dataclasses.fields(self)]
         return Tracks(*(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in arrays))
 
     def truth(self) -> Truth:
-        """What the frames are scored against."""
+        """Returns the target poses that predictions are scored against."""
         lengths = self.lengths
         track = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
         valid = None if bool(self.valid.all()) else self.valid
@@ -53,8 +52,8 @@ class Tracks:
 
 
 def tracks_of(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], subjects: tuple[str, ...]) -> Tracks:
-    """One track per clip and camera with one view, per clip with several; DataError lists every clip whose cameras do
-    not suffice or do not fit."""
+    """Converts clips to tracks: one per clip and camera with one view, one per clip with several. DataError lists every
+    clip with too few cameras, or with 2D and 3D of different lengths."""
     problems = [text for clip in clips for text in _problems(clip, config.views)]
     if problems:
         raise DataError(f"data.name = {config.name}", problems)
@@ -90,7 +89,8 @@ def tracks_of(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...
 
 
 def _problems(clip: Clip, views: int) -> Iterator[str]:
-    """Too few cameras, and cameras whose 2D has another length than the 3D: views are paired by the frame's number."""
+    """Yields the faults of a clip: too few cameras, and 2D of another length than the 3D (views are paired by frame
+    number)."""
     place = f"subject {clip.subject}, action {clip.action}"
     if len(clip.cameras) < views:
         remedy = f"lower data.views to {len(clip.cameras)}, or leave the subject out of the data.*_subjects knobs"
@@ -107,5 +107,6 @@ def _to_camera(world: Tensor, camera: Camera) -> Tensor:
 
 
 def _view_groups(num_cameras: int, views: int) -> list[list[int]]:
-    """The cameras of each track; several views are always the first ones: networks know them by place."""
+    """Returns the cameras of each track; several views are always the first ones: networks identify them by
+    position."""
     return [[view] for view in range(num_cameras)] if views == 1 else [list(range(views))]

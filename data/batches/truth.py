@@ -1,4 +1,4 @@
-"""What predictions of a whole split are compared with."""
+"""Ground truth of a whole split, which predictions are scored against."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Truth:
-    """N target frames in stored order, or a stretch of them.
+    """Ground truth of N target frames in stored order.
 
-    pose3d [N, J, 3] metres, root at zero; action, subject [N] int64; valid [N] bool, the frames that count, None where
-    all do; step_weight [N]: see `step_weights`.
-    """
+    pose3d [N, J, 3] metres, root at zero; action, subject [N] int64; valid [N] bool mask of the frames that count, None
+    where all do; step_weight [N]: see `step_weights`."""
 
     pose3d: Tensor
     action: Tensor
@@ -23,7 +22,7 @@ class Truth:
     step_weight: Tensor
 
     def stretch(self, first: int, end: int) -> Truth:
-        """The frames [first, end)."""
+        """Returns the frames [first, end)."""
         return Truth(
             pose3d=self.pose3d[first:end],
             action=self.action[first:end],
@@ -34,11 +33,12 @@ class Truth:
 
 
 def step_weights(lengths: Tensor, valid: Tensor | None = None) -> Tensor:
-    """What the step from the frame before to each of N frames weighs, [N] float64; 0 where there is none.
+    """Returns the MPJVE weight of the step from the previous frame to each of N frames, [N] float64; 0 where there is
+    none.
 
-    Tracks have the given lengths [T] and lie one after the other; a step joins two frames of a track that both count.
-    The steps of a track share the weight of its frames that count (VideoPose3D), one more than they are without gaps.
-    """
+    Tracks have the given lengths [T] and lie one after the other; a step joins two frames of a track that both
+    count. The steps of a track share the weight of its frames that count (VideoPose3D), one more than they are
+    without gaps."""
     track = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
     counts = torch.ones_like(track, dtype=torch.bool) if valid is None else valid
     is_step = torch.zeros_like(counts)

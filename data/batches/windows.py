@@ -1,8 +1,7 @@
-"""Frame windows over tracks, as index arithmetic: which rows a sample reads, and in what order samples come.
+"""Temporal windows over tracks by index arithmetic: padding, chunks of target frames, mirrored copies, reference order.
 
-The T tracks lie one after the other in arrays of R rows, one row a frame. Sampling follows VideoPose3D:
-repeated edge frames as padding, chunks of target frames centred on their track, each plain and mirrored.
-"""
+The T tracks lie one after the other in arrays of R rows, one row a frame. Sampling follows VideoPose3D: repeated edge
+frames as padding, chunks of target frames centred on their track, each plain and mirrored."""
 
 from __future__ import annotations
 
@@ -19,12 +18,11 @@ from ..poses.thinning import thinned
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Windows:
-    """N samples, each a chunk of target frames and the input window around it; made by `windows`.
+    """N samples, each a chunk of target frames and the input window around it; built by `windows`.
 
-    row [N] of the first target frame, not clamped: it lies before the track where the chunk overhangs;
-    track [N]; is_mirrored [N], None where no sample is; first and last [T] rows of the tracks; offsets of a
-    window's frames from row.
-    """
+    row [N] of the first target frame, not clamped: it lies before the track where the chunk overhangs; track [N];
+    is_mirrored [N], None where no sample is; first and last [T] rows of the tracks; offsets of a window's frames from
+    row."""
 
     row: Tensor
     track: Tensor
@@ -43,11 +41,11 @@ class Windows:
         return self.row - self.first[self.track]
 
     def rows(self, index: Tensor) -> Tensor:
-        """Rows [B, frames - 1 + chunk] that samples index [B] read; edge frames repeat beyond the track."""
+        """Returns the rows [B, frames - 1 + chunk] that samples index [B] read; edge frames repeat beyond the track."""
         return self._around(index, self.input_offsets)
 
     def target_rows(self, index: Tensor) -> Tensor:
-        """Rows [B, chunk] of the target frames of samples index [B]; edge frames repeat."""
+        """Returns the rows [B, chunk] of the target frames of samples index [B]; edge frames repeat."""
         return self._around(index, self.target_offsets)
 
     def _around(self, index: Tensor, offsets: Tensor) -> Tensor:
@@ -69,13 +67,12 @@ def windows(
     downsample: int = 1,
     subset: float = 1.0,
 ) -> Windows:
-    """The samples of tracks with the given lengths [T] (int64, frames), on their device, track by track.
+    """Builds the samples of tracks with the given lengths [T] (int64, frames), on their device, track by track.
 
-    frames is the odd receptive field. A track of n frames has ceil(n / chunk) chunks, overhanging both ends
-    alike. shift moves the input window back in time; (frames - 1) / 2 makes it causal. With mirrored, every
-    track lists its chunks a second time, marked. Of a track's chunks those of `thinned` stay; their windows see all
-    frames, so that a network trained on fewer targets is scored on motion of the same speed.
-    """
+    frames is the odd receptive field. A track of n frames has ceil(n / chunk) chunks, overhanging both ends alike.
+    shift moves the input window back in time; (frames - 1) / 2 makes it causal. With mirrored, every track lists its
+    chunks a second time, marked. Of a track's chunks those of `thinned` stay; their windows see all frames, so that a
+    network trained on fewer targets is scored on motion of the same speed."""
     assert frames % 2 == 1, frames
     assert chunk >= 1, chunk
     pad, device = (frames - 1) // 2, lengths.device
@@ -105,13 +102,13 @@ def windows(
 
 
 def mirror_where(points: Tensor, is_mirrored: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:
-    """points [B, ..., J, C]: the samples marked in is_mirrored [B] seen in a mirror, the others unchanged."""
+    """Mirrors the samples of points [B, ..., J, C] that is_mirrored [B] marks; the others stay unchanged."""
     marked = is_mirrored.view(-1, *(1,) * (points.ndim - 1))
     return torch.where(marked, mirror_points(points, mirror), points)
 
 
 def _staying(counts: Tensor, downsample: int, subset: float) -> Tensor:
-    """Which of the sum(counts) samples of tracks with the given counts [T] stay."""
+    """Returns the mask of the sum(counts) samples of tracks with the given counts [T] that are kept."""
     stays = torch.zeros(int(counts.sum()), dtype=torch.bool)
     for part in stays.split(counts.tolist()):
         part[thinned(len(part), downsample, subset)] = True
@@ -119,10 +116,9 @@ def _staying(counts: Tensor, downsample: int, subset: float) -> Tensor:
 
 
 def reference_order(count: int, epoch: int, seed: int = 1234) -> Tensor:
-    """The order [count] in which the lifting models' published code visits its samples in an epoch, from 0.
+    """Returns the order [count] in which the lifting models' published code visits its samples in an epoch, from 0.
 
-    One generator is carried through all epochs, so this repeats the permutations of the epochs before.
-    """
+    One generator is carried through all epochs, so this repeats the permutations of the epochs before."""
     generator = np.random.RandomState(seed)
     for _ in range(epoch):
         generator.permutation(count)

@@ -1,1 +1,1 @@
-"""Body and hand models: joints, meshes, coarser levels, and how they are drawn."""
+"""Body and hand models (SMPL, MANO format): joints, meshes, coarser mesh levels, drawing."""

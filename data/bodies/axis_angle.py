@@ -1,4 +1,4 @@
-"""Rotations as axis times angle in radians, [..., 3], and as unit quaternions w, x, y, z, [..., 4]; numpy."""
+"""Rotations as axis-angle vectors in radians, [..., 3], and as unit quaternions w, x, y, z, [..., 4]; numpy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SMALLEST_ANGLE = 1e-12  # radians; below it there is no axis
 
 
 def matrices(axis_angle: Numbers) -> Numbers:
-    """Matrices [..., 3, 3] that turn column vectors."""
+    """Converts axis-angle vectors to matrices [..., 3, 3] that rotate column vectors."""
     angle = np.linalg.norm(axis_angle, axis=-1, keepdims=True)
     x, y, z = np.moveaxis(axis_angle / np.maximum(angle, SMALLEST_ANGLE), -1, 0)
     zero = np.zeros_like(x)
@@ -22,14 +22,14 @@ def matrices(axis_angle: Numbers) -> Numbers:
 
 
 def quaternions(axis_angle: Numbers) -> Numbers:
-    """Unit quaternions of rotations."""
+    """Converts axis-angle vectors to unit quaternions."""
     half = np.linalg.norm(axis_angle, axis=-1, keepdims=True) / 2
     # sinc goes on where the angle is 0, and so does the direction.
     return np.concatenate((np.cos(half), axis_angle * np.sinc(half / np.pi) / 2), axis=-1)
 
 
 def product(first: Numbers, second: Numbers) -> Numbers:
-    """The quaternion of turning by `second`, then by `first`."""
+    """Returns the quaternion of rotating by `second`, then by `first`."""
     w1, x1, y1, z1 = np.moveaxis(first, -1, 0)
     w2, x2, y2, z2 = np.moveaxis(second, -1, 0)
     return np.stack(
@@ -44,7 +44,7 @@ def product(first: Numbers, second: Numbers) -> Numbers:
 
 
 def of_quaternions(quaternion: Numbers) -> Numbers:
-    """The axis times the angle, which is at most half a turn."""
+    """Converts unit quaternions to axis-angle vectors; the angle is at most pi."""
     turned = np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
     length = np.linalg.norm(turned[..., 1:], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(length, turned[..., :1])
@@ -53,8 +53,8 @@ def of_quaternions(quaternion: Numbers) -> Numbers:
 
 
 def of_matrices(matrix: Numbers) -> Numbers:
-    """The axis times the angle of matrices [..., 3, 3], at any angle: the quaternion is the eigenvector to the largest
-    eigenvalue of a symmetric matrix."""
+    """Converts rotation matrices [..., 3, 3] to axis-angle vectors, at any angle: the quaternion is the eigenvector to
+    the largest eigenvalue of a symmetric matrix."""
     (a, b, c), (d, e, f), (g, h, i) = np.moveaxis(matrix, (-2, -1), (0, 1))
     rows = (
         (a + e + i, h - f, c - g, d - b),
@@ -67,7 +67,7 @@ def of_matrices(matrix: Numbers) -> Numbers:
 
 
 def composed(*rotations: Numbers) -> Numbers:
-    """One rotation for several [..., 3], the last of which is carried out first."""
+    """Composes rotations [..., 3] into one; the last is carried out first."""
     found = quaternions(rotations[0])
     for rotation in rotations[1:]:
         found = product(found, quaternions(rotation))

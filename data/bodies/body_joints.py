@@ -1,4 +1,4 @@
-"""The joints that mesh sets label and networks are scored on, out of the vertices of body and hand models."""
+"""Joints that mesh sets label and networks are scored on, regressed from the vertices of body and hand models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ HAND_TIPS = (745, 317, 444, 556, 673)  # vertices at the tips of thumb, index, m
 
 
 def labelled_joints(model: BodyModel, levels: MeshLevels, vertices: Numbers, skeleton: Numbers) -> Numbers:
-    """Joints [B, 24 or 21, 3] of posed vertices [B, P, 3] and the posed skeleton [B, K, 3], in the order of labels.
+    """Computes the joints [B, 24 or 21, 3] of posed vertices [B, P, 3] and the posed skeleton [B, K, 3], in label
+    order.
 
-    A body's are regressed from the vertices; a hand's are those of its skeleton, and vertices at the tips."""
+    A body's joints are regressed from the vertices; a hand's are those of its skeleton, and vertices at the
+    fingertips."""
     if levels.extra_regressor is None:
         return np.concatenate((skeleton, vertices[:, list(HAND_TIPS)]), axis=1)[:, list(HAND_JOINTS)]
     rows = np.concatenate((model.joint_regressor, levels.extra_regressor))[list(BODY_JOINTS)]

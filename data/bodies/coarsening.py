@@ -1,4 +1,4 @@
-"""Coarser levels of a mesh: which vertices stay, which of them are neighbours, what lies between them."""
+"""Mesh coarsening: selects vertices by farthest-point sampling, connects them, and interpolates the finer level."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TOUCHING = 1e-9  # metres; below this a vertex lies on a coarse one
 
 
 def edges_of(faces: NDArray[np.integer]) -> Index:
-    """Neighbours i < j [2, E] of a mesh with faces [n, 3], each pair once."""
+    """Returns the edges [2, E], i < j, of a mesh with faces [n, 3], each pair once."""
     pairs = np.concatenate((faces[:, :2], faces[:, 1:], faces[:, ::2])).astype(np.int64)
     return _unique_pairs(pairs)
 
 
 def coarser(points: Points, edges: Index, count: int) -> tuple[Index, Index]:
-    """`count` of the vertices [P, 3], spread over the mesh, as ascending indices; and their edges [2, E].
+    """Selects `count` of the vertices [P, 3], spread over the mesh; returns their ascending indices and edges [2, E].
 
     Two of them are neighbours where an edge leads from a vertex that is nearest to the one to a vertex nearest to the
     other."""
@@ -31,7 +31,7 @@ def coarser(points: Points, edges: Index, count: int) -> tuple[Index, Index]:
 
 
 def farthest_points(points: Points, count: int) -> Index:
-    """Indices of `count` points, ascending: each picked as the one farthest from those before."""
+    """Selects `count` points by farthest-point sampling; returns their indices, ascending."""
     assert 0 < count <= len(points), (count, len(points))
     picks = np.empty(count, np.int64)
     picks[0] = np.random.default_rng(COARSENING_SEED).integers(len(points))
@@ -43,21 +43,22 @@ def farthest_points(points: Points, count: int) -> Index:
 
 
 def nearest(points: Points, coarse: Points, count: int) -> tuple[Index, Points]:
-    """The `count` nearest of the points coarse [C, 3] for every point, [P, count], nearest first, and how far."""
+    """Returns the `count` nearest of the points coarse [C, 3] for every point, [P, count], nearest first, and the
+    distances."""
     away, found = KDTree(coarse).query(points, np.arange(1, count + 1))
     return found.astype(np.int64), away
 
 
 def between(points: Points, coarse: Points) -> tuple[Index, Points]:
-    """Coarse points [P, 3] to interpolate every point from, and their weights [P, 3], which sum to 1: inverse
-    distances."""
+    """Returns the coarse points [P, 3] to interpolate every point from, and their weights [P, 3], which sum to 1:
+    inverse distances."""
     found, away = nearest(points, coarse, BETWEEN)
     weights = 1 / np.maximum(away, TOUCHING)
     return found, weights / weights.sum(1, keepdims=True)
 
 
 def _unique_pairs(pairs: Index) -> Index:
-    """[2, E] of pairs [n, 2]: i < j, each once, ascending."""
+    """Returns [2, E] of pairs [n, 2]: i < j, each once, ascending."""
     low, high = pairs.min(1), pairs.max(1)
     differ = low < high
     return np.unique(np.stack((low[differ], high[differ])), axis=1)

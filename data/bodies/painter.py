@@ -1,4 +1,4 @@
-"""Meshes drawn with a pen: faces that look at the camera, far ones first, shaded by their slope."""
+"""Mesh rendering with Pillow: back-face culling, painter's algorithm (far faces first), shading by slope."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw_faces(
 
 
 def normals(corners: Numbers) -> Numbers:
-    """Unit vectors [n, 3] square on faces with corners [n, 4, 3]; of three corners, the last one stands twice."""
+    """Returns unit normals [n, 3] of faces with corners [n, 4, 3]; a triangle repeats its last corner."""
     found = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
     found /= np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-12)
     return found

@@ -1,7 +1,6 @@
-"""Body models posed: linear blend skinning on numpy, for many people at once.
+"""Linear blend skinning of body models in numpy, for many people at once.
 
-What networks are trained through is the torch form beside the model; tests hold the two together.
-"""
+Networks train through its torch form beside the model; tests compare the two."""
 
 from __future__ import annotations
 
@@ -15,9 +14,10 @@ Numbers = NDArray[np.float64]
 
 
 def posed(model: BodyModel, pose: Numbers, betas: Numbers) -> tuple[Numbers, Numbers]:
-    """Vertices [B, P, 3] and skeleton joints [B, K, 3], metres, of pose [B, 3 K] axis-angle and betas [B, 10].
+    """Poses a body model by linear blend skinning: returns vertices [B, P, 3] and skeleton joints [B, K, 3], metres, of
+    pose [B, 3 K] axis-angle and betas [B, 10].
 
-    A hand's mean pose is added to all but the root."""
+    A hand's mean pose is added to all parts but the root."""
     if model.hands_mean is not None:
         pose = np.concatenate((pose[:, :3], pose[:, 3:] + model.hands_mean), axis=1)
     count, parts = len(pose), len(model.parents)

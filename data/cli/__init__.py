@@ -1,1 +1,1 @@
-"""What may be typed: a file for each verb. Imports no torch."""
+"""Command-line options of `python -m data`, a file for each verb. Imports no torch."""

@@ -1,4 +1,4 @@
-"""Options that several verbs share: where the sets are, and how tables are printed."""
+"""Options shared by several verbs: --root and --json."""
 
 from __future__ import annotations
 

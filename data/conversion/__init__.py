@@ -1,1 +1,1 @@
-"""Motion from other people's files: their formats, joints and units to clips of the Human3.6M layout."""
+"""Converters of published motion capture: file formats, joints and units to clips of our layouts."""

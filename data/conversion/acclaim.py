@@ -1,9 +1,8 @@
-"""Acclaim files of the CMU database: a skeleton in .asf, its joint angles frame by frame in .amc.
+"""Parser of Acclaim files of the CMU database: a skeleton in .asf, its joint angles frame by frame in .amc.
 
-A bone starts where its parent ends and has an own frame, in which its angles are given; direction and frame are
-those of the rest pose, in world axes. Values of a frame stand in the order of `dof`, rotations are carried out in the
-order of the letters behind `axis` (XYZ: about x first), whatever the order of the values.
-"""
+A bone starts where its parent ends and has an own frame, in which its angles are given; direction and frame are those
+of the rest pose, in world axes. Values of a frame stand in the order of `dof`, rotations are carried out in the order
+of the letters behind `axis` (XYZ: about x first), whatever the order of the values."""
 
 from __future__ import annotations
 
@@ -16,19 +15,18 @@ import numpy as np
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
-from .recording import Recording, numbers, read_lines
+from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 
 ROOT = "root"
 TURNS, SHIFTS = ("rx", "ry", "rz"), ("tx", "ty", "tz")
 METRES_PER_INCH = 0.0254
-PROBLEMS_PER_FILE = 5  # a file with one fault in every frame says so five times, not ten thousand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bone:
-    """vector [3]: from start to end in the rest pose, units of the file; frame [3, 3]: its own axes in world axes;
-    axes: letters in the order of turning; dof: names of its values in a frame."""
+    """Bone of an Acclaim skeleton. vector [3]: from start to end in the rest pose, units of the file; frame [3, 3]: its
+    own axes in world axes; axes: letters in the order of rotation; dof: names of its values in a frame."""
 
     name: str
     parent: str
@@ -40,7 +38,7 @@ class Bone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acclaim:
-    """`bones` by name, parents first; the root is one whose vector is its position."""
+    """Acclaim skeleton: `bones` by name, parents first; the root is one whose vector is its position."""
 
     bones: Mapping[str, Bone]
     metres_per_unit: float
@@ -48,7 +46,7 @@ class Acclaim:
 
 
 def read_asf(path: Path) -> Acclaim:
-    """The skeleton of an .asf file. DataError lists every fault."""
+    """Parses the skeleton of an .asf file. DataError lists every fault."""
     problems: list[str] = []
     sections = _sections(read_lines(path))
     missing = [f":{name}" for name in (ROOT, "bonedata", "hierarchy") if name not in sections]
@@ -76,7 +74,7 @@ def read_asf(path: Path) -> Acclaim:
 
 
 def _sections(lines: list[str]) -> dict[str, list[list[str]]]:
-    """Section name -> the words of its lines; what stands behind the name is a first line."""
+    """Returns section name -> the words of its lines; words behind the name are a first line."""
     found: dict[str, list[list[str]]] = {}
     current: list[list[str]] = []
     for line in lines:
@@ -106,7 +104,7 @@ def _parents(lines: list[list[str]], problems: list[str]) -> dict[str, str]:
 
 
 def _blocks(lines: list[list[str]]) -> Iterator[dict[str, list[str]]]:
-    """Keyword -> its words, for each bone between begin and end."""
+    """Yields keyword -> its words, for each bone between begin and end."""
     block: dict[str, list[str]] = {}
     for words in lines:
         if words[0] == "begin":
@@ -182,7 +180,8 @@ def _frame(angles: Signal, axes: str, is_degrees: bool) -> Signal:
 
 
 def read_amc(path: Path, skeleton: Acclaim, fps: float) -> Recording:
-    """The ends of all bones, by the bone's name, and the root, in every frame. DataError lists the first faults."""
+    """Computes the ends of all bones, by the bone's name, and the root, in every frame. DataError lists the first
+    faults."""
     values, is_degrees = _frames(path, skeleton)
     matrices: dict[str, Signal] = {}
     points: dict[str, Signal] = {}
@@ -204,7 +203,7 @@ def read_amc(path: Path, skeleton: Acclaim, fps: float) -> Recording:
 
 
 def _frames(path: Path, skeleton: Acclaim) -> tuple[dict[str, Signal], bool]:
-    """Bone -> its values [n, k] as they stand in the file, and whether angles are degrees."""
+    """Parses bone -> its values [n, k] as stored, and whether angles are degrees."""
     wanted = {name: len(bone.dof) for name, bone in skeleton.bones.items() if bone.dof}
     rows: dict[str, list[list[float]]] = {name: [] for name in wanted}
     is_degrees, count, problems = skeleton.is_degrees, 0, list[str]()
@@ -235,7 +234,7 @@ def _frames(path: Path, skeleton: Acclaim) -> tuple[dict[str, Signal], bool]:
 def _take(
     words: list[str], rows: dict[str, list[list[float]]], wanted: dict[str, int], count: int, place: str
 ) -> list[str]:
-    """Adds one line of a frame to the rows; what is wrong with it."""
+    """Adds one line of a frame to the rows; returns its faults."""
     name, *texts = words
     if name not in wanted:
         return [f"{place}: '{name}' is no moving bone of the skeleton{did_you_mean(name, wanted)}; is it its ASF?"]
@@ -251,7 +250,8 @@ def _take(
 
 
 def _lacking(rows: dict[str, list[list[float]]], count: int, line: int | None) -> list[str]:
-    """The fault of a frame that ends before all bones had their line; it gets zeros, so that it is told once."""
+    """Returns the fault of a frame that ends before all bones had their line; it gets zeros, so that it is reported
+    once."""
     lacking = [name for name, values in rows.items() if len(values) < count]
     for name in lacking:
         rows[name].append([0.0])

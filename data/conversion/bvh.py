@@ -1,7 +1,6 @@
-"""Biovision files (.bvh): a hierarchy of joints and its motion in one text.
+"""Parser of Biovision files (.bvh): a hierarchy of joints and its motion in one text.
 
-Rotations of a joint are carried out from the last channel to the first; position channels replace its OFFSET.
-"""
+Rotations of a joint are carried out from the last channel to the first; position channels replace its OFFSET."""
 
 from __future__ import annotations
 
@@ -13,18 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .recording import Recording, numbers, read_lines
+from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 
 POSITIONS = tuple(f"{axis}position" for axis in AXES)
 ROTATIONS = tuple(f"{axis}rotation" for axis in AXES)
 END = " end"  # behind the name of its parent: the name of an end site
-PROBLEMS_PER_FILE = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Joint:
-    """offset [3] from the parent ('' for the root) in the rest pose; channels: lower-case, in file order."""
+    """Joint of a hierarchy: offset [3] from the parent ('' for the root) in the rest pose; channels: lower-case, in
+    file order."""
 
     name: str
     parent: str
@@ -34,7 +33,8 @@ class Joint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bvh:
-    """`joints` by lower-case name, parents first, end sites included; values [n, C] of all channels, degrees."""
+    """Parsed file: `joints` by lower-case name, parents first, end sites included; values [n, C] of all channels,
+    degrees."""
 
     joints: Mapping[str, Joint]
     values: Signal
@@ -42,7 +42,7 @@ class Bvh:
 
 
 def read_bvh(path: Path) -> Bvh:
-    """DataError lists the faults of the hierarchy, or the first ones of the motion."""
+    """Parses a .bvh file. DataError lists the faults of the hierarchy, or the first ones of the motion."""
     lines = read_lines(path)
     start = next((at for at, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
     if start is None or not any(line.strip().upper() == "HIERARCHY" for line in lines[:start]):
@@ -59,7 +59,7 @@ def read_bvh(path: Path) -> Bvh:
 
 
 def _joints(lines: list[str], problems: list[str]) -> dict[str, Joint]:
-    """The joints by name, in the order of the text, which is that of their channels."""
+    """Parses the joints by name, in the order of the text, which is that of their channels."""
     found: dict[str, Joint] = {}
     path: list[str] = []
     waiting = ""
@@ -113,7 +113,7 @@ def _channels(words: list[str], line: int, joint: str, problems: list[str]) -> t
 
 
 def _motion(path: Path, lines: list[str], start: int, width: int) -> tuple[Signal, float]:
-    """The values [n, width] and the frames per second."""
+    """Parses the values [n, width] and the frames per second."""
     announced, seconds, problems = None, None, list[str]()
     rows: list[list[float]] = []
     for number, line in enumerate(lines[start:], start=start + 1):
@@ -149,7 +149,7 @@ def _motion(path: Path, lines: list[str], start: int, width: int) -> tuple[Signa
 
 
 def move(bvh: Bvh) -> Recording:
-    """Positions of all joints and end sites in every frame."""
+    """Computes the positions of all joints and end sites in every frame (forward kinematics)."""
     matrices: dict[str, Signal] = {}
     points: dict[str, Signal] = {}
     column = 0

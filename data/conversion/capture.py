@@ -1,4 +1,4 @@
-"""From a recording in metres to clips before four cameras: frame rate, cuts, place, cameras."""
+"""Processing of recordings into clips: resampling to 50 Hz, cuts, centring, and four simulated Human3.6M cameras."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ DISTANCE, HEIGHT_OVER_HIP = (5.0, 5.6), (0.6, 0.75)  # metres
 
 
 def z_up(poses: Signal) -> Signal:
-    """Positions [..., 3] with y up in axes with z up; x stays."""
+    """Rotates positions [..., 3] with y up into axes with z up; x stays."""
     return np.stack((poses[..., 0], -poses[..., 2], poses[..., 1]), axis=-1)
 
 
 def at_50_hz(poses: Signal, fps: float) -> Signal:
-    """Positions [n, J, 3] at 50 Hz, on the straight line between the two frames around.
+    """Resamples positions [n, J, 3] to 50 Hz by linear interpolation between the two nearest frames.
 
-    Bones are shortened by that, at 120 Hz and 1000 degrees a second by 0.3 %.
-    """
+    Bones are shortened by that, at 120 Hz and 1000 degrees a second by 0.3 %."""
     count = int((len(poses) - 1) * FPS / fps + 1e-6) + 1
     at = np.minimum(np.arange(count) * (fps / FPS), len(poses) - 1)
     first = np.minimum(at.astype(np.int64), max(len(poses) - 2, 0))
@@ -40,13 +39,14 @@ def at_50_hz(poses: Signal, fps: float) -> Signal:
 
 
 def steady(poses: Signal, fps: float) -> Iterator[tuple[int, int]]:
-    """Stretches [first, end) of poses [n, J, 3] in metres without a jump."""
+    """Yields stretches [first, end) of poses [n, J, 3] in metres without a jump."""
     jumps = np.linalg.norm(np.diff(poses, axis=0), axis=-1).max(-1, initial=0) * fps > FASTEST
     yield from pairwise([0, *(np.flatnonzero(jumps) + 1).tolist(), len(poses)])
 
 
 def in_one_place(poses: Signal) -> Iterator[tuple[int, int]]:
-    """Stretches [first, end) of poses [n, 17, 3] in which the hip's path is no wider, each as long as it can be."""
+    """Yields stretches [first, end) of poses [n, 17, 3] whose hip path is no wider than the limit, each as long as it
+    can be."""
     first, path = 0, poses[:, 0, :2] @ np.stack((np.cos(DIRECTIONS), np.sin(DIRECTIONS)))
     while first < len(path):
         rest = path[first:]
@@ -58,7 +58,7 @@ def in_one_place(poses: Signal) -> Iterator[tuple[int, int]]:
 
 
 def centred(poses: Signal) -> Signal:
-    """The clip [n, 17, 3] moved so that the middle of the hip's path is above the origin; heights stay."""
+    """Moves the clip [n, 17, 3] so that the middle of the hip's path is above the origin; heights stay."""
     path = poses[:, 0, :2]
     middle = (path.max(0) + path.min(0)) / 2
     moved: Signal = poses - np.append(middle, 0.0)
@@ -66,7 +66,7 @@ def centred(poses: Signal) -> Signal:
 
 
 def ring(subject: str, hip_height: float) -> tuple[Camera, ...]:
-    """Four cameras with the lenses of Human3.6M that look at the hip above the origin; the name is the seed."""
+    """Returns four cameras with the lenses of Human3.6M that look at the hip above the origin; the name is the seed."""
     rng = np.random.default_rng(zlib.crc32(subject.encode()))
     turn = rng.uniform(-TURN, TURN)
     lenses = next(iter(h36m_cameras().values()))
@@ -89,10 +89,10 @@ def ring(subject: str, hip_height: float) -> tuple[Camera, ...]:
 
 
 def looking(direction: Signal) -> Signal:
-    """Quaternion w, x, y, z, camera to world, of a level camera with this line of sight [3], which is not upright.
+    """Returns the quaternion w, x, y, z, camera to world, of a level camera with this line of sight [3], which is not
+    upright.
 
-    The camera's z is turned from world z down to the slope of the sight, then around to its azimuth.
-    """
+    The camera's z is rotated from world z down to the slope of the sight, then around to its azimuth."""
     azimuth = np.arctan2(direction[1], direction[0]) - np.pi / 2
     fall = np.arccos(direction[2] / np.linalg.norm(direction))
     # About z by the azimuth, after about x by minus the fall: y, forward at level sight, comes to lie under z.
@@ -101,6 +101,6 @@ def looking(direction: Signal) -> Signal:
 
 
 def share_inside(pixels: Array, camera: Camera) -> float:
-    """Share of the points [n, J, 2] that lie in the image."""
+    """Returns the share of the points [n, J, 2] that lie in the image."""
     inside = (pixels >= 0) & (pixels < np.array((camera.width, camera.height)))
     return float(inside.all(-1).mean())

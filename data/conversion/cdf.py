@@ -1,4 +1,4 @@
-"""The motion capture files of the original Human3.6M release."""
+"""Reader of the motion capture files (CDF) of the original Human3.6M release."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BROKEN = (
 
 
 def read_cdf(path: Path) -> np.ndarray:
-    """Rows [n, channels] of the variable 'Pose', as they are stored: three numbers a joint, millimetres."""
+    """Reads the rows [n, channels] of the variable 'Pose', as stored: three numbers a joint, millimetres."""
     try:
         # Given a name without such a file, the library would look for another one, or on the net.
         values = np.asarray(cdflib.CDF(path.resolve(strict=True)).varget(VARIABLE))

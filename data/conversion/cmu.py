@@ -1,4 +1,4 @@
-"""The CMU motion capture database, and motion in the same formats, as clips in the layout of Human3.6M."""
+"""Converter of the CMU motion capture database, and of motion in the same formats, to the Human3.6M layout."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ CHAIN = ((3, 2), (2, 1), (0, 7), (7, 8), (8, 9), (9, 10))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """amc_fps: frames per second of .amc files, which do not tell. scale: metres per unit of the files; None: as ASF
-    headers say, or by the stature."""
+    """Options of a conversion. amc_fps: frames per second of .amc files, which do not state it. scale: metres per unit
+    of the files; None: from ASF headers, or by the stature."""
 
     root: Path
     index: Path | None
@@ -60,7 +60,7 @@ class Clip:
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to the files of one subject; seconds were too short between two cuts to keep."""
+    """Statistics of one subject's files; seconds: those too short between two cuts to keep."""
 
     files: int = 0
     units: set[str] = field(default_factory=set)
@@ -71,7 +71,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """The files to read, and the label of each by its name; unnamed: those that the index does not name."""
+    """Files to read, and the label of each by its name; unnamed: those that the index does not name."""
 
     request: Request
     motions: tuple[MotionFile, ...]
@@ -86,7 +86,7 @@ class Plan:
 
 
 def plan(request: Request) -> Plan:
-    """What there is to read. DataError lists every fault that can be seen without reading a motion."""
+    """Finds the files to read. DataError lists every fault that can be seen without reading a motion."""
     problems: list[str] = []
     labels: Mapping[str, Label] = {}
     motions: list[MotionFile] = []
@@ -108,7 +108,7 @@ def plan(request: Request) -> Plan:
 
 
 def _doubles(plan: Plan) -> Iterator[str]:
-    """Files of one name and subject: a motion in two formats, or two people in folders of one name."""
+    """Yields files of one name and subject: a motion in two formats, or two people in folders of one name."""
     found: dict[tuple[str, str], Path] = {}
     for motion in plan.motions:
         key = plan.subject_of(motion), motion.path.stem
@@ -118,10 +118,9 @@ def _doubles(plan: Plan) -> Iterator[str]:
 
 
 def read_clips(plan: Plan) -> tuple[list[Clip], dict[str, Tally]]:
-    """The clips of every file, and what was done to each subject.
+    """Reads the clips of every file, with the statistics of each subject.
 
-    One file at a time is in memory beside the result. DataError lists the faults of all files.
-    """
+    One file at a time is in memory beside the result. DataError lists the faults of all files."""
     where = str(plan.request.root)
     problems: list[str] = []
     clips: list[Clip] = []
@@ -168,8 +167,8 @@ def read_clips(plan: Plan) -> tuple[list[Clip], dict[str, Tally]]:
 def _recording(
     motion: MotionFile, skeletons: dict[Path, Acclaim | None], amc_fps: float
 ) -> tuple[Recording | None, bool]:
-    """The file's content, and whether lost bones were put back; None when its skeleton is at fault, which the first
-    call for it tells as DataError."""
+    """Reads a file, and whether lost bones were put back; None when its skeleton is at fault, which the first call for
+    it raises as DataError."""
     if motion.skeleton is None:
         bvh, is_mended = with_lost_bones(read_bvh(motion.path))
         return move(bvh), is_mended
@@ -181,7 +180,7 @@ def _recording(
 
 
 def _in_metres(recording: Recording, scale: float | None, where: str) -> tuple[Signal, str]:
-    """Poses [n, 17, 3] in metres, z up, and the words for the unit. DataError when nobody is of that stature."""
+    """Converts to poses [n, 17, 3] in metres, z up, and names the unit. DataError when the stature is impossible."""
     joints = joints_of(recording, where)
     length = float(sum(np.linalg.norm(joints[0, one] - joints[0, other]) for one, other in CHAIN))
     if scale is not None:
@@ -198,7 +197,7 @@ def _in_metres(recording: Recording, scale: float | None, where: str) -> tuple[S
 
 
 def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
-    """First frame at 50 Hz and poses of each clip."""
+    """Yields the first frame at 50 Hz and the poses of each clip."""
     for first, end in steady(poses, fps):
         even = at_50_hz(poses[first:end], fps)
         for start, stop in in_one_place(even):
@@ -207,7 +206,8 @@ def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
 
 
 def seen(clips: list[Clip], name: str) -> tuple[PoseSet, dict[str, float]]:
-    """The clips before the four cameras of their subjects, with true 2D, and by subject the share of joints inside."""
+    """Projects the clips to the four cameras of their subjects, true 2D; also returns by subject the share of joints
+    inside the images."""
     rigs = {subject: _rig(subject, clips) for subject in dict.fromkeys(clip.subject for clip in clips)}
     sequences: list[Sequence] = []
     inside: dict[str, list[tuple[float, int]]] = {subject: [] for subject in rigs}
@@ -233,7 +233,7 @@ def _rig(subject: str, clips: list[Clip]) -> tuple[Camera, ...]:
 
 
 def detected(poses: PoseSet) -> PoseSet:
-    """The same clips with 2D as a detector would report it."""
+    """Returns the same clips with simulated detector 2D."""
     sequences = tuple(
         Sequence(
             subject=clip.subject,
@@ -251,7 +251,7 @@ def detected(poses: PoseSet) -> PoseSet:
 
 
 def manifest(clips: list[Clip]) -> str:
-    """CSV text: of which file and frames each clip was made."""
+    """Returns CSV text: the file and frames that each clip came from."""
     head = "subject,action,source_motion,first_frame_50hz,end_frame_50hz"
     lines = [f"{clip.subject},{clip.action},{clip.source},{clip.first},{clip.end}" for clip in clips]
     return "\n".join([head, *lines]) + "\n"

@@ -1,4 +1,4 @@
-"""FreiHAND from its download: hands with 21 joints and MANO poses, every one before four backgrounds."""
+"""Converter of FreiHAND's download to a mesh set: hands with 21 joints and MANO poses, each before four backgrounds."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ IMAGES = {"train": Path("training/rgb"), "test": Path("evaluation/rgb")}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreiHand:
-    """n hands: lens [n, 3, 3] pixels, joints [n, 21, 3] metres in camera axes, mano [n, 61]. Image i of m shows hand
-    i % n. `test`: images without labels."""
+    """Annotations of n hands: lens [n, 3, 3] pixels, joints [n, 21, 3] metres in camera axes, mano [n, 61]. Image i of
+    m shows hand i % n. `test`: images without labels."""
 
     root: Path
     lens: Numbers
@@ -39,11 +39,11 @@ class FreiHand:
 
     @property
     def hands(self) -> int:
-        """n."""
+        """The number of hands, n."""
         return len(self.joints)
 
     def parts(self) -> dict[str, list[int]]:
-        """Rows of the training images that are trained on, and of those kept back, by hand."""
+        """Returns the rows of the training images that are trained on, and of those kept back, by hand."""
         first = self.hands - max(1, round(self.hands * VAL_SHARE))
         rows = range(self.images)
         return {
@@ -53,7 +53,7 @@ class FreiHand:
 
 
 def read_freihand(root: Path) -> FreiHand:
-    """The annotations, and how many images there are. DataError lists everything that is missing or does not fit."""
+    """Reads the annotations and counts the images. DataError lists everything that is missing or does not fit."""
     problems: list[str] = []
     shapes = {"K": (3, 3), "xyz": (21, 3), "mano": (NUMBERS,)}
     found = {name: _numbers(root / f"training_{name}.json", shape, problems) for name, shape in shapes.items()}
@@ -79,7 +79,7 @@ def read_freihand(root: Path) -> FreiHand:
 
 
 def _numbers(path: Path, shape: tuple[int, ...], problems: list[str]) -> Numbers:
-    """[n, *shape] of a list of such; an axis of one in between is dropped."""
+    """Reads [n, *shape] from a JSON list of arrays; an axis of one in between is dropped."""
     try:
         content: Any = json.loads(path.read_bytes())
         values = np.array(content, np.float64)
@@ -98,7 +98,7 @@ def _numbers(path: Path, shape: tuple[int, ...], problems: list[str]) -> Numbers
 
 
 def _num_images(folder: Path, problems: list[str]) -> int:
-    """Images of a folder, which are numbered from 0 without gaps; 0 where there is no folder."""
+    """Counts the images of a folder, which are numbered from 0 without gaps; 0 where there is no folder."""
     names = {path.name for path in folder.glob("*.jpg")} if folder.is_dir() else set()
     gaps = [number for number in range(len(names)) if image_name(number) not in names]
     if gaps:
@@ -107,12 +107,12 @@ def _num_images(folder: Path, problems: list[str]) -> int:
 
 
 def image_name(number: int) -> str:
-    """The name of an image file."""
+    """Returns the name of an image file."""
     return f"{number:08d}.jpg"
 
 
 def train_samples(source: FreiHand) -> Iterator[Sample]:
-    """Every training image with its label."""
+    """Yields every training image with its label."""
     for number in range(source.images):
         hand = number % source.hands
         joints = source.joints[hand]
@@ -131,7 +131,7 @@ def train_samples(source: FreiHand) -> Iterator[Sample]:
 
 
 def test_samples(source: FreiHand) -> Iterator[Sample]:
-    """Every image of the evaluation set, whose labels are not public: dummies, as in the published tables."""
+    """Yields every image of the evaluation set, whose labels are not public: dummies, as in the published tables."""
     label = label_text(
         center=CENTER,
         scale=SCALE,

@@ -1,4 +1,4 @@
-"""Labels of Human3.6M images from what else is there of it: images, poses in 3D, a detector's 2D, the calibration."""
+"""Label maker of Human3.6M images, from the image folders, 3D poses, a detector's 2D and the calibration."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Labels:
 
 
 def make_labels(images: Path, poses: Path) -> Labels:
-    """Labels of every image in the folder `images` (which holds images/s_01_act_02_...) that has a pose.
+    """Makes labels of every image in the folder `images` (which holds images/s_01_act_02_...) that has a pose.
 
     `poses` holds data_3d_h36m.npz and the 2D gt and cpn_ft_h36m_dbb. Files do not say which of two takes a folder of
-    images is of; their lengths do. DataError lists every fault."""
+    images belongs to; their lengths do. DataError lists every fault."""
     folder = images / IMAGES
     if not folder.is_dir():
         raise DataError(str(images), [f"has no folder {IMAGES} with s_01_act_02_subact_01_ca_01 and so on in it"])
@@ -72,14 +72,14 @@ def make_labels(images: Path, poses: Path) -> Labels:
 
 
 def _takes(poses: PoseSet) -> Iterator[tuple[int, list[Sequence]]]:
-    """Act number and recordings of every subject and action."""
+    """Yields act number and recordings of every subject and action."""
     for subject, action in dict.fromkeys((clip.subject, clip.group) for clip in poses.sequences):
         clips = [clip for clip in poses.sequences if (clip.subject, clip.group) == (subject, action)]
         yield ACTIONS.index(action) + FIRST_ACT, clips
 
 
 def _counts(folder: Path, subject: str, act: int, take: int) -> list[int]:
-    """Images of each camera: how many follow each other from number 1."""
+    """Returns the consecutive images of each camera, counted from number 1."""
     found = []
     for view in range(len(CAMERAS)):
         stem = Shot(int(subject[1:]), act, take, view).stem
@@ -91,7 +91,7 @@ def _counts(folder: Path, subject: str, act: int, take: int) -> list[int]:
 def _matched(
     clips: list[Sequence], counts: dict[int, list[int]], act: int, problems: list[str]
 ) -> Iterator[tuple[int, Sequence]]:
-    """The take, 1 or 2, of every recording: videos run on a little behind the last pose, never end before it."""
+    """Yields the take, 1 or 2, of every recording: videos run on a little behind the last pose, never end before it."""
     lengths = [len(clip.pose3d) for clip in clips]
     present = {take: max(images) for take, images in counts.items()}
     if not any(present.values()):
@@ -118,7 +118,7 @@ def _matched(
 def _labelled(
     folder: Path, shot: Shot, clip: Sequence, found: Sequence, view: int, images: int, problems: list[str]
 ) -> Labelled | None:
-    """What is known of the images of one shot."""
+    """Returns the labels of the images of one shot."""
     count, camera = len(clip.pose3d), clip.cameras[view]
     size = image_size(folder / shot.stem / image_name(shot.stem, 1))
     if images < count:

@@ -1,4 +1,4 @@
-"""Human3.6M from the original release, or from pickles of its poses, in the layout of VideoPose3D."""
+"""Converter of Human3.6M, from the original release or from pickles of its poses, to VideoPose3D's layout."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TEST_SUBJECTS = ("S9", "S11")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """The poses with true 2D; `found`: where they came from; `unit` of the files; `left_out`: names of recordings."""
+    """Poses with true 2D; `found`: where they came from; `unit` of the files; `left_out`: names of recordings."""
 
     poses: PoseSet
     found: str
@@ -52,7 +52,7 @@ Stored = list[tuple[str, str, str, Callable[[], Any]]]  # subject, name in the s
 
 
 def read_release(root: Path, stored: Stored, found: str) -> Release:
-    """The recordings of `find_release`, one at a time. DataError lists the faults of all of them."""
+    """Reads the recordings of `find_release`, one at a time. DataError lists the faults of all of them."""
     rigs = h36m_cameras()
     problems: list[str] = []
     units: dict[str, str] = {}
@@ -94,13 +94,13 @@ def read_release(root: Path, stored: Stored, found: str) -> Release:
 
 
 def canonical(name: str) -> str:
-    """The key of a recording: 'Photo 1' of 'TakingPhoto_1'."""
+    """Returns the key of a recording: 'Photo 1' of 'TakingPhoto_1'."""
     action, blank, take = name.replace("_", " ").partition(" ")
     return RENAMED.get(action, action) + blank + take
 
 
 def find_release(root: Path) -> tuple[Stored, str]:
-    """The recordings of a folder, or of one file, and what they lie in."""
+    """Finds the recordings of a folder, or of one file, and names their container."""
     if not root.exists():
         raise DataError(str(root), ["no such folder; name the one with S1/MyPoseFeatures/D3_Positions, or a pickle"])
     files = [root] if root.is_file() else []
@@ -133,7 +133,7 @@ def _capture_files(root: Path, paths: list[Path]) -> Stored:
 
 
 def _tree(path: Path) -> Stored:
-    """The leaves of a dictionary subject -> action -> poses."""
+    """Returns the leaves of a dictionary subject -> action -> poses."""
     tree = read_clips(path, "positions_3d") if path.suffix == ".npz" else read_pickle(path)
     is_right = isinstance(tree, Mapping) and all(isinstance(actions, dict) for actions in tree.values())
     if not is_right or not all(isinstance(name, str) for name in _names(tree)):
@@ -152,7 +152,7 @@ def _names(tree: Any) -> Iterator[object]:
 
 
 def _metres(array: Any, place: str) -> tuple[Array, str]:
-    """Poses [n, 32 or 17, 3] in metres, and the unit that they were in."""
+    """Converts to poses [n, 32 or 17, 3] in metres, and names the unit that they were in."""
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] in (96, 51):
         array = array.reshape(len(array), -1, 3)
     is_array = isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.ndim == 3 and len(array) > 0
@@ -168,7 +168,7 @@ def _metres(array: Any, place: str) -> tuple[Array, str]:
 
 
 def _seen(subject: str, action: str, pose3d: Array) -> Sequence:
-    """The recording with its 17 joints seen through the whole lens of each published camera."""
+    """Projects the 17 joints of a recording through the full lens of each published camera."""
     cameras = h36m_cameras()[subject]
     stored: Skeleton = H36M_32 if pose3d.shape[1] == H36M_32.num_joints else H36M_17
     joints = pose3d[:, kept_joints(stored, H36M_17)]
@@ -177,7 +177,8 @@ def _seen(subject: str, action: str, pose3d: Array) -> Sequence:
 
 
 def differences(poses: PoseSet, published: Mapping[str, int], subjects: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """How the set differs from the published one: recordings by subject, camera frames by split and test action."""
+    """Lists how the set differs from the published one: recordings by subject, camera frames by split and test
+    action."""
     frames: Counter[tuple[str, str]] = Counter()
     recordings = Counter(clip.subject for clip in poses.sequences)
     for clip in poses.sequences:

@@ -1,4 +1,4 @@
-"""Which motion capture files a folder holds, whose they are, and what is done in them."""
+"""Discovery of motion capture files in a folder: their formats, subjects and action labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("file", "action")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MotionFile:
-    """A .bvh file, or an .amc file with its skeleton. `folder`: the name of the one it lies in."""
+    """A .bvh file, or an .amc file with its skeleton. `folder`: the name of the folder it lies in."""
 
     path: Path
     skeleton: Path | None
@@ -24,14 +24,15 @@ class MotionFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Label:
-    """What an index says of a file; subject: None where it leaves that to the folder."""
+    """Action and subject of a file in an index; subject: None where the folder decides."""
 
     action: str = UNNAMED
     subject: str | None = None
 
 
 def find_motions(root: Path) -> list[MotionFile]:
-    """All .amc and .bvh files below a folder, in order of their paths. DataError lists every .amc without skeleton."""
+    """Finds all .amc and .bvh files below a folder, in order of their paths. DataError lists every .amc without
+    skeleton."""
     if not root.is_dir():
         raise DataError(str(root), ["no such folder; name the one with the .asf and .amc files, or with .bvh files"])
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (".amc", ".bvh", ".asf"))
@@ -57,7 +58,8 @@ def find_motions(root: Path) -> list[MotionFile]:
 
 
 def _skeleton_of(path: Path, skeletons: list[Path]) -> Path | None:
-    """The only one, or the one with the longest name that the motion's name begins with: 01.asf of 01_02.amc."""
+    """Returns the only skeleton, or the one with the longest name that the motion's name begins with: 01.asf of
+    01_02.amc."""
     if len(skeletons) == 1:
         return skeletons[0]
     fitting = [one for one in skeletons if path.stem.startswith(one.stem)]
@@ -65,7 +67,7 @@ def _skeleton_of(path: Path, skeletons: list[Path]) -> Path | None:
 
 
 def read_index(path: Path) -> Mapping[str, Label]:
-    """File name without suffix -> its label, of a CSV file with columns file, action and perhaps subject."""
+    """Reads file name without suffix -> its label from a CSV file with columns file, action and perhaps subject."""
     try:
         # What spreadsheets write begins with a byte order mark.
         with path.open(encoding="utf-8-sig", newline="") as file:

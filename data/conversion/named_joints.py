@@ -1,4 +1,4 @@
-"""The 17 joints of Human3.6M out of the named points of a recording."""
+"""Mapping of a recording's named points to the 17 joints of Human3.6M."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = {"R": ("r", "right"), "L": ("l", "left")}
 
 
 def _naming(trunk: dict[str, tuple[str, ...]], limbs: dict[str, str]) -> Names:
-    """Human3.6M joint -> points whose mean it is; in `limbs`, {0} and {1} stand for a short and a long side."""
+    """Returns Human3.6M joint -> points that it averages; in `limbs`, {0} and {1} stand for a short and a long side."""
     sided = {side + joint: (name.format(*words),) for side, words in SIDES.items() for joint, name in limbs.items()}
     found = trunk | sided | {"Hip": sided["RHip"] + sided["LHip"]}
     return MappingProxyType({joint: found[joint] for joint in H36M_17.joints})
@@ -62,7 +62,8 @@ NAMINGS: Mapping[str, Names] = MappingProxyType(
 
 
 def joints_of(recording: Recording, where: str) -> Signal:
-    """Positions [n, 17, 3] in units and axes of the file. DataError names what is missing for the nearest naming."""
+    """Computes positions [n, 17, 3] in units and axes of the file. DataError names what is missing for the nearest
+    naming."""
     lacking = {kind: _missing(names, recording) for kind, names in NAMINGS.items()}
     nearest = min(lacking, key=lambda kind: len(lacking[kind]))
     if lacking[nearest]:
@@ -95,7 +96,7 @@ LOST = (
 
 
 def with_lost_bones(bvh: Bvh) -> tuple[Bvh, bool]:
-    """The hierarchy with those bones, and whether it lacked them; any other BVH as it is."""
+    """Puts back the bones that a BVH conversion lost; returns whether it lacked them; any other BVH is unchanged."""
     joints = dict(bvh.joints)
     is_lacking = all(name in joints and not joints[name].offset.any() for name, _, _ in LOST)
     if not is_lacking or not all(joints[name].parent == model for name, model, _ in LOST):

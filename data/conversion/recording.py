@@ -1,4 +1,4 @@
-"""What a motion capture file holds once its joints have been moved."""
+"""Recording: joint positions of a motion capture file, in its own units and axes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 from ..errors import DataError
 from .rotations import Signal
 
+PROBLEMS_PER_FILE = 5  # a file with one fault in every frame says so five times, not ten thousand
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recording:
-    """`points`: lower-case name -> positions [n, 3] float64 in units of the file, in its axes. metres_per_unit: None
-    where the format does not tell."""
+    """Joint positions. `points`: lower-case name -> positions [n, 3] float64 in units of the file, in its axes.
+    metres_per_unit: None where the format does not state it."""
 
     points: Mapping[str, Signal]
     fps: float
@@ -21,7 +23,7 @@ class Recording:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file of motion capture software, which is ASCII with comments in any encoding."""
+    """Reads the lines of a text file of motion capture software, which is ASCII with comments in any encoding."""
     try:
         return path.read_text(encoding="latin-1").splitlines()
     except OSError as error:
@@ -29,7 +31,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def numbers(words: list[str]) -> list[float] | None:
-    """None when a word is no finite number."""
+    """Parses words to finite numbers; None when one is not."""
     try:
         values = [float(word) for word in words]
     except ValueError:

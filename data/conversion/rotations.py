@@ -1,4 +1,4 @@
-"""Rotations by angles about the axes x, y and z."""
+"""Euler rotations: matrices from angles about the axes x, y and z."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ AXES = "xyz"
 
 
 def turned(axes: str, angles: Signal) -> Signal:
-    """Matrices [n, 3, 3] = R(axes[0], angles[:, 0]) R(axes[1], angles[:, 1]) ...; radians [n, k], the last first."""
+    """Returns matrices [n, 3, 3] = R(axes[0], angles[:, 0]) R(axes[1], angles[:, 1]) ...; radians [n, k], the last
+    first."""
     assert angles.ndim == 2, angles.shape
     assert angles.shape[1] == len(axes), (axes, angles.shape)
     still: Signal = np.broadcast_to(np.eye(3), (len(angles), 3, 3))
@@ -30,6 +31,6 @@ def _about(axis: str, angle: Signal) -> Signal:
 
 
 def moved(matrices: Signal, vector: Signal) -> Signal:
-    """Vectors [n, 3] = matrices [n, 3, 3] times one vector [3]."""
+    """Returns vectors [n, 3] = matrices [n, 3, 3] times one vector [3]."""
     result: Signal = matrices @ vector
     return result

@@ -1,4 +1,4 @@
-"""3DPW from its download: videos of people outdoors with SMPL poses, a pickle for each."""
+"""Converter of 3DPW's download to a mesh set: videos of people outdoors with SMPL poses, a pickle for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..bodies.axis_angle import composed, of_matrices
 from ..bodies.body_joints import labelled_joints
-from ..bodies.body_model import BodyModel, MeshLevels
+from ..bodies.body_model import SHAPE_NUMBERS, BodyModel, MeshLevels
 from ..bodies.skinning import posed
 from ..errors import DataError
 from ..formats.images.h36m_images import image_size
@@ -27,14 +27,13 @@ PARTS = ("train", "validation", "test")
 KEYPOINTS = (19, 12, 8, 7, 6, 9, 10, 11, 2, 1, 0, 3, 4, 5, 21, 20, 23, 22)
 SURE = 0.3  # confidence from which a keypoint counts
 FEWEST_SURE = 6  # keypoints, or a person is too little seen to have a box
-SHAPE_NUMBERS = 10
 PIECE = 64  # frames posed at a time; bounds memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Track:
-    """One person of a sequence, the frames that can be used: pose [n, 72] with the root in camera axes, betas [10],
-    keypoints [n, 18, 3] pixels and confidence, numbers [n] of the images; size: height and width of these."""
+    """Usable frames of one person of a sequence: pose [n, 72] with the root in camera axes, betas [10], keypoints
+    [n, 18, 3] pixels and confidence, numbers [n] of the images; size: height and width of these."""
 
     name: str
     folder: Path
@@ -47,7 +46,7 @@ class Track:
 
 
 def read_3dpw(root: Path) -> dict[str, list[Track]]:
-    """The people of every part. DataError lists what is missing or does not fit in any sequence."""
+    """Reads the people of every part. DataError lists what is missing or does not fit in any sequence."""
     problems: list[str] = []
     found: dict[str, list[Track]] = {}
     for part in PARTS:
@@ -120,7 +119,8 @@ def _shaped(values: Any, name: str, shape: tuple[int, ...]) -> Numbers:
 
 
 def samples(tracks: list[Track], model: BodyModel, levels: MeshLevels) -> Iterator[Sample]:
-    """Every usable frame of every person; 3D joints are those of the neutral body, from the origin of its model."""
+    """Yields every usable frame of every person; 3D joints are those of the neutral body, from the origin of its
+    model."""
     for track in tracks:
         for first in range(0, len(track.numbers), PIECE):
             part = slice(first, first + PIECE)

@@ -1,1 +1,1 @@
-"""Readers and writers, one module a layout; each gives or takes a PoseSet."""
+"""Readers and writers of data set files, a module for each layout; pose layouts read to and write from a PoseSet."""

@@ -1,8 +1,7 @@
-"""Object arrays of .npz files, unpickled under a short list of what plain data needs.
+"""Safe unpickling: object arrays of .npz files and bare pickles, restricted to plain data.
 
-`numpy.load(allow_pickle=True)` runs whatever a file asks for; here numbers, text, lists, tuples, dictionaries
-and numpy arrays of them are admitted, and nothing else.
-"""
+`numpy.load(allow_pickle=True)` runs whatever a file asks for; here only numbers, text, lists, tuples, dictionaries and
+numpy arrays of them are admitted."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ Admit = Callable[[str, str], Any]  # module, name -> a harmless stand-in for wha
 
 
 def member_names(path: Path) -> tuple[str, ...]:
-    """The keys of an .npz file. DataError when it is missing or no archive."""
+    """Returns the keys of an .npz file. DataError when it is missing or no archive."""
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(name.removesuffix(".npy") for name in archive.namelist())
@@ -54,11 +53,10 @@ def member_names(path: Path) -> tuple[str, ...]:
 
 
 def read_object(path: Path, key: str, admit: Admit | None = None) -> object:
-    """The object under `key` of an .npz file: what a 0-d object array holds, a larger object array as it is.
+    """Reads the object under `key` of an .npz file: the content of a 0-d object array, a larger object array as it is.
 
-    DataError when file or key is missing, the archive is damaged, the array holds no objects, or the pickle
-    asks to import anything but numpy arrays and what `admit` gives in its place.
-    """
+    DataError when file or key is missing, the archive is damaged, the array holds no objects, or the pickle asks to
+    import anything but numpy arrays and the replacements that `admit` gives."""
     names = member_names(path)
     if key not in names:
         found = f"{did_you_mean(key, names)}; keys here: {', '.join(names) or 'none'}"
@@ -78,7 +76,8 @@ def read_object(path: Path, key: str, admit: Admit | None = None) -> object:
 
 
 def read_pickle(path: Path, admit: Admit | None = None) -> object:
-    """The object in a bare pickle, under the same rules. DataError when it is missing, damaged, or not plain data."""
+    """Reads the object in a bare pickle, under the same rules. DataError when it is missing, damaged, or not plain
+    data."""
     try:
         with path.open("rb") as file:
             return _PlainUnpickler(path, file, admit).load()
@@ -91,7 +90,7 @@ def read_pickle(path: Path, admit: Admit | None = None) -> object:
 
 
 def _member(path: Path, key: str) -> bytes:
-    """The bytes of one array file; reading to the end is what makes zipfile compare the checksum."""
+    """Reads the bytes of one array file; reading to the end makes zipfile compare the checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read(f"{key}.npy")
@@ -106,7 +105,7 @@ def _member(path: Path, key: str) -> bytes:
 
 
 def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
-    """Leaves `payload` at the pickle. Header versions beyond 2.0 are for field names, never for objects."""
+    """Moves `payload` to the pickle. Header versions beyond 2.0 are for field names, never for objects."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         version = np.lib.format.read_magic(payload)
@@ -120,7 +119,7 @@ def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Latin-1 reads the byte strings of Python 2 files as text of the same characters."""
+    """Unpickler of plain data; Latin-1 reads the byte strings of Python 2 files as text of the same characters."""
 
     def __init__(self, path: Path, payload: BinaryIO, admit: Admit | None = None) -> None:
         super().__init__(payload, encoding="latin1")
@@ -132,7 +131,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def plain_class(path: Path, module: str, name: str) -> Any:
-    """What a pickle of numpy arrays may import; DataError names anything else."""
+    """Returns the class that a pickle of numpy arrays may import; DataError names anything else."""
     # Up to protocol 2 there is no code for bytes: they are spelled as a call of one of these.
     if (module, name) == ("_codecs", "encode"):
         return _latin1_bytes
@@ -147,7 +146,7 @@ def plain_class(path: Path, module: str, name: str) -> Any:
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:
-    """Other encodings would load further code by name."""
+    """Replaces `_codecs.encode` for Latin-1; other encodings would load further code by name."""
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"bytes spelled in {encoding}")
     return text.encode(encoding)

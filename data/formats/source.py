@@ -1,4 +1,4 @@
-"""From a config to the pose set that it names: which split, which files, which reader."""
+"""Reader selection: opens the pose set that a config names with the reader of its family, and its split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from .poses import h36m, humaneva, mpi_inf_3dhp
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reader:
-    """`sets`: names of the sets of a folder; `read`: the clips of the named subjects (None: all) of a set."""
+    """Reader of a family. `sets`: lists the sets of a folder; `read`: reads the clips of the named subjects (None: all)
+    of a set."""
 
     sets: Callable[[Path], tuple[str, ...]]
     read: Callable[[DataConfig, str, Collection[str] | None], PoseSet]
@@ -63,12 +64,13 @@ READERS: Mapping[str, Reader] = MappingProxyType(
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets of every layout in the folder; none when there is no such folder."""
+    """Returns the names of the sets of every layout in the folder; none when there is no such folder."""
     return tuple(name for reader in READERS.values() for name in reader.sets(root))
 
 
 def split_of(config: DataConfig) -> Split:
-    """The split that the config names, its subject knobs put in; a bare set name gives a split without subjects."""
+    """Returns the split that the config names, its subject knobs put in; a bare set name gives a split without
+    subjects."""
     named = split_named(config.name) or Split(name=config.name, set=config.name, train=(), val=(), test=())
     return dataclasses.replace(
         named,
@@ -79,8 +81,8 @@ def split_of(config: DataConfig) -> Split:
 
 
 def read_poses(config: DataConfig, parts: Sequence[str]) -> tuple[PoseSet, Split]:
-    """The pose set behind a config, only the subjects of `parts`, and its split. A set without named splits is whole in
-    `test` when no subject knob says otherwise. DataError or ConfigError name what is missing and the remedy."""
+    """Reads the pose set behind a config, only the subjects of `parts`, with its split. A set without named splits is
+    all `test` when no subject knob says otherwise. DataError or ConfigError name what is missing and the remedy."""
     split = split_of(config)
     sets = available_sets(Path(config.root))
     if split.set not in sets and split_named(config.name) is None:

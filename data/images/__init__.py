@@ -1,1 +1,1 @@
-"""Crops of images, and the cache that keeps them decoded."""
+"""Image crops, and the crop cache: decoded crops on disk."""

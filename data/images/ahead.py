@@ -1,4 +1,4 @@
-"""Slow things begun before they are asked for, in threads: decoding and reading let other threads run."""
+"""Prefetching in threads: the next batches are decoded or read while the current step runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Made = TypeVar("Made")
 
 
 class Ahead(Generic[Made]):
-    """Makes what will be fetched soon, `most` things at a time. `waited` adds up the seconds that `fetch` had to
-    wait."""
+    """Prefetcher: computes up to `most` announced values in threads. `waited`: seconds that `fetch` had to wait in
+    total."""
 
     def __init__(self, threads: int, name: str, most: int = AHEAD) -> None:
         self.waited = 0.0
@@ -26,12 +26,12 @@ class Ahead(Generic[Made]):
         weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
 
     def expect(self, key: Hashable, make: Callable[[], Made]) -> None:
-        """Begins to make what will be fetched soon, unless enough is waiting already."""
+        """Starts computing the value of a key, unless enough is waiting already."""
         if len(self._coming) < self._most and key not in self._coming:
             self._coming[key] = self._pool.submit(make)
 
     def fetch(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """What was expected under this key, or made now."""
+        """Returns the value announced under this key, waiting for it if need be, or computes it now."""
         started = time.perf_counter()
         future = self._coming.pop(key, None)
         if future is None:

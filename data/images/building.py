@@ -1,4 +1,5 @@
-"""Crops made before a run, by several processes at once, in bounded memory."""
+"""Crop cache building: decodes the images of a run into shards before it starts, in several processes and bounded
+memory."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ Task = tuple[Path, ImageTrack, int, int, int]  # arguments of `cut`
 
 
 def make_crops(shards: Sequence[Shard], cache: Path, workers: int) -> dict[Path, dict[int, str]]:
-    """What is wrong with which images of each shard, by its path; those that are not there or not right are made.
+    """Builds the shards that are missing or damaged; returns the broken images of each shard by its path, number ->
+    reason.
 
     One process builds in a cache at a time, others wait for it. DataError when the disk is too small."""
     found = {shard.path: broken_in(shard) for shard in shards}
@@ -68,7 +70,7 @@ def _build(shards: Sequence[Shard], cache: Path, workers: int) -> dict[Path, dic
 
 
 def _in_order(shards: Sequence[Shard], workers: int) -> Iterator[tuple[Shard, bool, dict[int, str]]]:
-    """Each piece when it is done: its shard, whether it is the last one of it, and its broken images."""
+    """Yields each finished piece: its shard, whether it is the shard's last one, and its broken images."""
     if workers == 0:
         for shard, is_last, task in _pieces(shards):
             yield shard, is_last, cut(*task)
@@ -104,7 +106,7 @@ def _done(waiting: deque[tuple[Shard, bool, Future[dict[int, str]]]]) -> tuple[S
 
 
 def _die_with_parent() -> None:
-    """A pool's processes wait for work for ever when the process that gives it was killed."""
+    """Ends a pool's worker when its parent is killed; it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "not in a process of a pool"
 
@@ -117,7 +119,7 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def _alone_in(cache: Path) -> Iterator[None]:
-    """Waits until no other process builds in this cache; the system frees the place of one that was killed."""
+    """Locks a cache folder against other builds; the system frees the lock of a killed process."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = (cache / ".lock").open("w")
@@ -135,7 +137,7 @@ def _alone_in(cache: Path) -> Iterator[None]:
 
 
 class _Progress:
-    """Says now and then how far a build is."""
+    """Prints now and then how far a build is."""
 
     def __init__(self, count: int) -> None:
         self._count, self._done = count, 0

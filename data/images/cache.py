@@ -1,4 +1,4 @@
-"""Images of a data module: crops decoded once into a cache on disk, read from it batch by batch, one batch ahead."""
+"""Crop cache reading: image crops of a data module, decoded once to disk and prefetched one batch ahead."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ Index = NDArray[np.int64]
 
 
 def has_images(clips: Sequence[Clip]) -> bool:
-    """Whether every clip has images, one track a camera."""
+    """Returns whether every clip has images, one track a camera."""
     return bool(clips) and all(len(clip.images) == len(clip.cameras) for clip in clips)
 
 
 def crop_keypoints(clips: Sequence[Clip], views: int, height: int, width: int) -> Tensor:
-    """Keypoints in their crops [N, V * J * 2], rows as in the module's tracks: a track for each camera of a clip, or,
-    with several views, one for all of its first `views`."""
+    """Converts the 2D keypoints to crop units [N, V * J * 2], rows as in the module's tracks: a track for each camera
+    of a clip, or, with several views, one for all of its first `views`."""
     rows: list[NDArray[np.float32]] = []
     for clip in clips:
         seen = []
@@ -53,11 +53,12 @@ def crop_keypoints(clips: Sequence[Clip], views: int, height: int, width: int) -
 def open_images(
     clips: Mapping[str, Sequence[Clip]], config: DataConfig, device: torch.device
 ) -> tuple[dict[str, list[Clip]], ImageSource]:
-    """The clips of every split with the frames that a run can use, and the source of their crops.
+    """Builds the crop cache; returns the clips of every split with the frames that can be used, and the source of their
+    crops.
 
-    Crops that are not in the cache are made first. A training split without windows is thinned here, so that frames
-    nobody trains on need no crop. DataError names missing and broken images, or, with `data.broken_images` skip, their
-    frames are left out: of all cameras of the clip, where it has several."""
+    A training split without windows is subsampled here, so that frames nobody trains on need no crop. DataError names
+    missing and broken images, or, with `data.broken_images` skip, their frames are left out: of all cameras of the
+    clip, where it has several."""
     cache = config.cache_folder
     chosen = {
         # A short clip may lose every frame.
@@ -130,14 +131,14 @@ def _judge(shards: Sequence[Shard], broken: Mapping[Path, Mapping[int, str]], co
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Where the crops of one track lie: the shard of each view, and the slots [n] of its frames in them."""
+    """Location of the crops of one track: the shard of each view, and the slots [n] of its frames in them."""
 
     shards: tuple[Shard, ...]
     slots: Index
 
 
 class ImageSource:
-    """Crops of the splits of a module by the number of the image, read from the cache.
+    """Source of the batch field `image`: crops read from the cache by image number.
 
     Read, not mapped: pages of a mapped file count as memory of the process until there is none left, and a batch of
     crops has no two on one page anyway."""
@@ -152,19 +153,20 @@ class ImageSource:
 
     @property
     def waited(self) -> float:
-        """Seconds that `fetch` had to wait for crops."""
+        """Seconds that `fetch` had to wait for crops in total."""
         return self._ahead.waited
 
     def count(self, part: str) -> int:
-        """Images of a split."""
+        """Returns the number of images of a split."""
         return self._places[part].count
 
     def fingerprint(self, part: str) -> str:
-        """32 hex digits that change with any image of a split, its box, or the size of the crops."""
+        """Returns 32 hex digits that change with any image of a split, its box, or the size of the crops."""
         return self._places[part].fingerprint()
 
     def fetch(self, part: str, rows: Tensor, is_mirrored: Tensor | None) -> Tensor:
-        """Crops [B, V, 3, Y, X] uint8 of images rows [B, V], on the device; flipped along the width where asked for."""
+        """Reads crops [B, V, 3, Y, X] uint8 of images rows [B, V] onto the device, mirrored along the width where
+        is_mirrored [B] says so."""
         numbers = rows.cpu().numpy()
         found = self._ahead.fetch((part, numbers.tobytes()), partial(self._read, part, numbers))
         found = found.to(self.device, non_blocking=True)
@@ -173,12 +175,12 @@ class ImageSource:
         return torch.where(is_mirrored.view(-1, 1, 1, 1, 1), found.flip(-1), found)
 
     def expect(self, part: str, rows: Tensor) -> None:
-        """Begins to read what will be fetched soon, unless enough is waiting already."""
+        """Starts reading the crops of images rows [B, V], unless enough is waiting already."""
         numbers = rows.cpu().numpy()
         self._ahead.expect((part, numbers.tobytes()), partial(self._read, part, numbers))
 
     def _read(self, part: str, numbers: Index) -> Tensor:
-        """Crops [*numbers.shape, 3, Y, X] on the CPU."""
+        """Reads crops [*numbers.shape, 3, Y, X] into CPU memory."""
         height, width = self.crop
         found = torch.empty(*numbers.shape, 3, height, width, dtype=torch.uint8,
                             pin_memory=self.device.type == "cuda")  # fmt: skip
@@ -189,7 +191,7 @@ class ImageSource:
 
 
 class _Index:
-    """Which shard and slot an image number is."""
+    """Maps image numbers to shards and slots."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self._places = places
@@ -217,7 +219,7 @@ class _Index:
 
 
 class _OpenFiles:
-    """Reads shards through the files used last, which stay open."""
+    """Pool of open shard files; the least recently used one is closed first."""
 
     def __init__(self) -> None:
         self._handles: OrderedDict[Path, int] = OrderedDict()

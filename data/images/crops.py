@@ -1,10 +1,9 @@
-"""Crops of whole images: which box of an image a person fills, and the pixels of that box at a fixed size.
+"""Image crops: bounding boxes of people, and the affine warp of a box to a fixed size.
 
-Everything is a similarity without rotation, x and y scaled alike, so a crop is told by the centre of its box and the
+Every warp is a similarity without rotation, x and y scaled alike, so a crop is defined by the centre of its box and the
 box's width in the image. Pixels count from 0 at the middle of the first one. numpy and Pillow only: the processes that
 decode import nothing heavier. Pillow, not OpenCV: it is here already, decodes and warps within 2 grey levels of the
-published crops, and starts no threads of its own.
-"""
+published crops, and starts no threads of its own."""
 
 from __future__ import annotations
 
@@ -25,8 +24,8 @@ SMALLEST_WIDTH_PX = 2.0  # one pixel has no extent to be scaled
 
 
 def body_boxes(root: Numbers, focal_px: Numbers, center_px: Numbers) -> Numbers:
-    """Boxes [..., 4] (left, top, right, bottom) in pixels of people with their root at [..., 3] metres in camera axes,
-    seen through a lens without distortion, focal_px [..., 2] and center_px [..., 2]."""
+    """Computes boxes [..., 4] (left, top, right, bottom) in pixels of people with their root at [..., 3] metres in
+    camera axes, through a lens without distortion, focal_px [..., 2] and center_px [..., 2]."""
     corners = np.array(BODY_BOX).reshape(2, 2) + root[..., None, :2]
     seen = focal_px[..., None, :] * corners / root[..., None, 2:] + center_px[..., None, :]
     found: Numbers = seen.reshape(*root.shape[:-1], 4)
@@ -34,14 +33,14 @@ def body_boxes(root: Numbers, focal_px: Numbers, center_px: Numbers) -> Numbers:
 
 
 def center_and_scale(boxes: Numbers) -> tuple[Numbers, Numbers]:
-    """Middle [..., 2] in pixels and size [..., 2] in units of 200 pixels of boxes [..., 4]."""
+    """Returns the centre [..., 2] in pixels and the size [..., 2] in units of 200 pixels of boxes [..., 4]."""
     low, high = boxes[..., :2], boxes[..., 2:]
     return (low + high) / 2, (high - low) / SCALE_PX
 
 
 def keypoint_boxes(points: Numbers, height: int, width: int) -> tuple[Numbers, Numbers]:
-    """Centres [..., 2] and widths [...] in pixels of boxes around keypoints [..., J, 2]: a quarter larger than the
-    keypoints reach, grown to the shape of a crop of `height` and `width`."""
+    """Computes centres [..., 2] and widths [...] in pixels of boxes around keypoints [..., J, 2]: a quarter larger than
+    their extent, grown to the aspect ratio of a crop of `height` and `width`."""
     low, high = points.min(-2), points.max(-2)
     extent = (high - low) * KEYPOINT_MARGIN
     widths = np.maximum(extent[..., 0], extent[..., 1] * (width / height))
@@ -49,7 +48,7 @@ def keypoint_boxes(points: Numbers, height: int, width: int) -> tuple[Numbers, N
 
 
 def affine(center: Numbers, width_px: Numbers, height: int, width: int) -> Numbers:
-    """Matrices [..., 2, 3] from image pixels to pixels of a crop of `height` and `width`, for boxes centred at
+    """Returns matrices [..., 2, 3] from image pixels to pixels of a crop of `height` and `width`, for boxes centred at
     center [..., 2] and width_px [...] wide: the first and last pixel of the box's width become those of the crop's."""
     factor = (width - 1) / (np.asarray(width_px, np.float64) - 1)
     middle = np.array(((width - 1) / 2, (height - 1) / 2))
@@ -60,7 +59,7 @@ def affine(center: Numbers, width_px: Numbers, height: int, width: int) -> Numbe
 
 
 def inverse(matrix: Numbers) -> Numbers:
-    """Matrices [..., 2, 3] from crop pixels back to image pixels."""
+    """Returns matrices [..., 2, 3] from crop pixels back to image pixels."""
     found = np.zeros_like(matrix)
     found[..., 0, 0] = found[..., 1, 1] = 1 / matrix[..., 0, 0]
     found[..., 2] = -matrix[..., 2] * found[..., 0, :1]
@@ -68,20 +67,20 @@ def inverse(matrix: Numbers) -> Numbers:
 
 
 def moved(points: Numbers, matrix: Numbers) -> Numbers:
-    """points [..., J, 2] through matrices [..., 2, 3]."""
+    """Transforms points [..., J, 2] by matrices [..., 2, 3]."""
     found: Numbers = points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
     return found
 
 
 def to_crop_units(pixels: Numbers, height: int, width: int) -> Numbers:
-    """Crop pixels [..., 2] in units in which the crop reaches from -1 to 1; the published networks take half the side,
-    not half of one less, so the last pixel is a little short of 1."""
+    """Converts crop pixels [..., 2] to crop units, from -1 to 1 over the crop; the published networks divide by half
+    the side, not by half of one less, so the last pixel is a little short of 1."""
     found: Numbers = pixels / np.array((width / 2, height / 2)) - 1
     return found
 
 
 def decode(content: bytes) -> Image.Image:
-    """The RGB image in a file's bytes, upright. ValueError with the reason when it is broken or cut off."""
+    """Decodes the RGB image in a file's bytes, upright. ValueError with the reason when it is broken or truncated."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             # A phone stores pictures as they came off its sensor and tells how it was held; viewers and detectors turn
@@ -96,7 +95,8 @@ def decode(content: bytes) -> Image.Image:
 
 
 def warp(image: Image.Image, matrix: Numbers, height: int, width: int) -> NDArray[np.uint8]:
-    """The crop [Y, X, 3] of an RGB image, bilinear, black where it reaches beyond; matrix [2, 3] from image to crop."""
+    """Warps an RGB image to a crop [Y, X, 3], bilinear, black where it reaches beyond; matrix [2, 3] from image to
+    crop."""
     back = inverse(matrix)
     step = float(back[0, 0])
     # Pillow's coordinates count from the corner of the first pixel, ours from its middle.
@@ -109,8 +109,8 @@ def warp(image: Image.Image, matrix: Numbers, height: int, width: int) -> NDArra
 def cropped(
     image: Image.Image, keypoints: Numbers, height: int, width: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The crop [3, Y, X] of an RGB image around a person with keypoints [J, 2] in its pixels, and the keypoints [J, 2]
-    in crop units. For images without 3D: the box is that of `keypoint_boxes`."""
+    """Crops an RGB image around a person with keypoints [J, 2] in its pixels; returns the crop [3, Y, X] and the
+    keypoints [J, 2] in crop units. For images without 3D: the box is that of `keypoint_boxes`."""
     points = np.asarray(keypoints, np.float64)
     matrix = affine(*keypoint_boxes(points, height, width), height, width)
     pixels = np.ascontiguousarray(warp(image, matrix, height, width).transpose(2, 0, 1))

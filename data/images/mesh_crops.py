@@ -1,9 +1,9 @@
-"""Crops of mesh sets and their labels, turned, zoomed, tinted and mirrored as MeshGraphormer's published code does.
+"""Crops and augmentation of mesh sets: rotation, scaling, colour jitter and mirroring of images and labels, as in
+MeshGraphormer's published code.
 
 A box of side `200 * scale` pixels around a centre becomes a crop of SIDE pixels. The published steps are kept, with
-their roundings: corners of boxes and 2D joints are cut to whole pixels, and an image is turned before it is resized.
-numpy and Pillow only, because this runs in threads beside training.
-"""
+their roundings: corners of boxes and 2D joints are truncated to whole pixels, and an image is rotated before it is
+resized. numpy and Pillow only, because this runs in threads beside training."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..bodies.axis_angle import composed
+from ..config import MESH_CROP
 from .crops import SCALE_PX
 
 Numbers = NDArray[np.float64]
 
-SIDE = 224  # pixels of a crop
+SIDE = MESH_CROP[0]  # pixels of a crop
 FARTHEST_TURN = 2.0  # standard deviations; turns beyond are cut
 STILL_SHARE = 0.6  # of the samples, which are not turned
 # Parts of the body model that change places in a mirror; a hand has none.
@@ -29,8 +30,8 @@ MIRRORED_AXES = np.array((1.0, -1.0, -1.0))  # of an axis of rotation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """How B samples are changed: turn [B] degrees, counterclockwise in the image; zoom [B], of the box; gain [B, 3] of
-    red, green and blue; mirrored [B]."""
+    """Augmentation of B samples: turn [B] degrees, counterclockwise in the image; zoom [B], factor on the box; gain
+    [B, 3] of red, green and blue; mirrored [B]."""
 
     turn: Numbers
     zoom: Numbers
@@ -39,15 +40,15 @@ class Change:
 
     @classmethod
     def none(cls, count: int) -> Change:
-        """Samples as they are."""
+        """Returns the identity: no augmentation of `count` samples."""
         return cls(turn=np.zeros(count), zoom=np.ones(count), gain=np.ones((count, 3)), mirrored=np.zeros(count, bool))
 
 
 def draw_changes(
     keys: Sequence[tuple[int, ...]], *, turn_deg: float, zoom_sd: float, gain: float, mirror: float
 ) -> Change:
-    """The changes of samples, each by its own key. turn_deg and zoom_sd: standard deviations; gain: most that a colour
-    is off by, as a share; mirror: probability."""
+    """Draws the augmentation of each sample from its own key. turn_deg and zoom_sd: standard deviations; gain: largest
+    relative change of a colour; mirror: probability."""
     drawn = np.empty((len(keys), 7))
     for at, key in enumerate(keys):
         rng = np.random.default_rng(key)
@@ -62,7 +63,8 @@ def draw_changes(
 
 
 def crop_matrices(center: Numbers, scale: Numbers, turn: Numbers) -> Numbers:
-    """Matrices [B, 3, 3] from pixels of an image to those of its crop; center [B, 2], scale [B], turn [B] degrees."""
+    """Returns matrices [B, 3, 3] from pixels of an image to those of its crop; center [B, 2], scale [B], turn [B]
+    degrees."""
     factor = SIDE / (SCALE_PX * scale)
     found = np.zeros((len(scale), 3, 3))
     found[:, 0, 0] = found[:, 1, 1] = factor
@@ -76,7 +78,7 @@ def crop_matrices(center: Numbers, scale: Numbers, turn: Numbers) -> Numbers:
 
 
 def _in_plane(turn: Numbers) -> Numbers:
-    """Matrices [B, 2, 2] that turn x and y, y down, counterclockwise by degrees [B]."""
+    """Returns matrices [B, 2, 2] that rotate x and y, y down, counterclockwise by degrees [B]."""
     angle = -np.radians(turn)
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.stack((cosine, -sine, sine, cosine), axis=-1).reshape(-1, 2, 2)
@@ -85,7 +87,7 @@ def _in_plane(turn: Numbers) -> Numbers:
 def crop_image(
     image: Image.Image, center: Numbers, scale: float, turn: float, gain: Numbers, *, is_mirrored: bool
 ) -> NDArray[np.uint8]:
-    """The crop [3, SIDE, SIDE] of one RGB image, black beyond its border."""
+    """Crops one RGB image with its augmentation to [3, SIDE, SIDE], black beyond its border."""
     back = SCALE_PX * scale / SIDE
     low = np.trunc(center - back * SIDE / 2).astype(int)
     high = np.trunc(center + back * SIDE / 2).astype(int)
@@ -117,15 +119,16 @@ def crop_image(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Boxed:
-    """B decoded images, and a box in each: center [B, 2] pixels, scale [B] its side in units of 200 pixels."""
+    """Decoded images of B samples with a bounding box in each: center [B, 2] pixels, scale [B] its side in units of 200
+    pixels."""
 
     images: tuple[Image.Image, ...]
     center: Numbers
     scale: Numbers
 
     def crops(self, zoom: float = 1.0, turn: float = 0.0) -> NDArray[np.uint8]:
-        """[B, 1, 3, SIDE, SIDE]: of boxes that are `zoom` times as large, turned by so many degrees, counterclockwise;
-        as training makes them of such a change, and as they are scored where there is none."""
+        """Crops the boxes, enlarged by `zoom` and rotated by `turn` degrees counterclockwise, to [B, 1, 3, SIDE, SIDE];
+        by default as they are scored, otherwise as the same augmentation crops them in training."""
         plain = Change.none(1).gain[0]
         found = [
             crop_image(image, center, float(scale) * zoom, turn, plain, is_mirrored=False)
@@ -135,7 +138,7 @@ class Boxed:
 
 
 def _resized(image: Image.Image) -> Image.Image:
-    """The image at SIDE x SIDE, each pixel from the two by two around its middle, however much smaller it gets."""
+    """Resizes to SIDE x SIDE, each pixel from the two by two around its middle, at any reduction."""
     size = (SIDE, SIDE)
     if image.width <= SIDE:  # five times as fast, but it softens what it makes smaller
         return image.resize(size, Image.Resampling.BILINEAR)
@@ -146,8 +149,8 @@ def _resized(image: Image.Image) -> Image.Image:
 def moved_joints2d(
     joints: Numbers, center: Numbers, scale: Numbers, change: Change, mirror: Sequence[int]
 ) -> NDArray[np.float32]:
-    """Joints [B, J, 3] from pixels of the images into crops, in [-1, 1]; their confidence stays. `scale` as it is
-    labelled; mirror: the joint that each becomes."""
+    """Transforms joints [B, J, 3] from image pixels to crop units in [-1, 1], with the augmentation; confidence stays.
+    `scale` as labelled; mirror: the joint that each becomes."""
     matrices = crop_matrices(center, scale * change.zoom, change.turn)
     pixels = joints[..., :2] @ matrices[:, :2, :2].swapaxes(1, 2) + matrices[:, None, :2, 2]
     placed = np.concatenate((2 * (np.trunc(pixels) + 1) / SIDE - 1, joints[..., 2:]), axis=-1)
@@ -155,14 +158,14 @@ def moved_joints2d(
 
 
 def turned_joints3d(joints: Numbers, change: Change, mirror: Sequence[int]) -> NDArray[np.float32]:
-    """Joints [B, J, 4] in camera axes, turned about the line of sight through the origin, and mirrored."""
+    """Rotates joints [B, J, 4] in camera axes about the line of sight through the origin, and mirrors them."""
     turned = joints.copy()
     turned[..., :2] = joints[..., :2] @ _in_plane(change.turn).swapaxes(1, 2)
     return _mirrored(turned, change, mirror).astype(np.float32)
 
 
 def turned_pose(pose: Numbers, change: Change) -> NDArray[np.float32]:
-    """Poses [B, 3 K] axis-angle with their root turned like the image, and mirrored, which only bodies can be."""
+    """Rotates the root of poses [B, 3 K] axis-angle like the image, and mirrors them, which only bodies can be."""
     parts = pose.reshape(len(pose), -1, 3).copy()
     about = np.zeros((len(pose), 3))
     about[:, 2] = -np.radians(change.turn)

@@ -1,9 +1,8 @@
-"""Files of decoded crops, one for the images of one camera in one clip: each whole, or made again.
+"""Shards of the crop cache: files of decoded crops, one for the images of one camera in one clip.
 
-A file holds crops [n, 3, Y, X] uint8, then what they were made of as JSON, its length, and a mark. It is written under
-another name and put in its place at the end, so that a build that breaks off leaves nothing that looks like one.
-Without torch, which the processes that decode have no use for.
-"""
+A file holds crops [n, 3, Y, X] uint8, then the fingerprint of their sources as JSON, its length, and a mark. It is
+written under another name and renamed at the end, so that an interrupted build leaves no file that looks complete.
+Without torch, which the processes that decode do not need."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ MISSING = (-1, -1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """The crops of a track at one size, and where they are kept; fingerprint: of all that they depend on."""
+    """Crops of a track at one size, and their file; fingerprint: digest of everything they depend on."""
 
     path: Path
     track: ImageTrack
@@ -45,12 +44,12 @@ class Shard:
 
     @property
     def num_bytes(self) -> int:
-        """Of the crops together."""
+        """Bytes of all crops together."""
         return self.crop_bytes * len(self.track.numbers)
 
 
 def shard_of(track: ImageTrack, cache: Path, height: int, width: int) -> Shard:
-    """The place of a track's crops in a cache. Looks at every image file: its size and time are in the fingerprint."""
+    """Returns the shard of a track in a cache. Looks at every image file: its size and time are in the fingerprint."""
     folder = track.folder.resolve()
     chosen = hashlib.blake2b(str(folder).encode() + track.numbers.tobytes(), digest_size=4).hexdigest()
     content = hashlib.blake2b(
@@ -70,7 +69,7 @@ def shard_of(track: ImageTrack, cache: Path, height: int, width: int) -> Shard:
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of every file of a folder; none where there is no folder."""
+    """Returns size and modification time of every file of a folder; empty where there is no folder."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name: ((stat := entry.stat()).st_size, stat.st_mtime_ns) for entry in entries}
@@ -81,7 +80,7 @@ def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def broken_in(shard: Shard) -> dict[int, str] | None:
-    """What is wrong with which images of a shard that is whole and of these sources; None when it must be made."""
+    """Returns the broken images of a valid shard, number -> reason; None when the shard must be built."""
     try:
         with shard.path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -101,7 +100,7 @@ def broken_in(shard: Shard) -> dict[int, str] | None:
 
 
 def begin(shard: Shard) -> Path:
-    """An empty file for the crops of a shard; an earlier file of it is gone from now on."""
+    """Creates an empty file for the crops of a shard, and deletes an earlier one."""
     shard.path.parent.mkdir(parents=True, exist_ok=True)
     shard.path.unlink(missing_ok=True)
     part = _part_of(shard)
@@ -110,7 +109,7 @@ def begin(shard: Shard) -> Path:
 
 
 def finish(shard: Shard, broken: Mapping[int, str]) -> None:
-    """Puts the file in its place. Images that are `broken` have black crops."""
+    """Completes a shard and renames it to its final name. Images that are `broken` have black crops."""
     told = {"fingerprint": shard.fingerprint, "broken": {str(frame): why for frame, why in broken.items()}}
     text = json.dumps(told).encode()
     part = _part_of(shard)
@@ -124,7 +123,7 @@ def finish(shard: Shard, broken: Mapping[int, str]) -> None:
 
 
 def leftovers(cache: Path) -> Iterator[Path]:
-    """Files of builds that broke off."""
+    """Yields the files of interrupted builds."""
     yield from cache.glob("*x*/*.crops.part")
 
 
@@ -133,8 +132,8 @@ def _part_of(shard: Shard) -> Path:
 
 
 def cut(part: Path, track: ImageTrack, first: int, height: int, width: int) -> dict[int, str]:
-    """Decodes the images of a piece of a track, writes their crops into the file at place `first` and on, and tells
-    what was wrong with which, counted within the track. One image is in memory at a time."""
+    """Decodes a piece of a track, writes the crops into the file from slot `first` on, and returns the broken images,
+    counted within the track, with reasons. One image is in memory at a time."""
     broken: dict[int, str] = {}
     maps = crops.affine(track.center, track.width_px, height, width)
     handle = os.open(part, os.O_WRONLY)
@@ -171,5 +170,5 @@ def _write_all(handle: int, crop: NDArray[np.uint8], offset: int) -> None:
 
 
 def total_bytes(shards: Iterable[Shard]) -> int:
-    """Disk that crops take."""
+    """Returns the disk space of the crops."""
     return sum(shard.num_bytes for shard in shards)

@@ -1,1 +1,1 @@
-"""What people give to `predict`: keypoints, videos, photos, boxes."""
+"""Readers of the user's input files for `predict`: 2D keypoints, videos, photos, bounding boxes."""

@@ -1,5 +1,5 @@
-"""Images with a box around the person or hand in each, for networks that answer with meshes: a single image, a list of
-them, or a mesh set, of whose labels nothing but the boxes is read."""
+"""Reader of images with a bounding box around the person or hand in each, for mesh networks: a single image, a list of
+images, or a mesh set, of whose labels only the boxes are read."""
 
 from __future__ import annotations
 
@@ -35,11 +35,10 @@ LARGEST = 2.0  # of a box to its image, by the larger sides; a crop is cut at fu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshImages:
-    """n boxes in images that the file `path` names.
+    """n bounding boxes in images that the file `path` names.
 
     names: files relative to it, or keys of a set; center [n, 2] pixels and scale [n], the side in units of 200 pixels;
-    sizes [n, 2]: width and height of the images; fps: images a second of a film of them; picture(at): the image, RGB.
-    """
+    sizes [n, 2]: width and height of the images; fps: frame rate of a film of them; picture(at): the image, RGB."""
 
     path: Path
     names: tuple[str, ...]
@@ -51,18 +50,18 @@ class MeshImages:
 
     @property
     def boxes(self) -> Numbers:
-        """[n, 3] pixels: middle x and y, and side."""
+        """Boxes [n, 3] in pixels: middle x and y, and side."""
         return np.column_stack((self.center, SCALE_PX * self.scale))
 
     def boxed(self, rows: Sequence[int]) -> Boxed:
-        """Some of the images, decoded."""
+        """Decodes some of the images."""
         at = list(rows)
         return Boxed(images=tuple(self.picture(row) for row in at), center=self.center[at], scale=self.scale[at])
 
 
 def read_mesh_images(path: Path, kind: str, told: Told) -> MeshImages:
-    """The boxes that `path` gives; kind: of the network, `body` or `hand`. DataError with all problems. Every image is
-    decoded once, to know that it can be."""
+    """Reads the boxes in `path`; kind: of the network, `body` or `hand`. DataError with all problems. Every image is
+    decoded once, to validate it."""
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
         return _set(path, kind, told)
@@ -122,19 +121,20 @@ def _list(path: Path, told: Told) -> MeshImages:
 
 
 def _boxed_entries(entries: Sequence[Entry]) -> list[Entry]:
-    """Those that are a box each. An image that has no box of its own is meant whole, unless results tell of it."""
+    """Returns the entries that are a box each. An image without a box of its own counts as a whole-image box, unless
+    results name it."""
     told_of = {entry.file for entry in entries if entry.is_result}
     return [entry for entry in entries if entry.is_result or _value(entry) is not None or entry.file not in told_of]
 
 
 def _value(entry: Entry) -> Any:
-    """The box as it stands there."""
+    """Returns the raw value of an entry's box."""
     return entry.content.get("box", entry.content.get("bbox"))
 
 
 def _box(value: Any, size: tuple[int, int] | None) -> Box | str | None:
-    """The box in a value, what is wrong with it in an image of this size, or None for none. size: None where the image
-    is not there to be compared with."""
+    """Parses the box in a value: the box, the fault as text in an image of this size, or None for none. size: None
+    where the image is missing."""
     if value is None:
         return None
     found = f"box is {repr(value)[:SHOWN]}"
@@ -161,7 +161,7 @@ def _margined(box: Box) -> tuple[Numbers, float]:
 
 
 def _whole(size: tuple[int, int]) -> tuple[Numbers, float]:
-    """The square around the whole image."""
+    """Returns the square around the whole image."""
     return np.array(size) / 2, max(size) / SCALE_PX
 
 

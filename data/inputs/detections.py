@@ -1,4 +1,4 @@
-"""Detected people in JSON: keypoints as numbers, and which of several people in a frame is meant."""
+"""Parsing of detected people in JSON: keypoints as numbers, and the choice among several people in a frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Frame = TypeVar("Frame", bound=Hashable)
 
 
 def read_tree(path: Path, otherwise: str) -> Any:
-    """The content of a JSON file; DataError says what it is `otherwise`, and why it is no JSON."""
+    """Parses a JSON file; DataError says what it is `otherwise`, and why it is no JSON."""
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
@@ -28,7 +28,7 @@ def read_tree(path: Path, otherwise: str) -> Any:
 
 
 def joint_rows(frame: Any) -> Points | None:
-    """A frame as numbers [J, 2 or 3]; null joints are nan. None when it is something else."""
+    """Parses a frame to numbers [J, 2 or 3]; null joints are nan. None when it is something else."""
     if not isinstance(frame, list):
         return None
     width = next((len(joint) for joint in frame if isinstance(joint, list)), 2)
@@ -42,7 +42,8 @@ def joint_rows(frame: Any) -> Points | None:
 
 
 def flat_rows(entry: Any) -> Points | None:
-    """The keypoints [J, 3] of a COCO result, x, y, score of one joint after the other; None when they are not that."""
+    """Parses the keypoints [J, 3] of a COCO result, x, y, score of one joint after the other; None when they are not
+    that."""
     numbers = entry.get("keypoints") if isinstance(entry, dict) else None
     if not isinstance(numbers, list) or not numbers or len(numbers) % 3:
         return None
@@ -50,13 +51,14 @@ def flat_rows(entry: Any) -> Points | None:
 
 
 def score_of(entry: Mapping[str, Any]) -> float:
-    """How sure a detector is of a person; 0 where nobody says."""
+    """Returns a detector's confidence in a person; 0 where there is none."""
     score = entry.get("score", 0.0)
     return float(score) if isinstance(score, int | float) else 0.0
 
 
 def best_people(people: Iterable[tuple[Frame, float, Points]]) -> tuple[dict[Frame, Points], set[Frame]]:
-    """Of (frame, score, keypoints) the keypoints with the highest score in every frame, and the frames with several."""
+    """Picks the keypoints with the highest score in every frame out of (frame, score, keypoints); also returns the
+    frames with several people."""
     best: dict[Frame, tuple[float, Points]] = {}
     crowded = set()
     for frame, score, rows in people:

@@ -1,4 +1,5 @@
-"""Keypoints of one joint set as those of another, and what fills their gaps. Numpy only."""
+"""Joint mapping: keypoints of COCO and other joint sets as those of a target skeleton, and interpolation of missing
+ones. Numpy only."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ class Gap:
 
 
 def to_skeleton(keypoints: Keypoints, target: Skeleton) -> tuple[Points, list[str]]:
-    """Pixels [n, J, 2] of the target's joints, nan where what they are made of was not detected, and words on
-    joints that are only approximated. DataError names target joints that the layout cannot give."""
+    """Maps keypoints to pixels [n, J, 2] of the target's joints, nan where their sources were not detected, and
+    describes joints that are only approximated. DataError names target joints that the layout cannot give."""
     known, made = _human36m(keypoints)
     names = _names(target.joints, target == MPI_INF_3DHP_17)
     missing = [joint for joint in names if joint not in known]
@@ -45,13 +46,14 @@ def to_skeleton(keypoints: Keypoints, target: Skeleton) -> tuple[Points, list[st
 
 
 def _names(joints: tuple[str, ...], is_3dhp: bool) -> list[str]:
-    """The joints by the names of the Human3.6M skeleton."""
+    """Returns the joints by the names of the Human3.6M skeleton."""
     same = SYNONYMS_3DHP if is_3dhp else SYNONYMS
     return [same.get(joint, joint) for joint in joints]
 
 
 def _human36m(keypoints: Keypoints) -> tuple[dict[str, Points], dict[str, str]]:
-    """Every Human3.6M joint that the layout has or nearly has, and how the near ones are made."""
+    """Returns every Human3.6M joint that the layout has or can approximate, and how the approximated ones are
+    computed."""
     names = _names(keypoints.joints, keypoints.layout == "3dhp")
     known = {name: keypoints.points[:, at] for at, name in enumerate(names)}
     made: dict[str, str] = {}
@@ -73,7 +75,8 @@ def _human36m(keypoints: Keypoints) -> tuple[dict[str, Points], dict[str, str]]:
 
 
 def _top_of_head(known: dict[str, Points]) -> Points:
-    """Beyond the ears seen from the shoulders; where both ears are hidden the eyes or the nose stand for them."""
+    """Extrapolates the top of the head beyond the ears, seen from the shoulders; where both ears are hidden the eyes or
+    the nose replace them."""
     anchor = known["Nose"].copy()
     for pair in (("LEye", "REye"), ("LEar", "REar")):
         both = np.stack([known[name] for name in pair])
@@ -87,8 +90,8 @@ def _top_of_head(known: dict[str, Points]) -> Points:
 
 
 def fill_gaps(points: Points, joints: tuple[str, ...]) -> tuple[Points, NDArray[np.bool_]]:
-    """points [n, J, 2] with every nan filled, linearly in time inside and by the nearest frame at the ends; and which
-    joints [n, J] were filled. DataError names joints that no frame has."""
+    """Interpolates every nan of points [n, J, 2], linearly in time inside and by the nearest frame at the ends; also
+    returns the mask [n, J] of filled joints. DataError names joints that no frame has."""
     is_missing: NDArray[np.bool_] = np.asarray(np.isnan(points).any(-1))
     never = [joint for joint, gone in zip(joints, np.asarray(is_missing.all(0)), strict=True) if gone]
     if never:
@@ -102,7 +105,8 @@ def fill_gaps(points: Points, joints: tuple[str, ...]) -> tuple[Points, NDArray[
 
 
 def long_gaps(is_missing: NDArray[np.bool_], joints: tuple[str, ...], longer_than: float) -> list[Gap]:
-    """The gaps of more than `longer_than` frames, in order of time; joints that come and go together are one gap."""
+    """Returns the gaps of more than `longer_than` frames, in order of time; joints that come and go together are one
+    gap."""
     found: dict[tuple[int, int], list[str]] = {}
     for at, joint in enumerate(joints):
         edges = np.diff(np.concatenate(([0], is_missing[:, at].astype(np.int8), [0])))

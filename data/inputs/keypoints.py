@@ -1,4 +1,4 @@
-"""2D keypoints of one person in one video, from a file: numpy arrays, a list of frames, or COCO results."""
+"""Reader of 2D keypoints of one person in one video: numpy arrays, a list of frames, or COCO results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ SPARSEST = 100  # frames a detection; image ids further apart number the images 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """What the user says about a file; None where it is left to the file. width, height in pixels."""
+    """Command-line facts about a file (image size, frame rate, layout); None where the file decides. width, height in
+    pixels."""
 
     width: int | None = None
     height: int | None = None
@@ -49,11 +50,11 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keypoints:
-    """n frames of one person.
+    """2D keypoints of one person over n frames.
 
     points [n, J, 2] pixels, x right and y down, nan where a joint was not detected; score [n, J] as in the file, None
-    without; joints: J names in that order; width, height of the image in pixels; notes: what the reader chose.
-    """
+    without; joints: J names in that order; width, height of the image in pixels; notes: the reader's choices, for the
+    user."""
 
     points: Points
     score: Points | None
@@ -66,16 +67,16 @@ class Keypoints:
 
 
 def read_keypoints(path: Path, told: Told) -> Keypoints:
-    """The keypoints in `path`; DataError with all problems. Nothing in the file is unpickled.
+    """Reads the keypoints in `path`; DataError with all problems. Nothing in the file is unpickled.
 
-    A joint counts as not detected when a coordinate is nan, when its score is 0 or less, or when it lies at exactly
-    (0, 0), where detectors put what they did not find.
-    """
+    A joint counts as not detected when a coordinate is nan, when its score is 0 or less, or when it lies at exactly (0,
+    0), where detectors put what they did not find."""
     return check_keypoints(path, *_read(path), told)
 
 
 def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes: list[str], told: Told) -> Keypoints:
-    """The keypoints in numbers [n, J, 2 or 3], with what their file says of itself; DataError with all problems."""
+    """Checks numbers [n, J, 2 or 3] and the facts stated in their file; returns the keypoints. DataError with all
+    problems."""
     problems: list[str] = []
     if values.ndim != 3 or values.shape[-1] not in (2, 3):
         problems.append(f"keypoints have shape {values.shape}; expected (n, J, 2) or (n, J, 3): x, y and a score")
@@ -108,7 +109,7 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
 
 
 def _read(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
-    """Numbers, what the file says of itself, and notes."""
+    """Returns the numbers, the facts stated in the file, and notes."""
     try:
         with path.open("rb") as file:
             is_archive = file.read(2) == b"PK"
@@ -180,7 +181,7 @@ def _from_frames(path: Path, frames: Sequence[Any]) -> Points:
 
 
 def _from_results(path: Path, entries: Sequence[Any]) -> tuple[Points, list[str]]:
-    """One pose a frame from COCO results; of several people in a frame the one with the highest score."""
+    """Returns one pose a frame from COCO results; of several people in a frame the one with the highest score."""
     people: list[tuple[int, float, Points]] = []
     problems = []
     for place, entry in enumerate(entries):
@@ -219,7 +220,7 @@ def _from_results(path: Path, entries: Sequence[Any]) -> tuple[Points, list[str]
 
 
 def _frame_number(name: Any) -> int | None:
-    """A whole number, or the last digits of a name like 'frame_0012.jpg'."""
+    """Parses a whole number, or the last digits of a name like 'frame_0012.jpg'."""
     if isinstance(name, str):
         digits = re.findall(r"\d+", re.sub(r"\.\w*$", "", name) if not name.isdigit() else name)
         return int(digits[-1]) if digits else None
@@ -231,7 +232,7 @@ def _frame_number(name: Any) -> int | None:
 def _layout(
     count: int, told: str | None, own: Any, usual: str | None, problems: list[str]
 ) -> tuple[tuple[str, ...] | None, str | None]:
-    """Joint names and layout, from option, file, or joint count."""
+    """Returns joint names and layout, from option, file, or joint count."""
     if told is not None and own is not None and told != own:
         problems.append(f"--layout {told}, but the file says layout {own!r}; leave the option out or mend the file")
         return None, None
@@ -274,7 +275,7 @@ def _side(name: str, told: int | None, own: Any, problems: list[str]) -> int | N
 
 
 def frame_rate(told: Told, facts: Mapping[str, Any], problems: list[str]) -> float | None:
-    """Frames a second; None when nobody says."""
+    """Returns the frames per second; None when neither option nor file gives them."""
     own = facts.get("fps")
     if told.fps is not None and own is not None and told.fps != own:
         problems.append(f"--fps {told.fps:g}, but the file says fps {own}; leave the option out or mend the file")

@@ -1,4 +1,4 @@
-"""Images of one person each with the 2D keypoints in them, from a JSON file, in the joints that a network wants."""
+"""Reader of images of one person each with their 2D keypoints, from a JSON file, mapped to a network's joints."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ class Photos:
     """n images that the file `path` lists, the names in `files` relative to it.
 
     pixels [n, J, 2] of whole images, joints of the skeleton, none missing; sizes [n, 2]: width and height; layout: of
-    the keypoints as given; made: words on joints that are only approximated; notes: what the reader chose; fps: images
-    a second of a film of them.
-    """
+    the keypoints as given; made: descriptions of joints that are only approximated; notes: the reader's choices; fps:
+    frame rate of a film of them."""
 
     path: Path
     files: tuple[str, ...]
@@ -44,15 +43,15 @@ class Photos:
     notes: tuple[str, ...]
 
     def image(self, at: int) -> Image.Image:
-        """An image in RGB; DataError when it is not there any more."""
+        """Decodes an image in RGB; DataError when it is not there any more."""
         return opened(self.path.parent / self.files[at])
 
 
 def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
-    """The images that `path` lists; DataError with all problems. Every image is decoded once, to know that it can be.
+    """Reads the images that `path` lists; DataError with all problems. Every image is decoded once, to validate it.
 
     Of several people in an image the one with the highest score is taken. A joint is missing as in `read_keypoints`,
-    and that is a problem: no other image tells where it is."""
+    and that is a problem: there is no other frame to interpolate from."""
     tree = read_tree(path, f"is no JSON; allowed: {FORMS}")
     people, notes, problems = _people(path, tree)
     own: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
@@ -88,7 +87,7 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
 
 
 def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str], list[str]]:
-    """The keypoints in every image, by its file, None where there are none; notes and problems."""
+    """Returns the keypoints in every image, by its file, None where there are none; notes and problems."""
     people: list[tuple[str, float, Points]] = []
     problems: list[str] = []
     entries = listed_entries(path, tree, FORMS, problems)
@@ -112,8 +111,8 @@ def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str],
 
 
 class Entry(NamedTuple):
-    """What a file lists of one image: in words where, the name of its file, the dictionary; is_result: not among
-    `images`, but said of one of them."""
+    """One entry about an image: its place as text, the name of its file, the dictionary; is_result: not among `images`,
+    but a result for one of them."""
 
     place: str
     file: str
@@ -122,8 +121,8 @@ class Entry(NamedTuple):
 
 
 def listed_entries(path: Path, tree: Any, forms: str, problems: list[str]) -> list[Entry]:
-    """Everything that {images, annotations} or a list of results says; problems name what is of no image. forms: what
-    is allowed, in words."""
+    """Returns all entries of {images, annotations} or of a list of results; problems name those of no image. forms: the
+    allowed forms, for messages."""
     facts = tree if isinstance(tree, dict) else {}
     images = facts.get("images", [])
     results = tree if isinstance(tree, list) else facts.get("annotations", [])
@@ -144,7 +143,7 @@ def listed_entries(path: Path, tree: Any, forms: str, problems: list[str]) -> li
 
 
 def _file_of(entry: Any, names: Mapping[int | str, str]) -> str | None:
-    """The name of the image file of an entry, by itself or by the `id` of one of `images`."""
+    """Returns the image file of an entry, by its own name or by the `id` of one of `images`."""
     if not isinstance(entry, dict):
         return None
     number = entry.get("image_id")
@@ -156,7 +155,8 @@ def _file_of(entry: Any, names: Mapping[int | str, str]) -> str | None:
 def _photo(
     path: Path, rows: Points | None, facts: Mapping[str, Any], told: Told, skeleton: Skeleton
 ) -> tuple[Keypoints, Points, list[str]]:
-    """The keypoints of one image: as given, and [1, J, 2] in joints of the skeleton, with words on those made up."""
+    """Checks the keypoints of one image: returns them as given, and [1, J, 2] in joints of the skeleton, with
+    descriptions of approximated ones."""
     problems: list[str] = []
     width, height = 1, 1  # of an image that is not there: too small to judge keypoints by it
     try:
@@ -180,7 +180,7 @@ def _photo(
 
 
 def opened(path: Path) -> Image.Image:
-    """The RGB image in a file, upright; DataError when there is none."""
+    """Decodes the RGB image in a file, upright; DataError when there is none."""
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:
@@ -192,7 +192,7 @@ def opened(path: Path) -> Image.Image:
 
 
 def listed(files: Iterable[str]) -> str:
-    """The first few names."""
+    """Returns the first few names as text."""
     named = list(files)
     more = f" and {len(named) - FILES_SHOWN} more" if len(named) > FILES_SHOWN else ""
     return f"{', '.join(named[:FILES_SHOWN])}{more}"

@@ -1,4 +1,4 @@
-"""Synchronised videos of one person, a file of 2D keypoints each, in the joints that a network wants."""
+"""Reader of synchronised videos of one person, a file of 2D keypoints each, mapped to a network's joints."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Videos:
-    """V views of n frames, paired by the frame's number.
+    """Keypoints of V views with n frames, paired by the frame's number.
 
-    keypoints: what each file holds; pixels [V, n, J, 2] without gaps, joints of the skeleton; is_missing [V, n, J]:
-    what was filled; made: words on joints that are only approximated.
-    """
+    keypoints: the content of each file; pixels [V, n, J, 2] without gaps, joints of the skeleton; is_missing [V, n, J]:
+    mask of interpolated joints; made: descriptions of joints that are only approximated."""
 
     paths: tuple[Path, ...]
     keypoints: tuple[Keypoints, ...]
@@ -35,7 +34,7 @@ class Videos:
 
     @property
     def fps(self) -> float:
-        """The same in every view."""
+        """The frame rate, the same in every view."""
         return self.keypoints[0].fps
 
     @property
@@ -45,7 +44,7 @@ class Videos:
 
 
 def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton) -> Videos:
-    """The keypoints of every view; DataError with all problems of all files."""
+    """Reads the keypoints of every view; DataError with all problems of all files."""
     views = _each(paths, lambda view: read_keypoints(paths[view], told))
     _check_pairing(paths, views)
     mapped = _each(paths, lambda view: to_skeleton(views[view], skeleton))
@@ -60,7 +59,7 @@ def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton) -> Videos
 
 
 def _each(paths: Sequence[Path], make: Callable[[int], T]) -> list[T]:
-    """What is made of every view, by its number; one DataError of all views that raise one."""
+    """Applies `make` to every view's number; one DataError collects those of all views."""
     found: list[T] = []
     problems: list[tuple[Path, str]] = []
     for view, path in enumerate(paths):

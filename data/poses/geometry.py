@@ -1,8 +1,8 @@
-"""Rotations, cameras, projection and alignment: pure functions that keep their input's dtype and device.
+"""Rotations, pinhole cameras with lens distortion, projection, Procrustes alignment and mirroring: pure functions that
+keep their input's dtype and device.
 
-Conventions of the Human3.6M files: quaternions are unit (w, x, y, z) and turn camera axes into world axes.
-The camera looks along +z with x right and y down. Screen units divide both axes by the image width.
-"""
+Conventions of the Human3.6M files: quaternions are unit (w, x, y, z) and rotate camera axes into world axes. The camera
+looks along +z with x right and y down. Screen units divide both axes by the image width."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def rotate(quaternion: Tensor, vector: Tensor) -> Tensor:
-    """vector [..., 3] turned by the unit quaternion [..., 4] (w, x, y, z); leading axes broadcast."""
+    """Rotates vector [..., 3] by the unit quaternion [..., 4] (w, x, y, z); leading axes broadcast."""
     scalar, axis = quaternion[..., :1], quaternion[..., 1:]
     across = _cross(axis, vector)
     return vector + 2 * (scalar * across + _cross(axis, across))
@@ -25,27 +25,26 @@ def _cross(one: Tensor, other: Tensor) -> Tensor:
 
 
 def conjugate(quaternion: Tensor) -> Tensor:
-    """The inverse rotation of a unit quaternion [..., 4]; the norm is not divided out."""
+    """Returns the inverse rotation of a unit quaternion [..., 4]; the norm is not divided out."""
     return torch.cat((quaternion[..., :1], -quaternion[..., 1:]), dim=-1)
 
 
 def world_to_camera(points_world: Tensor, orientation: Tensor, translation: Tensor) -> Tensor:
-    """points [..., 3] seen by the camera at translation [..., 3], orientation [..., 4] camera -> world."""
+    """Transforms world points [..., 3] into the axes of a camera at translation [..., 3] with orientation [..., 4]
+    (quaternion, camera to world)."""
     return rotate(conjugate(orientation), points_world - translation)
 
 
 def camera_to_world(points_camera: Tensor, orientation: Tensor, translation: Tensor) -> Tensor:
-    """The inverse of `world_to_camera`, same shapes."""
+    """Transforms camera points into world axes: the inverse of `world_to_camera`, same shapes."""
     return rotate(orientation, points_camera) + translation
 
 
 def project(points_camera: Tensor, intrinsics: Tensor) -> Tensor:
-    """Screen position [..., 2] of points [..., 3] in camera axes through the full lens model.
+    """Projects points [..., 3] in camera axes to screen positions [..., 2] through the full lens model.
 
-    intrinsics [..., 9] = focal x y, centre x y, radial k1 k2 k3, tangential p1 p2, in screen units; its
-    leading axes broadcast against those of the points. Slopes x/z and y/z are clamped to +-1 before the lens
-    bends them.
-    """
+    intrinsics [..., 9] = focal x y, centre x y, radial k1 k2 k3, tangential p1 p2, in screen units; its leading axes
+    broadcast against those of the points. Slopes x/z and y/z are clamped to +-1 before distortion."""
     slope = _clamped_slope(points_camera)
     focal, centre, tangential = intrinsics[..., 0:2], intrinsics[..., 2:4], intrinsics[..., 7:9]
     k1, k2, k3 = intrinsics[..., 4:5], intrinsics[..., 5:6], intrinsics[..., 6:7]
@@ -57,7 +56,7 @@ def project(points_camera: Tensor, intrinsics: Tensor) -> Tensor:
 
 
 def project_linear(points_camera: Tensor, intrinsics: Tensor) -> Tensor:
-    """`project` without the lens: focal * slope + centre, slopes clamped alike."""
+    """Projects like `project`, without distortion: focal * slope + centre, slopes clamped alike."""
     return intrinsics[..., 0:2] * _clamped_slope(points_camera) + intrinsics[..., 2:4]
 
 
@@ -66,12 +65,12 @@ def _clamped_slope(points_camera: Tensor) -> Tensor:
 
 
 def to_screen(pixels: Tensor, width: int, height: int) -> Tensor:
-    """Pixels [..., 2] to screen units: the left edge is -1, the right edge 1, y keeps the aspect around 0."""
+    """Converts pixels [..., 2] to screen units: the left edge is -1, the right edge 1, y keeps the aspect around 0."""
     return pixels * 2 / width - pixels.new_tensor((1.0, height / width))
 
 
 def to_pixels(screen: Tensor, width: int, height: int) -> Tensor:
-    """The inverse of `to_screen`."""
+    """Converts screen units to pixels: the inverse of `to_screen`."""
     return (screen + screen.new_tensor((1.0, height / width))) * width / 2
 
 
@@ -83,7 +82,8 @@ def normalize_intrinsics(
     width: int,
     height: int,
 ) -> Tensor:
-    """The nine intrinsics of `project`, float64, from a calibration in pixels; lens terms have no unit."""
+    """Converts a calibration in pixels to the nine intrinsics of `project`, float64; distortion coefficients have no
+    unit."""
     focal = torch.tensor(focal_px, dtype=torch.float64) * 2 / width
     centre = to_screen(torch.tensor(center_px, dtype=torch.float64), width, height)
     lens = torch.tensor((*radial, *tangential), dtype=torch.float64)
@@ -92,11 +92,10 @@ def normalize_intrinsics(
 
 
 def procrustes(pred: Tensor, true: Tensor) -> Tensor:
-    """pred [..., J, 3] after the scale, rotation and translation that bring it nearest to true [..., J, 3].
+    """Aligns pred [..., J, 3] to true [..., J, 3] by the best scale, rotation and translation (Procrustes analysis).
 
-    Least squares per pose, without reflections. A pred whose joints coincide becomes true's centroid; a pose
-    with a value that is not finite becomes nan and leaves the others alone.
-    """
+    Least squares per pose, without reflections. A pred whose joints coincide becomes true's centroid; a pose with a
+    value that is not finite becomes nan and leaves the others alone."""
     pred_centre, true_centre = pred.mean(-2, keepdim=True), true.mean(-2, keepdim=True)
     pred_0, true_0 = pred - pred_centre, true - true_centre
     # One pose that is not finite would make the decomposition of the whole batch raise.
@@ -112,7 +111,7 @@ def procrustes(pred: Tensor, true: Tensor) -> Tensor:
 
 
 def mirror_points(points: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:
-    """points [..., J, C] seen in a mirror: coordinate 0 negated, joints permuted by `Skeleton.mirror` [J]."""
+    """Mirrors points [..., J, C]: coordinate 0 negated, joints permuted by `Skeleton.mirror` [J]."""
     num_joints, num_channels = points.shape[-2:]
     order = torch.as_tensor(mirror, device=points.device)
     columns = order.unsqueeze(1) * num_channels + torch.arange(num_channels, device=points.device)
@@ -124,7 +123,7 @@ def mirror_points(points: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:
 
 
 def mirror_intrinsics(intrinsics: Tensor) -> Tensor:
-    """intrinsics [..., 9] of the mirrored image: centre x and p1 change sign."""
+    """Returns the intrinsics [..., 9] of the mirrored image: centre x and p1 change sign."""
     mirrored = intrinsics.clone()
     mirrored[..., 2].neg_()
     mirrored[..., 7].neg_()

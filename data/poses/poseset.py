@@ -1,4 +1,4 @@
-"""PoseSet: what every reader returns. Named clips of 3D and 2D poses on numpy, with their cameras."""
+"""PoseSet, the result of every reader: named clips of 3D and 2D poses in numpy arrays, with their cameras."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Camera:
-    """A calibrated camera; camera axes are x right, y down, z forward.
+    """Calibrated camera; its axes are x right, y down, z forward.
 
-    orientation [4] quaternion w, x, y, z, camera to world; translation [3] camera centre in world metres;
-    intrinsics [9] in normalised screen units: focal 2, centre 2, radial 3, tangential 2, all nan where the files
-    do not tell; all float32. width, height in pixels.
-    """
+    orientation [4] quaternion w, x, y, z, camera to world; translation [3] camera centre in world metres; intrinsics
+    [9] in normalised screen units: focal 2, centre 2, radial 3, tangential 2, all nan where the files have none; all
+    float32. width, height in pixels."""
 
     name: str
     orientation: Array
@@ -34,11 +33,10 @@ class Camera:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageTrack:
-    """The images of one camera's n frames, and the box of the person in each.
+    """Image files of one camera's n frames, with the bounding box of the person in each.
 
     A file is `folder`/<stem>_<number, six digits>.jpg. size: width and height in pixels. numbers [n] int64; center
-    [n, 2] and width_px [n] of the boxes in image pixels, float64.
-    """
+    [n, 2] and width_px [n] of the boxes in image pixels, float64."""
 
     folder: Path
     stem: str
@@ -48,17 +46,17 @@ class ImageTrack:
     width_px: NDArray[np.float64]
 
     def file(self, frame: int) -> Path:
-        """The file of one frame, counted from 0."""
+        """Returns the path of one frame, counted from 0."""
         return self.folder / image_name(self.stem, int(self.numbers[frame]))
 
     def only(self, frames: NDArray[np.bool_] | NDArray[np.int64] | slice) -> ImageTrack:
-        """The track of some of its frames."""
+        """Returns the track reduced to some of its frames."""
         center, width_px = self.center[frames], self.width_px[frames]
         return dataclasses.replace(self, numbers=self.numbers[frames], center=center, width_px=width_px)
 
 
 def image_name(stem: str, number: int) -> str:
-    """The name of an image file."""
+    """Returns the name of an image file."""
     return f"{stem}_{number:06d}.jpg"
 
 
@@ -67,9 +65,8 @@ class Sequence:
     """One clip of n frames, seen by V synchronised cameras.
 
     pose3d [n, J, 3] float32 world metres, z up, or in the axes of the one camera where that stands at the origin;
-    pose2d: V arrays [n, J, 2] float32 pixels, one a camera. valid [n]: the frames that count in a score, None for
-    all; the others only fill windows. fps: None where it is that of the set, or not known.
-    """
+    pose2d: V arrays [n, J, 2] float32 pixels, one a camera. valid [n]: mask of the frames that count in a score, None
+    for all; the others only fill windows. fps: None where it is that of the set, or not known."""
 
     subject: str
     action: str
@@ -88,8 +85,8 @@ class Sequence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoseSet:
-    """The clips of a set, in file order. `keypoints` names the source of the 2D: gt, or a detector; `fps` is None
-    where each clip has its own."""
+    """Clips of a set, in file order. `keypoints` names the source of the 2D: gt, or a detector; `fps` is None where
+    each clip has its own."""
 
     name: str
     keypoints: str
@@ -99,11 +96,11 @@ class PoseSet:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """In file order, each once."""
+        """The subjects in file order, each once."""
         return tuple(dict.fromkeys(clip.subject for clip in self.sequences))
 
     def fingerprint(self) -> str:
-        """12 hex digits that change with any name, shape, type or byte of the set; reads every array once."""
+        """Returns 12 hex digits that change with any name, shape, type or byte of the set; reads every array once."""
         digest = hashlib.blake2b(digest_size=6)
         digest.update(repr((self.name, self.keypoints, self.skeleton, self.fps)).encode())
         for clip in self.sequences:

@@ -1,4 +1,4 @@
-"""Skeletons: joint names, parents, and which joints are each other's mirror image."""
+"""Skeletons: joint names, parents, and left-right pairs, of Human3.6M, HumanEva-I, MPI-INF-3DHP and the mesh labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skeleton:
-    """A tree of J joints. `left[i]` and `right[i]` swap in a mirror; joints in neither keep their place."""
+    """Tree of J joints. `left[i]` and `right[i]` swap in a mirror; joints in neither keep their place."""
 
     name: str
     joints: tuple[str, ...]
@@ -46,14 +46,14 @@ class Skeleton:
 
 
 def kept_joints(source: Skeleton, target: Skeleton) -> tuple[int, ...] | None:
-    """Where target's joints stand within source, by name; None when source lacks one of them."""
+    """Returns the indices of target's joints within source, by name; None when source lacks one of them."""
     if not set(target.joints) <= set(source.joints):
         return None
     return tuple(source.joints.index(joint) for joint in target.joints)
 
 
 def by_joint_count(count: int) -> Skeleton | None:
-    """The Human3.6M skeleton of 32, 17 or 16 joints; None for any other count."""
+    """Returns the Human3.6M skeleton of 32, 17 or 16 joints; None for any other count."""
     return {skeleton.num_joints: skeleton for skeleton in (H36M_32, H36M_17, H36M_16)}.get(count)
 
 

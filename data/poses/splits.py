@@ -1,21 +1,32 @@
-"""Named splits: which subjects of a set train, select, and are scored at the end."""
+"""Named splits: the subjects, or mesh-set files, that train, validate and test."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar
+
+PARTS = ("train", "val", "test")
+TRAINING_PARTS = ("train", "val")  # what a training run reads
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """`set` names the files, data_3d_<set>.npz and so on, or a folder of images; the rest are subjects."""
+    """Train, validation and test subjects of a set. `set` names its files, data_3d_<set>.npz and so on, or its folder
+    of images."""
 
     name: str
     set: str
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    unit: ClassVar[str] = "subjects"
+
+    def members(self, part: str) -> tuple[str, ...]:
+        """Returns the subjects of train, val or test."""
+        found: tuple[str, ...] = getattr(self, part)
+        return found
 
 
 def _split(name: str, source: str, train: str, val: str, test: str) -> tuple[str, Split]:
@@ -55,13 +66,19 @@ SPLITS: Mapping[str, Split] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshSplit:
-    """Files of mesh sets below the data folder, by part; kind: `body` or `hand`."""
+    """Train, validation and test files of a mesh set, relative to `data.root`; kind: `body` or `hand`."""
 
     name: str
     kind: str
     train: str
     val: str
     test: str
+    unit: ClassVar[str] = "images"
+    set: ClassVar[str] = ""  # files are named from data.root: equal names are the same images, whatever the split
+
+    def members(self, part: str) -> tuple[str, ...]:
+        """Returns the file of train, val or test."""
+        return (str(getattr(self, part)),)
 
 
 def _mesh(name: str, kind: str, train: str, val: str, test: str) -> tuple[str, MeshSplit]:
@@ -73,23 +90,23 @@ def _mesh(name: str, kind: str, train: str, val: str, test: str) -> tuple[str, M
 MESH_SPLITS: Mapping[str, MeshSplit] = MappingProxyType(
     dict(
         (
-            _mesh("synthetic_hand", "hand", *(f"synthetic_hand/{part}" for part in ("train", "val", "test"))),
-            _mesh("synthetic_body", "body", *(f"synthetic_body/{part}" for part in ("train", "val", "test"))),
+            _mesh("synthetic_hand", "hand", *(f"synthetic_hand/{part}" for part in PARTS)),
+            _mesh("synthetic_body", "body", *(f"synthetic_body/{part}" for part in PARTS)),
             _mesh("freihand", "hand", "freihand/train_part", "freihand/val", "freihand/test"),
             _mesh("freihand_authors", "hand", "freihand/train", "freihand/val", "freihand/test"),
             _mesh("3dpw", "body", "3dpw/train", "3dpw/validation", "3dpw/test"),
             _mesh("3dpw_authors", "body", "3dpw/train", "3dpw/test", "3dpw/test"),
             _mesh("h36m_mesh", "body", "Tax-H36m-coco40k-Muco-UP-Mpii/train",
                   "human3.6m/valid.protocol2", "human3.6m/valid.protocol2"),
-            _mesh("own_hand", "hand", *(f"own_hand/{part}" for part in ("train", "val", "test"))),
-            _mesh("own_body", "body", *(f"own_body/{part}" for part in ("train", "val", "test"))),
+            _mesh("own_hand", "hand", *(f"own_hand/{part}" for part in PARTS)),
+            _mesh("own_body", "body", *(f"own_body/{part}" for part in PARTS)),
         )
     )
 )  # fmt: skip
 
 
 def mesh_split_named(name: str) -> MeshSplit | None:
-    """The split of mesh sets of this name; None when there is none."""
+    """Returns the split of mesh sets of this name; None when there is none."""
     return MESH_SPLITS.get(name)
 
 
@@ -98,10 +115,21 @@ IMAGE_SETS = ("synthetic_images", "h36m_images")
 
 
 def set_of(name: str) -> str:
-    """The set whose files belong to a split, or to a set of that name."""
+    """Returns the set that a split reads; the name itself where it is no split."""
     return SPLITS[name].set if name in SPLITS else name
 
 
+def shared_members(split: Split | MeshSplit, part: str, scored: Split | MeshSplit) -> tuple[str, ...]:
+    """Returns the members of a part of `split` that `scored` tests; equal names in different sets are other people."""
+    is_same = split.set == scored.set
+    return tuple(one for one in scored.members("test") if is_same and one in split.members(part))
+
+
+def published_split(name: str) -> Split | MeshSplit | None:
+    """Returns the named split of poses or of mesh sets, as its knobs were published; None when there is none."""
+    return split_named(name) or mesh_split_named(name)
+
+
 def split_named(name: str) -> Split | None:
-    """The split of this name; None when there is none and `name` may be a set."""
+    """Returns the split of this name; None when there is none and `name` may be a set."""
     return SPLITS.get(name)

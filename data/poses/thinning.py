@@ -1,4 +1,4 @@
-"""Frames left out of a sequence: every n-th kept, or a share of it."""
+"""Temporal subsampling of training tracks: every n-th frame, or a contiguous share of them (VideoPose3D)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import hashlib
 
 
 def thinned(length: int, downsample: int, subset: float) -> slice:
-    """The frames that stay of a track: every downsample-th of a stretch that holds the share subset of it.
+    """Returns the frames kept of a track: every downsample-th frame of a stretch that holds the share `subset` of it.
 
-    VideoPose3D's rule: the stretch has a multiple of downsample frames and a start that only the track's
-    length decides; a short track can lose all frames. subset 1 takes the whole track, whatever its length.
-    """
+    VideoPose3D's rule: the length of the stretch is a multiple of downsample, and its start depends only on the track's
+    length; a short track can lose all frames. subset 1 takes the whole track, whatever its length."""
     assert downsample >= 1, downsample
     assert 0 < subset <= 1, subset
     if subset == 1:
@@ -21,6 +20,7 @@ def thinned(length: int, downsample: int, subset: float) -> slice:
 
 
 def deterministic_random(low: int, high: int, text: str) -> int:
-    """An integer in [low, high) that only text decides: the first four bytes of its SHA-256 as a fraction."""
+    """Returns an integer in [low, high) that depends on `text` only: the first four bytes of its SHA-256 as a
+    fraction."""
     fraction = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") / (2**32 - 1)
     return low + int(fraction * (high - low))

@@ -1,1 +1,1 @@
-"""The embedded default set: made motion and its detector noise, in the Human3.6M layout."""
+"""Synthetic data sets: procedural motion, images, bodies and hands, generated from a seed without licensed files."""

@@ -1,4 +1,4 @@
-"""Folders that a verb makes whole or not at all, and only once."""
+"""Folders that a verb writes whole or not at all, and only once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ RECORD = "synthetic.json"  # what a folder was made of
 
 
 def made_once(folder: Path, seed: int, images: int, write: Callable[[Path], None], *, force: bool) -> float | None:
-    """Seconds that `write` took to fill a new folder, which then takes its place; None when it is there already.
+    """Fills a new folder with `write`, moves it into place and returns the seconds it took; None when it is there
+    already.
 
-    One process writes at a time. DataError, and nothing written, when a folder of that name is there that was made by
-    somebody else or of other numbers."""
+    One process writes at a time. DataError, and nothing written, when a folder of that name is there that something
+    else made, or this from other numbers."""
     told = {"seed": seed, "images": images}
     with _alone(folder):
         if not force and _is_there(folder, told):

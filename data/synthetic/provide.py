@@ -1,4 +1,4 @@
-"""The embedded synthetic sets, there when they are asked for."""
+"""First-use generation of the synthetic sets in the default data folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def provide(config: DataConfig) -> None:
 
 
 def is_due(config: DataConfig) -> bool:
-    """Whether `provide` has something to write. A set that is there in part is left to be complained about."""
+    """Returns whether `provide` has something to write. A set that is there in part is left to the reader's error
+    message."""
     root, name = Path(config.root), set_of(config.name)
     if config.root != ROOT or name not in (*SETS, IMAGES, *MESH_SETS):
         return False

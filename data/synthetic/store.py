@@ -1,4 +1,4 @@
-"""The embedded sets as files: each written once, whole, and known again as what was written."""
+"""Writers of the synthetic sets to disk, once, with a record by which they are recognised later."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write_meshes(root: Path, name: str, seed: int, count: int, *, force: bool) -
 
 
 def _write(root: Path, seed: int) -> list[tuple[str, PoseSet]]:
-    """What was written, each with its layout."""
+    """Writes the pose sets and returns each with its layout."""
     written: list[tuple[str, PoseSet]] = []
     for keypoints in KEYPOINTS:
         human36m, humaneva15 = synthetic_h36m(seed, keypoints=keypoints), synthetic_humaneva(seed, keypoints=keypoints)
@@ -87,7 +87,7 @@ def _write_record(root: Path, seed: int, files: dict[str, str]) -> None:
 
 
 def _is_there(root: Path, seed: int) -> bool:
-    """True when all sets of this seed are there; False when none is, or what a broken or earlier synth left."""
+    """Returns True when all sets of this seed are there; False when none is, or what a broken or earlier synth left."""
     present = [path for path in _paths(root) if path.exists()]
     if not present:
         return False
@@ -109,7 +109,7 @@ def _is_there(root: Path, seed: int) -> bool:
 
 
 def _read_record(root: Path) -> dict[str, object]:
-    """Empty when there is none that can be read."""
+    """Reads the record of what was written; empty when there is none that can be read."""
     try:
         content = json.loads(_record(root).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,5 @@
-"""`python -m data check`: can every set of a folder be used, and do its cameras fit its poses."""
+"""`python -m data check`: validates every set of a folder and the fit of its cameras to its poses (reprojection
+error)."""
 
 from __future__ import annotations
 
@@ -70,7 +71,7 @@ def _wanted(layout: Layout, root: Path, name: str | None) -> tuple[str, ...]:
 
 
 def _loose_ends(layout: Layout, root: Path, name: str | None) -> list[DataError]:
-    """3D without any 2D, and 2D whose set has no 3D."""
+    """Returns the faults of files without a partner: 3D without any 2D, and 2D whose set has no 3D."""
     bare = [one for one in layout.sets(root) if name in (None, one) and not layout.sources(root, one)]
     faults = [f"set {one}: has no data_2d_{one}_<keypoints>.npz; put its 2D there" for one in bare]
     if name is None:
@@ -82,7 +83,7 @@ def _loose_ends(layout: Layout, root: Path, name: str | None) -> list[DataError]
 def _row(
     layout: Layout, measured: Measured, root: Path, source: tuple[str, str], faults: list[DataError]
 ) -> dict[str, object]:
-    """Counts, and what is measured beside them, of one set and source of 2D; None where it cannot be read."""
+    """Returns the table row of one set and source of 2D: counts and measurements; None where it cannot be read."""
     name, keypoints = source
     row: dict[str, object] = {"set": name, "keypoints": keypoints, **dict.fromkeys((*COUNTS, *measured.names))}
     row["note"] = None
@@ -117,7 +118,8 @@ def _measure_3dhp(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
 
 
 def reprojection_px(poses: PoseSet) -> dict[tuple[str, int], tuple[float, int]]:
-    """(subject, view) -> (mean distance in pixels of the 2D from the 3D seen through that camera, frames)."""
+    """Computes the mean reprojection error: (subject, view) -> (mean pixel distance of the 2D from the projected 3D,
+    frames)."""
     found: dict[tuple[str, int], tuple[float, int]] = {}
     for clip in poses.sequences:
         for view, camera in enumerate(clip.cameras):
@@ -147,7 +149,7 @@ def _wide(errors: dict[tuple[str, int], tuple[float, int]]) -> list[str]:
 
 
 def _note_h36m(poses: PoseSet) -> str | None:
-    """How a set called h36m differs in size from the published files; None when it does not."""
+    """Describes how a set called h36m differs in size from the published files; None when it does not."""
     split = split_named("h36m_authors")
     if split is None or poses.name != split.set:
         return None
@@ -160,7 +162,8 @@ def _note_h36m(poses: PoseSet) -> str | None:
 
 
 def _note_3dhp(poses: PoseSet) -> str | None:
-    """The same of the published MPI-INF-3DHP pair: frames of training sequences, scored frames of test sequences."""
+    """Describes how a set differs from the published MPI-INF-3DHP pair: training frames, scored test frames; None when
+    it does not."""
     if poses.name != "3dhp":
         return None
     found = {f"{clip.subject} {clip.group}": (len(clip.pose3d), clip.fps) for clip in poses.sequences}
@@ -177,7 +180,7 @@ def _note_3dhp(poses: PoseSet) -> str | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What a row shows of a format beside the counts: columns, their values with the faults they tell, and a note."""
+    """Measurements of a layout beside the counts: columns, their values with the faults found, and a note."""
 
     names: tuple[str, ...]
     measure: Callable[[PoseSet], tuple[dict[str, object], list[str]]]

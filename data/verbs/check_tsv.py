@@ -1,4 +1,4 @@
-"""`python -m data check tsv DIR`: can every row of mesh sets be used."""
+"""`python -m data check tsv DIR`: validates every row of the mesh sets in a folder."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _wanted(folder: Path, name: str | None) -> list[Path]:
 
 
 def check_set(path: Path) -> tuple[Row, list[DataError]]:
-    """The row of a set, and what is wrong with it: its kind is the one that most of its first labels fit."""
+    """Checks a set; returns its table row and all faults. Its kind is the one that most of its first labels fit."""
     try:
         kind = _kind(path)
         mesh_set = MeshSet(path, kind)
@@ -69,7 +69,7 @@ def check_set(path: Path) -> tuple[Row, list[DataError]]:
 
 
 def _decoded(mesh_set: MeshSet, number: int) -> None:
-    """Decodes an image to its end: half a file has a good beginning."""
+    """Decodes an image completely, so that a truncated file is found."""
     content = mesh_set.jpeg(number)
     try:
         decode(content)
@@ -80,7 +80,7 @@ def _decoded(mesh_set: MeshSet, number: int) -> None:
 
 
 def _kind(path: Path) -> str:
-    """`body` or `hand`, by the first label that can be read as one of them; `body` when there is none."""
+    """Returns `body` or `hand`, by the first label that can be read as one of them; `body` when there is none."""
     for kind in FIGURES:
         mesh_set = MeshSet(path, kind)
         for number in range(min(len(mesh_set), 5)):

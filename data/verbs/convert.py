@@ -1,4 +1,4 @@
-"""`python -m data convert SOURCE`: other people's files in a layout of ours."""
+"""`python -m data convert SOURCE`: converts published or own motion capture into a layout that the readers take."""
 
 from __future__ import annotations
 
@@ -91,10 +91,9 @@ def _convert_h36m(arguments: Namespace) -> int:
 
 
 def _checked(find: Callable[[], Found], root: Path, problems: list[str]) -> Found:
-    """What `find` gives. DataError with its problems behind those that were known before.
+    """Returns the result of `find`. DataError with its problems behind those that were known before.
 
-    Only what is quickly seen is told at once with them: reading a whole database takes minutes.
-    """
+    Only fast checks run together with them: reading a whole database takes minutes."""
     try:
         found = find()
     except DataError as error:

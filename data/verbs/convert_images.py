@@ -1,4 +1,4 @@
-"""`python -m data convert h36m-images`: label files for the frames of Human3.6M's videos."""
+"""`python -m data convert h36m-images`: writes label files for the frames of Human3.6M's videos."""
 
 from __future__ import annotations
 

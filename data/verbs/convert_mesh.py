@@ -1,4 +1,4 @@
-"""`python -m data convert freihand|3dpw`: downloads of hands and people as mesh sets."""
+"""`python -m data convert freihand|3dpw`: converts the downloads of FreiHAND and 3DPW to mesh sets."""
 
 from __future__ import annotations
 

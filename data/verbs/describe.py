@@ -1,4 +1,4 @@
-"""`python -m data describe`: the sets of a folder, and the named splits of them."""
+"""`python -m data describe`: prints the sets of a folder and their named splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spaces.errors import did_you_mean
 from ..errors import DataError
 from ..formats.meshes.mesh_tsv import MeshSet
 from ..poses.poseset import PoseSet
-from ..poses.splits import MESH_SPLITS, SPLITS, Split, split_named
+from ..poses.splits import MESH_SPLITS, PARTS, SPLITS, Split, split_named
 from .layouts import LAYOUTS, Layout
 from .tables import as_json, table
 
@@ -30,7 +30,7 @@ def run(arguments: Namespace) -> int:
         found = [layout.read(root, name, keypoints) for keypoints in sources]
         rows += [layout.counts(poses) for poses in found]
         mine = [split for split in splits if split.set == name]
-        parts += [_part(found[0], split, part) for split in mine for part in ("train", "val", "test")]
+        parts += [_part(found[0], split, part) for split in mine for part in PARTS]
     if arguments.json:
         print(as_json({"sets": rows, "splits": parts, "meshes": meshes}))
     else:
@@ -39,23 +39,23 @@ def run(arguments: Namespace) -> int:
 
 
 def _has_poses(root: Path, data: str | None) -> bool:
-    """Whether there is more to tell than mesh sets."""
+    """Returns whether pose sets are to be described, not only mesh sets."""
     return data is None and any(layout.sets(root) for layout in LAYOUTS.values())
 
 
 def _meshes(root: Path, data: str | None) -> list[dict[str, object]]:
-    """The parts of mesh sets that are in the folder, of all splits or of one."""
+    """Returns the table rows of the mesh-set files in the folder, of all splits or of one."""
     chosen = [split for split in MESH_SPLITS.values() if data in (None, split.name)]
     return [
         {"split": split.name, "part": part, "kind": split.kind, "file": file, "images": len(MeshSet(path, split.kind))}
         for split in chosen
-        for part in ("train", "val", "test")
+        for part in PARTS
         if (path := root / (file := getattr(split, part))).exists()
     ]
 
 
 def _wanted(root: Path, data: str | None) -> tuple[list[tuple[Layout, str]], tuple[Split, ...]]:
-    """The sets to read and the splits to show of them: all, or those of `data`, a split or a set."""
+    """Returns the sets to read and their splits to show: all, or those of `data`, a split or a set."""
     every = tuple(SPLITS.values())
     found = [(layout, name) for layout in LAYOUTS.values() for name in layout.sets(root)]
     sets = [name for _, name in found]

@@ -1,4 +1,4 @@
-"""Do the image files of a set go with its labels?"""
+"""Checks that the image files of a set match its labels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FARTHEST_WIDTHS = 0.5  # of a box, that the middle of a person may lie from its 
 
 
 def image_faults(poses: PoseSet) -> list[str]:
-    """Images that are missing, cut off, or of another size than the labels' camera; images without a label; boxes
-    beside the person they should hold. Reads the first and the last bytes of every file, decodes none."""
+    """Returns the faults of a set's images: missing, truncated, of another size than the labels' camera, without a
+    label, or with a box beside its person. Reads the first and the last bytes of every file, decodes none."""
     faults: list[str] = []
     for clip in poses.sequences:
         for view, track in enumerate(clip.images):
@@ -43,7 +43,7 @@ def _file_faults(track: ImageTrack) -> Iterator[str]:
 
 
 def _is_ended(path: os.PathLike[str]) -> bool:
-    """Whether a JPEG file ends with its mark; some cameras write zeros behind it."""
+    """Returns whether a JPEG file ends with its end marker; some cameras write zeros behind it."""
     with open(path, "rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 64))
         return JPEG_END in file.read()

@@ -1,4 +1,4 @@
-"""The layouts that the verbs know: how each is found in a folder, read, and counted."""
+"""Table of file layouts for the verbs: how sets of each are found in a folder, read, and counted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .tables import summary
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """files: what makes a set, for messages. sets and sources: names of the sets of a folder, and of the 2D of one;
-    read takes both names. counts: the row of `tables.summary`. loose: files of the layout that belong to no set.
-    """
+    """A file layout. files: names of its files, for messages; sets, sources: functions that list the sets of a folder
+    and the 2D sources of a set; read: reader, takes both names; counts: the row of `tables.summary`; loose: lists files
+    of the layout that belong to no set."""
 
     files: str
     sets: Callable[[Path], tuple[str, ...]]
@@ -42,7 +42,7 @@ def _read_3dhp(root: Path, name: str, keypoints: str) -> PoseSet:
 
 
 def _counts_3dhp(poses: PoseSet) -> dict[str, object]:
-    """Sequences and their frames, where the set has a clip for each camera."""
+    """Counts sequences and their frames in a set that has a clip for each camera."""
     frames: dict[tuple[str, str], int] = {}
     for clip in poses.sequences:
         frames[clip.subject, clip.group] = len(clip.pose3d)

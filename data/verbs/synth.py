@@ -1,4 +1,4 @@
-"""`python -m data synth`: writes the embedded synthetic sets, once."""
+"""`python -m data synth`: writes the embedded synthetic sets once."""
 
 from __future__ import annotations
 

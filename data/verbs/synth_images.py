@@ -1,4 +1,4 @@
-"""`python -m data synth --images N`: writes the embedded image set, or a mesh set, once."""
+"""`python -m data synth --images N` and `--mesh`: writes the synthetic image set, or a synthetic mesh set, once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def synth_images(root: Path, seed: int, count: int, *, force: bool) -> int:
 
 
 def synth_mesh(root: Path, name: str, seed: int, count: int, *, force: bool) -> int:
-    """Writes a mesh set and prints its table. count 0: as many images as it has unless told otherwise."""
+    """Writes a mesh set and prints its table. count 0: its default number of images."""
     made, folder = SETS[name], root / name
     if _said(folder, seed, count or made.images, write_meshes(root, name, seed, count, force=force)):
         print(table([mesh_summary(MeshSet(folder / f"{part}.yaml", made.kind)) for part in PARTS]))
@@ -35,7 +35,7 @@ def synth_mesh(root: Path, name: str, seed: int, count: int, *, force: bool) -> 
 
 
 def _said(folder: Path, seed: int, count: int, seconds: float | None) -> bool:
-    """Whether there is more to say."""
+    """Prints that a set was written, or is there already; returns whether a table should follow."""
     if seconds is None:
         print(f"{folder} has {count} images of seed {seed} already; nothing written")
         return False

@@ -1,4 +1,4 @@
-"""What the verbs print of a set: one row per source of 2D, as aligned text or JSON."""
+"""Tables of sets that the verbs print: one row per source of 2D, as aligned text or JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = Mapping[str, object]
 
 
 def summary(poses: PoseSet) -> dict[str, object]:
-    """Counts of a set; frames are those of the motion capture, each seen by `views` cameras."""
+    """Counts the contents of a set; frames are those of the motion capture, each seen by `views` cameras."""
     return {
         "set": poses.name,
         "keypoints": poses.keypoints,
@@ -31,7 +31,7 @@ def summary(poses: PoseSet) -> dict[str, object]:
 
 
 def mesh_summary(mesh_set: MeshSet) -> dict[str, object]:
-    """Images of a mesh set, and how many of them have 2D, 3D, and a pose with shape; labels at fault count as none."""
+    """Counts the images of a mesh set, and how many have 2D, 3D, and a pose with shape; faulty labels count as none."""
     has = np.zeros(3, np.int64)
     for number in range(len(mesh_set)):
         try:
@@ -43,9 +43,10 @@ def mesh_summary(mesh_set: MeshSet) -> dict[str, object]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Columns are the keys of the first row."""
+    """Formats rows as an aligned table; the columns are the keys of the first row."""
     return text_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def as_json(content: object) -> str:
+    """Formats content as indented JSON."""
     return json.dumps(content, indent=1)

@@ -1,1 +1,2 @@
-"""What may be typed: a file for each verb. Imports no torch, Ray, Optuna or MLflow."""
+"""Command-line options of every verb, one file per verb, and their validation. Imports no torch, Ray, Optuna or
+MLflow."""

@@ -1,4 +1,5 @@
-"""Commands of ours that are printed to be typed: each with the options without which it would look elsewhere."""
+"""Command lines that are printed for the user to copy, with the location options needed to find the same sweep
+again."""
 
 from __future__ import annotations
 
@@ -30,25 +31,27 @@ NEEDS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Where:
-    """The places that somebody typed; None for those that were not, which are found again without a word."""
+    """Location options as typed on the command line; None for those left out, whose defaults apply again."""
 
     storage: Path | None = None
     tracking_uri: str | None = None
     address: str | None = None
 
     def line(self, verb: str, name: object, *more: object) -> str:
-        """The command `python -m search VERB NAME` that looks in these places, with more options behind them."""
+        """Formats the command `python -m search VERB NAME` with the location options that this verb needs, followed by
+        further arguments."""
         return command("search", verb, name, *(part for place in NEEDS[verb] for part in self._option(place)), *more)
 
     def note(self, verb: str) -> str:
-        """What must be done before such a line works, '' for nothing: a password is never printed."""
+        """Returns what the user must do before such a command works, '' if nothing: a password in the tracking URI is
+        not printed and must be set in the environment."""
         if not self.has_secret or "tracking_uri" not in NEEDS[verb]:
             return ""
         return f"first set {VARIABLE} to {redacted(str(self.tracking_uri))} with its password, which is not printed"
 
     @property
     def has_secret(self) -> bool:
-        """Whether the tracking URI holds what must not be printed."""
+        """Returns whether the tracking URI contains a password or token."""
         return self.tracking_uri is not None and redacted(self.tracking_uri) != self.tracking_uri
 
     def _option(self, name: str) -> tuple[object, ...]:
@@ -59,7 +62,8 @@ class Where:
 
 
 def where_of(options: argparse.Namespace) -> Where:
-    """The places on a command line. A submitted job has its store from the environment, which is not its user's."""
+    """Reads the location options from a parsed command line. In a submitted job the tracking URI comes from the
+    environment, which the user's shell does not have."""
     storage = getattr(options, "storage", None)
     is_job = "POSESWEEP_HOME" in os.environ
     uri = getattr(options, "tracking_uri", None) or (os.environ.get(VARIABLE) if is_job else None)

@@ -1,4 +1,4 @@
-"""Options of `confirm`, and the checked request made from them."""
+"""Command-line options of `confirm` and their validation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from .train import WORKER_KNOBS
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConfirmRequest:
-    """A config to train with several seeds; `folder` may hold an interrupted run of the same."""
+    """Validated request of `confirm`: one config to train with several seeds. `folder` may hold an interrupted
+    confirmation of the same config."""
 
     plan: Plan
     folder: Path
@@ -29,7 +30,7 @@ class ConfirmRequest:
 
 
 def add_confirm_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --seeds, and how and where the seeds run."""
+    """Adds the options of `confirm`: CONFIG, --seeds, resources, location."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of one run, as `export` writes it")
     parser.add_argument("--seeds", metavar="S", default="5", help="how many seeds, from the config's on (default 5)")
     for name in ("concurrent", *WORKER_KNOBS):
@@ -42,7 +43,8 @@ def add_confirm_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
-    """The request, or ConfigError with all problems; run again under its name, an interrupted one goes on."""
+    """Validates the options of `confirm`. ConfigError lists every problem. If the folder holds the same config and
+    seeds, that confirmation continues."""
     config = changed(read_config(options.config), read_changes(options.changes), options.config)
     given = {name: value for name in ("concurrent", *WORKER_KNOBS) if (value := getattr(options, name)) is not None}
     fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}

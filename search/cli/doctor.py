@@ -1,4 +1,4 @@
-"""Options of `doctor`, and the checked request made from them."""
+"""Command-line options of `doctor` and their validation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .storage import add_storage, uri_problems
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoctorRequest:
-    """What to look at. `address` 'local' starts a Ray on this machine."""
+    """Validated request of `doctor`. `address`: cluster to check, 'local' to start a Ray on this machine, None for no
+    Ray; `checkpoints`: fsspec URI or ''."""
 
     storage: Path
     data_root: Path
@@ -28,7 +29,7 @@ class DoctorRequest:
 
 
 def add_doctor_options(parser: argparse.ArgumentParser) -> None:
-    """--ray, --data-root, --storage, --tracking-uri, --address, --json."""
+    """Adds the options of `doctor`: --ray, --data-root, --storage, --tracking-uri, --address, --json."""
     parser.add_argument("--ray", action="store_true", help="also start a Ray on this machine and run a task on it")
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", default=Path("data/store"), help="folder of the data files"
@@ -39,7 +40,8 @@ def add_doctor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_doctor(options: argparse.Namespace) -> DoctorRequest:
-    """The request. A wrong --tracking-uri is wrong input; what the environment says is a finding."""
+    """Validates the options of `doctor`. ConfigError for an invalid --tracking-uri or --storage; an invalid environment
+    variable is reported as a finding instead."""
     if options.tracking_uri:
         resolve_uri(options.tracking_uri, ROOT)
     if problems := uri_problems(options.checkpoints):

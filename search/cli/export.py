@@ -1,4 +1,4 @@
-"""Options of `export`, and the checked request made from them."""
+"""Command-line options of `export` and their validation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .storage import add_storage, check_uri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportRequest:
-    """A trial to write as a complete config; without `trial` the best one."""
+    """Validated request of `export`. `trial`: number of the trial to write as a config (None: the best); `out`: YAML
+    file to write; `weights`: file to copy the weights to (None: no copy)."""
 
     journal: Path
     trial: int | None
@@ -28,7 +29,7 @@ class ExportRequest:
 
 
 def add_export_options(parser: argparse.ArgumentParser) -> None:
-    """NAME, --trial, --out, --weights, --force."""
+    """Adds the options of `export`: NAME, --trial, --out, --weights, --force, location."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
     parser.add_argument("--trial", metavar="ID", help="number of the trial (default: the best)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML file to write")
@@ -39,7 +40,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_export(options: argparse.Namespace) -> ExportRequest:
-    """The request, or ConfigError for an unknown sweep or trial, and for files that exist."""
+    """Validates the options of `export`. ConfigError for an unknown sweep or trial, and for files that exist already or
+    cannot be written."""
     folder = find_sweep(options.storage, options.name)
     check_uri(options, folder, "export", is_needed=options.weights is not None)
     journal = Journal(folder / FILE)

@@ -1,4 +1,5 @@
-"""Options of every verb, and the checked requests made from them. No torch, no Ray: help and bad input are instant."""
+"""Command-line options of `launch` and their validation. Imports no torch and no Ray, so that help and errors are
+instant."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from .storage import add_storage, uri_problems
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
-    """A sweep to launch (with its plan) or to resume (without). `time_budget_s`: a new limit for a resumed one."""
+    """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `time_budget_s`:
+    new time limit in seconds of a resumed sweep."""
 
     name: str
     plan: Plan | None
@@ -30,7 +32,7 @@ class SweepRequest:
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
-    """Options of `launch`; defaults and bounds come from SweepConfig's knobs."""
+    """Adds the options of `launch`; their defaults and bounds come from SweepConfig."""
     parser.add_argument("space", metavar="MODEL_OR_SPACE", help="a model (spaces/MODEL.yaml) or a space file")
     parser.add_argument(
         "--data", metavar="NAME", help="named split or set of files (default: the recipe's, else synthetic)"
@@ -52,7 +54,7 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_launch(options: argparse.Namespace) -> SweepRequest:
-    """The request, or ConfigError with all problems of options, space and config."""
+    """Validates the options of `launch`, the space and the config. ConfigError lists every problem."""
     problems: list[str] = []
     draft = collect(problems, lambda: read_draft(find_space(options.space)))
     space = None if draft is None else draft.space

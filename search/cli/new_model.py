@@ -1,4 +1,4 @@
-"""Options of `new-model`, and the checked request made from them."""
+"""Command-line options of `new-model` and their validation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainables.templates.skeleton import LONGEST, NewModel, name_problems
 
 
 def add_new_model_options(parser: argparse.ArgumentParser) -> None:
-    """NAME."""
+    """Adds the option of `new-model`: NAME."""
     parser.add_argument(
         "name",
         metavar="NAME",
@@ -18,7 +18,8 @@ def add_new_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_new_model(options: argparse.Namespace) -> NewModel:
-    """The request, or ConfigError with all that is wrong with the name or the place."""
+    """Validates the options of `new-model`. ConfigError for an invalid name, one that is taken, or a folder that is not
+    writable."""
     if problems := name_problems(options.name):
         raise ConfigError(f"new-model '{options.name}'", problems)
     return NewModel(name=options.name)

@@ -1,4 +1,5 @@
-"""Options that several verbs share: where sweeps, store and cluster are, and how tables are printed."""
+"""Command-line options shared by several verbs (--tracking-uri, --address, --json), and the lookup of a sweep by
+name."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from .command import Where
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """--tracking-uri and --address."""
+    """Adds the options --tracking-uri and --address."""
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
@@ -40,7 +41,8 @@ def collect(problems: list[str], make: Any) -> Any:
 
 
 def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
-    """What keeps a new sweep from that folder."""
+    """Checks that a new sweep `name` can be created in `folder`: the name is valid, the folder vacant, its parent
+    writable. Returns one message per problem. `where`: options as typed, for the printed remedy."""
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
         return [f"--name {name!r}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"]
     # Path.exists raises where a folder above may not be entered; os.path.exists says no.
@@ -61,7 +63,7 @@ def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
 
 
 def find_sweep(storage: Path, name: str) -> Path:
-    """The folder of a sweep; ConfigError offers the nearest name."""
+    """Returns the folder of the sweep `name` under `storage`. ConfigError suggests the nearest name."""
     folder = storage / name
     if not name or not has_begun(folder):
         known = [found.name for found in sweeps(storage)]

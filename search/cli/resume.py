@@ -1,4 +1,4 @@
-"""Options of `resume`, and the checked request made from them."""
+"""Command-line options of `resume` and their validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .storage import add_storage, check_uri
 
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
-    """NAME, a new time budget, and where to look for it."""
+    """Adds the options of `resume`: NAME, --time-budget, location."""
     parser.add_argument("name", metavar="NAME", help="the interrupted sweep")
     parser.add_argument(
         "--time-budget", metavar="2h", help="a new wall-clock limit, from now on (default: what is left of the sweep's)"
@@ -24,7 +24,7 @@ def add_resume_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_resume(options: argparse.Namespace) -> SweepRequest:
-    """The request, or ConfigError when there is no such sweep, or a wrong limit."""
+    """Validates the options of `resume`. ConfigError for an unknown sweep or an invalid time limit."""
     folder = find_sweep(options.storage, options.name)
     check_uri(options, folder, "resume", is_needed=True)
     return SweepRequest(

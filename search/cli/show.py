@@ -1,4 +1,4 @@
-"""Options of `list` and `show`, and the checked request made from them."""
+"""Command-line options of `list` and `show` and their validation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .storage import add_storage, check_uri, refuse_uri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LookRequest:
-    """Sweeps to look at; `name` is empty for all."""
+    """Validated request of `list` or `show`. `name`: the sweep, '' for all."""
 
     name: str
     storage: Path
@@ -22,25 +22,25 @@ class LookRequest:
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
-    """Where to look, and how to print."""
+    """Adds the options of `list`: location and --json."""
     add_storage(parser)
     add_places(parser)
     add_json(parser)
 
 
 def check_list(options: argparse.Namespace) -> LookRequest:
-    """The request, or ConfigError for a URI: sweeps are sought in a folder."""
+    """Validates the options of `list`. ConfigError for a --storage URI: sweeps are looked up in a folder."""
     refuse_uri(options, "list")
     return LookRequest(name="", storage=options.storage, as_json=options.as_json, where=where_of(options))
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
-    """NAME, where to look, and how to print."""
+    """Adds the options of `show`: NAME, location and --json."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
     add_list_options(parser)
 
 
 def check_show(options: argparse.Namespace) -> LookRequest:
-    """The request, or ConfigError when there is no such sweep."""
+    """Validates the options of `show`. ConfigError for an unknown sweep."""
     check_uri(options, find_sweep(options.storage, options.name), "show")
     return LookRequest(name=options.name, storage=options.storage, as_json=options.as_json, where=where_of(options))

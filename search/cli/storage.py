@@ -1,4 +1,5 @@
-"""--storage: the folder of sweeps, and the URI where trials also keep their checkpoints. Both may be given."""
+"""Command-line option --storage: the folder of sweeps, or the fsspec URI to which trials also copy their checkpoints.
+It may be given twice, once for each."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ STORES = {
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:
-    """--storage."""
+    """Adds the option --storage, which sets `storage` (folder) and `checkpoints` (URI or None)."""
     parser.set_defaults(checkpoints=None)
     parser.add_argument(
         "--storage",
@@ -52,7 +53,7 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
 
 
 class _Storage(argparse.Action):
-    """A folder is where journals and checkpoints are; of a URI only the checkpoints are."""
+    """Action of --storage: stores a folder in `storage` and a URI in `checkpoints`."""
 
     def __call__(self, parser: Any, options: argparse.Namespace, text: Any, flag: str | None = None) -> None:
         scheme, is_uri, rest = text.partition("://")
@@ -63,7 +64,8 @@ class _Storage(argparse.Action):
 
 
 def uri_problems(uri: str | None) -> list[str]:
-    """Why checkpoints cannot be kept at a URI, as far as it tells without asking there."""
+    """Checks, without network access, that checkpoints can be kept at a URI: a writable kind of store, its package
+    installed, a path given. Returns one message per problem; none for None or ''."""
     if not uri:
         return []
     scheme, _, rest = uri.partition("://")
@@ -79,7 +81,7 @@ def uri_problems(uri: str | None) -> list[str]:
 
 
 def refuse_uri(options: argparse.Namespace, verb: str) -> None:
-    """ConfigError when a verb is given a URI and looks only into folders."""
+    """Raises ConfigError if --storage is a URI; for verbs that look up sweeps in a folder only."""
     if options.checkpoints:
         remedy = f"{verb} looks for sweeps in a folder; give that, or leave it out for {STORAGE}"
         problems = uri_problems(options.checkpoints) or [f"--storage {redacted(options.checkpoints)}: {remedy}"]
@@ -87,13 +89,14 @@ def refuse_uri(options: argparse.Namespace, verb: str) -> None:
 
 
 def held_uri(folder: Path) -> str:
-    """Where a sweep on record keeps its checkpoints; '' for its own folder."""
+    """Returns the URI to which the sweep in `folder` copies its checkpoints; '' if it keeps them in its folder only.
+    DataError if the journal is damaged or has no record."""
     return Journal(folder / FILE).sweep.checkpoints
 
 
 def check_uri(options: argparse.Namespace, folder: Path, verb: str, *, is_needed: bool = False) -> None:
-    """ConfigError when a sweep does not keep its checkpoints at the URI that was given, or, where they are needed,
-    they cannot be reached from here."""
+    """Raises ConfigError if a --storage URI differs from the one that the sweep in `folder` uses. `is_needed`: the verb
+    reads checkpoints, so the sweep's own URI must be usable from here, too."""
     held = held_uri(folder)
     given = options.checkpoints
     if given and given.rstrip("/") != held.rstrip("/"):

@@ -1,4 +1,4 @@
-"""Options of `submit`, and the checked request made from them. No torch, no Ray: bad input is answered at once."""
+"""Command-line options of `submit` and their validation. Imports no torch and no Ray, so that errors are instant."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ OWN = ("verb", "space", "changes", "address", "tracking_uri", "no_wait", "python
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubmitRequest:
-    """A sweep to run as a job. `words`: its `launch` line, without interpreter; `space`: a file to send along; `data`:
-    as asked for, before paths were made absolute."""
+    """Validated request of `submit`: a sweep to run as a Ray job. `words`: its `launch` command without interpreter;
+    `space`: space file to send along, None for a built-in one; `data`: the data settings, before paths were made
+    absolute; `is_here`: the cluster is on this machine; `python`: interpreter on the cluster; `waits`: follow the job's
+    log."""
 
     name: str
     words: tuple[str, ...]
@@ -41,7 +43,8 @@ class SubmitRequest:
 
 
 def add_submit_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `launch`; --address is the cluster's dashboard."""
+    """Adds the options of `submit`: those of `launch`, --python and --no-wait; --address is the URL of the cluster's
+    dashboard."""
     add_launch_options(parser)
     for action in parser._actions:
         if action.dest == "address":
@@ -56,7 +59,8 @@ def add_submit_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_submit(options: argparse.Namespace) -> SubmitRequest:
-    """The request, or ConfigError with all problems; paths are made absolute, as the job runs from a copy elsewhere."""
+    """Validates the options of `submit`; paths become absolute, as the job runs from a copy of the repository
+    elsewhere. ConfigError lists every problem."""
     problems = []
     address = (options.address or os.environ.get("RAY_API_SERVER_ADDRESS") or ADDRESS).rstrip("/")
     parts = urlsplit(address)
@@ -96,7 +100,7 @@ def check_submit(options: argparse.Namespace) -> SubmitRequest:
 
 
 def launch_words(options: argparse.Namespace) -> list[str]:
-    """A `launch` line that is read as these options, less address and tracking URI."""
+    """Formats options as arguments of `launch` that parse to the same options, without address and tracking URI."""
     words = [options.space]
     for name, value in vars(options).items():
         if name in OWN or value is None:
@@ -116,7 +120,7 @@ def launch_words(options: argparse.Namespace) -> list[str]:
 
 
 def _is_here(host: str) -> bool:
-    """Whether an address is one of this machine's: only those can be listened on."""
+    """Returns whether an address belongs to this machine: whether a socket can be bound to it."""
     try:
         with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return True

@@ -1,4 +1,4 @@
-"""Options of `sync`, and the checked request made from them."""
+"""Command-line options of `sync` and their validation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .storage import add_storage, check_uri
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncRequest:
-    """A sweep whose records are to be sent."""
+    """Validated request of `sync`. `journal`: journal of the sweep; `uri`: resolved tracking URI; `artifacts`: artifact
+    folder of a database."""
 
     journal: Path
     uri: str
@@ -25,14 +26,14 @@ class SyncRequest:
 
 
 def add_sync_options(parser: argparse.ArgumentParser) -> None:
-    """NAME and where to look for it."""
+    """Adds the options of `sync`: NAME, --storage, --tracking-uri."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
     add_storage(parser)
     add_tracking_uri(parser)
 
 
 def check_sync(options: argparse.Namespace) -> SyncRequest:
-    """The request, or ConfigError when there is no such sweep."""
+    """Validates the options of `sync`. ConfigError for an unknown sweep or an invalid tracking URI."""
     folder = find_sweep(options.storage, options.name)
     check_uri(options, folder, "sync")
     uri = resolve_uri(options.tracking_uri, ROOT)

@@ -1,4 +1,4 @@
-"""Options of `train` and `confirm`, which run given configs; checked without torch or Ray."""
+"""Command-line options of `train` and their validation, without importing torch or Ray."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RayTrainRequest:
-    """A config to train under Ray Train, with an MLflow run. `words`: its workers' options as typed."""
+    """Validated request of `train`: one config to train under Ray Train. `cpus`, `gpus`: of each worker (gpus None: 1
+    where there are GPUs); `words`: the worker options as typed, for printed commands."""
 
     run: TrainRequest
     workers: int
@@ -29,7 +30,8 @@ class RayTrainRequest:
 
 
 def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
-    """Options of the bare `train`, and where Ray and MLflow are."""
+    """Adds the options of `train`: those of `python -m trainables train`, the resources of the workers, and the
+    location of Ray and MLflow."""
     add_train_options(parser)
     for name in WORKER_KNOBS:
         spec = knobs(SweepConfig)[name]
@@ -38,7 +40,8 @@ def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
-    """The request with an absolute output folder, or ConfigError with all problems."""
+    """Validates the options of `train`; output, resume and init paths become absolute. ConfigError lists the problems
+    of the first invalid part."""
     run = check_train(options)
     absolute = {name: path.resolve() for name in ("out", "resume", "init") if (path := getattr(run, name)) is not None}
     run = dataclasses.replace(run, **absolute)

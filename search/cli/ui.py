@@ -1,4 +1,4 @@
-"""Options of `ui`, `sync` and `doctor`, and the checked requests made from them. No torch, no Ray, no MLflow."""
+"""Command-line options of `ui` and their validation. Imports no torch, Ray or MLflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ UI_PORT = 5000  # mlflow's own default
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UiRequest:
-    """A store to show, and where. `is_shared`: other machines' runs are taken in too."""
+    """Validated request of `ui`. `uri`: resolved tracking URI; `artifacts`: artifact folder of a database; `host`,
+    `port`: address to listen on; `is_shared`: other machines may write runs."""
 
     uri: str
     artifacts: Path
@@ -29,7 +30,7 @@ class UiRequest:
 
 
 def add_ui_options(parser: argparse.ArgumentParser) -> None:
-    """--port, --tracking-uri, --serve, --host."""
+    """Adds the options of `ui`: --port, --tracking-uri, --serve, --host."""
     parser.add_argument("--port", metavar="N", default=str(UI_PORT), help=f"port to listen on (default {UI_PORT})")
     parser.add_argument("--serve", action="store_true", help="a server that sweeps of other machines may write to")
     parser.add_argument(
@@ -39,7 +40,7 @@ def add_ui_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_ui(options: argparse.Namespace) -> UiRequest:
-    """The request, or ConfigError when there is nothing to show or no port to show it on."""
+    """Validates the options of `ui`. ConfigError if there is no store, or the port is invalid or in use."""
     uri = resolve_uri(options.tracking_uri, ROOT)
     problems = []
     if options.host is not None and not options.serve:
@@ -60,7 +61,8 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
 
 
 def _port_fault(host: str, port: int) -> str:
-    """Why nothing can listen there, with the next port that is free; '' when one can."""
+    """Checks that a server can listen on host and port; returns a message that names the next free port, or '' if it
+    can."""
     if _is_free(host, port):
         return ""
     for other in range(port + 1, min(port + 200, 65536)):

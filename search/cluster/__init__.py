@@ -1,1 +1,1 @@
-"""Ray, the machines that it runs on, and what `doctor` finds there."""
+"""Ray sessions, resource claims, job submission, and the checks of `doctor`."""

@@ -1,4 +1,4 @@
-"""What `doctor` finds on the nodes of a cluster."""
+"""Checks of `doctor` on the nodes of a Ray cluster: versions, torch, shared storage, data sets."""
 
 from __future__ import annotations
 

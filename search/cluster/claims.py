@@ -1,4 +1,5 @@
-"""What a trial takes of a machine, and what the sweeps on it have claimed."""
+"""Resources of a trial (workers, CPUs, GPUs), and the reservation of this machine's resources between concurrent
+sweeps."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ CLAIMS = "POSESWEEP_CLAIMS"  # environment: another folder for claims, so that s
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one trial or run takes: workers, and the CPUs and GPUs of each."""
+    """Resources of one trial or run: number of workers, and CPUs and GPUs of each."""
 
     workers: int
     cpus: float
@@ -27,11 +28,11 @@ class Demand:
 
     @property
     def total(self) -> dict[str, float]:
-        """CPUs and GPUs of all workers."""
+        """Returns the CPUs and GPUs of all workers."""
         return {"CPU": self.workers * self.cpus, "GPU": self.workers * self.gpus}
 
     def fits(self, free: dict[str, float]) -> int:
-        """How many of these fit at once."""
+        """Computes how many such demands fit into the free CPUs and GPUs at once."""
         return min(math.floor(free.get(kind, 0.0) / need + 1e-9) for kind, need in self.total.items() if need)
 
     def __str__(self) -> str:
@@ -41,7 +42,9 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What a sweep or run asks for. gpus None: one a worker where there are any; at_a_time None: all that fit."""
+    """Requested resources of a sweep or run. `cpus`, `gpus`: of each worker (gpus None: 1 where there are GPUs);
+    `at_a_time`: most concurrent trials (None: as many as fit); `in_groups`: trials run in Ray Train groups; `who`: name
+    in messages."""
 
     who: str
     workers: int
@@ -52,7 +55,7 @@ class Wish:
     is_sweep: bool = True
 
     def demand(self, *, has_gpus: bool) -> Demand:
-        """The demand of one trial."""
+        """Returns the demand of one trial. `has_gpus`: whether the machine or cluster has GPUs."""
         return Demand(self.workers, self.cpus, float(has_gpus) if self.gpus is None else self.gpus)
 
 
@@ -71,10 +74,11 @@ def most_at_a_time(
 
 @contextmanager
 def claimed_share(demand: Demand, wish: Wish, have: dict[str, float]) -> Iterator[int]:
-    """Reserves a share of this machine against other sweeps of this user for as long as this process lives.
+    """Reserves resources of this machine against other sweeps of this user for the duration of the block; yields the
+    number of trials that run at once. ConfigError if not one fits.
 
-    Each of them has a Ray of its own, which knows nothing of the others; so each writes what it takes into a file that
-    it keeps locked, and a lock dies with its process."""
+    Every sweep has a Ray instance of its own that knows nothing of the others, so each writes its claim to a file that
+    it keeps locked; the lock ends with its process. `have`: CPUs and GPUs of the machine."""
     folder = Path(os.environ.get(CLAIMS) or Path(tempfile.gettempdir(), f"posesweep-{os.getuid()}"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(folder / "lock", "w") as gate:
@@ -96,7 +100,7 @@ def claimed_share(demand: Demand, wish: Wish, have: dict[str, float]) -> Iterato
 
 
 def _live_claims(folder: Path) -> list[dict[str, float]]:
-    """What is claimed by processes that still run; files of others are taken away."""
+    """Reads the claims of running processes and deletes the files of ended ones."""
     found = []
     for path in folder.glob("*.claim"):
         with open(path) as file:

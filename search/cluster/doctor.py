@@ -1,4 +1,4 @@
-"""`doctor`: what is installed, what this machine and a cluster have, whether store and data are there."""
+"""`doctor`: checks installation, machine, cluster, tracking store and data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .machine import machine_findings
 
 
 def doctor(request: DoctorRequest) -> int:
-    """Prints every finding; 1 when something is broken."""
+    """Prints every finding, as text or JSON; returns the exit code: 1 if any finding is broken, 0 otherwise."""
     findings = []
     for finding in _findings(request):
         findings.append(finding)

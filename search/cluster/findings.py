@@ -1,4 +1,4 @@
-"""A finding of `doctor`, and what its checks share."""
+"""Findings of `doctor`: their type, their text, and helpers that the checks share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Literal
 from ..environment.store import redacted
 from ..environment.variables import ROOT
 
-GIB = 2**30
 INSTALL = "make .venv/.ready, or .venv/bin/python -m pip install -r requirements.txt"
 State = Literal["ok", "warning", "broken"]
 SIGNS: Mapping[State, str] = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN "}
@@ -20,7 +19,7 @@ SIGNS: Mapping[State, str] = {"ok": "ok     ", "warning": "warning", "broken": "
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. `remedy`: what to do about it, '' when nothing."""
+    """Result of one check. `found`: what was found; `remedy`: what the user should do, '' for nothing."""
 
     subject: str
     state: State
@@ -34,7 +33,7 @@ def finding_text(finding: Finding) -> str:
 
 
 def public_version(version: str) -> str:
-    """Without the local part: 2.13.0+cpu is one build of 2.13.0."""
+    """Removes the local part of a version: 2.13.0+cpu -> 2.13.0."""
     return version.partition("+")[0]
 
 
@@ -64,6 +63,7 @@ def run_line(line: list[str], limit_s: float, **variables: str) -> subprocess.Co
 
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line that a program said, which is what went wrong."""
+    """Returns the last line that a failed program printed (stderr, else stdout), usually its error; its exit code if it
+    printed nothing."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     return redacted(lines[-1])[:300] if lines else f"exit code {done.returncode}"

@@ -1,4 +1,4 @@
-"""`submit`: a sweep as a job of a running Ray cluster, its code a clean copy of this repository."""
+"""`submit`: runs a sweep as a job of a running Ray cluster, from a clean copy of this repository."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ LOST_S = 60.0
 
 
 def submit(request: SubmitRequest) -> int:
-    """Starts the job and prints its log until it ends; returns the sweep's own exit code."""
+    """Submits the job and prints its log until it ends; returns the exit code of the sweep, 1 if the cluster is lost,
+    130 after an interrupt, which leaves the job running. ConfigError if the cluster does not answer or takes no
+    jobs."""
     logging.getLogger("ray").setLevel(logging.WARNING)
     for name in ("dashboard_sdk", "job.sdk"):
         logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
@@ -99,7 +101,8 @@ def _client(address: str) -> JobSubmissionClient:
 
 
 def _stage(folder: Path, space: Path | None) -> None:
-    """A copy of the repository as it is now, uncommitted changes included."""
+    """Copies the repository in its present state, uncommitted changes included, and the space file to `folder`.
+    ConfigError above MOST_MIB."""
     sizes: dict[str, int] = {}
     for name in _files():
         source, target = ROOT / name, folder / name
@@ -172,8 +175,8 @@ def _outcome(client: JobSubmissionClient, job: str) -> int:
 
 
 async def _follow(client: JobSubmissionClient, job: str) -> bool:
-    """Prints the log until the job has ended; a stream that breaks is taken up where it was. False when the cluster
-    stays away."""
+    """Prints the job's log until the job has ended; a broken stream is resumed where it stopped. Returns False if the
+    cluster does not answer for LOST_S seconds."""
     shown, lost_since = 0, time.monotonic()
     while True:
         seen = 0

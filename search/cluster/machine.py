@@ -1,4 +1,4 @@
-"""What `doctor` finds on this machine: Python, packages, devices, store, disk, data."""
+"""Checks of `doctor` on this machine: Python, packages, devices, tracking store, disk, data."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from pathlib import Path
 
 from spaces.commands import command, synth_line
 from spaces.errors import ConfigError
+from spaces.files import GIB
+from trainables.devices.cpus import num_cpus
 
 from ..cli.doctor import DoctorRequest
 from ..environment.store import redacted, resolve_uri, sqlite_path
 from ..environment.variables import ROOT, pins
-from .findings import GIB, INSTALL, Finding, device_findings, last_words, public_version, run_line
+from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
 
 LEAST_PYTHON = (3, 11)
 # The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.
@@ -28,7 +30,8 @@ PROBE_S, STORE_S, DATA_S = 120.0, 120.0, 600.0  # processes that import torch, o
 
 
 def machine_findings(request: DoctorRequest) -> Iterator[Finding]:
-    """Looks at this machine: its Python, packages and devices, then the store, the disk and the data of the request."""
+    """Checks this machine: Python, environment, packages and devices, then the tracking store, disk, checkpoint URI and
+    data of the request; yields one finding or more per check."""
     yield _python()
     yield _environment()
     yield from _packages()
@@ -76,7 +79,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _threads() -> Finding:
-    cores, said = len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS", "")
+    cores, said = num_cpus(), os.environ.get("OMP_NUM_THREADS", "")
     if said.isdecimal() and int(said) > 1:
         remedy = "unset it: these networks are thousands of tiny operations, ten times slower with threads that wait"
         return Finding("threads", "warning", f"{cores} CPU cores, OMP_NUM_THREADS={said}", remedy)
@@ -114,7 +117,7 @@ def _store(request: DoctorRequest) -> Iterator[Finding]:
 
 
 def _file_system(path: Path) -> str:
-    """The kind of file system that a path lies on; '' where the system does not tell."""
+    """Returns the type of the file system of a path, from /proc/mounts; '' if it is unknown."""
     try:
         lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     except OSError:

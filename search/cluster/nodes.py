@@ -1,7 +1,8 @@
-"""What every node of a Ray cluster has, as JSON: `python -m search.cluster.nodes ADDRESS DATA_ROOT FOLDER`.
+"""Collects versions, devices, data sets and shared storage of every node of a Ray cluster, as JSON: `python -m
+search.cluster.nodes ADDRESS DATA_ROOT FOLDER`.
 
-A program of its own: its task travels to the nodes as text, so that a node without this repository answers too, and a
-Ray that cannot be imported or does not answer is a finding of whoever asks."""
+A separate program: its task is sent to the nodes as text, so that a node without this repository answers, too, and a
+Ray that cannot be imported or does not answer becomes a finding of the caller."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ NODE_S = 120.0  # for one node: a fresh process that imports torch
 
 
 def look(packages: list[str], probe: str, marker: str, data_root: str) -> dict[str, Any]:
-    """Runs on a node. `marker`: a file of the driver's; beside it this node leaves one of its own."""
+    """Collects the facts of the node that it runs on. `packages`: names whose versions are wanted; `probe`: source text
+    of `probe.py`; `marker`: file of the driver, beside which the node writes its own to prove shared storage;
+    `data_root`: folder of the data sets."""
     versions: dict[str, str | None] = {}
     for package in packages:
         try:
@@ -56,7 +59,9 @@ def look(packages: list[str], probe: str, marker: str, data_root: str) -> dict[s
 
 
 def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
-    """What each node says, in the order that Ray lists them; `error` instead for one that does not answer."""
+    """Collects the facts of every node, in Ray's order, and the resources of the cluster; a node that does not answer
+    has an `error` instead. `address`: cluster, or 'local' to start a Ray; `folder`: the storage that nodes should
+    share. ConfigError if no cluster answers."""
     packages = list(pins())
     probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     marker = Path(folder, f".doctor-{uuid.uuid4().hex}")

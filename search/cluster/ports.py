@@ -1,4 +1,4 @@
-"""Ports for the parts of a Ray of our own, chosen before it starts."""
+"""Free TCP ports for the services of our own Ray instance, chosen before it starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRIVATE = (LISTEN, "metrics_agent_port", "runtime_env_agent_port")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, all different."""
+    """Finds `count` different free TCP ports on loopback."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -30,8 +30,8 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def settled_ports() -> Iterator[int]:
-    """Has the agents of a Ray that is started inside listen on ports of ours; gives the one of them that `ray.init`
-    takes itself, for its metrics."""
+    """Makes a Ray instance that is started within the block use preselected ports for its agents; yields the port for
+    `ray.init`'s own metrics."""
     parts: Any = parameter
     nodes: Any = node.Node
     raylet: Any = _raylet

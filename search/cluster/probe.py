@@ -1,7 +1,7 @@
-"""What torch finds on a machine, as one line of JSON.
+"""Reports the devices that torch finds on a machine, as one line of JSON.
 
-Run as a program of its own, `python -m search.cluster.probe`, so that a torch that cannot be imported is a finding
-and not the end of whoever asks; nodes of a cluster run its text."""
+A separate program, `python -m search.cluster.probe`, so that a torch that cannot be imported becomes a finding instead
+of ending the caller; cluster nodes run its source text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import torch
 
 
 def devices() -> list[dict[str, Any]]:
-    """Every device with its memory in GiB, each after a product of two matrices on it."""
+    """Lists every device with its name and memory in GiB, whether a matrix product on it is right, and the product's
+    time in seconds."""
     found: list[dict[str, Any]] = []
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)

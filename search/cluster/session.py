@@ -1,4 +1,4 @@
-"""Ray started quietly, what it offers, and what sweeps on this machine have claimed of it."""
+"""Ray sessions: start our own Ray instance or join a cluster, and compute how many trials fit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import ray
 import torch
 
 from spaces.errors import ConfigError
+from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
 from .claims import Demand, Wish, claimed_share, most_at_a_time
@@ -25,15 +26,17 @@ SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 @contextmanager
 def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]:
-    """Ray ready for trials: a Ray of our own on what is free of this machine, or the running cluster at `address`.
+    """Starts our own Ray on this machine (`address` None), for a sweep on what other sweeps have not claimed, or joins
+    the cluster at `address`; shuts down or disconnects at the end of the block.
 
-    Yields a trial's demand and how many run at a time. ConfigError, with figures, when not one fits."""
+    Yields the demand of one trial and the number of trials that run at once. ConfigError, with figures, if not one
+    fits, or if no cluster answers."""
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     with ExitStack() as stack:
         if address is None:
-            have = {"CPU": float(os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+            have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
             demand = wish.demand(has_gpus=have["GPU"] >= 1)
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
             if wish.is_sweep:
@@ -52,10 +55,10 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
 
 
 def _start_own(num_cpus: int, for_groups: bool) -> None:
-    """A Ray of our own, on loopback only.
+    """Starts our own Ray instance, on loopback only. `for_groups`: trials run in Ray Train worker groups.
 
-    Ray Train frees what a stopped worker group held through the dashboard of the one Ray it finds on this host. So
-    groups need the dashboard, and an address to look for, as there may be others."""
+    Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
+    this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
@@ -77,7 +80,7 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
 
 
 def join(address: str) -> None:
-    """Connects to the running cluster at `address`; ConfigError where none answers."""
+    """Connects to the running Ray cluster at `address`. ConfigError if none answers."""
     try:
         host, _, port = address.rpartition(":")
         if host and port.isdecimal():

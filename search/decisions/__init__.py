@@ -1,1 +1,1 @@
-"""Which trial runs next, and which one stops. Imports no Ray."""
+"""Sampler, scheduler and time budget of a sweep: which trial runs next, and which one stops. Imports no Ray."""

@@ -1,4 +1,6 @@
-"""Asynchronous successive halving on epochs, judged from the journal alone."""
+"""Asynchronous successive halving (ASHA; Li et al. 2020): at each rung, an epoch count, a trial stops early unless its
+score is among the best 1/reduction of all trials that reached the rung. The stopping variant: no trial is paused and
+promoted later. All decisions follow from the trials in the journal."""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ REDUCTION = 3  # a third survives each rung; ASHA (Li et al. 2020) finds 3 to 4 
 
 
 def rungs(epochs: int, reduction: int = REDUCTION) -> list[int]:
-    """Epochs at which trials are compared: a tenth of the length, then `reduction` times further each."""
+    """Returns the epochs at which trials are compared, ascending: `epochs` // 10 (at least 1), then each `reduction`
+    times the one before, all below `epochs`, the length of a trial."""
     found, epoch = [], max(1, epochs // 10)
     while epoch < epochs:
         found.append(epoch)
@@ -21,16 +24,20 @@ def rungs(epochs: int, reduction: int = REDUCTION) -> list[int]:
 
 
 def score_at(trial: Trial, epoch: int, objective: str) -> float | None:
-    """The best value of the objective up to an epoch; None when the trial never got there."""
+    """Returns a trial's best (lowest) finite value of the metric `objective` up to and including `epoch`; None if it
+    has no such value or has not reached that epoch."""
     if trial.last_epoch < epoch:
         return None
     return min((value for at, value in trial.scores(objective).items() if at <= epoch), default=None)
 
 
 class Rungs:
-    """Keeps the scores of all trials that ever reached each rung, in order, and says who goes on from there.
+    """Early-stopping rule of ASHA: keeps, per rung, the sorted scores of all trials that reached it, and decides which
+    trials continue.
 
-    They follow from what is on record, so a resumed sweep judges like an unbroken one."""
+    Arguments: `epochs`, the length of a trial; `objective`, the metric to minimise; `reduction`, the reduction factor
+    (eta). The scores are recomputed from the journal, so a resumed sweep holds the same scores as an uninterrupted
+    one."""
 
     def __init__(self, epochs: int, objective: str, reduction: int = REDUCTION) -> None:
         self._objective = objective
@@ -38,16 +45,18 @@ class Rungs:
         self._scores: dict[int, list[float]] = {epoch: [] for epoch in rungs(epochs, reduction)}
 
     def replay(self, trials: Iterable[Trial]) -> None:
-        """Takes in the trials of a sweep that goes on."""
+        """Adds the scores of the recorded trials of a resumed sweep to every rung that they reached."""
         for trial in trials:
             for rung in self._scores:
                 self._enter(trial, rung)
 
     def judge(self, trial: Trial, epoch: int) -> bool:
-        """Whether a trial goes on from an epoch that it just ended: everywhere but at a rung; there if it is among the
-        best 1/reduction of all that ever reached it, so the first ones do. A trial without any score does not.
+        """Returns whether a trial continues after an epoch that it has just completed. Always True between rungs. At a
+        rung, True if its score is among the best 1/reduction (rounded up) of all trials that have reached the rung so
+        far, so the first to arrive continues; False if it has no finite score.
 
-        To be asked once for each new epoch at a rung, also for the last one of a trial: it is a rival from then on."""
+        Call it exactly once per new epoch at a rung, even for a trial that ends there: the call adds its score to the
+        rung."""
         if epoch not in self._scores:
             return True
         own = self._enter(trial, epoch)
@@ -57,7 +66,8 @@ class Rungs:
         return bisect_left(reached, own) < math.ceil(len(reached) / self._reduction)
 
     def _enter(self, trial: Trial, rung: int) -> float | None:
-        """The trial's score at a rung, which is noted there; None when it has none or never got there."""
+        """Adds the trial's score at a rung to the rung's scores and returns it; None, and nothing is added, if it has
+        no score there."""
         own = score_at(trial, rung, self._objective)
         if own is not None:
             insort(self._scores[rung], own)

@@ -1,4 +1,5 @@
-"""The time that a sweep may take: what is left of it, and who may go on once it is over. Knows no Ray."""
+"""Wall-clock time budget of a sweep: how much has been used, and which trials may still run once it is exhausted.
+Imports no Ray."""
 
 from __future__ import annotations
 
@@ -15,21 +16,22 @@ from ..record.records import CloseRow, OpenRow, SweepRow
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A sweep's limit in seconds (None: none), and what it used of it before. `resume` may set a new limit, of which
-    nothing is used then."""
+    """Time budget of a sweep at the start of this session: `limit_s`, the limit in seconds (None: unlimited), and
+    `used_s`, the seconds that earlier sessions used of it. A new limit set by `resume` resets `used_s` to 0."""
 
     limit_s: float | None
     used_s: float
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left."""
+        """Returns whether earlier sessions have used up the limit."""
         return self.limit_s is not None and self.used_s >= self.limit_s
 
 
 def spent_before(path: Path, limit_s: float | None) -> Spent:
-    """The limit that holds and the time that ran under it, from a sweep's records; `limit_s`: the one it was launched
-    with. A span ends with its `close`, or with its last record where the driver died."""
+    """Computes from the journal at `path` the limit in force and the wall-clock time used of it. `limit_s`: the limit
+    in seconds that the sweep was launched with; a later `resume` with a limit overrides it. A session ends at its close
+    record or, if the driver died, at its last record. DataError names a damaged line."""
     used_ms, began, last = 0, None, 0
     for row, _ in read_rows(path):
         if isinstance(row, SweepRow | OpenRow):
@@ -45,10 +47,12 @@ def spent_before(path: Path, limit_s: float | None) -> Spent:
 
 
 class Budget:
-    """Decides who goes on once the time is over; it runs from here on, as on record, without Ray's start.
+    """Decides which trials may run once the time budget is exhausted. A running trial completes its epoch and is then
+    stopped, unless it is needed for the `at_least` trials that must finish. A sweep without any score continues until
+    it has one.
 
-    A running trial ends its epoch; then it is stopped, unless it is one of the `at_least` trials that the user wants
-    finished. A sweep without any score waits for its first."""
+    Time counts from its making, which is when the sweep goes on record. `spent`: limit and earlier use. `tell`: prints
+    one line, once, when the budget is exhausted."""
 
     def __init__(
         self,
@@ -69,33 +73,37 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is over."""
+        """Returns whether the time budget is exhausted."""
         limit = self._spent.limit_s
         return limit is not None and time.monotonic() - self._started + self._spent.used_s >= limit
 
     def may_start(self, running: Collection[int]) -> bool:
-        """Whether another trial may start: while there is time, or for those that must finish in spite of it."""
+        """Returns whether another trial may start: while there is time, or while fewer trials are running than must
+        still finish. `running`: numbers of the running trials."""
         if not self.is_over:
             return True
         self._tell_once(running)
         return len(running) < self._lacking()
 
     def goes_on(self, number: int, running: Collection[int]) -> bool:
-        """Whether a running trial goes on after the epoch that it just reported."""
+        """Returns whether the running trial `number` continues after the epoch that it has just reported. `running`:
+        numbers of all running trials, this one included."""
         if not self.is_over:
             return True
         self._tell_once(running)
         return number in self._keep(running)
 
     def _lacking(self) -> int:
-        """How many trials must go on although the time is over."""
+        """Counts the trials that must still run although the budget is exhausted: those missing from `at_least`, and at
+        least one while the sweep has no score."""
         trials = self._journal.trials.values()
         finished = sum(trial.state == "finished" for trial in trials)
         has_score = self._journal.best(self._objective) is not None
         return max(self._at_least - finished, 0 if has_score else 1)
 
     def _keep(self, running: Collection[int]) -> list[int]:
-        """The running trials that go on to their last epoch: the best, chosen once, as long as they run."""
+        """Selects the running trials that continue to their last epoch: the best-scoring ones, as many as `at_least`
+        still lacks. A selected trial stays selected as long as it runs."""
         wanted = self._lacking() if self._at_least else 0
         self._kept = [number for number in self._kept if number in running]
         for number in sorted(running, key=self._rank):

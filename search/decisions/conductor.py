@@ -1,4 +1,5 @@
-"""The one who leads a sweep: hands out trials, books what they report, decides who goes on. Knows no Ray."""
+"""Schedules the trials of a sweep: hands out the next trial from the sampler, records reports in the journal, applies
+ASHA early stopping and the time budget. Imports no Ray; `sweep/tune.py` connects it to Ray Tune."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from .sampler import PointSampler
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt at a trial: what to train, and after which epoch on record to go on."""
+    """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, and the last
+    recorded epoch to continue after (0: from the start)."""
 
     trial: int
     attempt: int
@@ -32,8 +34,10 @@ class Task:
 
 
 class Conductor:
-    """Leads one sweep from its journal, which it writes before it acts. `tell` prints one line per event. Without
-    `budget` it has all the time there is."""
+    """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
+
+    `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
+    line per event. `budget`: the time budget (None: unlimited)."""
 
     def __init__(
         self,
@@ -63,7 +67,8 @@ class Conductor:
 
     @property
     def has_handed_out_all(self) -> bool:
-        """Whether no further attempt will be asked for."""
+        """Returns whether `next_task` will return no further attempt: all trials have been handed out, the space has no
+        new point, or the time budget allows no other and none is running."""
         if self._is_spent and not self._running:
             return True
         asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
@@ -71,17 +76,18 @@ class Conductor:
 
     @property
     def has_ended_all(self) -> bool:
-        """Whether every trial of the sweep has ended, whatever the time says."""
+        """Returns whether every trial of the sweep has ended, regardless of the time budget."""
         asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
         return asked_all and all(trial.has_ended for trial in self.journal.trials.values())
 
     @property
     def _is_spent(self) -> bool:
-        """Whether the time is over and no trial may start any more."""
+        """Returns whether the exhausted time budget allows no further trial to start."""
         return self._budget is not None and not self._budget.may_start(self._running)
 
     def next_task(self) -> Task | None:
-        """The next attempt, None while all places are taken or when nothing is left."""
+        """Starts the next attempt, records it and returns it: an unfinished trial first, else a new one. None while
+        `concurrent` trials are running, or when no attempt is left."""
         if len(self._running) >= self.concurrent or self.has_handed_out_all or self._is_spent:
             return None
         trial = self._unfinished_trial() or (None if self.has_handed_out_all else self._new_trial())
@@ -109,6 +115,7 @@ class Conductor:
     def _new_trial(self) -> Trial | None:
         number = len(self.journal.trials)
         point: dict[str, Any] | None
+        identity = ""
         if number < len(self.plan.points):
             point = dict(self.plan.points[number])
             config = self.plan.config(point)
@@ -122,23 +129,26 @@ class Conductor:
                 self.is_exhausted = True
                 self._tell(f"the space has no new legal point in {thrown} draws: the sweep ends with {number} trials")
                 return None
-            config = self.plan.config(point)
+            config, identity = self._drawn
         # The values of the config and not of the draw: they make the config again when they are put in its base.
         values = {path: value_at(config, path) for path in point}
-        self.journal.append(TrialRow(trial=number, point=values, config_id=config_id(config)))
+        self.journal.append(TrialRow(trial=number, point=values, config_id=identity or config_id(config)))
         return self.journal.trials[number]
 
     def _is_legal(self, point: dict[str, Any]) -> bool:
-        """Whether a draw keeps the laws and repeats no trial."""
+        """Returns whether a sampled point is valid: its config satisfies the model's constraints and duplicates no
+        recorded trial. The config is kept for the trial: making it takes milliseconds."""
         try:
-            drawn = config_id(self.plan.config(point))
+            config = self.plan.config(point)
         except ConfigError:
             return False
-        return drawn not in self.journal.state.config_ids
+        self._drawn = config, config_id(config)
+        return self._drawn[1] not in self.journal.state.config_ids
 
     def hear(self, report: Row) -> bool:
-        """Books what a trial reports, an epoch or its divergence; whether the trial goes on. An epoch that is on record
-        already changes nothing. The cost does not grow with trials or epochs."""
+        """Records the report of a trial, a completed epoch or a divergence, and returns whether the trial continues. An
+        epoch that is already recorded is not recorded again. Runs in time independent of the number of trials and
+        epochs."""
         assert isinstance(report, EpochRow | EndRow), report
         trial, epoch = self.journal.trials[report.trial], report.epoch
         if trial.has_ended:
@@ -163,7 +173,8 @@ class Conductor:
         return True
 
     def _goes_on_late(self, trial: Trial) -> bool:
-        """Whether a trial goes on although the time is over: then nothing but its last epoch ends it."""
+        """Returns whether a trial continues although the time budget is exhausted, in which case ASHA no longer applies
+        to it; stops it otherwise."""
         assert self._budget is not None, "late without a budget"
         if self._budget.goes_on(trial.number, self._running):
             return True
@@ -172,13 +183,15 @@ class Conductor:
         return False
 
     def lost(self, number: int, reason: str) -> None:
-        """Books a trial whose process raised or died; the sweep goes on. One that was ended before is no loss."""
+        """Records trial `number` as failed because its process raised or died (`reason`, e.g. a traceback); the sweep
+        continues. Does nothing if the trial is not running."""
         if number in self._running:
             self._end(self.journal.trials[number], "failed", reason)
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
-        """Ends the sweep: 'done', 'time budget' or 'interrupted'. Trials cut short by a budget are booked as stopped;
-        after an interrupt they stay open, for `resume` to go on. has_pictures: beside the weights of the best."""
+        """Closes the sweep in the journal. `reason`: 'done', 'time budget', 'interrupted' or 'error'. Running trials
+        are recorded as stopped, except after 'interrupted', when they stay open so that `resume` continues them.
+        `has_pictures`: there are pictures beside the best trial's weights."""
         for number in sorted(self._running):
             trial = self.journal.trials[number]
             if not trial.has_ended and reason != "interrupted":
@@ -205,12 +218,13 @@ class Conductor:
 
 
 def _epochs_of(trial: Trial) -> int:
-    """The length of a trial; a space may search it."""
+    """Returns the number of epochs of a trial, which may be a searched knob."""
     return int(trial.knob("loop.epochs"))
 
 
 def now_text(started: float) -> str:
-    """Minutes and seconds since `started` (monotonic), for the front of progress lines."""
+    """Formats the time since `started` (`time.monotonic()` seconds) as minutes:seconds, the prefix of progress
+    lines."""
     seconds = int(time.monotonic() - started)
     return f"{seconds // 60:3d}:{seconds % 60:02d}"
 

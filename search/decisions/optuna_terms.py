@@ -1,4 +1,5 @@
-"""Optuna's words for our domains and trials."""
+"""Converts search domains and trials to Optuna distributions and FrozenTrials, and sampled Optuna parameters back to
+points."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ _STATES = {
 
 
 def distribution(domain: Domain) -> BaseDistribution:
-    """Optuna's name for one of our domains; choices go by their JSON text, because persistent studies take scalars."""
+    """Converts a search domain to an Optuna distribution. Categorical choices become their JSON texts, because Optuna's
+    persistent studies accept only scalars."""
     match domain:
         case Float(low, high, log):
             return FloatDistribution(low, high, log=log)
@@ -42,7 +44,8 @@ def distribution(domain: Domain) -> BaseDistribution:
 
 
 def to_point(domains: Mapping[str, Domain], params: Mapping[str, Any]) -> dict[str, Any]:
-    """A point in our values from Optuna's."""
+    """Converts Optuna's sampled parameters to a point: dotted path -> value of the knob. `domains`: the domain of every
+    path in `params`."""
     return {path: _value(domains[path], value) for path, value in params.items()}
 
 
@@ -53,9 +56,11 @@ def _value(domain: Domain, value: Any) -> Any:
 
 
 def outcome(trial: Trial, objective: str) -> tuple[TrialState, float | None, dict[int, float]]:
-    """What Optuna should know of a trial's scores: its state, its value if it finished, its value at each epoch.
+    """Computes Optuna's state, final value and intermediate values (epoch -> value) of a trial for the metric
+    `objective`. The value is None unless the trial is COMPLETE.
 
-    A trial that runs has none of them: it counts by its place alone, whatever it has reported by now."""
+    A running trial has no intermediate values here, whatever it has reported: the sampler sees only its point. A
+    diverged trial counts as PRUNED without values; a finished one without a finite score as FAIL."""
     state = _STATES.get(trial.state, TrialState.RUNNING)
     if state is TrialState.RUNNING:
         return state, None, {}
@@ -69,9 +74,10 @@ def outcome(trial: Trial, objective: str) -> tuple[TrialState, float | None, dic
 
 
 def frozen(trial: Trial, spaces: Mapping[str, BaseDistribution], objective: str) -> FrozenTrial:
-    """The trial as Optuna should know it; its number is ours.
+    """Converts a trial to an Optuna FrozenTrial with the same number.
 
-    Trial 0 and points given by hand may lie outside the space; their params outside a domain are left out."""
+    `spaces`: distribution of every searched path. Trial 0 and predefined points may lie outside the space; parameters
+    outside their distribution are omitted."""
     params = {}
     for path, space in spaces.items():
         if path in trial.point:
@@ -108,9 +114,11 @@ Rank = tuple[int, float, float, int]
 
 
 def rank(trial: Trial, objective: str) -> Rank | None:
-    """The place of a trial in TPE's order, the lowest first; None for one that is not in its model of what ended.
+    """Returns the sort key of a trial in TPE's ranking, lowest first; None for a running or failed trial, which TPE
+    does not rank.
 
-    Finished trials come first, by value; then those cut off, the later the better; then those with nothing to show."""
+    Completed trials come first, by value; then pruned ones, those with a later last epoch first; then pruned ones
+    without any value."""
     state, score, values = outcome(trial, objective)
     if state is TrialState.COMPLETE:
         assert score is not None, trial.number

@@ -1,9 +1,8 @@
-"""Where the next point comes from: Optuna's sampler over the trials of the sweep, told of every birth and end.
+"""Samples the points of a sweep with an Optuna sampler (TPE or random) over the trials in the journal.
 
-A suggestion is a function of the journal, the seed and the trial's number alone, so a resumed sweep draws what the
-unbroken one would have drawn from the same history. So nothing that was drawn or told before may leave a trace: each
-draw has a sampler of its own, and the trials that it sees follow from the trials on record in whatever order they came.
-"""
+A sampled point is a function of the journal, the seed and the trial's number alone, so a resumed sweep samples what an
+uninterrupted one would have sampled from the same history. Therefore no state survives a draw: each draw has a new
+sampler, and the trials that it sees follow from the recorded trials, independent of the order in which they arrived."""
 
 from __future__ import annotations
 
@@ -38,9 +37,10 @@ _QUICKENED = "5.0.0"  # the Optuna whose numbers the tests compare
 
 
 class PointSampler:
-    """Draws the points of one sweep. `tell` it of a trial when it is born, when it ends and when it goes on again.
+    """Samples the points of one sweep. Call `tell` with a trial when it is created, when it ends and when it restarts.
 
-    trials: how many the sweep will have; told: those on record when it begins or goes on."""
+    `domains`: dotted path -> domain of the searched knobs. `objective`: the metric to minimise. `name`: 'tpe' or
+    'random'. `seed`: the sweep's. `trials`: planned number of trials. `told`: trials recorded before."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class PointSampler:
             self.tell(trial)
 
     def tell(self, trial: Trial) -> None:
-        """Takes in the present state of a trial."""
+        """Updates the sampler with the current state of a trial."""
         number = trial.number
         self._trials[number] = trial
         self._frozen.pop(number, None)
@@ -85,8 +85,8 @@ class PointSampler:
             self._running.add(number)
 
     def modelled(self) -> list[FrozenTrial]:
-        """The trials that the sampler sees, by number: the BEST in TPE's own order and the most recently born of the
-        others, MODELLED of those that ended, and all that run. Failed ones teach TPE nothing."""
+        """Returns the trials that the sampler sees, by number: all running ones, and at most MODELLED of the ended
+        ones, the BEST in TPE's ranking and the most recently created of the rest. Failed trials are left out."""
         if len(self._best) <= MODELLED:
             chosen = set(self._ranks)
         else:
@@ -100,10 +100,11 @@ class PointSampler:
         return list(self._frozen.values())
 
     def draw(self, number: int, is_legal: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any] | None, int]:
-        """A legal point for a trial, or None after too many draws, and how many draws were thrown away.
+        """Samples a valid point for trial `number`. Returns the point, None after REDRAWS rejected draws, and the
+        number of rejected draws. `is_legal`: accepts or rejects a point.
 
-        The sampler has half of the draws, a blind one the rest: a model sure of the best of few points draws it again
-        and again."""
+        The first half of the draws uses the configured sampler, the rest random sampling: TPE on a nearly exhausted
+        space samples the same best points again and again."""
         samplers = [self._sampler(name, number) for name in (self._name, "random")]
         self._view.trials, self._view.number = self.modelled(), number
         for thrown in range(REDRAWS):
@@ -116,7 +117,8 @@ class PointSampler:
         return None, REDRAWS
 
     def _sampler(self, name: str, number: int) -> BaseSampler:
-        """The sampler for the draw of one trial, seeded by the sweep and the trial's number."""
+        """Builds the Optuna sampler `name` for the draw of one trial, seeded by the sweep's seed and the trial's
+        number."""
         drawn = int(np.random.SeedSequence((self._seed, number)).generate_state(1)[0])
         if name == "random":
             return RandomSampler(seed=drawn)
@@ -125,15 +127,16 @@ class PointSampler:
 
 
 class _Tpe(TPESampler):
-    """TPE that finds its joint space in a moment: Optuna's own way compares every distribution of every trial, a third
-    of a draw's time, and the cache that saves it would remember trials that are not modelled any more."""
+    """TPE sampler with a faster joint search space. Optuna's own intersection compares every distribution of every
+    trial, a third of a draw's time, and its cache would include trials that are no longer modelled."""
 
     def __init__(self, spaces: Mapping[str, BaseDistribution], *, seed: int, n_startup_trials: int) -> None:
         super().__init__(seed=seed, n_startup_trials=n_startup_trials, multivariate=True, constant_liar=True)
         self._spaces = spaces
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The knobs that every modelled trial which ended has, by name; they are drawn together."""
+        """Returns the distributions, sorted by name, of the knobs that have more than one value and are set in every
+        modelled ended trial; they are sampled jointly."""
         shared = {name for name, space in self._spaces.items() if not space.single()}
         for other in study.get_trials(deepcopy=False, states=_ENDED):
             if len(other.params) < len(self._spaces):
@@ -142,9 +145,10 @@ class _Tpe(TPESampler):
 
 
 class _View(BaseStorage):
-    """Shows Optuna the modelled trials and one open draw, without the copies that its own storages make.
+    """Read-only Optuna storage of the modelled trials and one open draw, without the copies that Optuna's own storages
+    make.
 
-    A new draw takes the place of the last one, so a refused one leaves no trace and takes no number."""
+    A new draw replaces the previous one, so a rejected draw leaves no state and uses no number."""
 
     def __init__(self) -> None:
         self.trials: list[FrozenTrial] = []
@@ -196,10 +200,10 @@ class _View(BaseStorage):
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
-        """Nothing: the trial that `ask` returns notes it itself."""
+        """Does nothing: the trial that `ask` returns stores its own parameters."""
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Nothing: TPE puts its draw there for others who share the study, and there are none."""
+        """Does nothing: TPE stores its draw there for other processes of a shared study, and there are none."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError("a view of the trials is only for `ask`")
@@ -210,8 +214,8 @@ class _View(BaseStorage):
 
 @contextmanager
 def _quick_truncated_normal() -> Iterator[None]:
-    """Lets Optuna's truncated normal use scipy's logarithm of the normal distribution instead of its own, a loop in
-    Python which is half of a draw's time; their numbers agree to 2e-13. Another Optuna is left as it is."""
+    """Replaces Optuna's log of the normal CDF, a Python loop that takes half of a draw's time, by scipy's `log_ndtr`
+    within the block; their values agree to 2e-13. Does nothing for any other version of Optuna than the tested one."""
     slow = _truncnorm._log_ndtr
     if optuna.__version__ == _QUICKENED:
         _truncnorm._log_ndtr = log_ndtr

@@ -1,1 +1,1 @@
-"""Environment variables, and the address of MLflow's store."""
+"""Environment variables of Ray and MLflow, and the resolution of the MLflow tracking URI."""

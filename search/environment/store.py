@@ -1,5 +1,5 @@
-"""Where MLflow keeps its runs: its address, and the environment it wants. Imports no mlflow, so that input is checked
-at once and the environment can be set before mlflow reads it."""
+"""MLflow tracking URI and environment variables. Imports no mlflow, so that input is checked at once and the variables
+can be set before mlflow reads them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 def environment() -> dict[str, str]:
-    """Variables to set, where the user has not, before mlflow is imported.
+    """Returns environment variables for MLflow, to be set before mlflow is imported, where the user has not set them.
 
-    A call to a dead server fails within seconds instead of four minutes (mlflow: 7 retries, 120 s each): our own
-    spool repeats it. Mlflow prints neither run addresses nor how it makes its tables."""
+    A call to a dead server fails within seconds instead of four minutes (MLflow: 7 retries of 120 s each), because the
+    spool retries. MLflow prints neither run URLs nor messages about its database migrations."""
     return {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -35,14 +35,17 @@ def environment() -> dict[str, str]:
 
 
 def default_uri(root: Path) -> str:
-    """The database of a repository at `root`, by absolute path: Ray changes the working directory of its processes."""
+    """Returns the sqlite tracking URI of the repository at `root`, as an absolute path, because Ray changes the working
+    directory of its processes."""
     return f"sqlite:///{root.resolve() / 'mlruns' / 'mlflow.db'}"
 
 
 def resolve_uri(option: str | None, root: Path) -> str:
-    """The option, else MLFLOW_TRACKING_URI, else the default; a relative sqlite path is taken from `root`.
+    """Resolves the tracking URI: `option` if given, else MLFLOW_TRACKING_URI, else the default. A relative sqlite path
+    is taken from `root`.
 
-    ConfigError for a plain folder, which mlflow 3 refuses, and for an address that mlflow does not know."""
+    ConfigError for a plain folder, which MLflow 3 refuses, for an unknown scheme, and for a URI without host or
+    file."""
     where, uri = ("--tracking-uri", option) if option else (VARIABLE, os.environ.get(VARIABLE, ""))
     if not uri:
         return default_uri(root)
@@ -65,18 +68,19 @@ def resolve_uri(option: str | None, root: Path) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The database file of a resolved sqlite URI; None for all others."""
+    """Returns the database file of a resolved sqlite URI; None for any other URI."""
     scheme, _, rest = uri.partition(":///")
     return Path(rest.partition("?")[0]) if scheme.partition("+")[0] == "sqlite" else None
 
 
 def artifact_root(uri: str, root: Path) -> Path:
-    """Where a database without a server keeps artifacts: beside a sqlite file, else under `root`/mlruns."""
+    """Returns the artifact folder of a database without a server: `artifacts` beside a sqlite file, else under
+    `root`/mlruns. `uri`: resolved tracking URI."""
     database = sqlite_path(uri)
     return (root.resolve() / "mlruns" if database is None else database.parent) / "artifacts"
 
 
 def redacted(text: str) -> str:
-    """Text with the passwords of all URIs in it replaced by ***."""
+    """Replaces the passwords and tokens of all URIs in a text by ***."""
     text = re.sub(r"(://[^/@:\s]*):[^/\s]*@", r"\1:***@", text)
     return re.sub(r"([?&](?:password|passwd|token|secret)=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)

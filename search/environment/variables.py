@@ -1,4 +1,4 @@
-"""Variables that Ray and MLflow read when they are imported or started; what the user has set stays."""
+"""Environment variables that Ray and MLflow read at import or start; values set by the user are kept."""
 
 from __future__ import annotations
 
@@ -37,24 +37,26 @@ RAY = {
 
 
 def settle_environment() -> None:
-    """To be called before Ray or MLflow is imported."""
+    """Sets the environment variables of Ray and MLflow that the user has not set. Call it before importing either."""
     for name, value in {**RAY, **auth(), **mlflow_environment()}.items():
         os.environ.setdefault(name, value)
 
 
 def home() -> Path:
-    """The folder whose mlruns/ counts: this repository, or the one that a submitted job is a copy of."""
+    """Returns the folder whose mlruns/ is used: this repository, or, in a submitted job, the repository that it was
+    copied from (POSESWEEP_HOME)."""
     return Path(os.environ.get("POSESWEEP_HOME") or ROOT)
 
 
 def auth() -> dict[str, str]:
-    """Token authentication where there is a token: Ray's clients send none unless they are told to."""
+    """Returns the environment variables that enable Ray's token authentication; {} if no token is found. Ray's clients
+    send a token only if told to by these."""
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     return {"RAY_AUTH_MODE": "token"} if named or (Path.home() / TOKEN).is_file() else {}
 
 
 def pins() -> dict[str, str]:
-    """Package -> version that requirements.txt asks for."""
+    """Parses requirements.txt and returns package -> pinned version."""
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     return dict(re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", text, flags=re.MULTILINE))
 

@@ -1,1 +1,1 @@
-"""How a trial runs in its worker processes."""
+"""Executors: run one trial in its worker processes, alone (`solo`) or in a Ray Train worker group (`group`)."""

@@ -1,4 +1,5 @@
-"""One attempt at a trial, whoever runs it: a Tune trainable alone, or a rank of a worker group."""
+"""Trains one attempt at a trial in a worker process, for both executors: a Tune trainable alone, or one rank of a
+worker group."""
 
 from __future__ import annotations
 
@@ -28,15 +29,17 @@ Send = Callable[[dict[str, Any]], None]
 
 @functools.lru_cache(maxsize=2)
 def resident_data(config: DataConfig, reads: tuple[str, ...], device: torch.device, shard: tuple[int, int]) -> Samples:
-    """The data of a config, with the fields that networks read, kept on the device from trial to trial here."""
+    """Loads the data of a config and keeps it on the device for later trials of this process (the last two data sets
+    are cached). `reads`: fields that the network reads; `shard`: (rank, number of ranks)."""
     return open_samples(config, device=device, shard=shard, reads=reads)
 
 
 def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send: Send) -> None:
-    """Trains one attempt, or this rank's part of it.
+    """Trains one attempt, or this rank's part of it, and sends a report after each epoch.
 
-    `task`: sweep, trial, after_epoch, folder and data_root (absolute), config (JSON text), checkpoints (fsspec URI or
-    ''). Every epoch is on disk before it is sent; epochs on disk that the driver never booked are sent again."""
+    `task`: sweep, trial, after_epoch, folder and data_root (absolute paths), config (JSON text), checkpoints (fsspec
+    URI or ''). `send`: receives each report. Every epoch is saved to disk before it is sent; saved epochs after
+    `after_epoch`, which the driver has not recorded, are sent again."""
     config: TrainConfig = config_from(json.loads(task["config"]), f"trial {task['trial']}")
     folder = RunFolder(Path(task["folder"]), config, has_snapshots=False)
     mirror = Mirror(task["checkpoints"], task["sweep"], task["trial"]) if task["checkpoints"] else None
@@ -63,7 +66,7 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
 
 
 def row_of(trial: int, report: Report) -> EpochRow | EndRow:
-    """The record of an epoch, or of the divergence that ends the trial."""
+    """Builds the record of a completed epoch, or of the divergence that ends the trial."""
     losses = report.losses
     if losses.diverged:
         return EndRow(trial=trial, state="diverged", epoch=report.epoch, reason=losses.diverged)
@@ -78,12 +81,13 @@ def row_of(trial: int, report: Report) -> EpochRow | EndRow:
 
 
 def saved_row(trial: int, saved: Mapping[str, Any]) -> EpochRow:
-    """The record of an epoch from a line of the history that a run's state keeps."""
+    """Builds the record of an epoch from an entry of the saved training history. KeyError if the entry lacks a
+    field."""
     metrics = {name: value for name, value in saved.items() if "/" in name}
     costs = {name: saved[name] for name in ("seconds", "lr", "loss")}
     return EpochRow(trial=trial, epoch=saved["epoch"], metrics=metrics, **costs)
 
 
 def message(row: EpochRow | EndRow) -> dict[str, str]:
-    """A record as one JSON text: Tune flattens nested results and puts bookkeeping of its own beside them."""
+    """Wraps a record as one JSON text: Tune flattens nested results and adds fields of its own."""
     return {"report": to_text(row)}

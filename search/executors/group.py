@@ -1,4 +1,5 @@
-"""Training in Ray Train worker groups: one config, or a trial of a sweep. The only file that knows `ray.train`."""
+"""Ray Train executor: trains a trial of a sweep, or one config (`train`), in a group of workers. The only file that
+imports `ray.train`."""
 
 from __future__ import annotations
 
@@ -29,9 +30,10 @@ RESTARTS = 2  # of a group after a worker died; each goes on from the last epoch
 
 
 def train_trial_in_group(task: dict[str, Any]) -> None:
-    """Trains one attempt in a worker group. A light Tune trainable: it waits, and hands reports on.
+    """Trains one attempt in a Ray Train worker group, as a light Tune trainable: it waits for the group and forwards
+    its reports. `task` as in `run_attempt`, and `demand`: the group's Demand.
 
-    It returns nothing: Tune would take a returned value for one more report."""
+    Returns None, because Tune would count a returned value as one more report."""
     # Beside the trial's own folder, which holds nothing but its run. The name is the same at every attempt.
     storage = Path(task["folder"]).parents[1] / "ray"
     name = f"group-{task['trial']:04d}"
@@ -39,8 +41,8 @@ def train_trial_in_group(task: dict[str, Any]) -> None:
 
 
 def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
-    """Trains one config in a worker group whose rank 0 books the epochs in the journal, which must be unlocked.
-    Raises what a worker raised."""
+    """Trains one config in a Ray Train worker group. `journal`: must be unlocked; rank 0 locks it and records the
+    epochs. `demand`: workers, and CPUs and GPUs of each. Raises what a worker raised."""
     task = {
         "request": request,
         "data_root": str(Path(request.config.data.root).resolve()),
@@ -102,14 +104,15 @@ def _run_worker(task: dict[str, Any]) -> None:
 
 
 class _Book:
-    """Rank 0's pen in the journal of a plain run."""
+    """Journal writer of a single run, used by rank 0 only. Holds the journal's lock until `finish`."""
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal(path)
         self._journal.lock()
 
     def begin(self, history: list[dict[str, Any]]) -> None:
-        """Books the attempt, and the epochs that an interrupted run saved but did not book."""
+        """Records the attempt, and the epochs that an interrupted run saved but did not record. `history`: saved
+        training history."""
         trial = self._journal.trials[0]
         self._journal.append(AttemptRow(trial=0, attempt=trial.attempts + 1, after_epoch=trial.last_epoch))
         for row in history:
@@ -117,11 +120,11 @@ class _Book:
                 self._journal.append(saved_row(0, row))
 
     def epoch(self, report: Report) -> None:
-        """Books one epoch, or the divergence that ends the run."""
+        """Records one epoch, or the divergence that ends the run."""
         self._journal.append(row_of(0, report))
 
     def finish(self, epochs: int) -> None:
-        """Books the end, and lets the driver write."""
+        """Records the run as finished, unless it has ended already, and unlocks the journal for the driver."""
         if not self._journal.trials[0].has_ended:
             self._journal.append(EndRow(trial=0, state="finished", epoch=epochs, reason=""))
         self._journal.unlock()

@@ -8,24 +8,25 @@ from pathlib import Path
 import fsspec
 
 from spaces.errors import ConfigError
-from trainables.runs.folder import BEST, CONFIG, STATE
+from trainables.runs.names import BEST, CONFIG, LATEST
 
 from ..environment.store import redacted
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
 
 REASON_CHARACTERS = 300
-LATEST = f"latest/{STATE}"
 
 
 class Mirror:
-    """A trial's folder under a URI such as s3://bucket/sweeps."""
+    """Copy of a trial's folder under `uri`, e.g. s3://bucket/sweeps. Methods raise the exceptions of the fsspec
+    driver."""
 
     def __init__(self, uri: str, sweep: str, trial: int) -> None:
         self._files, self._root = fsspec.core.url_to_fs(f"{uri.rstrip('/')}/{sweep}/trials/{trial:04d}")
 
     def send(self, folder: Path, *, with_best: bool) -> None:
-        """Puts the last state there, and the best weights first, so that a state always finds the best it names."""
+        """Uploads config, last training state and, with `with_best`, the best weights before the state, so that the
+        best weights that a state refers to always exist. `folder`: the trial's local folder."""
         for name in (CONFIG, *((BEST,) if with_best else ()), LATEST):
             target = f"{self._root}/{name}"
             self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -34,7 +35,7 @@ class Mirror:
             self._files.mv(f"{target}.part", target)
 
     def fetch(self, folder: Path) -> None:
-        """Brings what is there to a folder that has no state of its own."""
+        """Downloads the trial's files to `folder`, unless it holds a training state already."""
         if (folder / LATEST).exists():
             return
         for name in (CONFIG, BEST, LATEST):
@@ -44,7 +45,7 @@ class Mirror:
 
 
 def check_store(uri: str) -> None:
-    """ConfigError when nothing can be written at a URI; what is written to find out is taken away again."""
+    """Tests that the fsspec URI is writable by writing a file and deleting it. ConfigError if it is not."""
     try:
         files, root = fsspec.core.url_to_fs(uri.rstrip("/"))
         probe = f"{root}/.posesweep-{uuid.uuid4().hex}"
@@ -58,7 +59,8 @@ def check_store(uri: str) -> None:
 
 
 def bring(journal: Journal, trial: Trial) -> None:
-    """Fetches a trial's files to its local folder, for sweeps whose trials keep them at a URI."""
+    """Downloads a trial's files to its local folder if the sweep keeps its checkpoints at a URI; does nothing
+    otherwise."""
     uri = journal.sweep.checkpoints
     if uri:
         Mirror(uri, journal.sweep.name, trial.number).fetch(trial_folder(journal.path.parent, trial.number))

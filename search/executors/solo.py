@@ -1,4 +1,4 @@
-"""A trial as a Tune function trainable on one device; its process is reused by later trials."""
+"""Solo executor: a trial as a Tune function trainable on one device; later trials reuse the process."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from .attempt import run_attempt
 
 
 def train_trial(task: dict[str, Any]) -> None:
-    """Trains one attempt in this process."""
+    """Trains one attempt in this process. `task` as in `run_attempt`."""
     run_attempt(task, pick_device(), Team(), tune.report)

@@ -1,1 +1,1 @@
-"""What a sweep writes down: its journal, its plan, where it came from."""
+"""Persistent record of a sweep: its append-only journal, its plan and its provenance."""

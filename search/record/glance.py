@@ -1,4 +1,4 @@
-"""A sweep at a glance: the line that `list` shows of it, from two lines of its journal."""
+"""Summary of a sweep for `list`, read from the first and the last line of its journal where possible."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from .records import CloseRow, MisfitError, SweepRow, from_text
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glance:
-    """A sweep and how far it is. `state`: 'done', 'time budget', 'interrupted', 'error', or 'open' while it runs or
-    after a crash; `ended`: trials; `best`: the number of the best one, with its `score`."""
+    """Summary of a sweep. `state`: 'done', 'time budget', 'interrupted', 'error', or 'open' while it runs or after a
+    crash; `ended`: number of ended trials; `best`: number of the best trial, and `score`, its value of the objective
+    (None: no score yet)."""
 
     sweep: SweepRow
     state: str
@@ -25,9 +26,10 @@ class Glance:
 
 
 def glance(path: Path) -> Glance:
-    """How a journal stands. One that ended says so in its last line, and where that line should begin: where it does,
-    the first line is all that is read besides. Any other - of a running sweep, of one that was killed, of an earlier
-    version, of one that lost a line - is read as a whole. DataError when it is damaged."""
+    """Reads the summary of a sweep from its journal at `path`. If the last line is an intact close record at the byte
+    offset that it names, only that and the first line are read; otherwise (a running or killed sweep, a journal of an
+    earlier version, one that lost a line) the whole journal is replayed. DataError if the journal is damaged or has no
+    record."""
     first, close = next(read_rows(path), (None, 0))[0], _close_of(path)
     if isinstance(first, SweepRow) and close is not None and close.ended is not None:
         return Glance(sweep=first, state=close.reason, ended=close.ended, best=close.best, score=close.score)
@@ -43,7 +45,8 @@ def glance(path: Path) -> Glance:
 
 
 def _close_of(path: Path) -> CloseRow | None:
-    """The last line where it is that of a sweep that ended and stands where it was written; None otherwise."""
+    """Reads the close record from the last line of the journal; None unless that line is an intact close record at the
+    byte offset at which it was written."""
     line, begin = last_line(path)
     try:
         row = from_text(line)

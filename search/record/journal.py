@@ -1,12 +1,13 @@
-"""The append-only record of a sweep, its only truth, on disk before anyone acts on it.
+"""Append-only journal of a sweep (write-ahead log): the only source of its state, flushed to disk before any record
+takes effect.
 
-`records` says what there is in it, `lines` how it is written, `state` what it adds up to.
-"""
+`records` defines the record types, `lines` their encoding with checksums, `state` the replay of the records."""
 
 from __future__ import annotations
 
 import dataclasses
 import fcntl
+import gc
 import os
 import time
 from pathlib import Path
@@ -23,7 +24,8 @@ FILE = "journal.jsonl"
 
 
 class Journal:
-    """A sweep's records and the trials that they make. Reading needs no lock; writing takes it for good."""
+    """Journal of a sweep at `path`, with the state that its records give. Construction replays the file; reading needs
+    no lock, and `lock` gives exclusive write access until `unlock`. DataError names a damaged line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,34 +33,36 @@ class Journal:
         self._replay()
 
     def _replay(self) -> None:
-        """Takes in all that is on disk, but for a torn last line."""
+        """Rebuilds the state from all records on disk, without a torn last line."""
         self.state = SweepState()
         self._length = replay(self.path, self.state)
 
     @property
     def sweep(self) -> SweepRow:
-        """The sweep's first record."""
+        """Returns the sweep's first record. DataError if the journal has no record."""
         if self.state.sweep is None:
             raise DataError(str(self.path), ["has no record yet: nothing was begun here"])
         return self.state.sweep
 
     @property
     def trials(self) -> dict[int, Trial]:
-        """Its trials by number."""
+        """Returns the trials by number."""
         return self.state.trials
 
     @property
     def is_closed(self) -> bool:
-        """Whether it ended and nobody goes on with it."""
+        """Returns whether the sweep was closed and has not been reopened since."""
         return self.state.is_closed
 
     @property
     def close_reason(self) -> str:
-        """Why it ended last: 'done', 'time budget', 'interrupted' or 'error'; '' before."""
+        """Returns the reason of the last close record: 'done', 'time budget', 'interrupted' or 'error' ('' before the
+        first), or, in the journal of a single run (`train`) that failed, its traceback."""
         return self.state.close_reason
 
     def lock(self) -> None:
-        """Opens the journal for writing; ConfigError when another process has it. A torn last line is cut off."""
+        """Locks the journal for writing, replays it again and truncates a torn last line. ConfigError if another
+        process holds the lock."""
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +81,8 @@ class Journal:
         self._file = file
 
     def _begin_line(self, file: int) -> None:
-        """Cuts a torn last line off, ends a whole one that lacks its end, and goes on from the checksum there."""
+        """Truncates a torn last line, completes one that lacks only its newline, and sets the checksum for the next
+        record."""
         os.ftruncate(file, self._length)
         if self._length and os.pread(file, 1, self._length - 1) != b"\n":
             os.write(file, b"\n")
@@ -85,14 +90,15 @@ class Journal:
         self._chain = chain_at(self.path, self._length)
 
     def unlock(self) -> None:
-        """Lets others write."""
+        """Releases the write lock; does nothing if it is not held."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def append(self, row: Row) -> Row:
-        """Writes one record through to the disk with the time of now, then takes it into account, as a replay would
-        read it. When the disk does not take it, it is not there."""
+        """Appends one record, stamped with the present time, syncs it to disk (fsync), applies it to the state and
+        returns it as a replay would read it. OSError or MisfitError if it cannot be written or contradicts the state;
+        the file is then truncated to its former length."""
         assert self._file is not None, "the journal is not locked for writing"
         line = self._chain.line_of(dataclasses.replace(row, ts_ms=time.time_ns() // 1_000_000))
         try:
@@ -111,8 +117,8 @@ class Journal:
         return read
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
-        """Books that the sweep ends: 'done', 'time budget', 'interrupted' or 'error'. has_pictures: beside the weights
-        of its best trial."""
+        """Appends the record that closes the sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'; of a
+        single run that failed, its traceback. `has_pictures`: there are pictures beside the best trial's weights."""
         best = self.state.best()
         self.append(
             CloseRow(
@@ -126,7 +132,8 @@ class Journal:
         )
 
     def leaderboard(self, objective: str) -> list[Trial]:
-        """Trials from best to worst; those without a score last, by number."""
+        """Sorts the trials by their score of the metric `objective`, lowest first; those without a score come last, by
+        number."""
 
         def rank(trial: Trial) -> tuple[float, int]:
             score = trial.score(objective)
@@ -135,7 +142,8 @@ class Journal:
         return sorted(self.trials.values(), key=rank)
 
     def best(self, objective: str) -> Trial | None:
-        """The trial with the lowest score, of equal ones the first; None before the first epoch of the sweep."""
+        """Returns the trial with the lowest score of the metric `objective`, the one with the lowest number among
+        equals; None if no trial has a score."""
         if self.state.sweep is not None and objective == self.state.sweep.objective:
             return self.state.best()
         first = next(iter(self.leaderboard(objective)), None)
@@ -143,20 +151,27 @@ class Journal:
 
 
 def replay(path: Path, state: SweepState) -> int:
-    """Applies every record on disk to an empty state; the length of them in bytes. DataError names a damaged line."""
-    length = 0
-    for row, size in read_rows(path):
-        try:
+    """Applies every record of the journal at `path` to the empty `state`; returns the length of the records in bytes.
+    DataError names a damaged line."""
+    length, collects = 0, gc.isenabled()
+    # Every few hundred new objects it would look for circles, of which records make none: a fifth of the time.
+    gc.disable()
+    try:
+        for row, size in read_rows(path):
             state.apply(row)
-        except MisfitError as error:
-            raise damaged(path, length, str(error)) from None
-        length += size
+            length += size
+    except MisfitError as error:
+        raise damaged(path, length, str(error)) from None
+    finally:
+        if collects:
+            gc.enable()
     return length
 
 
 def create(folder: Path, sweep: SweepRow) -> Journal:
-    """A new journal, locked, with its first record; ConfigError when the folder holds one already. One that was left
-    before its first record is taken over."""
+    """Creates the journal of a new sweep in `folder`, locks it and appends the first record `sweep`. A journal without
+    any record, left by a crash, is reused. ConfigError if the folder holds a sweep already or another process holds the
+    lock."""
     folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(folder / FILE)
     if journal.state.sweep is None:
@@ -169,12 +184,14 @@ def create(folder: Path, sweep: SweepRow) -> Journal:
 
 
 def trial_folder(folder: Path, trial: int) -> Path:
-    """Where a trial of the sweep in `folder` keeps its weights and state."""
+    """Returns the folder of a trial's weights and training state: `folder`/trials/NNNN, where `folder` is the
+    sweep's."""
     return folder / "trials" / f"{trial:04d}"
 
 
 def sweeps(storage: Path) -> list[Path]:
-    """Folders of all sweeps under a storage folder, oldest first; a damaged one has the age of its file."""
+    """Lists the folders of all sweeps and runs under `storage`, oldest first. A damaged journal is dated by its
+    modification time; a folder without a first record is left out."""
     born = []
     for file in storage.glob(f"*/{FILE}"):
         try:
@@ -187,13 +204,14 @@ def sweeps(storage: Path) -> list[Path]:
 
 
 def birth(file: Path) -> int | None:
-    """When a sweep began, Unix time in milliseconds; None when its first record is not on disk."""
+    """Reads the start time of a sweep from its journal, Unix time in milliseconds; None if there is no first record.
+    DataError if the first line is damaged."""
     first = next(read_rows(file), None)
     return None if first is None else first[0].ts_ms
 
 
 def is_vacant(folder: Path) -> bool:
-    """Whether a folder is empty, but for the journal of a sweep that died before its first record."""
+    """Returns whether a folder can take a new sweep: it holds nothing, or only a journal without a first record."""
     try:
         return {entry.name for entry in os.scandir(folder)} <= {FILE} and not has_begun(folder)
     except (OSError, DataError):
@@ -201,5 +219,6 @@ def is_vacant(folder: Path) -> bool:
 
 
 def has_begun(folder: Path) -> bool:
-    """Whether a folder holds a sweep or run. An empty journal, or one torn in its first line, is none."""
+    """Returns whether a folder holds a sweep or run: a journal with a first record. DataError if the first line is
+    damaged."""
     return birth(folder / FILE) is not None

@@ -1,4 +1,5 @@
-"""What a sweep is told to do, as a checked value. No torch, no Ray: bad input is answered at once."""
+"""Plan of a sweep: its validated options, search space and base config. Imports no torch and no Ray, so that invalid
+input is reported at once."""
 
 from __future__ import annotations
 
@@ -13,21 +14,18 @@ from spaces.errors import ConfigError, did_you_mean, shown
 from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
 from spaces.yaml_text import parse_yaml
-from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
+from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
 from .records import Facts, SweepRow
 
-OBJECTIVES = (
-    *("val/mpjpe_mm", "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm"),
-    *("val/mpvpe_mm", "val/pa_mpvpe_mm"),
-)
 STORAGE = "mlruns/sweeps"
 CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepConfig:
-    """The options of `launch` that steer the sweep itself."""
+    """Options of `launch` that configure the sweep itself: trials, sampler, scheduler, objective, resources, time
+    budget, seed."""
 
     recipe: str = knob("", help="published configuration of trial 0 and base of all others; empty: the space's first")
     trials: int = knob(20, least=1, help="configurations to try, the recipe included")
@@ -50,19 +48,20 @@ class SweepConfig:
 
     @property
     def chosen_executor(self) -> str:
-        """The executor that `auto` stands for."""
+        """Returns the executor in use, 'solo' or 'group'; `auto` resolves to 'group' above one worker."""
         return self.executor if self.executor != "auto" else "group" if self.workers > 1 else "solo"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """One process is one worker."""
+        """Checks that the solo executor has one worker; yields (field, message) otherwise."""
         if self.executor == "solo" and self.workers > 1:
             yield "workers", "needs --executor group: solo is one process"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A sweep ready to run: its options, its space, and the whole config of the recipe. Its first trials are `points`,
-    where there are any; then the recipe and what the sampler draws."""
+    """Validated plan of a sweep: its options, its search space, the full config of the recipe (`base`) and the knobs
+    set by hand (`pinned`). Its first trials are `points`, if any; otherwise trial 0 is the recipe. All further trials
+    are sampled."""
 
     name: str
     sweep: SweepConfig
@@ -74,24 +73,26 @@ class Plan:
 
     @property
     def is_confirmation(self) -> bool:
-        """Whether it trains one config with several seeds."""
+        """Returns whether the sweep trains one config with several seeds (`confirm`)."""
         return self.sweep.recipe == CONFIRMED
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """Searched knobs; what the user set by hand is not searched."""
+        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched."""
         found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
         return {path: typed(domain, known[path]) for path, domain in found.items() if path not in self.pinned}
 
     def config(self, point: Mapping[str, object]) -> TrainConfig:
-        """The recipe with a point put in; ConfigError when the point breaks a law."""
+        """Builds the config of a point: the recipe's config with the point's values. ConfigError if they violate a
+        constraint of the model."""
         return changed(self.base, point, f"{self.name}, point {dict(point)}")
 
 
 def make_plan(
     name: str, sweep: SweepConfig, space_name: str, changes: Mapping[str, object], where: str = "launch"
 ) -> Plan:
-    """The plan of a new sweep from its space and the user's changes; ConfigError lists every problem."""
+    """Builds the plan of a new sweep. `space_name`: model name or path of a space file; `changes`: dotted path -> value
+    set by the user; `where`: the command, for messages. ConfigError lists every problem."""
     return plan_from(read_draft(find_space(space_name)), name, sweep, changes, where)
 
 
@@ -102,7 +103,8 @@ _DECIDED = {"model": "name another model or space instead", "loop.select": "use 
 def plan_from(
     draft: Draft, name: str, sweep: SweepConfig, changes: Mapping[str, object], where: str = "launch"
 ) -> Plan:
-    """The plan from a space file, right or wrong: what is wrong with it is told with what is wrong with the changes."""
+    """Builds the plan from a space file that may be invalid, so that its errors are reported together with those of the
+    options. Arguments as in `make_plan`. ConfigError lists every problem."""
     faults = list(draft.faults)
     if draft.space is not None:
         try:
@@ -121,7 +123,8 @@ def plan_from(
 
 
 def _searched_twice(space: Space) -> Iterator[str]:
-    """Searched knobs that something else decides for the whole sweep."""
+    """Checks that the space searches no knob that an option sets for the whole sweep; yields a message per such
+    knob."""
     for table, domains in (
         ("search", space.search),
         *((f"narrow.{name}", part) for name, part in space.narrow.items()),
@@ -138,7 +141,7 @@ def _recipe_faults(recipe: str, space: Space) -> list[str]:
 
 
 def _change_faults(changes: Mapping[str, object], known: Mapping[str, Knob]) -> Iterator[str]:
-    """What is wrong with each change by itself, where the config that it changes cannot be made."""
+    """Checks each change by itself, for when the config that it changes cannot be built; yields a message per fault."""
     for path, value in changes.items():
         if path in _DECIDED:
             yield f"--set {path}: {_DECIDED[path]}"
@@ -175,7 +178,8 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
 
 
 def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
-    """The plan that trains one config with as many seeds as the sweep has trials, from the config's own on."""
+    """Builds the plan of a confirmation: `config` trained with `sweep.trials` consecutive seeds, starting at
+    `sweep.seed`."""
     text = f"model: {config.model}\nobjective: {sweep.objective}\nrecipes: {{{CONFIRMED}: {{}}}}\nsearch: {{}}\n"
     return Plan(
         name=name,
@@ -189,7 +193,7 @@ def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
 
 
 def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
-    """The first record of a sweep with this plan."""
+    """Builds the first record of a sweep. `identity`: the sweep's unique id; `facts`: its provenance."""
     return SweepRow(
         id=identity,
         name=plan.name,
@@ -204,7 +208,8 @@ def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
 
 
 def plan_of(sweep: SweepRow, where: str) -> Plan:
-    """The plan that a sweep was launched with. `where`: its journal, for messages."""
+    """Rebuilds the plan that a sweep was launched with from its first record. `where`: the journal, for messages.
+    ConfigError if the record does not hold a valid plan."""
     return Plan(
         name=sweep.name,
         sweep=load(SweepConfig, sweep.plan, where),
@@ -217,12 +222,13 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
 
 
 def holds(sweep: SweepRow, plan: Plan) -> bool:
-    """Whether a sweep trains what a plan would: the same config at the same points."""
+    """Returns whether a recorded sweep trains the same base config at the same points as a plan."""
     return tree_id(sweep.base) == config_id(plan.base) and sweep.points == plan.points
 
 
 def shortened(plan: Plan) -> list[str]:
-    """What trial 0 shrinks against the space's first recipe, which is the published one: a line each."""
+    """Lists how trial 0 differs from the published recipe, the space's first, in epochs, downsampling, data subset and
+    network: one line per knob."""
     first = next(iter(plan.space.recipes))
     published = default_config(plan.space.model, plan.space.fixed(first), plan.space.where)
     watched = ("loop.epochs", "data.downsample", "data.subset", "network.")
@@ -237,14 +243,15 @@ def shortened(plan: Plan) -> list[str]:
 
 
 def value_at(config: object, path: str) -> Any:
-    """The value of a knob by dotted path."""
+    """Returns the value of a config's knob by dotted path. AttributeError if there is no such knob."""
     for name in path.split("."):
         config = getattr(config, name)
     return config
 
 
 def read_duration(text: str) -> float:
-    """Seconds of '90s', '20m', '2h', '1h30m' or plain seconds; ValueError otherwise."""
+    """Parses a duration to seconds: '90s', '20m', '2h', '1h30m', or a plain number of seconds. ValueError for any other
+    text."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text)
@@ -254,7 +261,7 @@ def read_duration(text: str) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds as `read_duration` reads them: '1h30m', '100s', '0.5s'."""
+    """Formats seconds as `read_duration` parses them: '1h30m', '100s', '0.5s'."""
     whole = int(seconds)
     if whole != seconds or whole < 120:
         return f"{seconds:g}s"
@@ -263,7 +270,7 @@ def duration_text(seconds: float) -> str:
 
 
 def next_name(storage: Path, model: str) -> str:
-    """The first of model-1, model-2, ... that no sweep has."""
+    """Returns the first of model-1, model-2, ... that no folder in `storage` has."""
     number = 1
     while os.path.exists(storage / f"{model}-{number}"):
         number += 1

@@ -1,4 +1,4 @@
-"""Where a run comes from: code revision, package versions, data fingerprint, machine."""
+"""Provenance of a sweep or run: code revision, package versions, data fingerprint, machine, command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML"
 
 
 def facts_of_run(data: dict[str, Any]) -> Facts:
-    """What `export` prints as provenance and MLflow keeps as tags; `data`: that of the data."""
+    """Collects the provenance of the present process, which `export` prints and MLflow stores as tags. `data`:
+    provenance of the data, with its fingerprint. Passwords in the command line are redacted."""
     return Facts(
         revision=code_revision(),
         versions={"python": platform.python_version(), **_versions()},
@@ -28,8 +29,8 @@ def facts_of_run(data: dict[str, Any]) -> Facts:
 
 
 def code_revision() -> str:
-    """The git commit of this checkout, '+changes' when files differ from it; 'unknown' outside git. A submitted job,
-    which runs from a copy, is told."""
+    """Returns the git commit of this checkout, with '+changes' if files differ from it; 'unknown' outside git. A
+    submitted job, which runs from a copy, takes it from the variable POSESWEEP_REVISION."""
     if told := os.environ.get("POSESWEEP_REVISION"):
         return told
     commit = _git("rev-parse", "HEAD")

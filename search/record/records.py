@@ -1,7 +1,7 @@
-"""The records of a sweep, one dataclass a kind: what a line of its journal holds, and what a worker reports.
+"""Record types of a journal, one dataclass per kind, and their JSON form. Workers send EpochRow and EndRow as reports,
+too.
 
-`ts_ms` of each: Unix time in milliseconds, when it went on record; 0 in a report on its way to the driver.
-"""
+`ts_ms` of each: Unix time in milliseconds at which it was written; 0 in a report on its way to the driver."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ ENDS = (*ENDED, STOPPED)
 
 
 class MisfitError(ValueError):
-    """A record that is none, or that does not fit to those before it; its reader knows file and line."""
+    """Raised for text that is no valid record, or a record that contradicts those before it. The reader adds file and
+    line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A record of any kind."""
+    """Base class of all records; `kind` names the type in JSON."""
 
     kind: ClassVar[str] = ""
 
     ts_ms: int = 0
 
     def to_record(self) -> dict[str, Any]:
-        """The record as JSON holds it; fields without a value are left out."""
+        """Converts the record to a JSON object; fields that are None are omitted."""
         names = _FIELDS[type(self)]
         filled = {name: value for name in names if (value := getattr(self, name)) is not None}
         return {"kind": self.kind, **filled}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of `to_record`; MisfitError names the field that is missing or of another type."""
+        """Builds a record from a JSON object, the inverse of `to_record`. MisfitError names a field that is missing or
+        has the wrong type."""
         return _converted(record, cls)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """Where a sweep comes from: code, packages, data, machine, command."""
+    """Provenance of a sweep: code revision, package versions, data, machine (host name), command."""
 
     revision: str
     versions: dict[str, str]
@@ -56,19 +58,20 @@ class Facts:
 
     @property
     def fingerprint(self) -> str:
-        """The hash of the data."""
+        """Returns the hash of the data; '' if none was recorded."""
         return str(self.data.get("fingerprint", ""))
 
     def to_record(self) -> dict[str, Any]:
-        """The facts as JSON holds them."""
+        """Converts the provenance to a JSON object."""
         return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRow(Row):
-    """A sweep begins: always the first record. `plan`: its SweepConfig as a tree, of which a single run (`train`) has
-    the objective alone; `space`: YAML; `base`: the config of the recipe as a tree; `pinned`: knobs set by hand;
-    `points`: those of its first trials."""
+    """Start of a sweep, always the first record. `plan`: its SweepConfig as a nested mapping, for a single run
+    (`train`) only the objective; `space`: YAML text of the search space; `base`: full config of the recipe as a nested
+    mapping; `pinned`: dotted paths set by hand; `points`: predefined points of the first trials; `single`: a single
+    run."""
 
     kind: ClassVar[str] = "sweep"
 
@@ -84,13 +87,14 @@ class SweepRow(Row):
     single: bool = False
 
     def to_record(self) -> dict[str, Any]:
-        """The record as JSON holds it."""
+        """Converts the record to a JSON object."""
         # The zero-argument `super` does not find a class that `slots` made anew.
         return {**Row.to_record(self), "facts": self.facts.to_record()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of `to_record`; what only a single run may lack is missing elsewhere."""
+        """Builds the record from a JSON object, the inverse of `to_record`. MisfitError names a missing or mistyped
+        field; only a single run may lack space, pinned and points."""
         row = _converted(record, cls)
         lacking = [name for name in ("space", "pinned", "points") if name not in record]
         if lacking and not row.single:
@@ -102,26 +106,27 @@ class SweepRow(Row):
 
     @property
     def objective(self) -> str:
-        """The metric whose lowest value wins."""
+        """Returns the name of the metric to minimise."""
         return str(self.plan["objective"])
 
     @property
     def trials(self) -> int:
-        """How many trials it is to have."""
+        """Returns the planned number of trials."""
         return 1 if self.single else int(self.plan["trials"])
 
     @property
     def recipe(self) -> str:
-        """The published configuration of trial 0."""
+        """Returns the name of the recipe, the configuration of trial 0. KeyError for a single run (`train`), which has
+        none."""
         return str(self.plan["recipe"])
 
     @property
     def checkpoints(self) -> str:
-        """The URI where trials also keep their checkpoints, or ''."""
+        """Returns the URI to which trials copy their checkpoints, or ''."""
         return str(self.plan.get("checkpoints", ""))
 
     def knob(self, path: str) -> Any:
-        """The value of a knob of the recipe by dotted path; None where there is no such knob."""
+        """Returns the value of a knob in the recipe's config by dotted path; None if there is no such knob."""
         at: Any = self.base
         for name in path.split("."):
             at = at.get(name) if isinstance(at, dict) else None
@@ -133,8 +138,8 @@ _PLAN = {"trials": int, "recipe": str}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialRow(Row):
-    """A trial is born. Its config is that of the recipe with `point`, dotted path -> value, put in, and `config_id` its
-    hash. `config`: the whole of it, in journals of earlier versions."""
+    """Creation of a trial. Its config is the recipe's with the values of `point`, dotted path -> value; `config_id`:
+    hash of that config. `config`: the full config, only in journals of earlier versions."""
 
     kind: ClassVar[str] = "trial"
 
@@ -146,7 +151,7 @@ class TrialRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRow(Row):
-    """Somebody starts to train a trial, from the epoch after `after_epoch` on."""
+    """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start)."""
 
     kind: ClassVar[str] = "attempt"
 
@@ -157,7 +162,8 @@ class AttemptRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRow(Row):
-    """A trial has done an epoch. `seconds`: its length; `lr`: the last learning rate; `loss`: the mean."""
+    """Completed epoch of a trial. `metrics`: name -> validation value; `seconds`: duration of the epoch; `lr`: last
+    learning rate; `loss`: mean training loss."""
 
     kind: ClassVar[str] = "epoch"
 
@@ -171,7 +177,7 @@ class EpochRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreRow(Row):
-    """A trial was scored on the test subjects, by `confirm`: kind of mean -> metric -> value."""
+    """Test metrics of a trial, measured by `confirm`. `metrics`: kind of mean -> metric -> value."""
 
     kind: ClassVar[str] = "test"
 
@@ -181,7 +187,8 @@ class ScoreRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndRow(Row):
-    """A trial ends: one of ENDED, or STOPPED. `reason`: '' or why, up to a whole traceback."""
+    """End of a trial. `state`: one of ENDED, or STOPPED, which may be continued; `epoch`: the last one recorded;
+    `reason`: text, possibly a whole traceback, or ''."""
 
     kind: ClassVar[str] = "end"
 
@@ -193,11 +200,11 @@ class EndRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloseRow(Row):
-    """A sweep ends: 'done', 'time budget', 'interrupted' or 'error'. `best`: the number of its best trial; `pictures`:
-    whether there are some beside the weights of that one.
+    """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'; of a single run that failed, its
+    traceback. `best`: number of the best trial; `pictures`: whether there are pictures beside its weights.
 
-    `ended`, `score`: how many trials have ended, and the best one's score, so that `list` need not read the whole
-    journal; `at`: the byte where this line begins, so that it sees when the lines before are not those of then."""
+    `ended`, `score`: number of ended trials and score of the best one, so that `list` need not read the whole journal;
+    `at`: the byte offset at which this line begins, which shows whether the lines before it have changed in length."""
 
     kind: ClassVar[str] = "close"
 
@@ -211,7 +218,8 @@ class CloseRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenRow(Row):
-    """A sweep goes on after a close or a crash. `time_budget_s`: a new limit from now on; None: what was left."""
+    """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, counted from here
+    (None: the former limit stays)."""
 
     kind: ClassVar[str] = "open"
 
@@ -222,36 +230,35 @@ _KINDS: tuple[type[Row], ...] = (SweepRow, TrialRow, AttemptRow, EpochRow, Score
 _BY_KIND = {kind.kind: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in _KINDS}
 # The head has rules of its own.
-_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind) for kind in _KINDS if kind is not SweepRow}
+_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _KINDS if kind is not SweepRow}
 _KIND = b'"kind": "'
+_KIND_LENGTH = len(_KIND)
 
 
 def trial_of(row: Row) -> int | None:
-    """The number of the trial that a record is about; None when it is about the sweep."""
+    """Returns the number of the trial that a record belongs to; None for a record of the whole sweep."""
     number: int | None = getattr(row, "trial", None)
     return number
 
 
 def to_text(row: Row) -> str:
-    """A record as one line of JSON, without its end."""
+    """Encodes a record as one line of JSON, without newline or checksum."""
     return json.dumps(row.to_record())
 
 
 def from_text(text: bytes | str) -> Row:
-    """The inverse of `to_text`, of any kind; MisfitError when it is no record."""
-    line = text.encode() if isinstance(text, str) else text
-    start = line.find(_KIND, 0, 40) + len(_KIND)
-    decoder = _DECODERS.get(line[start : line.find(b'"', start)])
-    if decoder is not None:
-        try:
-            return decoder.decode(line)
-        except (ValueError, RecursionError):
-            pass  # it is damaged, or has a NaN, which is no JSON to msgspec
-    return _read_slowly(line)
+    """Decodes a record of any kind, the inverse of `to_text`; a leading checksum field is ignored. MisfitError if the
+    text is no valid record."""
+    line = text if isinstance(text, bytes) else text.encode()
+    start = line.find(_KIND) + _KIND_LENGTH
+    try:
+        return _DECODERS[line[start : line.find(b'"', start)]](line)
+    except (KeyError, ValueError, RecursionError):
+        return _read_slowly(line)  # it is damaged, or has a NaN, which is no JSON to msgspec
 
 
 def is_json(text: bytes) -> bool:
-    """Whether a text is JSON of any kind."""
+    """Returns whether a text is valid JSON."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -280,6 +287,6 @@ def _converted(record: Mapping[str, Any], kind: type[Kind]) -> Kind:
 
 
 def _in_words(error: Exception) -> str:
-    """'field trial: expected int, got str' of msgspec's own words."""
+    """Rephrases a msgspec error as 'field trial: expected int, got str'."""
     what, _, where = str(error).replace("`", "").partition(" - at $.")
     return f"field {where}: {what[:1].lower()}{what[1:]}" if where else f"{what[:1].lower()}{what[1:]}"

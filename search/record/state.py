@@ -1,4 +1,5 @@
-"""What a sweep's records add up to: the one machine that replays them, for its journal and for MLflow."""
+"""State machine of a sweep: applies its records in order and checks each against the state. Used by the journal and by
+the MLflow projection."""
 
 from __future__ import annotations
 
@@ -28,10 +29,10 @@ Known = TypeVar("Known")
 
 
 class SweepState:
-    """A sweep after some of its records. `apply` each in its order; MisfitError when it does not fit to those before.
+    """State of a sweep after a prefix of its records. `apply` them in order.
 
-    `trials`: by number, which is that of their births. `ended`: how many have ended. The cost of a record does not grow
-    with trials or epochs, and neither does that of `best`."""
+    `trials`: by number, assigned in order of creation; `config_ids`: hashes of all trials' configs; `ended`: number of
+    ended trials. `apply` and `best` take time independent of the number of trials and epochs, amortised."""
 
     def __init__(self) -> None:
         self.sweep: SweepRow | None = None
@@ -46,7 +47,7 @@ class SweepState:
         self._candidates: list[tuple[float, int]] | None = None
 
     def apply(self, row: Row) -> None:
-        """Takes a record into account."""
+        """Applies the next record to the state. MisfitError if it contradicts those before it."""
         match row:
             case EpochRow():
                 self._epoch(row)
@@ -72,7 +73,7 @@ class SweepState:
                 self.is_closed = self._begun(False)
 
     def _begun(self, value: Known) -> Known:
-        """The value, once there is a sweep."""
+        """Returns `value` unchanged. MisfitError if there is no sweep record yet."""
         if self.sweep is None:
             raise MisfitError("the first record is not that of a sweep")
         return value
@@ -93,12 +94,12 @@ class SweepState:
         self.config_ids.add(row.config_id)
 
     def _epoch(self, row: EpochRow) -> None:
-        trial = self._trial(row.trial)
+        trial = self.trials.get(row.trial) or self._trial(row.trial)
         if not 1 <= row.epoch <= MOST_EPOCHS:
             raise MisfitError(f"{str(row.epoch)[:20]} is no epoch")
         names = tuple(row.metrics)
         before = trial.own_score
-        trial.book(row.epoch, row.metrics, self._names.setdefault(names, names))
+        trial.book(row.epoch, row.metrics, self._names.get(names) or self._names.setdefault(names, names))
         if self._candidates is not None and trial.own_score is not None and trial.own_score != before:
             self._offer(self._candidates, trial.own_score, trial.number)
 
@@ -121,7 +122,8 @@ class SweepState:
         return found
 
     def best(self) -> Trial | None:
-        """The trial with the lowest score of the sweep's objective, of equal ones the first; None without a score."""
+        """Returns the trial with the lowest score of the sweep's objective, the one with the lowest number among
+        equals; None if no trial has a score."""
         if self._candidates is None:
             self._candidates = self._all_candidates()
         while self._candidates:

@@ -1,4 +1,4 @@
-"""A trial of a sweep as its records make it."""
+"""State of one trial, built from its records: point, config, metrics per epoch, best epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .records import ENDED, SweepRow
 
 
 class Epochs(Mapping[int, Mapping[str, float]]):
-    """Epoch -> metrics, in the order in which they came; a few bytes a value, as a sweep has very many of them."""
+    """Read-only mapping epoch -> metrics, in order of arrival. Stored in flat arrays, a few bytes a value, because a
+    sweep has very many."""
 
     __slots__ = ("_names", "_numbers", "_odd", "_values")
 
@@ -54,7 +55,8 @@ class Epochs(Mapping[int, Mapping[str, float]]):
         return self._names, self._numbers, self._values.tobytes(), self._odd
 
     def add(self, epoch: int, metrics: Mapping[str, float], names: tuple[str, ...]) -> None:
-        """Puts an epoch that is not there behind all others. `names`: the keys of its metrics, one tuple for all."""
+        """Appends an epoch that is not stored yet. `names`: the keys of `metrics`, as the tuple object shared by all
+        epochs with these keys."""
         if not self._numbers:
             self._names = names
         self._numbers.append(epoch)
@@ -65,11 +67,11 @@ class Epochs(Mapping[int, Mapping[str, float]]):
             self._values.extend([0.0] * len(self._names))
 
     def change(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Puts other metrics in the place of those of an epoch."""
+        """Replaces the metrics of a stored epoch."""
         self._odd = {**(self._odd or {}), epoch: dict(metrics)}
 
     def column(self, name: str) -> Iterator[tuple[int, float]]:
-        """Epoch and value of one metric, where it was measured."""
+        """Iterates over (epoch, value) of the metric `name`, for the epochs that have it."""
         if self._odd is None:
             if name in self._names:
                 at = self._names.index(name)
@@ -82,12 +84,12 @@ class Epochs(Mapping[int, Mapping[str, float]]):
 
 
 class Trial:
-    """One configuration and what became of it. `point`: dotted path -> value of the searched knobs; `epochs`: epoch ->
-    metrics; `test`: kind of mean -> metric -> value; `last_epoch`: the last on record, 0 before the first; `own_score`:
-    that of the sweep's own objective.
+    """One trial of a sweep. `point`: dotted path -> value of the searched knobs; `epochs`: epoch -> metrics; `test`:
+    kind of mean -> metric -> value on the test subjects; `last_epoch`: the last recorded, 0 before the first;
+    `own_score`: score of the sweep's own objective (None: none yet).
 
-    What is asked at every event - the last epoch, the best, the score of the sweep's objective - is kept up to date and
-    not searched for."""
+    The values needed at every event (last epoch, best epoch, score) are updated with each epoch instead of being
+    searched."""
 
     __slots__ = (
         *("number", "point", "config_id", "state", "reason", "attempts", "epochs", "test", "last_epoch"),
@@ -127,12 +129,14 @@ class Trial:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing of it is left to run."""
+        """Returns whether the trial has ended: finished, pruned, diverged or failed. A stopped trial has not, as it can
+        be continued."""
         return self.state in ENDED
 
     @property
     def config(self) -> dict[str, Any]:
-        """The whole nested config: that of the recipe with the point put in. DataError when its hash is another one."""
+        """Builds the full nested config: the recipe's with the point's values. DataError if its hash is not the
+        recorded `config_id`."""
         tree = self.unchecked_config
         if self._whole is None and (not tree or tree_id(tree) != self.config_id):
             problem = f"the config of trial {self.number} is not that of its id {self.config_id}"
@@ -141,7 +145,8 @@ class Trial:
 
     @property
     def unchecked_config(self) -> dict[str, Any]:
-        """The same without a look at the hash, which takes milliseconds; empty where the base has no such section."""
+        """Builds the full nested config without verifying its hash, which takes milliseconds; {} if the recipe's config
+        lacks a section of the point."""
         if self._whole is not None:
             return self._whole
         try:
@@ -150,16 +155,19 @@ class Trial:
             return {}
 
     def knob(self, path: str) -> Any:
-        """The value of one knob by dotted path, without the whole config; None where there is no such knob."""
+        """Returns the value of one knob by dotted path, without building the full config; None if there is no such
+        knob."""
         return self.point[path] if path in self.point else self._sweep.knob(path)
 
     def book(self, epoch: int, metrics: Mapping[str, float], names: tuple[str, ...]) -> None:
-        """Takes in an epoch. `names`: the keys of its metrics, one tuple for all trials alike."""
+        """Records the metrics of an epoch; a repeated epoch replaces the earlier metrics. `names`: the keys of
+        `metrics`, as the tuple object shared by all trials with these keys."""
         if epoch > self.last_epoch:
             self.last_epoch = epoch
             self.epochs.add(epoch, metrics, names)
             value = metrics.get(self._sweep.plan["objective"], math.nan)
-            if math.isfinite(value) and (self.own_score is None or self._keeps_last or value < self.own_score):
+            best = self.own_score
+            if (best is None or value < best or self._keeps_last) and math.isfinite(value):
                 self._best_epoch, self.own_score = epoch, value
             return
         # It was booked before, or comes late: what was best may have changed.
@@ -170,29 +178,32 @@ class Trial:
         self._best_epoch, self.own_score = self._best_of(self.scores(self._sweep.objective).items())
 
     def _best_of(self, scores: Iterable[tuple[int, float]]) -> tuple[int, float] | tuple[None, None]:
-        """The first epoch with the lowest value, or, as its config says, the last one."""
+        """Selects (epoch, value) of the first epoch with the lowest value, or of the last epoch if the config has
+        `loop.keep` last; (None, None) if `scores` is empty."""
         found = max(scores, default=None) if self._keeps_last else min(scores, key=lambda one: one[1], default=None)
         return (None, None) if found is None else found
 
     def scores(self, objective: str) -> dict[int, float]:
-        """Epoch -> value of the objective; a value that is not finite is no score."""
+        """Returns epoch -> value of the metric `objective`, without values that are not finite."""
         return {epoch: value for epoch, value in self.epochs.column(objective) if math.isfinite(value)}
 
     def score(self, objective: str) -> float | None:
-        """The value of the objective at its best epoch; None before the first."""
+        """Returns the value of the metric `objective` at the trial's best epoch; None if it has no finite value."""
         if objective == self._sweep.objective:
             return self.own_score
         return self._best_of(self.scores(objective).items())[1]
 
     def best_epoch(self, objective: str) -> int | None:
-        """The first epoch with the lowest value of the objective, or, as its config says, the last one that has any."""
+        """Returns the first epoch with the lowest value of the metric `objective`, or, if the config has `loop.keep`
+        last, the last epoch that has a finite value; None if there is none."""
         if objective == self._sweep.objective:
             return self._best_epoch
         return self._best_of(self.scores(objective).items())[0]
 
 
 def config_with(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
-    """The config tree of a recipe with a point put in."""
+    """Builds a nested config: a copy of the recipe's config `base` with the values of `point`, dotted path -> value.
+    KeyError or TypeError if a section is missing."""
     tree = copy.deepcopy(dict(base))
     for path, value in point.items():
         *sections, knob = path.split(".")

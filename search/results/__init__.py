@@ -1,1 +1,1 @@
-"""What a sweep has found: tables, exports, confirmation, pictures."""
+"""Results of a sweep: leaderboard, export of a trial, confirmation over seeds, pictures."""

@@ -1,4 +1,4 @@
-"""One config trained with several seeds, and its mean and spread on the test subjects, as the papers print them."""
+"""Test metrics of one config over several seeds: mean and standard deviation, as published tables report them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from spaces.table import text_table
 from trainables.config import config_from
 from trainables.runs.evaluate import evaluate_weights
-from trainables.runs.folder import BEST
+from trainables.runs.names import BEST
 from trainables.scoring.metrics import heading, in_table
 
 from ..record.journal import Journal, trial_folder
@@ -18,7 +18,8 @@ MEANS = ("frame_mean", "action_mean")
 
 
 def score_seeds(journal: Journal) -> None:
-    """Books the test metrics of every finished trial that has none yet."""
+    """Evaluates the best weights of every finished trial on the test subjects and records the metrics; trials that have
+    test metrics are skipped."""
     for trial in journal.trials.values():
         if trial.state == "finished" and not trial.test:
             config = config_from(trial.config, str(journal.path))
@@ -28,7 +29,8 @@ def score_seeds(journal: Journal) -> None:
 
 
 def spread(journal: Journal) -> dict[str, dict[str, tuple[float, float]]]:
-    """Kind of mean -> metric -> (mean, standard deviation over the seeds); one seed has no deviation, nan."""
+    """Computes mean and sample standard deviation of the test metrics over the seeds: kind of mean -> metric -> (mean,
+    deviation). The deviation of a single seed is nan; {} if no trial has test metrics."""
     scored = [trial.test for trial in journal.trials.values() if trial.test]
     return {
         mean: {
@@ -41,7 +43,8 @@ def spread(journal: Journal) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def confirmation_text(journal: Journal) -> str:
-    """A row per seed with its validation score and its test metrics, then mean and deviation."""
+    """Formats a table with one row per seed (validation score and test metrics), followed by mean and standard
+    deviation per kind of mean."""
     objective = journal.sweep.objective
     found = spread(journal)
     names = list(found.get("frame_mean", {}))

@@ -1,4 +1,4 @@
-"""A trial as a complete, runnable config with its provenance, and its weights."""
+"""`export`: writes a trial as a complete, runnable config with its provenance, and copies its best weights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from spaces.errors import ConfigError
 from spaces.files import replacing, write_text
 from spaces.schema import dump
 from trainables.config import config_from
+from trainables.runs.names import BEST
 
 from ..cli.export import ExportRequest
 from ..executors.mirror import bring
@@ -20,14 +21,15 @@ from ..record.trial import Trial
 
 
 def export(request: ExportRequest) -> int:
-    """Writes the config, and the weights if asked for."""
+    """Writes the trial's config and, if requested, its best weights; returns the exit code. ConfigError if no trial has
+    a score or the weights do not exist; InputError if a file cannot be written."""
     journal = Journal(request.journal)
     trial = journal.best(journal.sweep.objective) if request.trial is None else journal.trials[request.trial]
     if trial is None:
         raise ConfigError(f"sweep '{journal.sweep.name}'", ["has no trial with a score yet; name one with --trial"])
     if request.weights is not None:
         bring(journal, trial)
-    weights = trial_folder(request.journal.parent, trial.number) / "best.safetensors"
+    weights = trial_folder(request.journal.parent, trial.number) / BEST
     if request.weights is not None and not weights.is_file():
         raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
     text = config_text(journal, trial)
@@ -42,14 +44,15 @@ def export(request: ExportRequest) -> int:
 
 
 def config_text(journal: Journal, trial: Trial) -> str:
-    """The trial's whole config as YAML, its provenance below."""
+    """Formats the trial's full config as YAML, followed by a `provenance` section."""
     config = config_from(trial.config, str(journal.path))
     provenance = yaml.safe_dump({"provenance": provenance_of(journal, trial)}, sort_keys=False, width=100)
     return f"{dump(config)}{provenance}"
 
 
 def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
-    """Sweep, trial, score, seed, data fingerprint, code revision, package versions."""
+    """Returns the provenance of a trial: sweep, trial, score, seed, config id, data, code revision, package versions,
+    command."""
     objective, facts = journal.sweep.objective, journal.sweep.facts
     return {
         "sweep": journal.sweep.name,

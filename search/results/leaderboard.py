@@ -1,4 +1,4 @@
-"""A sweep's trials in order of merit, for people and for programs."""
+"""Leaderboard of a sweep: its trials sorted by score, as JSON and as a text table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..record.journal import Journal
 
 
 def leaderboard(journal: Journal) -> dict[str, Any]:
-    """The JSON form of `show`."""
+    """Builds the JSON form of `show`: the sweep, its objective and state, and its trials, best first."""
     objective = journal.sweep.objective
     rows = [
         {
@@ -27,7 +27,7 @@ def leaderboard(journal: Journal) -> dict[str, Any]:
 
 
 def leaderboard_text(journal: Journal) -> str:
-    """The table of `show`: best first, one column per searched knob."""
+    """Formats the table of `show`: best trial first, one column per searched knob."""
     found = leaderboard(journal)
     paths = list(dict.fromkeys(path for row in found["trials"] for path in row["knobs"]))
     header = ["trial", "state", found["objective"], "epochs", *(path.split(".", 1)[1] for path in paths)]
@@ -40,7 +40,8 @@ def leaderboard_text(journal: Journal) -> str:
 
 
 def sweep_state(journal: Journal) -> str:
-    """'done', 'time budget', 'interrupted', or 'open' while it runs or after a crash."""
+    """Returns the state of a sweep: 'done', 'time budget', 'interrupted', 'error', or 'open' while it runs or after a
+    crash."""
     return journal.close_reason if journal.is_closed else "open"
 
 

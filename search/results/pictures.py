@@ -1,4 +1,4 @@
-"""The pictures that stand beside a run's best weights."""
+"""Pictures of a run's best weights, drawn after training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainables.config import TrainConfig
 from trainables.pictures.validation import draw_val, has_pictures
-from trainables.runs.folder import BEST
+from trainables.runs.names import BEST
 
 from ..tracking.projection import PICTURE
 
@@ -15,10 +15,11 @@ REASON_CHARACTERS = 500
 
 
 def draw_best(config: TrainConfig, folder: Path, who: str) -> bool:
-    """Draws what the best weights in the folder of a run make of images of `val`; whether there is a picture now.
+    """Draws the predictions of a run's best weights on validation images, into the run's folder; returns whether a
+    picture was drawn.
 
-    A model without pictures has none, and says nothing. What goes wrong is told in one line and ends nothing: the run
-    that would be pictured is done. `who`: the run, in that line."""
+    Returns False without a message for a model that has no pictures. An error is printed in one line and not raised,
+    because the run itself is complete. `who`: name of the run in messages."""
     target = folder / PICTURE
     if not has_pictures(config):
         return False

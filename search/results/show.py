@@ -1,4 +1,4 @@
-"""`list` and `show`: what the journals say. Needs neither Ray nor MLflow."""
+"""`list` and `show`: print what the journals hold. Needs neither Ray nor MLflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ COLUMNS = ("sweep", "model", "data", "state", "ended", "trials", "objective", "b
 
 
 def list_sweeps(request: LookRequest) -> int:
-    """Prints one line a sweep, oldest first; a damaged one is named and hides no other."""
+    """Prints one line per sweep, oldest first; returns the exit code. A damaged journal is listed as such and its error
+    printed on stderr."""
     rows, problems = [], []
     for folder in sweeps(request.storage):
         try:
@@ -49,7 +50,7 @@ def _row(folder: Path, found: Glance) -> dict[str, object]:
 
 
 def show(request: LookRequest) -> int:
-    """Prints one sweep's leaderboard."""
+    """Prints the leaderboard of one sweep; returns the exit code. DataError if the journal is damaged."""
     journal = Journal(request.storage / request.name / FILE)
     print(json.dumps(leaderboard(journal), indent=1) if request.as_json else leaderboard_text(journal))
     return OK

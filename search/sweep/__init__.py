@@ -1,1 +1,2 @@
-"""A sweep from its first trial to its last line."""
+"""Execution of the verbs that train: `launch`, `resume`, `confirm` and `train`, with Ray Tune plug-ins, journal and
+tracking."""

@@ -1,4 +1,4 @@
-"""The last lines of a sweep: its leaderboard, its best trial, and how to go on."""
+"""Final output of a sweep: its leaderboard, its best trial, and the command that continues it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from .place import Place, tell_note
 
 
 def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str) -> int:
-    """Prints the leaderboard and the last lines; 1 when no trial has a score."""
+    """Prints the leaderboard and the final lines of a sweep; returns the exit code. `thrown`: number of rejected draws;
+    `reason`: why the sweep ended; `error`: traceback, or ''. The code is 1 after an error or if no trial has a score,
+    130 after an interrupt."""
     sweep, objective = journal.sweep, journal.sweep.objective
     print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
     if thrown:
@@ -42,13 +44,14 @@ def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: st
 
 
 def interrupted(place: Place) -> int:
-    """Prints as the last line how to go on."""
+    """Prints the command that continues the sweep; returns the exit code of an interrupt, 130."""
     tell_note(place, "resume")
     print(f"interrupted; go on with: {place.line('resume')}")
     return INTERRUPTED
 
 
 def free_file(name: str) -> str:
-    """A name for the exported config that no file here has, so that the printed command is not refused."""
+    """Returns a file name for the exported config that does not exist in the working directory, so that the printed
+    command is not refused. `name`: the sweep's."""
     names = chain(["best.yaml", f"{name}.yaml"], (f"{name}-{number}.yaml" for number in count(2)))
     return next(file for file in names if not Path(file).exists())

@@ -1,4 +1,4 @@
-"""Where a sweep or run keeps its journal, and how its records reach MLflow."""
+"""Location of a sweep or run: its folder and its MLflow store, and the spool that sends its records."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where a sweep keeps its journal and whom it tells: absolute paths and a resolved tracking URI; `where`: as the
-    user typed it."""
+    """Location of a sweep or run: `folder`, absolute, with its journal; `tracking_uri`, resolved; `artifact_root`,
+    folder of the artifacts of a database; `where`: the options as the user typed them, for printed commands."""
 
     folder: Path
     tracking_uri: str
@@ -26,17 +26,18 @@ class Place:
     where: Where
 
     def line(self, verb: str, *words: object) -> str:
-        """The command that does something more with this sweep or run, by its name."""
+        """Formats the command `python -m search VERB NAME` for this sweep or run, with further arguments."""
         return self.where.line(verb, self.folder.name, *words)
 
 
 def spool_of(journal: Path, objective: str, place: Place) -> Spool:
-    """The sender of a journal to the store of `place`."""
+    """Builds the spool that sends the journal at `journal` to the MLflow store of `place`."""
     return Spool(journal, lambda: MlflowTracker(place.tracking_uri, place.artifact_root), objective, place.tracking_uri)
 
 
 def settle(spool: Spool, place: Place) -> None:
-    """Waits a while for MLflow to take what is left, and says what it did not take."""
+    """Waits up to DRAIN_S seconds for the unsent records, stops the spool, and reports on stderr what MLflow has not
+    accepted."""
     spool.stop(DRAIN_S)
     if unsent := spool.pending():
         why = f" ({spool.trouble})" if spool.trouble else ""
@@ -51,12 +52,13 @@ def settle(spool: Spool, place: Place) -> None:
 
 
 def tell_note(place: Place, verb: str) -> None:
-    """Says what must be done before a printed command works, where there is anything."""
+    """Prints on stderr what the user must do before a printed command of this verb works, if anything."""
     if note := place.where.note(verb):
         print(note, file=sys.stderr)
 
 
 def place_of(folder: Path, where: Where) -> Place:
-    """Where a sweep or run keeps its journal, and whom it tells."""
+    """Resolves the location of a sweep or run from its folder and the typed options. ConfigError for an invalid
+    tracking URI."""
     uri = resolve_uri(where.tracking_uri, home())
     return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, home()), where=where)

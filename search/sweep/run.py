@@ -1,4 +1,4 @@
-"""Runs a sweep from its journal: a new one, or the rest of an interrupted one. Both are the same act."""
+"""Runs a sweep under Ray Tune from its journal: a new sweep, or the rest of an interrupted one, in the same way."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepSto
 
 
 def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
-    """The facts of a sweep about to begin; DataError or ConfigError when its data is wrong, or when its
-    checkpoints cannot be kept where they should be."""
+    """Validates config, data and checkpoint store of a sweep before it starts, and returns its provenance. `parts`:
+    splits that the sweep reads. DataError or ConfigError if the data is invalid, or the checkpoint store is not
+    writable."""
     if plan.sweep.checkpoints:
         check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
@@ -52,12 +53,13 @@ def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
 
 
 def begin(plan: Plan, facts: Facts, place: Place) -> Journal:
-    """The journal of a new sweep, locked."""
+    """Creates the journal of a new sweep and locks it. ConfigError if the folder holds a sweep already."""
     return journals.create(place.folder, begun_by(plan, uuid.uuid4().hex, facts))
 
 
 def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
-    """The journal of a sweep that goes on, locked; with a new limit where one is given."""
+    """Locks the journal of an existing sweep and records the restart. `time_budget_s`: a new time limit in seconds
+    (None: the former one stays). ConfigError if another process holds the journal."""
     journal = Journal(place.folder / journals.FILE)
     journal.lock()
     journal.append(OpenRow(time_budget_s=time_budget_s))
@@ -65,9 +67,11 @@ def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
 
 
 def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
-    """Trains what is left of a sweep and prints its leaderboard, or what its seeds confirm; returns the exit code.
+    """Trains the remaining trials of a sweep, prints its leaderboard, or for a confirmation the mean over the seeds,
+    and returns the exit code.
 
-    The journal is opened, or made, only once Ray is up and a trial fits on it."""
+    `open_journal`: creates or opens the locked journal; it is called only once Ray is running and has room for a
+    trial."""
     try:
         return _run(plan, place, open_journal)
     except KeyboardInterrupt:
@@ -129,7 +133,7 @@ def _draw(journal: Journal, best: Trial) -> bool:
 
 
 def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
-    """Ray Tune over our plug-ins, until nothing is left or the reins are pulled."""
+    """Runs Ray Tune with our plug-ins until no trial is left or `reins.end` is set."""
     data_root = str(Path(plan.base.data.root).resolve())
 
     def to_config(task: Task) -> dict[str, Any]:
@@ -177,7 +181,8 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Collects the first Ctrl-C or SIGTERM, so that the sweep ends in good order; a second one takes effect at once."""
+    """Collects the first SIGINT or SIGTERM within the block instead of raising, so that the sweep can close in order; a
+    second one takes effect at once. Yields the list of received signals."""
     seen: list[int] = []
     before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -195,7 +200,7 @@ def _interrupts() -> Iterator[list[int]]:
 
 
 def conclude_done(journal: Journal, place: Place) -> int:
-    """What `resume` does for a sweep that has ended: sends what MLflow has not, and prints the leaderboard."""
+    """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
     settle(spool, place)

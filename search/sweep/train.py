@@ -1,4 +1,4 @@
-"""`train`: one config under Ray Train, with a journal and an MLflow run of its own."""
+"""`train`: trains one config under Ray Train, with its own journal and MLflow run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ from .place import Place, place_of, settle, spool_of, tell_note
 
 
 def train(request: RayTrainRequest) -> int:
-    """Trains one config under Ray Train; one MLflow run, which a resumed run continues."""
+    """Trains one config under Ray Train and tracks it as one MLflow run, which a resumed run continues; returns the
+    exit code. ConfigError or DataError for invalid input."""
     run_request, config = request.run, request.run.config
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
@@ -101,7 +102,7 @@ def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Jou
 
 
 def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
-    """'' when the run went well, 'interrupted', or the traceback of what went wrong."""
+    """Trains the config in a worker group; returns '' on success, 'interrupted', or the traceback of the error."""
     try:
         wish = Wish(
             who=f"train {config_id(request.run.config)}",
@@ -125,7 +126,7 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
 
 @contextmanager
 def _following(journal: Path) -> Iterator[None]:
-    """Prints every epoch that the worker books, as it comes."""
+    """Prints every epoch that the worker records in the journal, as it arrives, while the block runs."""
     over, started, seen = threading.Event(), time.monotonic(), os.stat(journal).st_size
 
     def follow() -> None:

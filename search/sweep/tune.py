@@ -1,4 +1,4 @@
-"""Our Searcher, TrialScheduler and Callback: thin faces of the Conductor towards Ray Tune."""
+"""Ray Tune plug-ins (Searcher, TrialScheduler, Callback, Stopper) that delegate to the Conductor."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from ..record.records import from_text
 
 
 class Reins:
-    """What the plug-ins share: the conductor, and the first error in it, which ends the sweep in good order.
+    """State shared by the plug-ins: the conductor, and the first exception raised in it. `is_over`: returns why the
+    sweep must end, '' while it may continue.
 
-    Tune lets any exception of a plug-in kill the sweep; here it is kept, and the stopper brings the sweep to an end."""
+    Ray Tune aborts the sweep at any exception of a plug-in; here it is stored instead, and the stopper ends the sweep
+    in order."""
 
     def __init__(self, conductor: Conductor, is_over: Callable[[], str]) -> None:
         self.conductor = conductor
@@ -32,11 +34,13 @@ class Reins:
 
     @property
     def end(self) -> str:
-        """Why the sweep must end now: 'error', 'time budget', 'interrupted'; '' while it may go on."""
+        """Returns why the sweep must end now, 'error' or what `is_over` returns ('interrupted'); '' while it may
+        continue."""
         return "error" if self.error else self._is_over()
 
     def guarded(self, act: Callable[[], Any], otherwise: Any) -> Any:
-        """What `act` answers, or `otherwise` when it raises."""
+        """Calls `act` and returns its result; if it raises, stores the first traceback in `error` and returns
+        `otherwise`."""
         try:
             return act()
         except Exception:
@@ -45,7 +49,8 @@ class Reins:
 
 
 class PointSearcher(Searcher):
-    """Hands Tune the conductor's next attempt; a Tune trial is one attempt at one of our trials."""
+    """Searcher that returns the conductor's next attempt. A Tune trial is one attempt at a trial of the sweep.
+    `to_config`: converts a Task to the Tune trial's config."""
 
     def __init__(self, reins: Reins, to_config: Callable[[Task], dict[str, Any]]) -> None:
         super().__init__()
@@ -53,7 +58,7 @@ class PointSearcher(Searcher):
         self._to_config = to_config
 
     def suggest(self, trial_id: str) -> Any:
-        """The next attempt's config, None while places are taken, FINISHED when nothing is left."""
+        """Returns the next attempt's config, None while the most trials are running, or FINISHED when none is left."""
         if self._reins.end:
             return Searcher.FINISHED
         task = self._reins.guarded(self._reins.conductor.next_task, None)
@@ -62,23 +67,24 @@ class PointSearcher(Searcher):
         return Searcher.FINISHED if self._reins.conductor.has_handed_out_all else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the conductor has heard it."""
+        """Does nothing: the conductor has received the result already."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the journal is the state."""
+        """Does nothing: the state is in the journal."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a resumed sweep builds a new searcher from the journal."""
+        """Does nothing: a resumed sweep builds a new searcher from the journal."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: the journal is the state."""
+        """Does nothing: the state is in the journal."""
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (object, ())
 
 
 class JournalScheduler(FIFOScheduler):
-    """Books every report in the journal and stops the trials that the conductor ends."""
+    """Scheduler that passes every report to the conductor, which records it, and stops the trials that the conductor
+    ends."""
 
     # One report at a time: a buffered one would be judged after the trial had trained on.
     _supports_buffered_results = False
@@ -88,7 +94,8 @@ class JournalScheduler(FIFOScheduler):
         self._reins = reins
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """CONTINUE or STOP; a repeated last result (Tune's way to say that the function returned) is nothing new."""
+        """Passes the result's report to the conductor; returns CONTINUE or STOP. A repeated last report, by which Tune
+        signals that the function returned, is not recorded again. A result without a report returns CONTINUE."""
         if "report" not in result:
             return str(TrialScheduler.CONTINUE)
         goes_on = self._reins.guarded(lambda: self._reins.conductor.hear(from_text(result["report"])), False)
@@ -99,20 +106,20 @@ class JournalScheduler(FIFOScheduler):
 
 
 class LossCallback(tune.Callback):
-    """Tells the conductor of trials whose process raised or died."""
+    """Callback that reports trials whose process raised or died to the conductor."""
 
     def __init__(self, reins: Reins) -> None:
         self._reins = reins
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The traceback goes on record; the sweep goes on."""
+        """Records the trial as failed, with its traceback; the sweep continues."""
         # The driver's own copy: Trial.get_error reads the storage, which has it only later.
         file = trial.error_file
         reason = Path(file).read_text(encoding="utf-8") if file else "the trial's process died"
         self._reins.guarded(lambda: self._reins.conductor.lost(trial.config["trial"], reason), None)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A function that returned without ending its trial broke its promise."""
+        """Records the trial as failed if its function returned before the last epoch."""
         ended_early = "the trial's function returned before its last epoch"
         self._reins.guarded(lambda: self._reins.conductor.lost(trial.config["trial"], ended_early), None)
 
@@ -121,17 +128,17 @@ class LossCallback(tune.Callback):
 
 
 class SweepStopper(tune.Stopper):
-    """Ends the sweep when its reins say so."""
+    """Stopper that ends the whole sweep once `Reins.end` is set."""
 
     def __init__(self, reins: Reins) -> None:
         self._reins = reins
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial is stopped here; the scheduler does that."""
+        """Returns False: single trials are stopped by the scheduler."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether everything ends now."""
+        """Returns whether the whole sweep ends now."""
         return bool(self._reins.end)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:

@@ -1,4 +1,4 @@
-"""What `launch`, `resume` and `train` do once their options are checked."""
+"""Entry points of `launch`, `resume` and `confirm`, given their checked requests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .run import begin, check_data, conclude_done, reopen, run
 
 
 def _parts(plan: Plan) -> tuple[str, ...]:
-    """The parts of the data that a sweep reads: to confirm is to score on the test subjects."""
+    """Returns the data splits that a sweep reads; a confirmation also reads the test subjects."""
     return ("train", "val", "test") if plan.is_confirmation else ("train", "val")
 
 
 def launch(request: SweepRequest) -> int:
-    """Runs a new sweep."""
+    """Runs a new sweep; returns the exit code. ConfigError or DataError for invalid input."""
     plan = request.plan
     assert plan is not None, "launch without a plan"
     place = place_of(request.folder, request.where)
@@ -29,7 +29,8 @@ def launch(request: SweepRequest) -> int:
 
 
 def resume(request: SweepRequest) -> int:
-    """Runs the rest of an interrupted sweep, from its journal."""
+    """Runs the rest of a sweep from its journal; returns the exit code. ConfigError if its data has changed, its time
+    budget is used up, or it runs elsewhere."""
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal.sweep, str(journal.path))
@@ -44,7 +45,7 @@ def resume(request: SweepRequest) -> int:
 
 
 def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
-    """ConfigError when the sweep's time is over, and with it all that it must finish in spite of that."""
+    """Raises ConfigError if the sweep's time budget is used up and no trial must still finish."""
     spent = spent_before(journal.path, plan.sweep.time_budget_s)
     budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
     if spent.is_over and not budget.may_start(()):
@@ -54,7 +55,8 @@ def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
 
 
 def confirm(request: ConfirmRequest) -> int:
-    """Trains one config with several seeds and scores each on the test subjects; an interrupted one goes on."""
+    """Trains one config with several seeds and scores each on the test subjects; returns the exit code. An interrupted
+    confirmation continues."""
     place = place_of(request.folder, request.where)
     facts = check_data(request.plan, place, _parts(request.plan))
     is_there = journals.has_begun(place.folder)

@@ -1,1 +1,1 @@
-"""What MLflow is told, and how it gets there."""
+"""Experiment tracking: projects a sweep's journal to MLflow runs and sends them in the background."""

@@ -1,4 +1,4 @@
-"""A tracker in memory, for tests."""
+"""In-memory implementation of the Tracker protocol, for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tracker import NONE, PARAM_CHARACTERS, TAG_CHARACTERS, End, Points, Values
 
 @dataclass(kw_only=True, slots=True)
 class MemoryRun:
-    """What a MemoryTracker knows of a run. `points`: (step, time, value) of each metric, sorted."""
+    """Run of a MemoryTracker. `points`: per metric, the sorted (step, time in ms, value)."""
 
     experiment: str
     name: str
@@ -29,7 +29,7 @@ class MemoryRun:
 
 
 class MemoryTracker:
-    """Runs in memory, for tests."""
+    """Stores runs in memory; implements Tracker, for tests."""
 
     def __init__(self) -> None:
         self.runs: dict[str, MemoryRun] = {}

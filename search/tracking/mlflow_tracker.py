@@ -1,4 +1,5 @@
-"""MLflow as a tracker. With `one_transaction` the only file that imports mlflow, which takes seconds."""
+"""MLflow implementation of the Tracker protocol: all writes to MLflow go through here. Together with `one_transaction`
+the only file that imports mlflow, which takes seconds."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ RUNS_PER_PAGE = 200  # with all that they hold, which a server must answer withi
 
 
 class MlflowTracker:
-    """Runs in an MLflow database or server. `artifact_root` holds the artifacts of experiments made here in a
-    database; a server has its own place for them. One thread at a time."""
+    """Writes runs to an MLflow database or server at `uri`, a resolved tracking URI; a missing sqlite file is created.
+    `artifact_root`: folder for the artifacts of new experiments in a database; a server has its own. Not thread-safe.
+    Raises MLflow's exceptions, and ConfigError for a deleted experiment."""
 
     def __init__(self, uri: str, artifact_root: Path) -> None:
         database = sqlite_path(uri)
@@ -123,14 +125,14 @@ class MlflowTracker:
 
 
 def _has(key: Mapping[str, str]) -> str:
-    """MLflow's filter for runs with these tags."""
+    """Builds the MLflow filter string for runs with all these tags."""
     assert not any("'" in value for value in key.values()), key
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
 
 
 def _make_database(path: Path, artifact_root: Path) -> None:
-    """An empty store that is there whole or not at all: a process killed while MLflow makes its tables would leave a
-    file that no later one can open."""
+    """Creates an empty MLflow sqlite store atomically: a process killed while MLflow creates its tables would leave a
+    file that cannot be opened."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
         made = Path(folder, path.name)

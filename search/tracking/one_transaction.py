@@ -1,4 +1,5 @@
-"""One transaction for many calls of MLflow's database store. It reaches into the store that requirements.txt pins."""
+"""Groups many calls of MLflow's SQLAlchemy store into one sqlite transaction. It relies on internals of the MLflow
+version that requirements.txt pins."""
 
 from __future__ import annotations
 
@@ -15,20 +16,21 @@ PRAGMAS = ("foreign_keys = ON", "busy_timeout = 20000", "case_sensitive_like = t
 
 
 class RowsAtOnce(Session):
-    """A session that inserts added rows at once and keeps no account of them."""
+    """SQLAlchemy session that inserts added rows immediately, without tracking them."""
 
     def add_all(self, instances: Iterable[object]) -> None:
-        """Inserts the rows. MLflow adds params, metrics and tags this way and reads none of them again: to keep track
-        of what becomes of each costs three times as much as to insert it."""
+        """Inserts the rows in bulk. MLflow adds params, metrics and tags this way and never reads them back; to track
+        each costs three times as much as to insert it."""
         self.bulk_save_objects(list(instances))
 
 
 @contextmanager
 def one_transaction(store: SqlAlchemyStore) -> Iterator[None]:
-    """Makes the store's calls of this thread in the block one transaction of sqlite: all of it is there, or nothing.
+    """Runs the store's calls of the calling thread within the block as one sqlite transaction: all are committed, or
+    none.
 
-    Each call remains a savepoint of its own, so what MLflow undoes and tries again works as ever; what is saved is
-    the commit of each, the connection and the settings of each."""
+    Each call remains a savepoint, so MLflow's own rollbacks and retries still work; one connection, one set of pragmas
+    and one commit serve all calls. Other threads use the store as before."""
     thread, plain = threading.get_ident(), store.ManagedSessionMaker
     with store.engine.connect() as connection:
         for pragma in PRAGMAS:

@@ -1,4 +1,4 @@
-"""What the records of a sweep change in the tracker: one run per sweep, with one child per trial."""
+"""Projects a sweep's records to changes of tracker runs: one run per sweep, with one child run per trial."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from spaces.schema import flat
+from trainables.runs.names import BEST
 
 from ..environment.store import redacted
 from ..record.records import (
@@ -30,7 +31,7 @@ from ..record.state import SweepState
 from ..record.trial import Trial
 from .tracker import Status
 
-WEIGHTS = Path("best.safetensors")
+WEIGHTS = Path(BEST)
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts
 REASON_CHARACTERS = 500
 # libyaml writes a config in a tenth of the time.
@@ -39,10 +40,12 @@ DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 @dataclass(kw_only=True, slots=True)
 class Change:
-    """What a record, or many in a row, add to one run. `number`: its trial, None for the sweep's own run.
+    """Changes to one run that result from one record or several consecutive ones. `number`: its trial, None for the
+    sweep's own run; `ts_ms`: Unix time in milliseconds.
 
-    `config`: of a trial that is born. `end`: how and when it ended, last. `goes_on`: it was opened after that. `texts`:
-    small files by name, written when they are sent. `files`: (path in the trial's folder, what it is)."""
+    `config`: config of a newly created trial, logged as params. `points`: (step, time in ms, metrics). `end`: final
+    status and its time in ms. `goes_on`: the run is set to RUNNING after that. `texts`: small text artifacts by name,
+    built when they are sent. `files`: path in the trial's folder -> description."""
 
     number: int | None
     ts_ms: int
@@ -55,7 +58,7 @@ class Change:
     files: dict[Path, str] = field(default_factory=dict)
 
     def add(self, later: Change) -> None:
-        """Takes in what comes after it in the same run."""
+        """Merges a later change of the same run into this one."""
         self.tags |= later.tags
         self.config = later.config or self.config
         self.points += later.points
@@ -67,7 +70,8 @@ class Change:
 
 
 class Projection:
-    """The changes that a sweep's records make, taken in their order, each once. Knows no tracker."""
+    """Computes the changes of the tracker runs from a sweep's records; `take` each record once, in order. Uses no
+    tracker. `objective`: the metric to minimise."""
 
     def __init__(self, objective: str) -> None:
         self._state = SweepState()
@@ -76,17 +80,18 @@ class Projection:
 
     @property
     def sweep(self) -> SweepRow:
-        """The sweep's own record, which comes first."""
+        """Returns the sweep's first record; `take` must have been called."""
         assert self._state.sweep is not None, "nothing was taken yet"
         return self._state.sweep
 
     @property
     def is_single(self) -> bool:
-        """Whether one trial (`train`) is all there is: a run without a parent."""
+        """Returns whether the journal is that of a single run (`train`), which has no parent run."""
         return self.sweep.single
 
     def take(self, row: Row) -> list[Change]:
-        """What the next record changes."""
+        """Applies the next record and returns the changes that it makes. MisfitError if it contradicts those before
+        it."""
         self._state.apply(row)
         match row:
             case SweepRow() | OpenRow():
@@ -108,7 +113,9 @@ class Projection:
         return []
 
     def birth(self, number: int | None, ts_ms: int) -> Change:
-        """What a run starts with, as far as is known by now."""
+        """Builds the change with which a run starts, or the sweep's own restarts, from what is known so far: tags,
+        config, text artifacts. `number`: the trial, None for the sweep's own run; `ts_ms`: time of the start, Unix time
+        in milliseconds."""
         if number is None:
             texts = {
                 "space.yaml": lambda: redacted(self.sweep.space),
@@ -124,11 +131,11 @@ class Projection:
         return Change(number=number, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
 
     def number_of(self, row: Row) -> int | None:
-        """The trial that a record is about; None for the sweep."""
+        """Returns the number of the trial whose run a record changes; None for the sweep's own run."""
         return 0 if self.is_single else trial_of(row)
 
     def key(self, number: int | None) -> dict[str, str]:
-        """The tags by which a run is found."""
+        """Returns the tags that identify the run of trial `number`, or of the sweep (None)."""
         part = {"role": "sweep"} if number is None else {"trial": str(number)}
         return {"sweep_id": self.sweep.id, **part}
 
@@ -185,7 +192,7 @@ class Projection:
 
 
 def _short(reason: str) -> str:
-    """What fits into a tag: one line, of a traceback the last, which says what was wrong."""
+    """Shortens a reason to fit a tag: its last line, which in a traceback is the exception."""
     lines = reason.strip().splitlines() or [""]
     return lines[-1][:REASON_CHARACTERS]
 

@@ -1,5 +1,5 @@
-"""Sends a sweep's journal to the tracker. The journal waits on disk for as long as the tracker does not answer, so the
-sweep never waits for it and nothing is lost; what is sent twice is there once."""
+"""Sends a sweep's journal to the tracker in the background. While the tracker is unreachable the records wait in the
+journal, so the sweep never waits and loses none; a record sent twice is stored once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MOST_SENT = 400
 
 
 class Unsent(NamedTuple):
-    """A record with its length in bytes and what it changes."""
+    """Record that is not sent yet, with its length in bytes and its changes."""
 
     row: Row
     size: int
@@ -46,8 +46,8 @@ class Unsent(NamedTuple):
 
 
 class Backlog:
-    """Counts the lines of a journal past an offset, from any thread. None is read for it that was sent before it was
-    counted, and none twice."""
+    """Counts the journal's lines after a byte offset; thread-safe. Each line is read at most once, and those sent
+    before they were counted are never read."""
 
     def __init__(self, journal: Path, offset: int) -> None:
         self._journal = journal
@@ -66,17 +66,20 @@ class Backlog:
             return self._lines
 
     def advance(self, offset: int, lines: int) -> None:
-        """Leaves the lines before a further offset behind."""
+        """Moves on to a later byte offset. `lines`: number of lines in between, which no longer count."""
         with self._lock:
             self._lines = max(0, self._lines - lines)
             self._counted = max(self._counted, offset)
 
 
 class Spool:
-    """Follows a journal and sends what it finds: in a thread between `start` and `stop`, or without one by `sync`.
+    """Follows a journal and sends its records to the tracker: in a background thread between `start` and `stop`, or in
+    the calling thread with `send_all`.
 
-    `sent`: records that it took. `problems`: what the tracker will never have, and why. `trouble`: its last error, ''
-    while it answers. `pause_s`: the first and the longest wait after an error; it doubles in between."""
+    `sent`: number of records accepted. `problems`: records and files that will never be sent, and why. `trouble`: last
+    error of the tracker, '' once a send succeeds. `objective`: the metric to minimise. `uri`: resolved tracking URI;
+    progress is saved per URI beside the journal. `pause_s`: first and longest wait after an error, in seconds, doubled
+    in between."""
 
     def __init__(
         self,
@@ -106,15 +109,15 @@ class Spool:
         self._thread = threading.Thread(target=self._follow, name="spool", daemon=True)
 
     def start(self) -> None:
-        """Begins to send in the background."""
+        """Starts the background thread."""
         self._thread.start()
 
     def pending(self) -> int:
-        """Records on disk that the tracker has not."""
+        """Counts the records on disk that the tracker has not accepted."""
         return len(self._backlog)
 
     def drain(self, timeout_s: float) -> bool:
-        """Waits until the tracker has everything; False when it has not in that time."""
+        """Waits until all records are sent; returns False after `timeout_s` seconds or if the thread is not running."""
         deadline = time.monotonic() + timeout_s
         self._wake.set()
         while self.pending():
@@ -124,14 +127,15 @@ class Spool:
         return True
 
     def stop(self, timeout_s: float) -> None:
-        """Ends the thread: once all is sent, at the tracker's next error, or when the time is over."""
+        """Stops the thread once all records are sent, at the tracker's next error, or after `timeout_s` seconds."""
         self._deadline = time.monotonic() + timeout_s
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def send_all(self) -> bool:
-        """Sends everything in the calling thread; False when the tracker did not answer TRIES times."""
+        """Sends all records in the calling thread, with waits after errors; returns False after TRIES errors of an
+        unreachable tracker."""
         try:
             while self._advance() or self._errors:
                 if self._errors - self._refusals >= TRIES:
@@ -160,7 +164,7 @@ class Spool:
         return min(longest, first * 2 ** min(self._errors - 1, 30)) if self._errors else POLL_S
 
     def _advance(self) -> bool:
-        """Sends the next records; False when there are none, or when it did not work."""
+        """Sends the next batch of records; returns False if there is none or it failed."""
         is_answering = False
         try:
             runs = self._connected()
@@ -202,7 +206,8 @@ class Spool:
         write_text(self._journal.with_name(OFFSETS), json.dumps(offsets))
 
     def _failed(self, error: Exception, is_answering: bool) -> bool:
-        """Whether the next record was given up: the tracker answers, and takes everything but this one."""
+        """Handles a failed batch: the next one has one record. Returns whether that record was skipped, which happens
+        once the tracker, though reachable, has refused it TRIES times."""
         self._errors += 1
         self._refusals += is_answering
         self.trouble = redacted(f"{type(error).__name__}: {error}")[:TROUBLE_CHARACTERS]
@@ -229,7 +234,9 @@ class Spool:
             self.problems.append(problem)
 
     def _connected(self) -> SweepRuns:
-        """Runs that know everything up to the offset, under the lock."""
+        """Returns the tracker's runs with all records up to the saved offset applied. Takes the lock file; starts from
+        offset 0 if the store or the journal does not match the offset. ConfigError if another process holds the
+        lock."""
         if self._runs is not None:
             return self._runs
         self._acquire()
@@ -281,8 +288,8 @@ def sync(
     uri: str,
     pause_s: tuple[float, float] = (1.0, 2.0),
 ) -> Spool:
-    """Sends what the tracker lacks, at once; `sent`, `pending`, `problems` and `trouble` of the result say how it
-    went."""
+    """Sends all unsent records in the calling thread and returns the spool, whose `sent`, `pending`, `problems` and
+    `trouble` tell the result. Arguments as of Spool."""
     spool = Spool(journal_path, tracker_factory, objective, uri, pause_s)
     spool.send_all()
     return spool

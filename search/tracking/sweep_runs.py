@@ -1,4 +1,4 @@
-"""The runs of one sweep in the tracker: each is made once, and gets all changes of a while together."""
+"""Runs of one sweep in the tracker: creates each run once and sends its changes in batches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from .tracker import Tracker
 
 
 class SweepRuns:
-    """The runs that a sweep's records make: `take` each record once, in its order, then `send` what it changes, as
-    often as needed.
+    """Maps a sweep's trials to tracker runs. `take` each record once, in order, then `send` its changes, as often as
+    needed.
 
-    One run per sweep with one child per trial; a sweep of a single trial (`train`) is that trial's run alone. The runs
-    that are there are looked up once, all together: nobody else makes any, so that others need no search."""
+    One run per sweep with one child run per trial; a single run (`train`) has one run and no parent. Existing runs are
+    listed once, in one query: no other process creates runs of the sweep. `folder`: the sweep's; `objective`: the
+    metric to minimise; `complain`: receives a message per file that is missing."""
 
     def __init__(self, folder: Path, tracker: Tracker, objective: str, complain: Callable[[str], None]) -> None:
         self._folder = folder
@@ -30,15 +31,16 @@ class SweepRuns:
         self._doubtful: set[int | None] = set()  # may or may not be there
 
     def take(self, row: Row) -> list[Change]:
-        """What the next record changes; the tracker is not told."""
+        """Applies the next record and returns its changes, without sending them."""
         return self._projection.take(row)
 
     def is_known(self) -> bool:
-        """Whether the tracker has the sweep's run: false for a store that was emptied."""
+        """Returns whether the tracker has the sweep's run; False for a store that was emptied."""
         return (0 if self._projection.is_single else None) in self._found()
 
     def doubt(self, changes: Iterable[Change]) -> None:
-        """Looks the runs of these changes up again: they may have been made, undone or deleted."""
+        """Marks the runs of these changes, and the sweep's own, to be looked up again: after an error they may have
+        been created, rolled back or deleted."""
         for number in {None, *(change.number for change in changes)}:
             self._doubtful.add(number)
             self._running.discard(number)
@@ -46,7 +48,8 @@ class SweepRuns:
                 self._runs.pop(number, None)
 
     def send(self, changes: Iterable[Change]) -> None:
-        """Changes of any runs, in their order. Files go last: should they fail, all else is there."""
+        """Merges the changes per run and writes them to the tracker, files last, so that a failure there loses nothing
+        else. Raises the tracker's exceptions."""
         merged: dict[int | None, Change] = {}
         for change in changes:
             found = merged.setdefault(change.number, Change(number=change.number, ts_ms=change.ts_ms))
@@ -60,17 +63,19 @@ class SweepRuns:
             self._send_files(change)
 
     def touch(self, row: Row) -> None:
-        """Writes what is there already to the record's run; raises when the tracker does not answer."""
+        """Rewrites the identifying tags of the record's run, to test whether the tracker answers; raises its exception
+        if not."""
         number = self._projection.number_of(row)
         self.send([Change(number=number, ts_ms=row.ts_ms, tags=dict(self._projection.key(number)))])
 
     def mark_skipped(self, row: Row, reason: str) -> None:
-        """Notes on the record's run that it lacks the record."""
+        """Tags the record's run as lacking this record. `reason`: text of the tag."""
         number = self._projection.number_of(row)
         self.send([Change(number=number, ts_ms=row.ts_ms, tags={"skipped": reason})])
 
     def _found(self) -> dict[int | None, str]:
-        """The runs that are there, by trial."""
+        """Returns the ids of the existing runs by trial (None: the sweep's own); queries the tracker on the first
+        call."""
         if self._runs is None:
             sweep = self._projection.sweep
             listed = self._tracker.find_runs(sweep.model, {"sweep_id": sweep.id})
@@ -82,7 +87,8 @@ class SweepRuns:
         return self._runs
 
     def _id_of(self, number: int | None) -> str | None:
-        """The run of a trial, or of the sweep; None when there is none."""
+        """Returns the id of a trial's run, or of the sweep's own (None); None if it does not exist. Queries the tracker
+        only for runs marked by `doubt`."""
         runs = self._found()
         if number not in runs and number in self._doubtful:
             run_id = self._tracker.find_run(self._projection.sweep.model, self._projection.key(number))
@@ -105,8 +111,8 @@ class SweepRuns:
             self._running.add(change.number)
 
     def _make(self, change: Change) -> str:
-        """A new run, with the tags of the change; all that the trial or sweep began with is added to the change, for
-        a run that somebody deleted."""
+        """Creates a run with the tags of the change and returns its id. Config and artifacts of the run's creation are
+        added to the change, in case an earlier run was deleted."""
         number, ts_ms, sweep = change.number, change.ts_ms, self._projection.sweep
         birth = self._projection.birth(number, ts_ms)
         later = Change(number=number, ts_ms=ts_ms, tags=change.tags, config=change.config, texts=change.texts)

@@ -1,4 +1,4 @@
-"""`sync`: what an unreachable MLflow missed of a sweep, sent in the foreground."""
+"""`sync`: sends the records that an unreachable MLflow missed, in the foreground."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .spool import sync as send
 
 
 def sync(request: SyncRequest) -> int:
-    """Sends the records; 1 when some are left because MLflow does not take them now."""
+    """Sends a sweep's unsent records to MLflow; returns the exit code: 1 if records remain, 0 otherwise."""
     journal = Journal(request.journal)
     objective = journal.sweep.objective
     spool = send(request.journal, lambda: MlflowTracker(request.uri, request.artifacts), objective, request.uri)

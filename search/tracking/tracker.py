@@ -1,4 +1,4 @@
-"""The protocol of an experiment tracker: runs with params, tags, metrics and artifacts. Imports no mlflow."""
+"""Protocol of an experiment tracker: runs with params, tags, metrics and artifacts. Imports no mlflow."""
 
 from __future__ import annotations
 
@@ -26,44 +26,49 @@ TAG_CHARACTERS = 8000
 
 
 class Tracker(Protocol):
-    """Runs, found again by their tags. Every call but `make_run` may be repeated: nothing comes twice. Any call may
-    raise anything.
+    """Experiment tracker whose runs are identified by tags. Every call but `make_run` is idempotent. Any call may raise
+    any exception.
 
-    Values are written as `--set` reads them, cut to mlflow's limits; characters that it refuses in keys become '_'."""
+    Values are written as `--set` reads them, truncated to MLflow's limits; characters that MLflow refuses in keys
+    become '_'. Times are Unix times in milliseconds."""
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
-        """The run with all tags of `key`, as it is; None when there is none."""
+        """Returns the id of a run with all tags of `key`, without changing the run; None if there is none."""
 
     def find_runs(self, experiment: str, key: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
-        """Every run with all tags of `key`, with all its tags; of several that began at one time any goes first."""
+        """Returns the ids of all runs with all tags of `key`, each with all of its tags; runs with the same start time
+        come in any order."""
 
     def make_run(self, experiment: str, name: str, parent_id: str | None, ts_ms: int, tags: Values) -> str:
-        """A new run, RUNNING."""
+        """Creates a run with status RUNNING and returns its id. `parent_id`: run to nest it under (None: none);
+        `ts_ms`: start time."""
 
     def reopen(self, run_id: str) -> None:
-        """Makes a run that had ended RUNNING again."""
+        """Sets the status of an ended run back to RUNNING."""
 
     def write(
         self, run_id: str, params: Values = NONE, tags: Values = NONE, points: Points = (), end: End | None = None
     ) -> None:
-        """Adds to a run, and ends it.
+        """Adds params, tags and metric points to a run and, with `end`, ends it.
 
-        Params: another value for one that is on record is an error. Tags: the last value stands. Points: one that is
-        on record already (same key, step, time, value) is dropped; a value that is not finite cannot be drawn or
-        ranked, and the last point that has any names them in the tag `non_finite` instead."""
+        Params: another value for a recorded one is an error. Tags: the last value stands. Points: one that is recorded
+        already (same key, step, time, value) is dropped; values that are not finite are omitted, and the tag
+        `non_finite` names those of the last point that has any."""
 
     def text(self, run_id: str, text: str, file: str) -> None:
-        """A small file among the run's artifacts; the last content stands."""
+        """Writes the text artifact `file` of a run, replacing an earlier one."""
 
     def artifact(self, run_id: str, path: Path, folder: str) -> None:
-        """A copy of a file in a folder ('' for the top) of the run's artifacts."""
+        """Copies the file at `path` to a folder of the run's artifacts ('': the root)."""
 
     def together(self) -> AbstractContextManager[None]:
-        """A block whose calls, artifacts apart, cost less; where the store can, all of them arrive or none."""
+        """Returns a context manager in which the calls, artifacts apart, are batched; where the store allows, all are
+        committed or none."""
 
 
 def finite_points(points: Points) -> tuple[list[tuple[str, int, int, float]], dict[str, str]]:
-    """(key, step, time, value) of every finite value, and the tag that names the others of the last point with any."""
+    """Splits metric points: returns (key, step, time in ms, value) of every finite value, and the tag `non_finite` that
+    names the values that are not finite of the last point that has any ({} if all are finite)."""
     finite: list[tuple[str, int, int, float]] = []
     tag: dict[str, str] = {}
     for step, ts_ms, metrics in points:
@@ -87,6 +92,7 @@ def _spelled(value: object) -> str:
 
 @functools.lru_cache(4096)
 def _key(name: str) -> str:
-    """Mlflow takes letters, digits and ' _-.:/', and no name that a file system would read as another."""
+    """Sanitises a key for MLflow: keeps letters, digits and ' _-.:/', removes path components that a file system would
+    resolve ('', '.', '..'), truncates to KEY_CHARACTERS."""
     steps = re.sub(r"[^\w./: -]", "_", name).split("/")
     return "/".join(step for step in steps if step not in ("", ".", ".."))[:KEY_CHARACTERS].rstrip("/") or "_"

@@ -1,4 +1,4 @@
-"""`ui`: MLflow's own server over the store in use, for as long as the command runs."""
+"""`ui`: runs MLflow's own server over the tracking store until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LOG_LINES = 20
 
 
 def ui(request: UiRequest) -> int:
-    """Serves until Ctrl-C; 1 when MLflow's server does not start or ends by itself."""
+    """Runs MLflow's server until Ctrl-C; returns the exit code: 1 if the server does not start or ends by itself.
+    Starts none if the store is itself a server, which has a UI."""
     if request.uri.startswith("http"):
         print(f"the store in use is a server with a UI of its own: {redacted(request.uri)}")
         return OK

@@ -30,6 +30,9 @@ class Crops:
     def fingerprint(self, part):
         return str(int(self.images[part].sum()))
 
+    def expect(self, part, rows):
+        pass
+
     def fetch(self, part, rows, is_mirrored):
         self.fetched += rows.numel()
         found = self.images[part][rows.cpu()].to(rows.device)

@@ -1,4 +1,4 @@
-"""`--set knob=value`, which every verb with a config takes."""
+"""Option `--set knob=value`, which every verb with a config takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spaces.errors import ConfigError
 
 
 def add_set_option(parser: argparse.ArgumentParser) -> None:
-    """--set knob=value, repeatable."""
+    """Adds --set knob=value, repeatable."""
     parser.add_argument(
         "--set",
         dest="changes",
@@ -21,7 +21,7 @@ def add_set_option(parser: argparse.ArgumentParser) -> None:
 
 
 def read_changes(changes: Iterable[str]) -> dict[str, str]:
-    """knob -> text of every --set; ConfigError for those without '='."""
+    """Returns knob -> text of every --set; ConfigError for those without '='."""
     pairs = [change.partition("=") for change in changes]
     bad = [f"'{knob}' has no '='; write --set KNOB=VALUE" for knob, equals, _ in pairs if not equals]
     if bad:

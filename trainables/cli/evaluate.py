@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.config import NO_MIRROR, chosen_data
+from data.poses.splits import PARTS
 from spaces.errors import ConfigError
 
 from .. import registry
@@ -16,7 +17,7 @@ from .changes import add_set_option, read_changes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluateRequest:
-    """Weights to score with the published protocol of their model."""
+    """Checked options of `evaluate`: weights to score with the published protocol of their model."""
 
     config: TrainConfig
     weights: Path
@@ -26,7 +27,7 @@ class EvaluateRequest:
 
 
 def add_multiscale_option(parser: argparse.ArgumentParser) -> None:
-    """--multiscale."""
+    """Adds --multiscale."""
     parser.add_argument(
         "--multiscale",
         action="store_true",
@@ -35,7 +36,7 @@ def add_multiscale_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --weights, --data, --data-root, --actions, --flip, --multiscale, --json."""
+    """Adds CONFIG, --weights, --data, --data-root, --actions, --flip, --multiscale, --json."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of the run that made the weights")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
     parser.add_argument("--data", metavar="NAME", help="split or set to score on (default: the config's)")
@@ -50,13 +51,13 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
-    """The request, or ConfigError with all problems."""
+    """Checks the options and returns the request; ConfigError with all problems."""
     wanted = {"data.root": options.data_root, "data.actions": options.actions}
     values: dict[str, object] = {path: value for path, value in wanted.items() if value is not None}
     if options.data is not None:
         values |= chosen_data(options.data)
         # Subjects belong to the set that the config was trained on; another set brings its own.
-        values |= {f"data.{part}_subjects": () for part in ("train", "val", "test")}
+        values |= {f"data.{part}_subjects": () for part in PARTS}
     config = changed(read_config(options.config), values | read_changes(options.changes), options.config)
     if problems := flip_problems(options.flip, config) + multiscale_problems(options.multiscale, config):
         raise ConfigError("evaluate", problems)
@@ -67,7 +68,7 @@ def check_evaluate(options: argparse.Namespace) -> EvaluateRequest:
 
 
 def flip_problems(flip: bool, config: TrainConfig) -> list[str]:
-    """Why --flip cannot be had with this config."""
+    """Returns why --flip is impossible with this config."""
     if not flip:
         return []
     if not registry.config(config.model).can_flip:
@@ -76,7 +77,7 @@ def flip_problems(flip: bool, config: TrainConfig) -> list[str]:
 
 
 def multiscale_problems(multiscale: bool, config: TrainConfig) -> list[str]:
-    """Why --multiscale cannot be had with this config."""
+    """Returns why --multiscale is impossible with this config."""
     if not multiscale or config.data.sizes.mesh == "hand":
         return []
     what = "bodies" if config.data.sizes.mesh else f"poses, which {config.model} gives"

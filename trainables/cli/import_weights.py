@@ -18,7 +18,8 @@ from .changes import add_set_option, read_changes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportRequest:
-    """An authors' checkpoint to convert. `fixed`: the recipe's knobs; `changes`: those set by hand."""
+    """Checked options of `import`: an authors' checkpoint to convert. `fixed`: the recipe's knobs; `changes`: those set
+    by hand."""
 
     model: str
     recipe: str
@@ -30,7 +31,7 @@ class ImportRequest:
 
 
 def add_import_options(parser: argparse.ArgumentParser) -> None:
-    """MODEL, --weights, --out, --config, --recipe, --set, --force."""
+    """Adds MODEL, --weights, --out, --config, --recipe, --set, --force."""
     parser.add_argument("model", metavar="MODEL", help="the model that the checkpoint belongs to")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the authors' checkpoint")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="safetensors file to write")
@@ -45,7 +46,8 @@ def add_import_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_import(options: argparse.Namespace) -> ImportRequest:
-    """The request, or ConfigError with all problems; laws wait for the sizes that the weights tell."""
+    """Checks the options and returns the request; ConfigError with all problems. The model's laws are checked later,
+    when the weights have given the sizes."""
     space = read_space(find_space(options.model))
     recipe = options.recipe or next(iter(space.recipes))
     problems = []

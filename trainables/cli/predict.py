@@ -24,8 +24,9 @@ LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictRequest:
-    """Keypoints of a video to lift, or of one from each of several cameras, or, where the network reads them, images.
-    width, height, fps, layout: what the user says of the files, None where they say it themselves."""
+    """Checked options of `predict`: keypoints of a video to lift, or of one from each of several cameras, or, where the
+    network reads them, images. width, height, fps, layout: options that the files may state themselves; None where they
+    do."""
 
     config: TrainConfig
     weights: Path
@@ -43,7 +44,7 @@ class PredictRequest:
 
     @property
     def has_meshes(self) -> bool:
-        """Whether the input is images with boxes, and what is found are meshes."""
+        """Whether the input is images with bounding boxes, and the output meshes."""
         return bool(self.config.data.sizes.mesh)
 
     @property
@@ -53,20 +54,20 @@ class PredictRequest:
 
 
 def reads_images(config: TrainConfig) -> bool:
-    """Whether keypoints alone are not enough for the network."""
+    """Returns whether the network needs images, not keypoints alone."""
     return bool(set(OF_IMAGES) & set(config.traits.reads))
 
 
 def check_picture(request: PredictRequest, where: Path, count: int) -> None:
-    """ConfigError when a picture of one image cannot show the `count` of them that `where` lists."""
+    """Raises ConfigError when a picture of one image cannot show the `count` of them that `where` lists."""
     if count > 1 and request.render is not None and request.render.suffix.lower() == PICTURE:
         found = f"--render {request.render}: shows one image, and {where} lists {count}"
         raise ConfigError("predict", [f"{found}; name a file that ends in {' or '.join(RENDERED)}"])
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --force, and what the file may
-    leave out."""
+    """Adds CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --force, and the options
+    for facts that the input file may lack."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of the run that made the weights")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
     parser.add_argument(
@@ -102,7 +103,7 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_predict(options: argparse.Namespace) -> PredictRequest:
-    """The request, or ConfigError with all problems of options and config."""
+    """Checks the options and returns the request; ConfigError with all problems of options and config."""
     problems: list[str] = []
     config = None
     try:
@@ -146,7 +147,8 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
 
 
 def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
-    """Why the network cannot be given what it reads, and what is said of images that these tell themselves."""
+    """Returns the problems of the network's input: fields that `predict` cannot supply, and options that the input
+    files state themselves."""
     problems, data, given = [], config.data, len(options.inputs)
     if data.views != given:
         wanted = "one file" if data.views == 1 else "one file for each camera, in the order of training"

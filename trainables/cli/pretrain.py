@@ -18,7 +18,8 @@ LIVE = {"network.features": "live", "network.trunk_lr_factor": 1.0}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PretrainRequest:
-    """A trunk to train on the 2D joints of the training crops. sigma: of the heatmaps' peaks, in their cells."""
+    """Checked options of `pretrain`: a trunk to train on the 2D joints of the training crops. sigma: of the heatmaps'
+    peaks, in cells."""
 
     config: TrainConfig
     out: Path
@@ -29,7 +30,7 @@ class PretrainRequest:
 
 
 def add_pretrain_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --out, --epochs, --batch, --lr, --sigma, --force, --set."""
+    """Adds CONFIG, --out, --epochs, --batch, --lr, --sigma, --force, --set."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of a run that reads images; its trunk and its data")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="safetensors file to write")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training crops (default 10)")
@@ -43,7 +44,7 @@ def add_pretrain_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_pretrain(options: argparse.Namespace) -> PretrainRequest:
-    """The request, or ConfigError with all problems."""
+    """Checks the options and returns the request; ConfigError with all problems."""
     config = changed(read_config(options.config), read_changes(options.changes), options.config)
     problems = target_problems(options.out, force=options.force)
     if options.out.suffix != ".safetensors":

@@ -17,7 +17,8 @@ RUNS = Path("mlruns/train")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainRequest:
-    """One run to train: into `out`, from where `out` or `resume` left it, or from the weights `init`."""
+    """Checked options of `train`: a run into `out`, resumed from `out` or `resume`, or started from the weights
+    `init`."""
 
     config: TrainConfig
     out: Path
@@ -26,7 +27,7 @@ class TrainRequest:
 
 
 def add_train_options(parser: argparse.ArgumentParser) -> None:
-    """CONFIG, --out, --resume, --init, --set."""
+    """Adds CONFIG, --out, --resume, --init, --set."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of one run, as `export` writes it")
     parser.add_argument(
         "--out", type=Path, help="output folder (default mlruns/train/<config_id>); run again, it resumes"
@@ -39,7 +40,7 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_train(options: argparse.Namespace) -> TrainRequest:
-    """The request, or ConfigError with all problems."""
+    """Checks the options and returns the request; ConfigError with all problems."""
     config = changed(read_config(options.config), read_changes(options.changes), options.config)
     if options.resume is not None and options.init is not None:
         raise ConfigError("train", ["--resume continues a run and --init starts one; give one of them"])

@@ -1,1 +1,1 @@
-"""Devices, and processes that train together."""
+"""Devices: selection, memory, CPU count, CUDA graphs, and data-parallel teams of processes."""

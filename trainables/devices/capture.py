@@ -1,4 +1,4 @@
-"""A training step that a GPU replays as one CUDA graph instead of a thousand launches from Python."""
+"""CUDA graph capture of a training step, which replaces a thousand kernel launches from Python by one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ WARMUP = 3  # plain calls first: they are steps like any other, and libraries se
 
 
 class Captured:
-    """`body` as it is without a device. On a CUDA device its calls after the first three are recorded and replayed.
+    """Callable that records `body` as a CUDA graph after three calls and replays it; without a device it calls `body`
+    directly.
 
     `body` takes tensors of fixed shapes and does the same work at every call, on memory that stays where it is, without
-    waiting for the device. What it returns is overwritten by the next call.
-    """
+    waiting for the device. The returned tensors are overwritten by the next call."""
 
     def __init__(self, body: Callable[..., Tensor], device: torch.device | None) -> None:
         self._body = body

@@ -1,4 +1,4 @@
-"""Where a run computes."""
+"""Device selection, and settings of CPU threads and memory allocation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 
 
 def pick_device() -> torch.device:
-    """The CUDA device of this process if it has one, else the CPU with one thread.
+    """Returns the CUDA device of this process if it has one, else the CPU with one thread.
 
     These networks are thousands of tiny operations: with more threads than free cores they wait for each other and run
-    ten times slower. OMP_NUM_THREADS, where set, has the last word.
-    """
+    ten times slower. OMP_NUM_THREADS, where set, has the last word."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
     if "OMP_NUM_THREADS" not in os.environ:
@@ -25,7 +24,7 @@ def pick_device() -> torch.device:
 
 
 def keep_freed_memory() -> None:
-    """Lets the C library keep freed memory for the next step instead of giving it back to the system and fetching it
+    """Makes the C library keep freed memory for the next step instead of giving it back to the system and fetching it
     again page by page, which takes up to 7 % of a stacked step on CPU. Does nothing where there is no glibc."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if library is not None and hasattr(library, "mallopt"):

@@ -1,4 +1,4 @@
-"""The ranks that train one lane together: one process alone, or several under torch.distributed."""
+"""Data-parallel ranks that train one lane together: one process alone, or several under torch.distributed (DDP)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ RUNNING = "running_"  # begins the names of what a norm keeps, torch's and ours
 
 
 class Team:
-    """One process alone; rank 0 of 1. Every method is a collective call: all ranks of a team make it."""
+    """Team of one process, rank 0 of 1. Every method is a collective call: all ranks of a team make it."""
 
     rank = 0
     world = 1
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network whose gradients are means over the team's batch."""
+        """Returns the network, wrapped so that gradients are means over the team's batch."""
         return network
 
     def apart(self, network: nn.Module) -> AbstractContextManager[None]:
-        """In this context gradients stay a rank's own; the first backward pass after it adds them to the mean."""
+        """Returns a context in which gradients are not exchanged; the first backward pass after it exchanges the sum
+        (gradient accumulation)."""
         return nullcontext()
 
     def agree(self, network: nn.Module) -> None:
-        """Gives what batch norms keep of the data the same value on every rank: the mean of all."""
+        """Averages the running statistics of batch norms over all ranks."""
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks."""
+        """Returns the sum over all ranks."""
         return tensor
 
 
 class DistributedTeam(Team):
-    """All ranks of the process group that is initialised; `device` is where its backend takes tensors."""
+    """Team of all ranks of the initialised process group; `device` is where its backend takes tensors."""
 
     def __init__(self, device: torch.device) -> None:
         self.rank = distributed.get_rank()
@@ -41,18 +42,20 @@ class DistributedTeam(Team):
         self._device = device
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """DDP: gradients are averaged over ranks, so a rank weighs its loss by its share of the batch."""
+        """Wraps the network in DDP: gradients are averaged over ranks, so a rank weighs its loss by its share of the
+        batch."""
         # It would send the buffers of rank 0 in every step, and so lose what the others keep of their samples.
         return nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
 
     def apart(self, network: nn.Module) -> AbstractContextManager[None]:
-        """DDP waits with the exchange."""
+        """Returns DDP's `no_sync` context."""
         assert isinstance(network, nn.parallel.DistributedDataParallel), type(network)
         return network.no_sync()
 
     @torch.no_grad()
     def agree(self, network: nn.Module) -> None:
-        """One exchange for all norms. Those in evaluation mode, of a frozen trunk, are left alone, bit for bit."""
+        """Averages in one exchange for all norms. Those in evaluation mode, of a frozen trunk, are left alone, bit for
+        bit."""
         kept = [
             buffer
             for module in network.modules()
@@ -67,7 +70,7 @@ class DistributedTeam(Team):
             buffer.copy_(mean.view_as(buffer))
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks."""
+        """Returns the sum over all ranks."""
         total = tensor.to(self._device, copy=True)
         distributed.all_reduce(total)
         return total.to(tensor.device)

@@ -1,1 +1,1 @@
-"""The engines that train one or many trials."""
+"""Training engines: one trial (SingleEngine), or many trials stacked in one step (FusedEngine)."""

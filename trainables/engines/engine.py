@@ -1,4 +1,5 @@
-"""What trains lanes. A lane is one trial: its config, weights, optimiser, step, data order and best score."""
+"""Engine protocol: trains lanes. A lane is one trial: its config, weights, optimiser, step, data order and best
+score."""
 
 from __future__ import annotations
 
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from data.batches.batch import Batch
-from data.batches.poses import DataModule
 from data.batches.samples import Samples
 from spaces.errors import ConfigError
 from spaces.schema import config_id, dump
@@ -27,7 +27,8 @@ Moments = dict[str, dict[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """One epoch of training: sample-weighted mean loss, the last rate, and why it diverged ('' when it did not)."""
+    """Losses of one epoch: sample-weighted mean loss, the last learning rate, and why it diverged ('' when it did
+    not)."""
 
     mean: float
     lr: float
@@ -36,7 +37,7 @@ class Losses:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """One epoch of one lane, offered for judgement. `metrics` is empty after a divergence."""
+    """Result of one epoch of one lane, offered to the scheduler. `metrics` is empty after a divergence."""
 
     lane: int
     epoch: int
@@ -50,7 +51,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a lane after the epoch it names."""
+    """Decision of the scheduler on a lane after the epoch it names: go on or stop."""
 
     lane: int
     epoch: int
@@ -58,7 +59,8 @@ class Verdict:
 
 
 class Engine(Protocol):
-    """What `fit` needs. Every call that answers by lane answers for all of `lanes`, or for the lanes it is given."""
+    """Protocol of engines, as `fit` uses them. Calls that return a dict by lane cover all of `lanes`, or the lanes
+    given."""
 
     @property
     def lanes(self) -> tuple[int, ...]: ...
@@ -76,7 +78,7 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class Lane:
-    """The books of a lane, which every engine keeps alike; its tensors are the engine's."""
+    """Bookkeeping of a lane, common to all engines: epoch, step, best score, history; its tensors are the engine's."""
 
     number: int
     config: TrainConfig
@@ -88,7 +90,7 @@ class Lane:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def begin_epoch(self, steps: int) -> int:
-        """Opens the next epoch of so many steps; returns the number of its first one, counted over all epochs."""
+        """Starts the next epoch of so many steps; returns the number of its first one, counted over all epochs."""
         self.started = time.perf_counter()
         self.epoch += 1
         self.step += steps
@@ -96,11 +98,12 @@ class Lane:
 
     @property
     def progress(self) -> float:
-        """Share of training that lay behind when the current epoch began."""
+        """Share of training that was done when the current epoch began."""
         return (self.epoch - 1) / self.config.loop.epochs
 
     def losses(self, total: Tensor, counts: Tensor) -> Losses:
-        """The epoch's summary from each step's summed loss and number of samples, both [steps] float64 on the CPU."""
+        """Returns the epoch's losses from each step's summed loss and number of samples, both [steps] float64 on the
+        CPU."""
         means = total / counts
         bad = first_bad_step(means)
         step = self.step if bad is None else self.step - len(means) + bad + 1
@@ -109,7 +112,7 @@ class Lane:
         return Losses(float(total.sum() / counts.sum()), lr, reason)
 
     def report(self, losses: Losses, metrics: dict[str, float], engine: Engine) -> Report:
-        """Books the epoch in history and best score, and says so."""
+        """Records the epoch in history and best score, and returns its report."""
         seconds = time.perf_counter() - self.started
         score = metrics.get(self.config.loop.select, float("nan"))
         is_better = math.isfinite(score) if self.config.loop.keep == "last" else score < self.best_score
@@ -129,8 +132,8 @@ class Lane:
         )
 
     def state(self, network: Mapping[str, Tensor], moments: Moments) -> State:
-        """Everything that `join` needs to go on, in any engine: plain types and tensors only. Masks and order follow
-        from seed, step and epoch."""
+        """Returns everything that `join` needs to resume, in any engine: plain types and tensors only. Masks and order
+        follow from seed, step and epoch."""
         return {
             "config_id": config_id(self.config),
             "config": dump(self.config),
@@ -144,7 +147,7 @@ class Lane:
         }
 
     def restore(self, state: State) -> None:
-        """Takes over the books of a state; ConfigError when another config made it."""
+        """Restores the bookkeeping from a state; ConfigError when another config made it."""
         if state["config_id"] != config_id(self.config):
             found = f"belongs to config {state['config_id']}, not to {config_id(self.config)}"
             raise ConfigError("checkpoint", [f"{found}; resume with the config it was made with"])
@@ -154,39 +157,36 @@ class Lane:
 
 
 def inputs_of_step(data: Samples, index: Tensor, reads: Sequence[str]) -> tuple[Tensor, ...]:
-    """What a recorded step gets for the training samples `index` [B]: that, where it can gather them itself; the fields
-    in the order of `reads` where some come from elsewhere than the arrays on the device."""
-    if not _is_streamed(data, reads):
+    """Returns the input tensors of a recorded step for the training samples `index` [B]: the index, where the step
+    gathers from the device itself; the fields in the order of `reads` where some are streamed."""
+    if not data.is_streamed(reads):
         return (index,)
     batch = data.gather("train", index, reads)
     return tuple(getattr(batch, name) for name in reads)
 
 
 def batch_of_step(data: Samples, inputs: Sequence[Tensor], reads: Sequence[str]) -> Batch:
-    """The batch that `inputs_of_step` stands for."""
-    if not _is_streamed(data, reads):
+    """Returns the batch that the tensors of `inputs_of_step` describe."""
+    if not data.is_streamed(reads):
         return data.gather("train", inputs[0], reads)
     fields: dict[str, Any] = dict(zip(reads, inputs, strict=True))
     return Batch(size=len(inputs[0]), **fields)
 
 
-def _is_streamed(data: Samples, reads: Sequence[str]) -> bool:
-    return not isinstance(data, DataModule) or any(name in data.sources for name in reads)
-
-
 def build_network(model: Model, config: TrainConfig) -> nn.Module:
-    """The network as the seed of `config` starts it, on the CPU; torch's own generator is left as it was."""
+    """Builds the network with the initial weights of the seed of `config`, on the CPU; torch's global generator is left
+    unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.loop.seed)
         return model.build(config.network, config.data.sizes)
 
 
 def summed(terms: Mapping[str, Tensor]) -> Tensor:
-    """The loss: its terms added up."""
+    """Returns the loss, the sum of its terms."""
     return torch.stack(list(terms.values())).sum()
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a loss is computed; with precision bfloat16 its matrix products have that type."""
+    """Returns the context in which a loss is computed; with precision bfloat16 its matrix products have that type."""
     # A cached cast would outlive the recorded step that made it.
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)

@@ -1,4 +1,5 @@
-"""Many lanes of one shape on one device, trained as one stacked step; lanes join and leave between two epochs."""
+"""FusedEngine: many lanes of one shape trained as one vmapped step on one device; lanes join and leave between two
+epochs."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from data.batches.batch import Batch
-from data.batches.poses import DataModule
 from data.batches.samples import Samples
 from spaces.errors import ConfigError
 
@@ -27,11 +27,11 @@ from .rows import Rows
 
 
 class FusedEngine:
-    """An engine of at most `capacity` lanes whose configs differ in lane knobs only.
+    """Engine of at most `capacity` lanes whose configs differ in lane knobs only.
 
     A lane is a row of every tensor, and the rows in use are the first ones. Its losses, masks and order are those of
-    its solo run, up to rounding, whoever is beside it. On a GPU the step is recorded once for all rows, in use or not.
-    """
+    its solo run, up to rounding, whatever the other lanes. On a GPU the step is recorded once for all rows, in use or
+    not."""
 
     def __init__(
         self, capacity: int, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
@@ -47,20 +47,20 @@ class FusedEngine:
 
     @property
     def lanes(self) -> tuple[int, ...]:
-        """The lanes that train, by row."""
+        """The lanes in training, by row."""
         return tuple(books.number for books in self._lanes)
 
     @property
     def room(self) -> int:
-        """Places that are free."""
+        """The number of free rows."""
         return self.capacity - len(self._lanes)
 
     def join(
         self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
     ) -> None:
-        """Puts a lane into the next row: from its seed, from `weights`, or where `state` of any engine left it.
+        """Puts a lane into the next row: from its seed, from `weights`, or from a `state` of any engine.
 
-        ConfigError when it does not go with the lanes that are here; an empty array takes any shape."""
+        ConfigError when its shape is not that of the lanes present; an empty array takes any shape."""
         assert self.room, f"no place for lane {lane} beside {self.lanes}"
         assert lane not in self.lanes, f"lane {lane} is here already"
         books = Lane(lane, config)
@@ -88,7 +88,7 @@ class FusedEngine:
         )
 
     def train_epoch(self, data: Samples) -> dict[int, Losses]:
-        """One pass over the training split, for every lane in its own order."""
+        """Trains one pass over the training split, every lane in its own order."""
         array, height, batch = self._trained(), self._height(), self._lanes[0].config.loop.batch
         steps = data.num_batches("train", batch)
         first = {books.number: books.begin_epoch(steps) for books in self._lanes}
@@ -111,10 +111,9 @@ class FusedEngine:
         return {books.number: books.losses(own, counts) for books, own in zip(self._lanes, columns, strict=True)}
 
     def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
-        """`val/...` metrics of the lanes: frame means."""
+        """Returns the `val/...` metrics of the lanes: frame means."""
         if not lanes:
             return {}
-        assert isinstance(data, DataModule), "lanes are scored by their poses"
         array = self._trained()
         low, high = data.span("val")
         poses = predict(array.poses(self._height()), array.reads, data, "val", low, high)
@@ -125,7 +124,7 @@ class FusedEngine:
         return found
 
     def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
-        """Books the epoch in the lane's history and best score, and says so."""
+        """Records the epoch in the lane's history and best score, and returns its report."""
         return self._lanes[self._row(lane)].report(losses, metrics, self)
 
     def apply(self, verdict: Verdict) -> None:
@@ -134,17 +133,17 @@ class FusedEngine:
             self.leave(verdict.lane)
 
     def state(self, lane: int) -> State:
-        """Everything that `join` of any engine needs to go on: plain types and tensors only."""
+        """Returns everything that `join` of any engine needs to resume: plain types and tensors only."""
         array, row = self._trained(), self._row(lane)
         moments = {kind: array.rows.read(matrix, row) for kind, matrix in array.moments.items()}
         return self._lanes[row].state(array.network_state(row), moments)
 
     def export(self, lane: int) -> dict[str, Tensor]:
-        """A plain state dict that any bare module of this model loads."""
+        """Returns a plain state dict that any bare module of this model loads."""
         return {name: value.cpu() for name, value in self._trained().network_state(self._row(lane)).items()}
 
     def leave(self, lane: int) -> State:
-        """Takes the lane out, with all it carries; the last lane takes over its row."""
+        """Removes the lane and returns its state; the last lane takes over its row."""
         state, row, last = self.state(lane), self._row(lane), self._lanes.pop()
         self._trained().vacate(row, len(self._lanes))
         if row < len(self._lanes):
@@ -152,7 +151,7 @@ class FusedEngine:
         return state
 
     def _height(self) -> int:
-        """Rows that take part in a step."""
+        """Returns the number of rows that take part in a step."""
         return self.capacity if self.device.type == "cuda" else len(self._lanes)
 
     def _row(self, lane: int) -> int:
@@ -164,7 +163,7 @@ class FusedEngine:
 
 
 class _Array:
-    """The tensors of K lanes of one shape, and the step that trains them."""
+    """Tensors of K lanes of one shape, and the step that trains them."""
 
     def __init__(self, config: TrainConfig, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
         self.model = registry.get(config.model)
@@ -199,7 +198,7 @@ class _Array:
         self._data: Samples | None = None
 
     def takes(self, config: TrainConfig) -> bool:
-        """Whether a lane of this config is of the array's shape."""
+        """Returns whether a lane of this config has the array's shape."""
         return array_knobs(config) == self.knobs
 
     def write(self, row: int, config: TrainConfig, state: State | None, weights: Mapping[str, Tensor] | None) -> None:
@@ -222,7 +221,7 @@ class _Array:
         self._note_silence()
 
     def vacate(self, row: int, last: int) -> None:
-        """Puts the lane of row `last` into `row`."""
+        """Moves the lane of row `last` to `row`."""
         matrices = (self.rows.values, *self.moments.values(), self.dials)
         for stacked in (*matrices, *self.buffers.values(), *self.weights.values(), *self.rates.values()):
             stacked[row] = stacked[last]
@@ -230,7 +229,7 @@ class _Array:
         self._note_silence()
 
     def network_state(self, row: int) -> dict[str, Tensor]:
-        """A copy of one lane's state dict."""
+        """Returns a copy of one lane's state dict."""
         tensors = self.rows.read(self.rows.values, row)
         tensors |= {name: stacked[row].clone() for name, stacked in self.buffers.items()}
         return {name: tensors[name] for name in self.network.state_dict()}
@@ -241,7 +240,8 @@ class _Array:
         self.stream.off = frozenset(silent)
 
     def step(self, data: Samples, index: Tensor, key: Tensor, progress: Tensor, settings: Tensor) -> Tensor:
-        """Losses [n] of a step of the first n rows: index [n, B], key [n], progress [n], settings [fields, n]."""
+        """Takes one step of the first n rows and returns their losses [n]: index [n, B], key [n], progress [n],
+        settings [fields, n]."""
         if data is not self._data:  # a recorded step reads the arrays it was recorded with
             self._data, self._steps = data, {}
         if index.shape not in self._steps:
@@ -286,14 +286,15 @@ class _Array:
             view.copy_(before)
 
     def _of_rows(self, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Parameters and buffers of the first rows; the parameters are leaves that want gradients."""
+        """Returns parameters and buffers of the first rows; the parameters are leaves that require gradients."""
         if count not in self._leaves:
             views = self.rows.views(self.rows.values, count)
             self._leaves[count] = {name: view.detach().requires_grad_() for name, view in views.items()}
         return self._leaves[count], {name: stacked[:count] for name, stacked in self.buffers.items()}
 
     def poses(self, count: int) -> Poses:
-        """Batch -> scored poses [count, B, F, J, 3] of the first rows; all see the same batch."""
+        """Returns a function from a Batch to scored poses [count, B, F, J, 3] of the first rows; all see the same
+        batch."""
         tensors = self._of_rows(count)
         self.network.eval()
 

@@ -1,5 +1,5 @@
-"""The optimiser step, Adam with decoupled decay and global clipping, on one network or on the rows of an array; and the
-references' staircase of rates."""
+"""Optimiser: AdamW with global norm clipping, on one network or on the rows of an array, and the published
+learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CLIP_EPS = 1e-6  # torch's own, in the division by the norm
 
 
 def prefix_of(name: str, factors: Iterable[str]) -> str:
-    """The longest of the prefixes with which a parameter's name begins; '' when none does."""
+    """Returns the longest of the prefixes with which a parameter's name begins; '' when none does."""
     return max((prefix for prefix in factors if name.startswith(prefix)), key=len, default="")
 
 
 def parameter_groups(network: nn.Module, factors: Mapping[str, float]) -> list[dict[str, Any]]:
-    """The parameters that are trained, by their factor on the learning rate: that of the longest prefix of their name,
-    1 without one. With factor 0 they are in no group and get no gradient, nor do those that the network keeps idle."""
+    """Groups the trained parameters by their factor on the learning rate: that of the longest prefix of their name, 1
+    without one. With factor 0 they are in no group and get no gradient, nor do those that the network keeps idle."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         factor = {"": 1.0, **factors}[prefix_of(name, factors)]
@@ -34,7 +34,7 @@ def parameter_groups(network: nn.Module, factors: Mapping[str, float]) -> list[d
 
 
 def make_optimizer(groups: list[dict[str, Any]], config: OptimConfig, device: torch.device) -> torch.optim.AdamW:
-    """Adam with decoupled decay, for groups of `parameter_groups`; without decay it is the plain Adam of GraFormer."""
+    """Returns AdamW for groups of `parameter_groups`; without decay it is the plain Adam of GraFormer."""
     return torch.optim.AdamW(
         groups,
         lr=config.lr,
@@ -48,7 +48,7 @@ def make_optimizer(groups: list[dict[str, Any]], config: OptimConfig, device: to
 
 
 def learning_rates(config: OptimConfig, steps: Tensor, epoch_steps: int, epochs: int) -> Tensor:
-    """Rates float64 of steps 1, 2, ... counted over all `epochs` of `epoch_steps` steps.
+    """Returns the learning rates float64 of steps 1, 2, ... counted over all `epochs` of `epoch_steps` steps.
 
     By epochs: lr * decay^e behind e epochs, where every `large_decay_epochs`-th factor is `lr_decay_large` instead. By
     steps: lr * decay^(s / stair), s = 1 before the first stair and the last multiple of `lr_decay_steps` from then on,
@@ -69,8 +69,8 @@ def learning_rates(config: OptimConfig, steps: Tensor, epoch_steps: int, epochs:
 
 
 def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], lr: Tensor, clip: float) -> None:
-    """One step on the gradients at hand, clipped to global L2 norm `clip` (0: not clipped); lr is a scalar on their
-    device, or on the CPU with them."""
+    """Takes one step on the accumulated gradients, clipped to global L2 norm `clip` (0: not clipped); lr is a scalar on
+    their device, or on the CPU with them."""
     if clip > 0:
         nn.utils.clip_grad_norm_(parameters, clip)
     for group in optimizer.param_groups:
@@ -79,12 +79,12 @@ def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], 
 
 
 def moment_kinds(config: OptimConfig) -> tuple[str, ...]:
-    """What the optimiser keeps of every parameter beside its value, by torch's names."""
+    """Returns the names, torch's own, of the moments that the optimiser keeps of every parameter."""
     return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if config.amsgrad else ()))
 
 
 class StepSettings(NamedTuple):
-    """What one step needs to know of K lanes, each [K] float64 on their device; clip inf: not clipped."""
+    """Optimiser settings of one step for K lanes, each [K] float64 on their device; clip inf: not clipped."""
 
     lr: Tensor
     weight_decay: Tensor
@@ -95,7 +95,7 @@ class StepSettings(NamedTuple):
 
 
 def settings_table(config: OptimConfig, first: int, count: int, epoch_steps: int, epochs: int) -> Tensor:
-    """The fields of StepSettings [fields, count] float64 of one lane's steps first, first + 1, ..."""
+    """Returns the fields of StepSettings [fields, count] float64 of one lane's steps first, first + 1, ..."""
     steps = torch.arange(first, first + count)
     numbers = (config.weight_decay, config.beta1, config.beta2, config.clip or torch.inf)
     decay, beta1, beta2, clip = torch.tensor(numbers, dtype=torch.float64).unsqueeze(1).expand(-1, count)
@@ -114,9 +114,9 @@ class Run(NamedTuple):
 def step_rows(
     values: Tensor, grads: Tensor, moments: Sequence[Tensor], settings: StepSettings, runs: Sequence[Run] = ()
 ) -> None:
-    """AdamW in place on [K, P] matrices whose rows are lanes, each clipped to its own norm, with its own settings; a
-    row takes part in no other row's numbers. `moments` are those of `moment_kinds`; `runs` cover the columns where
-    some have rates of their own."""
+    """Takes an AdamW step in place on [K, P] matrices whose rows are lanes, each clipped to its own norm, with its own
+    settings; no row affects another. `moments` are those of `moment_kinds`; `runs` cover the columns where some have
+    rates of their own."""
     # The kernel that needs one pass takes rates as numbers, which a recorded step could not change.
     clip, update = (_clip_matrix, _step_matrix) if values.is_cuda else (_clip_row_by_row, _step_row_by_row)
     clip(grads, settings.clip)
@@ -174,6 +174,6 @@ def _step_matrix(values: Tensor, grads: Tensor, moments: Sequence[Tensor], setti
 
 
 def first_bad_step(losses: Tensor) -> int | None:
-    """Index of the first loss that is not finite, None when all are."""
+    """Returns the index of the first loss that is not finite, None when all are."""
     bad = torch.nonzero(~torch.isfinite(losses))
     return int(bad[0]) if len(bad) else None

@@ -1,4 +1,4 @@
-"""The tensors of K networks of one shape: parameters as the rows of one matrix, other tensors stacked by name."""
+"""Stacked parameters of K networks of one shape: a matrix with a network in each row, and named views into it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALIGN = 64  # numbers; every tensor begins at a multiple of so many, where the f
 
 
 class Rows:
-    """A matrix [K, P] whose row k holds all parameters of network k. Nothing is ever reallocated."""
+    """Matrix [K, P] whose row k holds all parameters of network k. Nothing is ever reallocated."""
 
     def __init__(self, network: nn.Module, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
         self.shapes = {name: parameter.shape for name, parameter in network.named_parameters()}
@@ -22,7 +22,8 @@ class Rows:
         self.values = torch.zeros(capacity, ends, device=device, dtype=dtype)
 
     def runs(self, kind: Callable[[str], str]) -> list[tuple[int, int, str]]:
-        """Columns [low, high) of neighbouring parameters whose names are of one kind, with that kind; they are all."""
+        """Returns columns [low, high) of neighbouring parameters whose names are of one kind, with that kind; together
+        they cover all columns."""
         found: list[tuple[int, int, str]] = []
         ends = [*list(self._begin.values())[1:], self.values.shape[1]]
         for (name, low), high in zip(self._begin.items(), ends, strict=True):
@@ -32,11 +33,11 @@ class Rows:
         return found
 
     def like(self) -> Tensor:
-        """A matrix of zeros of the same kind, for what goes with the parameters."""
+        """Returns a matrix of zeros of the same shape, for moments."""
         return torch.zeros_like(self.values)
 
     def views(self, matrix: Tensor, count: int) -> dict[str, Tensor]:
-        """The parts of the first `count` rows of `matrix` by name, [count, *shape], sharing its memory."""
+        """Returns views of the first `count` rows of `matrix` by name, [count, *shape]."""
         parts = {}
         for name, shape in self.shapes.items():
             low = self._begin[name]
@@ -44,11 +45,11 @@ class Rows:
         return parts
 
     def read(self, matrix: Tensor, row: int) -> dict[str, Tensor]:
-        """Copies of the parts of one row, by name."""
+        """Returns copies of the parts of one row, by name."""
         return {name: part[row].clone() for name, part in self.views(matrix, len(matrix)).items()}
 
     def write(self, matrix: Tensor, row: int, tensors: Mapping[str, Tensor]) -> None:
-        """Puts tensors into the parts of one row; parts without one become 0."""
+        """Copies tensors into the parts of one row; parts without one become 0."""
         matrix[row].zero_()
         for name, part in self.views(matrix, len(matrix)).items():
             if name in tensors:

@@ -1,4 +1,5 @@
-"""One lane on one device: an ordinary module and a torch optimiser, trained alone or by a team of ranks."""
+"""SingleEngine: one lane on one device, an ordinary module and a torch optimiser, trained alone or by a team of
+ranks."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ from .optim import learning_rates, make_optimizer, parameter_groups, take_step
 
 @dataclass(slots=True)
 class _Place:
-    """The lane and its tensors. `network` is wrapped where a team trains it, `bare` is not."""
+    """Tensors of the lane. `network` is wrapped where a team trains it, `bare` is not."""
 
     books: Lane
     model: Model
@@ -50,7 +51,8 @@ class _Place:
 
 
 class SingleEngine:
-    """An engine of one lane. On a GPU, without a team, its steps are recorded unless `is_captured` is False."""
+    """Engine of one lane. On a GPU, without a team, its steps are recorded as CUDA graphs unless `is_captured` is
+    False."""
 
     def __init__(
         self,
@@ -79,8 +81,8 @@ class SingleEngine:
     def join(
         self, lane: int, config: TrainConfig, state: State | None = None, weights: Mapping[str, Tensor] | None = None
     ) -> None:
-        """Starts a lane from its seed, from `weights` with a fresh optimiser and schedule, or where `state` (of `state`
-        or `leave`, of any engine) left it, bit for bit."""
+        """Starts a lane from its seed, from `weights` with a fresh optimiser and schedule, or from a `state` of any
+        engine, bit for bit."""
         assert self._place is None, f"lane {lane} finds lane {self.lanes} in the only place"
         books, model = Lane(lane, config), registry.get(config.model)
         if state is not None:
@@ -98,7 +100,7 @@ class SingleEngine:
         self._place = _Place(books, model, bare, self.team.wrap(bare), trained, optimizer, stream)
 
     def train_epoch(self, data: Samples) -> dict[int, Losses]:
-        """One pass over the training split."""
+        """Trains one pass over the training split."""
         place = self._only()
         if data is not self._data:  # a recorded step reads the arrays it was recorded with
             self._data, self._steps = data, {}
@@ -156,8 +158,8 @@ class SingleEngine:
             return summed(place.model.terms(place.network(batch), batch, config.objective))
 
     def rehearse(self, data: Samples) -> int:
-        """A forward and a backward pass of the largest part of a batch, which leaves no trace; returns its samples. All
-        ranks of a team rehearse together."""
+        """Runs a forward and a backward pass of the largest part of a batch, without a trace, to measure memory;
+        returns its number of samples. All ranks of a team do so together."""
         place, config = self._only(), self._only().books.config
         index, _, _ = next(data.batches("train", 1, config.loop.seed, config.loop.batch))
         part = index.tensor_split(config.loop.accumulate)[0]
@@ -176,7 +178,7 @@ class SingleEngine:
         return tuple(self._only().parameters)
 
     def evaluate(self, data: Samples, lanes: Sequence[int]) -> dict[int, dict[str, float]]:
-        """`val/...` metrics of the lanes: frame means."""
+        """Returns the `val/...` metrics of the lanes: frame means."""
         if not lanes:
             return {}
         place = self._only()
@@ -184,7 +186,7 @@ class SingleEngine:
         return {lanes[0]: {f"val/{name}": value for name, value in sums.frame_mean().items()}}
 
     def report(self, lane: int, losses: Losses, metrics: dict[str, float]) -> Report:
-        """Books the epoch in the lane's history and best score, and says so."""
+        """Records the epoch in the lane's history and best score, and returns its report."""
         return self._only().books.report(losses, metrics, self)
 
     def apply(self, verdict: Verdict) -> None:
@@ -193,16 +195,16 @@ class SingleEngine:
             self.leave(verdict.lane)
 
     def state(self, lane: int) -> State:
-        """Everything that `join` needs to go on: plain types and tensors only."""
+        """Returns everything that `join` needs to resume: plain types and tensors only."""
         place = self._only()
         return place.books.state(place.bare.state_dict(), _moments(place.bare, place.optimizer))
 
     def export(self, lane: int) -> dict[str, Tensor]:
-        """A plain state dict that any bare module of this model loads."""
+        """Returns a plain state dict that any bare module of this model loads."""
         return {name: value.detach().cpu().clone() for name, value in self._only().bare.state_dict().items()}
 
     def leave(self, lane: int) -> State:
-        """Takes the lane out, with all it carries."""
+        """Removes the lane and returns its state."""
         state = self.state(lane)
         self._place, self._steps, self._data = None, {}, None
         return state
@@ -213,7 +215,7 @@ class SingleEngine:
 
 
 def _moments(network: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
-    """The optimiser's averages by parameter; a parameter that never had a gradient has none."""
+    """Returns the optimiser's moments by parameter; a parameter that never had a gradient has none."""
     named = [(name, optimizer.state[p]) for name, p in network.named_parameters() if p in optimizer.state]
     kinds = [kind for kind, value in (named[0][1] if named else {}).items() if kind != "step"]
     return {kind: {name: state[kind] for name, state in named} for kind in kinds}

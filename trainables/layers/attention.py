@@ -1,4 +1,4 @@
-"""The one multi-head attention. It is spelled out because torch's fused one has no batching rule on CPU."""
+"""Multi-head attention, shared by all models, written out: torch's fused kernel has no vmap batching rule on CPU."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def attend(
     bias: Tensor | None = None,
     drop: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Weighted values [..., T, C] for query [..., T, C] and key, value [..., S, C]; leading axes hold batch and head.
+    """Computes scaled dot-product attention: values [..., T, C] for query [..., T, C] and key, value [..., S, C];
+    leading axes hold batch and head.
 
     The weights are softmax(scale query key^T + bias) over S, passed through `drop`; `scale` is C^-1/2 unless given,
-    `bias` [T, S] the same for every batch entry and head.
-    """
+    `bias` [T, S] the same for every batch entry and head."""
     # matmul of three axes is bmm behind four views, and behind eight under vmap.
     product = torch.bmm if query.ndim == 3 else torch.matmul
     scores = product(query * (query.shape[-1] ** -0.5 if scale is None else scale), key.mT)

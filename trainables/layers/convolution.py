@@ -1,4 +1,4 @@
-"""Convolutions with a batch norm behind them: two layers while either learns, one kernel where neither does."""
+"""Convolution with batch norm: two layers in training, folded into one kernel when both are frozen or in evaluation."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from torch.nn.functional import conv2d
 
 
 class Conv(nn.Conv2d):
-    """A convolution that does the work of the batch norm behind it as well, where neither learns."""
+    """Convolution that can fold the following batch norm into its weights."""
 
     def __init__(self, channels: int, out: int, size: int, *, stride: int = 1, bias: bool = False) -> None:
         super().__init__(channels, out, size, stride, size // 2, bias=bias)
         self._kept: tuple[list[tuple[int, int]], list[Tensor], Tensor, Tensor] | None = None
 
     def train(self, mode: bool = True) -> Conv:
-        """Training moves the weights, in a recorded step without a mark."""
+        """Switches the mode and drops the folded weights: a recorded training step changes weights without raising
+        their version."""
         if mode:
             self._kept = None
         return super().train(mode)
 
     @torch.no_grad()
     def folded(self, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-        """Weight and bias of convolution and norm together, made again when a tensor of either has changed."""
+        """Returns weight and bias of convolution and norm folded together, recomputed when a tensor of either has
+        changed."""
         mean, variance = norm.running_mean, norm.running_var
         # Torch does not note that training moves the running statistics, but that it counts their batches.
         tensors = (self.weight, self.bias, norm.weight, norm.bias, mean, variance, norm.num_batches_tracked)
@@ -45,8 +47,8 @@ class Conv(nn.Conv2d):
 
 
 def normed(conv: Conv, norm: nn.BatchNorm2d, x: Tensor, add: Tensor | None = None, *, is_active: bool) -> Tensor:
-    """A convolution and its batch norm, plus `add`, then ReLU where active. `add` may be written over: a block has no
-    more use for its input then."""
+    """Applies a convolution and its batch norm, plus `add`, then ReLU where active. `add` may be overwritten: a block
+    needs its input no more."""
     if norm.training or torch.is_grad_enabled():
         out: Tensor = norm(conv(x))
     elif _has_one_kernel(x):
@@ -63,7 +65,7 @@ def _has_one_kernel(x: Tensor) -> bool:
 
 
 def _at_once(x: Tensor, weight: Tensor, bias: Tensor, conv: Conv, add: Tensor | None, *, is_active: bool) -> Tensor:
-    """The kernel of oneDNN that adds and cuts off while it writes: a fifth faster on CPU than one after the other."""
+    """Applies oneDNN's kernel that fuses addition and ReLU: a fifth faster on CPU than one after the other."""
     ops, shape, last = torch.ops.mkldnn, (conv.padding, conv.stride, conv.dilation, 1), "relu" if is_active else None
     if add is None:
         found: Tensor = ops._convolution_pointwise(x, weight, bias, *shape, last or "none", [], "")
@@ -73,7 +75,7 @@ def _at_once(x: Tensor, weight: Tensor, bias: Tensor, conv: Conv, add: Tensor | 
 
 
 class Step(nn.Sequential):
-    """Convolution, norm and, where active, ReLU."""
+    """Convolution, batch norm and, where active, ReLU."""
 
     def __init__(
         self, channels: int, out: int, size: int, *, stride: int = 1, bias: bool = False, is_active: bool = True

@@ -1,4 +1,5 @@
-"""Dropout and stochastic depth whose masks are a function of the step, the same alone and as a lane of an array."""
+"""Dropout and stochastic depth whose masks depend on seed and step only, alike in a solo run and as a lane of an
+array."""
 
 from __future__ import annotations
 
@@ -14,19 +15,20 @@ DECISIONS = 4  # in one 64-bit random number
 
 
 class Fate(NamedTuple):
-    """What a rate means for 16 random bits: below the threshold an element is kept, scaled by minus `scale`."""
+    """Threshold and scale that a dropout rate means for 16 random bits: below the threshold an element is kept, scaled
+    by minus `scale`."""
 
     threshold: float | Tensor
     scale: float | Tensor
 
     @staticmethod
     def of_rate(rate: float) -> Fate:
-        """The fate of one rate."""
+        """Returns the threshold and scale of one rate."""
         return Fate(round((1 - rate) * LEVELS) - LEVELS // 2, -1 / (1 - rate))
 
     @staticmethod
     def of_rates(rates: Tensor) -> list[Fate]:
-        """The fates of the rates [S] of one lane."""
+        """Returns the thresholds and scales of the rates [S] of one lane."""
         keep = 1 - rates
         thresholds = torch.round(keep * LEVELS) - LEVELS // 2
         return [Fate(*pair) for pair in zip(thresholds.unbind(), (-1 / keep).unbind(), strict=True)]
@@ -39,7 +41,7 @@ class Dropout(Dialled):
         super().__init__(rate)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x of any shape; in evaluation mode unchanged."""
+        """Drops elements of x of any shape; in evaluation mode unchanged."""
         if not self.training:
             return x
         if self.is_off:
@@ -48,7 +50,7 @@ class Dropout(Dialled):
         return x * self.factor(x)
 
     def factor(self, x: Tensor) -> Tensor:
-        """Shaped like x: 0, or what keeps the mean."""
+        """Returns the mask, shaped like x: 0, or the scale that keeps the mean."""
         stream = self.stream
         bits = stream.bits(-(-x.numel() // DECISIONS), x.device)
         fate = Fate.of_rate(self.dial) if stream.dials is None else stream.once("fates", Fate.of_rates)[self.place]
@@ -66,5 +68,6 @@ class DropPath(Dropout):
         self.axis = axis
 
     def factor(self, x: Tensor) -> Tensor:
-        """0, or what keeps the mean, for each sample; axes of length 1 stand for the others."""
+        """Returns the mask: 0, or the scale that keeps the mean, for each sample; axes of length 1 stand for the
+        others."""
         return super().factor(x[tuple(slice(None) if axis == self.axis else slice(0, 1) for axis in range(x.ndim))])

@@ -1,4 +1,4 @@
-"""Constants of a network that keep their precision when its type changes."""
+"""Constant tensors of a network that keep their precision when its dtype changes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 
 class Exact(nn.Module):
-    """Tensors by name, as attributes, of the network's type and device, in no state dict: they follow from its config.
+    """Constant tensors by name, as attributes, of the network's dtype and device, in no state dict: they follow from
+    its config.
 
-    Those of a floating type are always rounded once from what was given: `.double()` of a float32 buffer would keep the
+    Floating-point constants are always rounded once from the original: `.double()` of a float32 buffer would keep the
     rounding of float32."""
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -28,6 +29,6 @@ class Exact(nn.Module):
         return self
 
     def __getattr__(self, name: str) -> Tensor:
-        """The buffers; nn.Module promises less of what they are."""
+        """Returns a constant as a Tensor; nn.Module's own signature is wider."""
         found: Tensor = super().__getattr__(name)  # type: ignore[assignment]
         return found

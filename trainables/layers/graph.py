@@ -1,7 +1,6 @@
-"""Graphs of joints: adjacency from bones, and Chebyshev convolutions computed in the graph's eigenbasis.
+"""Graph layers over joints: adjacency from bones, and Chebyshev graph convolutions in the graph's eigenbasis.
 
-Tensors are joint-major here, [J, B, C]: mixing joints and mixing channels are then each one matrix product.
-"""
+Tensors are joint-major here, [J, B, C]: mixing joints and mixing channels are then each one matrix product."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from .exact import Exact
 
 
 def row_normalized_adjacency(edges: Sequence[tuple[int, int]], num_joints: int) -> Tensor:
-    """D^-1 (E + I), [J, J] float32: bones in both directions and self loops, every row with the sum 1."""
+    """Returns D^-1 (E + I), [J, J] float32: bones in both directions and self loops, every row with the sum 1."""
     links = torch.eye(num_joints)
     for one, other in edges:
         links[one, other] = links[other, one] = 1
@@ -24,10 +23,9 @@ def row_normalized_adjacency(edges: Sequence[tuple[int, int]], num_joints: int) 
 class Spectrum(Exact):
     """Eigenbasis of the Laplacian L = I - d^-1/2 A d^-1/2 (d: row sums of A), with Chebyshev polynomials T0, T1, T2.
 
-    `analysis` [J, J] takes joints to modes, `synthesis` [J, J] takes modes to joints, column k of `powers` [J, 3] is
-    T_k of each eigenvalue: T_k(L) = synthesis diag(powers[:, k]) analysis. `adjacency` is any A = D^-1 (E + I) with
-    symmetric E.
-    """
+    `analysis` [J, J] maps joints to modes, `synthesis` [J, J] maps modes to joints, column k of `powers` [J, 3] is T_k
+    of each eigenvalue: T_k(L) = synthesis diag(powers[:, k]) analysis. `adjacency` is any A = D^-1 (E + I) with
+    symmetric E."""
 
     analysis: Tensor
     synthesis: Tensor
@@ -38,7 +36,7 @@ class Spectrum(Exact):
 
 
 def _decompose(adjacency: Tensor) -> dict[str, Tensor]:
-    """The tensors of `Spectrum` for an adjacency [J, J] in float64."""
+    """Returns the tensors of `Spectrum` for an adjacency [J, J] in float64."""
     scaling = adjacency.sum(1).rsqrt()
     walk = scaling[:, None] * adjacency * scaling
     # The diagonal of D^-1 (E + I) is 1 / degree, and its root makes the walk symmetric: real, stable eigenvectors.
@@ -55,12 +53,13 @@ def _decompose(adjacency: Tensor) -> dict[str, Tensor]:
 
 
 def mix_joints(mixer_JJ: Tensor, x_JBC: Tensor) -> Tensor:
-    """[J, B, C] in which joint j is the mixture of all joints by row j of `mixer_JJ`."""
+    """Mixes joints: returns [J, B, C] in which joint j is the combination of all joints by row j of `mixer_JJ`."""
     return (mixer_JJ @ x_JBC.flatten(1)).view_as(x_JBC)
 
 
 class ChebyshevConv(nn.Module):
-    """sum over k = 0, 1, 2 of T_k(L) x W_k, plus bias. `weight` [3, 1, in, out], `bias` [1, 1, out]."""
+    """Chebyshev graph convolution: sum over k = 0, 1, 2 of T_k(L) x W_k, plus bias. `weight` [3, 1, in, out], `bias`
+    [1, 1, out]."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()

@@ -1,8 +1,7 @@
-"""The one HRNet: pose form (four maps of a crop) and classification form (a pooled feature and a grid of features).
+"""HRNet image trunk: pose form (four maps of a crop) and classification form (a pooled feature and a grid of features).
 
 Module names are the official state-dict names. Branches are listed from fine to coarse; a branch has half the height
-and width of the one before it.
-"""
+and width of the one before it."""
 
 from __future__ import annotations
 
@@ -21,11 +20,19 @@ from .replay import replayed
 STEM = 64  # channels of the stem, and planes of stage 1, in every published form
 EXPANSION = 4  # output channels of a bottleneck, as a multiple of its planes
 CLASSES = 1000
+# Of ImageNet, on which the published trunks were trained: red, green, blue in [0, 1].
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Normalises RGB pixels [B, 3, Y, X], floats from 0 to 255, in place, as the published trunks were trained."""
+    mean, deviation = (pixels.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
+    return pixels.div_(255).sub_(mean).div_(deviation)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """Modules one after the other; each has a branch per entry of `channels`, of so many basic blocks."""
+    """Sizes of a stage: consecutive modules, each with a branch per entry of `channels`, of so many basic blocks."""
 
     modules: int
     channels: tuple[int, ...]
@@ -34,8 +41,8 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """Stages 2, 3 and 4 with 2, 3 and 4 branches; stage 1 is `bottlenecks` blocks of `planes`. Of the classification
-    form: planes of the bottlenecks behind the branches, and numbers of the pooled feature."""
+    """Sizes of an HRNet: stages 2, 3 and 4 with 2, 3 and 4 branches; stage 1 is `bottlenecks` blocks of `planes`. Of
+    the classification form: planes of the bottlenecks behind the branches, and channels of the pooled feature."""
 
     stages: tuple[Stage, Stage, Stage]
     bottlenecks: int = 4
@@ -46,13 +53,13 @@ class Shape:
 
     @property
     def grid(self) -> int:
-        """Channels of the grid feature of the classification form."""
+        """The channels of the grid feature of the classification form."""
         return self.increased[-1] * EXPANSION
 
 
 def shape_of(width: int, *, modules: Sequence[int] = (1, 4, 3), blocks: int = 4, stem: int = STEM) -> Shape:
-    """The published form with `width` channels in the finest branch, doubling from branch to branch: W32, W48 and so
-    on; fewer modules, blocks and stem channels make a smaller one."""
+    """Returns the published sizes with `width` channels in the finest branch, doubling from branch to branch: W32, W48
+    and so on; fewer modules, blocks and stem channels give a smaller network."""
     second, third, fourth = (
         Stage(modules=count, channels=tuple(width * 2**i for i in range(branches)), blocks=(blocks,) * branches)
         for count, branches in zip(modules, (2, 3, 4), strict=True)
@@ -93,7 +100,7 @@ class Bottleneck(nn.Module):
 
 
 class Exchange(nn.Module):
-    """One module: every branch by itself, then each of the first `targets` the sum of all."""
+    """HRNet module: every branch by itself, then multi-scale fusion into each of the first `targets` branches."""
 
     def __init__(self, stage: Stage, targets: int) -> None:
         super().__init__()
@@ -108,14 +115,14 @@ class Exchange(nn.Module):
         )
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """The fused maps, one a target, and the branches' own outputs, which the pose form returns."""
+        """Returns the fused maps, one a target, and the branches' own outputs, which the pose form returns."""
         own = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         return [_sum_at(target, own, list(paths.children())) for target, paths in enumerate(self.fuse_layers)], own
 
 
 def _sum_at(target: int, own: Sequence[Tensor], paths: Sequence[nn.Module]) -> Tensor:
-    """The sum of all maps in the shape of one. Coarser ones come up a level at a time and take the next one with them,
-    which moves less memory than to bring up each."""
+    """Sums all maps at the resolution of one. Coarser ones are upsampled a level at a time and take the next one with
+    them, which moves less memory than upsampling each."""
     total: Tensor | None = None
     for source in range(len(own) - 1, target, -1):
         total = interpolate(paths[source](own[source], total), scale_factor=2, mode="nearest")
@@ -130,7 +137,7 @@ def _sum_at(target: int, own: Sequence[Tensor], paths: Sequence[nn.Module]) -> T
 
 
 class HRNet(nn.Module):
-    """The trunk of both forms."""
+    """Trunk shared by the pose and the classification form."""
 
     def __init__(self, shape: Shape, *, last_targets: int) -> None:
         super().__init__()
@@ -151,8 +158,8 @@ class HRNet(nn.Module):
         self.stage4 = _modules(fourth, last_targets=last_targets)
 
     def branches(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Normalised pixels [B, 3, Y, X] -> the fused maps of the last module, and the four branches of the first
-        module of stage 4 before any fusion."""
+        """Computes, from normalised pixels [B, 3, Y, X], the fused maps of the last module, and the four branches of
+        the first module of stage 4 before any fusion."""
         run = replayed if self.is_replayed else _plainly
         if image.is_cpu:
             image = image.contiguous(memory_format=torch.channels_last)  # a fifth faster there
@@ -188,7 +195,7 @@ class PoseHRNet(HRNet):
 
 
 class ClassHRNet(HRNet):
-    """The classification form. Its classifier takes no part in `forward`; published weights hold it, and `is_compact`
+    """Classification form. Its classifier takes no part in `forward`; published weights hold it, and `is_compact`
     leaves it out."""
 
     def __init__(self, shape: Shape, *, is_compact: bool = False) -> None:
@@ -217,8 +224,8 @@ class ClassHRNet(HRNet):
 
 
 def start_convolutions(network: nn.Module) -> None:
-    """He's normal start by fan-out of every convolution (He et al. 2015), in the layout that is quick on this machine;
-    norms start at 1 and 0."""
+    """Initialises every convolution by He's normal scheme with fan-out (He et al. 2015), in the memory layout that is
+    fast on this machine; norms start at 1 and 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -228,7 +235,8 @@ def start_convolutions(network: nn.Module) -> None:
 
 
 def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
-    """How the map of one branch gets the shape of another; all steps down but the last keep their channels."""
+    """Returns the layers that resample the map of one branch to another; all strided steps but the last keep their
+    channels."""
     if source == target:
         return nn.Identity()
     own, other = channels[source], channels[target]
@@ -241,7 +249,7 @@ def _path(channels: Sequence[int], source: int, target: int) -> nn.Module:
 
 
 def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
-    """From the branches of one stage to those of the next; new ones come from the coarsest."""
+    """Returns the layers from the branches of one stage to those of the next; new ones come from the coarsest."""
     steps: list[nn.Module] = []
     for i, width in enumerate(after):
         if i >= len(before):

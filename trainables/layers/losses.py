@@ -1,4 +1,4 @@
-"""Losses that several models share."""
+"""Losses shared by several models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor
 
 
 def mean_joint_distance(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean Euclidean distance, a scalar, of joints [..., 3] in metres; its slope at distance 0 is 0."""
+    """Returns the mean Euclidean distance (MPJPE), a scalar, of joints [..., 3] in metres; its gradient at distance 0
+    is 0."""
     distance: Tensor = (pred - true).norm(dim=-1)
     return distance.mean()

@@ -1,4 +1,4 @@
-"""Batch norm whose running statistics follow ever more slowly, at a pace that lanes may choose for themselves."""
+"""Batch norm whose momentum decays over training (VideoPose3D), to a final value that each lane may set."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ class BatchNorm(Dialled):
     """Batch norm over all axes but the second. Its dial is the momentum at the end of training, which falls
     geometrically from 0.1 towards it (VideoPose3D: 0.1 exp(-e / N ln 100) after epoch e of N).
 
-    torch's own takes the momentum as a number, which a recorded step could not change and lanes could not differ in.
-    """
+    torch's own takes the momentum as a number, which a recorded step could not change and lanes could not differ in."""
 
     running_mean: Tensor
     running_var: Tensor

@@ -1,7 +1,6 @@
-"""Activation checkpointing: what a part computes is thrown away and computed again in the backward pass.
+"""Activation checkpointing: activations of a part are discarded and recomputed in the backward pass.
 
-It does so with the same random bits, and batch norm learns its statistics in the first pass only.
-"""
+The recomputation uses the same random bits, and batch norm updates its statistics in the first pass only."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from .stream import Stream, dialled
 
 
 def replayed(part: nn.Module, *inputs: Any) -> Any:
-    """`part(*inputs)`, of which only the inputs are kept for the backward pass."""
+    """Computes `part(*inputs)` and keeps only the inputs for the backward pass."""
     if not torch.is_grad_enabled():
         return part(*inputs)
     streams = {id(layer.stream): layer.stream for layer in dialled(part)}

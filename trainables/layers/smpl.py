@@ -1,8 +1,7 @@
-"""Bodies and hands of the SMPL family: pose and shape to a mesh, differentiable, in metres.
+"""Differentiable SMPL and MANO layers: pose and shape to a mesh, in metres.
 
-SMPL and MANO are one recipe: shaped rest mesh, pose blend shapes, skinning along a tree of K parts. A hand adds its
-mean pose, and has joints of its own: the skeleton and five finger tips.
-"""
+SMPL and MANO share one computation: shaped rest mesh, pose blend shapes, skinning along a tree of K parts. A hand adds
+its mean pose, and has joints of its own: the skeleton and five fingertips."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ UNION_24 = (8, 5, 29, 30, 4, 7, 21, 19, 17, 16, 18, 20, 31, 32, 33, 34, 35, 36, 
 
 
 def rotations(pose_BKC: Tensor) -> Tensor:
-    """Matrices [..., 3, 3] of axis-angle vectors [..., 3], through unit quaternions."""
+    """Converts axis-angle vectors [..., 3] to matrices [..., 3, 3], through unit quaternions."""
     angle = (pose_BKC + ANGLE_EPS).norm(dim=-1, keepdim=True)
     quaternion = torch.cat(((angle / 2).cos(), (angle / 2).sin() * (pose_BKC / angle)), -1)
     # The axis is not quite of length 1 beside that angle; without this, matrices are off by 1e-8.
@@ -45,7 +44,7 @@ def rotations(pose_BKC: Tensor) -> Tensor:
 
 
 class BodyLayer(nn.Module):
-    """The mesh of a pose and a shape. A model without parameters: `constants` are those of its file."""
+    """Body model layer: mesh of a pose and a shape, without parameters; `constants` are those of the model's file."""
 
     def __init__(self, body: BodyModel) -> None:
         super().__init__()
@@ -80,7 +79,7 @@ class BodyLayer(nn.Module):
         return moved.squeeze(-1) + carried[..., 9:], place
 
     def _placed(self, rotation: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn [B, K, 3, 3] and place [B, K, 3] of every part, from its turn against its parent."""
+        """Returns rotation [B, K, 3, 3] and position [B, K, 3] of every part, from its rotation against its parent."""
         turns, places = [rotation[:, 0]], [rest[:, 0]]
         for part, parent in enumerate(self.parents[1:], 1):
             turns.append(turns[parent] @ rotation[:, part])
@@ -90,18 +89,19 @@ class BodyLayer(nn.Module):
 
 
 def hand_joints(parts: Tensor, vertices: Tensor, tips: Sequence[int] = TIPS) -> Tensor:
-    """The 21 joints [B, 21, 3] of a hand, from its parts [B, 16, 3] and its vertices [B, P, 3]."""
+    """Returns the 21 joints [B, 21, 3] of a hand, from its parts [B, 16, 3] and its vertices [B, P, 3]."""
     every = torch.cat((parts, vertices[:, list(tips)]), 1)
     return every[:, list(HAND_ORDER)]
 
 
 def hand_regressor(body: BodyModel, tips: Sequence[int] = REGRESSOR_TIPS) -> np.ndarray:
-    """[21, P]: the 21 joints of a hand as means of its vertices, for meshes that no pose made."""
+    """Returns the regressor [21, P] of a hand's joints as means of its vertices, for meshes without pose parameters."""
     picks = np.zeros((len(tips), body.joint_regressor.shape[1]), body.joint_regressor.dtype)
     picks[np.arange(len(tips)), list(tips)] = 1
     return np.concatenate((body.joint_regressor, picks))[list(HAND_ORDER)]
 
 
 def body_joints(vertices: Tensor, joint_regressor: Tensor, extra_regressor: Tensor) -> Tensor:
-    """The union of 24 joints [B, 24, 3] of a posed body [B, P, 3], by the regressors [24, P] and [14, P]."""
+    """Regresses the 24 joints [B, 24, 3] of the label set from a posed body [B, P, 3], by the regressors [24, P] and
+    [14, P]."""
     return (torch.cat((joint_regressor, extra_regressor)) @ vertices)[:, list(UNION_24)]

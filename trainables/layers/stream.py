@@ -1,8 +1,7 @@
-"""What the layers of a network learn about the step they are in: random bits, how far training is, and their dials.
+"""Counter-based random numbers for layers (`Stream`), and per-lane layer values ("dials": dropout rates, momenta).
 
-A draw from torch's generator depends on whoever drew before. Here every number is a hash of (key, call, element), so a
-lane's masks do not change with its neighbours, its device or a resumed run, and there is no random state to keep.
-"""
+A draw from torch's generator depends on earlier draws. Here every number is a hash of (key, call, element), so a lane's
+masks do not change with its neighbours, its device or a resumed run, and there is no random state to keep."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ PART_CALLS = 2**16  # calls that a part of a batch may make; no network makes so
 
 
 class Stream:
-    """Shared by the layers of one network; an engine begins it anew before every forward pass in training.
+    """Random bits, training progress and dials, shared by the layers of one network; an engine restarts it before every
+    forward pass in training.
 
     dials [S]: the dial of each `Dialled` layer by its place, where lanes have their own; None: each has its number.
-    progress: share of training that is done, a scalar in [0, 1); None outside an engine.
-    off: places whose dial is known to be 0, in every lane.
-    """
+    progress: share of training that is done, a scalar in [0, 1); None outside an engine. off: places whose dial is
+    known to be 0, in every lane."""
 
     def __init__(self) -> None:
         self.dials: Tensor | None = None
@@ -42,13 +41,13 @@ class Stream:
         self._numbers: dict[tuple[int, torch.device], Tensor] = {}
 
     def begin(self, key: Tensor, progress: Tensor | None = None, dials: Tensor | None = None, *, part: int = 0) -> None:
-        """From here on random bits follow from `key` (int64 scalar), the part of the batch, and the number of the
-        call."""
+        """Restarts the stream: random bits now depend on `key` (int64 scalar), the part of the batch, and the number of
+        the call."""
         self._key, self._call, self._once = key, part * PART_CALLS, {}
         self.progress, self.dials = progress, dials
 
     def once(self, name: str, make: Callable[[Tensor], T]) -> T:
-        """What `make` makes of the dials, for all layers of this step together."""
+        """Returns `make` applied to the dials, computed once for all layers of this step."""
         assert self.dials is not None, "lanes have no dials of their own here"
         if name not in self._once:
             self._once[name] = make(self.dials)
@@ -60,15 +59,15 @@ class Stream:
         self._call += 1
 
     def mark(self) -> tuple[Tensor | None, int]:
-        """Where the stream is: what `go_to` needs to give the same numbers again."""
+        """Returns the position of the stream, from which `go_to` repeats the same numbers."""
         return self._key, self._call
 
     def go_to(self, mark: tuple[Tensor | None, int]) -> None:
-        """The next call is the one that followed `mark`."""
+        """Moves the stream back: the next call is the one that followed `mark`."""
         self._key, self._call = mark
 
     def bits(self, count: int, device: torch.device) -> Tensor:
-        """Random numbers [count] int64, others at every call; without a key they come from torch's generator."""
+        """Returns random numbers [count] int64, new at every call; without a key they come from torch's generator."""
         if self._key is None:
             key = torch.empty((), dtype=torch.int64, device=device).random_(-(2**63), None)
         else:
@@ -81,7 +80,7 @@ class Stream:
 
 
 class Dialled(nn.Module):
-    """A layer with one number, its dial, that every lane of an array may set for itself (a rate, a momentum)."""
+    """Base of layers with one number, the dial, that every lane of an array may set for itself (a rate, a momentum)."""
 
     def __init__(self, dial: float) -> None:
         super().__init__()
@@ -96,12 +95,12 @@ class Dialled(nn.Module):
 
 
 def dialled(network: nn.Module) -> list[Dialled]:
-    """The layers of a network that have a dial, by place once `shared_stream` has numbered them."""
+    """Returns the layers of a network that have a dial, by place once `shared_stream` has numbered them."""
     return [module for module in network.modules() if isinstance(module, Dialled)]
 
 
 def shared_stream(network: nn.Module) -> Stream:
-    """Numbers the layers that have a dial and gives them one stream, which is returned."""
+    """Numbers the layers that have a dial and gives them one common stream, which is returned."""
     stream = Stream()
     for place, layer in enumerate(dialled(network)):
         layer.place, layer.stream = place, stream
@@ -109,13 +108,14 @@ def shared_stream(network: nn.Module) -> Stream:
 
 
 def step_keys(seed: int, rank: int, first: int, count: int) -> Tensor:
-    """The keys [count] int64 of the steps first, first + 1, ... of a run; the ranks of a team have different ones."""
+    """Returns the keys [count] int64 of the steps first, first + 1, ... of a run; the ranks of a team have different
+    ones."""
     steps = torch.arange(first, first + count) * _STRIDE
     return _mixed(_mixed(steps + _wrapped(seed * _FIRST)) + _wrapped(rank * _SECOND))
 
 
 def _scattered(bits: Tensor) -> Tensor:
-    """Random bits from numbers that lie `_STRIDE` apart, in place; enough only behind a key of `_mixed`.
+    """Hashes numbers that lie `_STRIDE` apart to random bits, in place; sufficient only behind a key of `_mixed`.
 
     Half of SplitMix64's finaliser. The sum at its end brings the good upper half of a product into the lower one;
     shifts copy the sign, so that a second xor would always clear the first bit."""
@@ -126,7 +126,8 @@ def _scattered(bits: Tensor) -> Tensor:
 
 
 def _mixed(bits: Tensor) -> Tensor:
-    """Every bit of the result depends on every bit of the number: SplitMix64's finaliser, in place."""
+    """Hashes numbers by SplitMix64's finaliser, in place: every bit of the result depends on every bit of the
+    number."""
     bits ^= bits >> 30
     bits *= _FIRST
     bits ^= bits >> 27
@@ -136,5 +137,5 @@ def _mixed(bits: Tensor) -> Tensor:
 
 
 def _wrapped(number: int) -> int:
-    """The number modulo 2^64, as a signed one."""
+    """Returns the number modulo 2^64, as a signed one."""
     return (number + 2**63) % 2**64 - 2**63

@@ -1,8 +1,7 @@
-"""The pre-norm transformer block of PoseFormer and its descendants, on token-major tensors [T, N, C].
+"""Pre-norm transformer block of PoseFormer and its descendants, on token-major tensors [T, N, C].
 
 Module names are the published state-dict names. N counts sequences of T tokens; with the tokens in front, a linear
-layer's output splits into heads as a view, so that attention copies nothing before the heads are joined.
-"""
+layer's output splits into heads as a view, so that attention copies nothing before the heads are joined."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ def attend_by_head(
     bias: Tensor | None = None,
     drop: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """`attend` with every head's channels on their own: [T, N, C] each -> [T, N, C]."""
+    """Applies `attend` to every head's channels separately: [T, N, C] each -> [T, N, C]."""
     tokens, count, width = q_TNC.shape
     q, k, v = (part.view(tokens, count * heads, -1).transpose(0, 1) for part in (q_TNC, k_TNC, v_TNC))
     mixed = attend(q, k, v, scale=scale, bias=bias, drop=drop)
@@ -79,8 +78,8 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then the feed-forward, each behind a norm and added to its input; training drops either branch of a
-    whole sequence at the rate `drop_path`, drawn for each on its own."""
+    """Pre-norm attention, then feed-forward, each added to its input; training drops either branch of a whole sequence
+    at the rate `drop_path`, drawn for each branch separately."""
 
     def __init__(
         self,
@@ -111,12 +110,12 @@ class Block(nn.Module):
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:
-    """Rates rising evenly from 0 in the first block to `last` in the last; 0 where there is only one."""
+    """Returns rates rising evenly from 0 in the first block to `last` in the last; 0 where there is only one."""
     return [last * i / max(depth - 1, 1) for i in range(depth)]
 
 
 class Knobs(Protocol):
-    """What the configs of such networks have in common."""
+    """Protocol of the config fields that a transformer stack reads."""
 
     @property
     def depth(self) -> int: ...
@@ -137,7 +136,7 @@ class Knobs(Protocol):
 
 
 def stack(config: Knobs, width: int) -> nn.ModuleList:
-    """The blocks of one stack."""
+    """Builds the blocks of one stack."""
     return nn.ModuleList(
         Block(
             width,

@@ -1,1 +1,1 @@
-"""Films and sheets of skeletons and meshes."""
+"""Rendering of predictions: films and still pictures of skeletons and meshes."""

@@ -1,5 +1,5 @@
-"""Pictures as a film, one by one into GIF or MP4, or the first of them as PNG; encoded as they come, so that a long
-film needs no more memory."""
+"""Film encoding: pictures one by one into GIF or MP4, or the first of them as PNG; memory does not grow with the film's
+length."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MOST_FPS = 25.0  # of a film; what is faster is thinned
 
 
 def step_of(fps: float) -> int:
-    """Each so-many-th frame is shown."""
+    """Returns the frame step of a film: every so-many-th frame is shown."""
     return max(1, math.ceil(fps / MOST_FPS))
 
 
 def length_of(frames: int, fps: float) -> str:
-    """A few words on length and rate of the film of so many frames."""
+    """Describes length and frame rate of the film of so many frames."""
     every = step_of(fps)
     if frames == 1:
         return "1 frame"
@@ -42,8 +42,8 @@ def write_film(
 ) -> None:
     """Writes pictures of one size, even in height and width, in the format that the suffix names: .gif, .mp4, or .png.
 
-    They are each `every`-th frame of `fps` a second. `colours` [256, 3]: what a GIF of drawings is made of; None: each
-    picture gets the best ones for it, as a photo needs them, and is dithered."""
+    They are each `every`-th frame of `fps` a second. `colours` [256, 3]: fixed palette of a GIF of drawings; None: each
+    picture gets its own best palette, as a photo needs, and is dithered."""
     rest = iter(pictures)
     first = next(rest)
     if suffix == ".png":

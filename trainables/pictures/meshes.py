@@ -1,4 +1,4 @@
-"""A picture of a mesh: over the image that it was found in, and from the side."""
+"""Pictures of a mesh: rendered over its image, and from the side."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ def mesh_picture(
     box: Box,
     title: str = "",
 ) -> Image.Image:
-    """The mesh over its image at the left, what is not of the mesh as it is; from the camera's right at the right.
+    """Renders a mesh over its image at the left, the rest of the image unchanged, and from the camera's right at the
+    right.
 
     image in RGB; vertices [P, 3] metres from the root, x right, y down, z forward; faces [F, 3], counterclockwise from
     outside; camera [3]: scale s and shift x, y, which put a vertex at s (xy + shift) in the box, whose sides are at -1
-    and 1; box: centre x, centre y and side in pixels of the image; title: words below."""
+    and 1; box: centre x, centre y and side in pixels of the image; title: caption below."""
     points, outlines = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
     region = _region(image.size, box)
     over = _over(image, region, points, outlines, np.asarray(camera, np.float64), box)
@@ -51,7 +52,8 @@ def mesh_picture(
 
 
 def _region(size: tuple[int, int], box: Box) -> tuple[int, int, int, int]:
-    """The part of an image that is shown: left, upper, right, lower. All of it, unless the box is small in it."""
+    """Returns the part of an image that is shown: left, upper, right, lower. All of it, unless the box is small in
+    it."""
     x, y, side = box
     whole = (0, 0, *size)
     if side >= SMALL * max(size):
@@ -80,7 +82,7 @@ def _over(
 
 
 def _from_side(points: Numbers, faces: Index) -> Image.Image:
-    """The mesh as one who stands at the camera's right sees it: what is near to the camera is at the left."""
+    """Renders the mesh as seen from the camera's right: the camera's side is at the left."""
     panel = blank_panel()
     rim, room = MARGIN * SMOOTH, (PANEL - 2 * MARGIN) * SMOOTH
     pen = ImageDraw.Draw(panel)
@@ -100,7 +102,7 @@ def _draw(panel: Image.Image, points: Numbers, pixels: Numbers, faces: Index) ->
 
 
 def _draw_bar(pen: ImageDraw.ImageDraw, scale: float, edge: int) -> None:
-    """How long a round length is at `scale` pixels a metre, in the lower right corner at `edge`."""
+    """Draws a scale bar of a round length at `scale` pixels a metre, in the lower right corner at `edge`."""
     most = BAR_SHARE * PANEL * SMOOTH
     metres, name = next(((metres, name) for metres, name in BARS if metres * scale <= most), BARS[-1])
     right, y = edge - 10 * SMOOTH, edge - 12 * SMOOTH

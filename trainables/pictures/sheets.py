@@ -1,4 +1,5 @@
-"""A picture of two square panels side by side, with strips for words above and below; sizes, colours and font of all.
+"""Page layout of pictures: two square panels side by side with captions above and below; sizes, colours and font of
+all.
 
 Drawn with Pillow at twice the size and halved, which smooths the edges."""
 
@@ -26,17 +27,17 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @functools.cache
 def small_font() -> Font:
-    """The one font, for pictures SMOOTH times as large."""
+    """Returns the font of all captions, for pictures SMOOTH times as large."""
     return ImageFont.load_default(TALL * SMOOTH)
 
 
 def blank_panel() -> Image.Image:
-    """An empty panel, SMOOTH times as large."""
+    """Returns an empty panel, SMOOTH times as large."""
     return Image.new("RGB", (PANEL * SMOOTH, PANEL * SMOOTH), PAPER)
 
 
 class Sheet:
-    """Two panels that are being put together, SMOOTH times as large as they will be."""
+    """Two panels under construction, SMOOTH times their final size."""
 
     def __init__(self, left: Image.Image, right: Image.Image) -> None:
         self._sheet = Image.new("RGB", (2 * PANEL * SMOOTH, (PANEL + 2 * STRIP) * SMOOTH), PAPER)
@@ -53,22 +54,23 @@ class Sheet:
         indent: int = 0,
         at_end: bool = False,
     ) -> None:
-        """Words above or below a panel, 0 or 1: from its left margin and `indent` pixels on, or up to its right one."""
+        """Writes a caption above or below a panel, 0 or 1: from its left margin and `indent` pixels on, or
+        right-aligned."""
         middle = STRIP * SMOOTH // 2
         y = middle if strip == "above" else self._sheet.height - middle
         x = (panel + 1) * PANEL - MARGIN if at_end else panel * PANEL + MARGIN + indent
         ImageDraw.Draw(self._sheet).text((x * SMOOTH, y), text, colour, small_font(), "rm" if at_end else "lm")
 
     def picture(self) -> Image.Image:
-        """The picture, 2 PANEL wide."""
+        """Returns the picture, 2 PANEL wide."""
         return self._sheet.reduce(SMOOTH)
 
 
 def drawn_colours() -> NDArray[np.uint8]:
-    """256 colours [256, 3] for what is drawn on plain papers: every pen on every paper, and the shades that smooth
-    edges need between.
+    """Returns a palette [256, 3] of drawings on plain backgrounds: every pen on every background, and the shades that
+    smooth edges need between.
 
-    A palette of general colours would have to be dithered, which is ugly on plain ground and does not compress."""
+    A general palette would have to be dithered, which is ugly on plain ground and does not compress."""
     rgb = {name: np.array(ImageColor.getrgb(name)[:3]) for name in (PAPER, FRAME, GROUND, WORDS, WARNING, *PENS)}
     pairs = [(pen, paper) for pen in (*PENS, WORDS, WARNING, GROUND) for paper in (PAPER, FRAME)]
     pairs += [(PENS[0], PENS[1]), (PENS[0], PENS[2]), (PENS[1], PENS[2]), *((pen, GROUND) for pen in PENS)]
@@ -83,7 +85,7 @@ def drawn_colours() -> NDArray[np.uint8]:
 
 
 def tiled(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
-    """Pictures of one size row by row in so many columns."""
+    """Arranges pictures of one size row by row in so many columns."""
     width, height = pictures[0].size
     columns = min(columns, len(pictures))
     whole = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height), PAPER)

@@ -1,4 +1,4 @@
-"""A film of 2D keypoints beside their moving 3D skeleton, frame by frame into GIF or MP4, or one picture as PNG."""
+"""Films of 2D keypoints beside their rotating 3D skeleton, frame by frame into GIF or MP4, or one picture as PNG."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ TILE = 0.5  # metres of a square of the ground
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """What is shown: pose3d [n, J, 3] metres, root at zero, x right, y down, z forward; keypoints [V, n, J, 2] pixels
-    of images of sizes [V, n, 2], width and height; is_filled [V, n]: frames without a detection; fps of the n frames;
-    photos: the images of a single view, where there are any."""
+    """Content of a film: pose3d [n, J, 3] metres, root at zero, x right, y down, z forward; keypoints [V, n, J, 2]
+    pixels of images of sizes [V, n, 2], width and height; is_filled [V, n]: frames without a detection; fps of the n
+    frames; photos: the images of a single view, where there are any."""
 
     pose3d: NDArray[np.float32]
     keypoints: NDArray[np.float64]
@@ -56,7 +56,7 @@ class Scene:
 
     @property
     def every(self) -> int:
-        """Each so-many-th frame is shown."""
+        """The frame step: every so-many-th frame is shown."""
         return step_of(self.fps)
 
     @property
@@ -72,7 +72,7 @@ def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
 
 
 def pictures(scene: Scene) -> Iterator[Image.Image]:
-    """The film's frames, one at a time, each 2 PANEL wide."""
+    """Yields the film's frames, one at a time, each 2 PANEL wide."""
     view = _View(scene)
     for at in range(0, len(scene.pose3d), scene.every):
         sheet = Sheet(_image_panel(scene, at), view.panel(at))
@@ -99,7 +99,7 @@ def _words(sheet: Sheet, scene: Scene, at: int) -> None:
 
 
 def _image_panel(scene: Scene, at: int) -> Image.Image:
-    """The keypoints in the frames of their images, one below the other or two by two, numbered."""
+    """Draws the keypoints in the frames of their images, one below the other or two by two, numbered."""
     panel = blank_panel()
     views = len(scene.sizes)
     rows, columns = min(views, 2), -(-views // 2)
@@ -111,7 +111,7 @@ def _image_panel(scene: Scene, at: int) -> Image.Image:
 
 
 def _view_picture(scene: Scene, at: int, view: int, cell: tuple[int, int]) -> Image.Image:
-    """One view's keypoints, y down, aspect kept, its number in a corner; what lies outside the cell is cut off."""
+    """Draws one view's keypoints, y down, aspect kept, its number in a corner; parts outside the cell are clipped."""
     picture = Image.new("RGB", cell, PAPER)
     margin = MARGIN * SMOOTH * min(cell) / (PANEL * SMOOTH)
     size = scene.sizes[view, at].astype(float)
@@ -135,7 +135,7 @@ def _view_picture(scene: Scene, at: int, view: int, cell: tuple[int, int]) -> Im
 
 
 class _View:
-    """The 3D panel: a parallel projection that turns to and fro around the person, who stands on the ground."""
+    """3D panel: a parallel projection that swings around the person, who stands on the ground."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -152,7 +152,7 @@ class _View:
         self.base = (self.size + used) / 2 - deep * self.scale
 
     def panel(self, at: int) -> Image.Image:
-        """The panel of frame `at`."""
+        """Draws the panel of frame `at`."""
         panel = blank_panel()
         draw = ImageDraw.Draw(panel)
         # A single frame has no motion: it is seen from one side.
@@ -170,7 +170,7 @@ class _View:
         return panel
 
     def _draw_ground(self, draw: ImageDraw.ImageDraw, angle: float) -> None:
-        """Squares within a circle: a disc has the same outline from every side."""
+        """Draws squares within a circle: a disc has the same outline from every side."""
         for step in np.arange(-self.ground, self.ground + TILE / 2, TILE):
             half = math.sqrt(max(0.0, self.ground**2 - step**2))
             for ends in (((step, 0, -half), (step, 0, half)), ((-half, 0, step), (half, 0, step))):
@@ -181,7 +181,7 @@ class _View:
         draw.line([tuple(point) for point in self._project(rim, angle)[0]], GROUND, SMOOTH)
 
     def _project(self, points: NDArray[np.float64], angle: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Panel positions [J, 2] and depth [J] of points [J, 3] in metres, the ground at y = 0."""
+        """Projects points [J, 3] in metres, the ground at y = 0, to panel positions [J, 2] and depth [J]."""
         across = math.cos(angle) * points[:, 0] + math.sin(angle) * points[:, 2]
         depth = math.cos(angle) * points[:, 2] - math.sin(angle) * points[:, 0]
         down = points[:, 1] * math.cos(LIFT) - depth * math.sin(LIFT)
@@ -191,7 +191,7 @@ class _View:
 def _skeleton(
     draw: ImageDraw.ImageDraw, skeleton: Skeleton, points: NDArray[np.float64], order: Iterable[int], weight: float
 ) -> None:
-    """Bones to the joints of `order`, first to last, each with a pale rim that parts it from those behind."""
+    """Draws bones to the joints of `order`, first to last, each with a pale rim that separates it from those behind."""
     colours = dict.fromkeys(skeleton.left, LEFT) | dict.fromkeys(skeleton.right, RIGHT)
     width = 5 * SMOOTH * weight
     for child in order:

@@ -1,4 +1,4 @@
-"""What weights make of images of the split that selects, as one picture: for models that find meshes."""
+"""Validation pictures of mesh models: predicted meshes over images of the validation split."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SHOWN, COLUMNS = 6, 2  # images, evenly spaced over the split, and how many of t
 
 
 def has_pictures(config: TrainConfig) -> bool:
-    """Whether the runs of a config have something to draw."""
+    """Returns whether runs of a config get validation pictures."""
     return registry.get(config.model).surface is not None and bool(config.data.sizes.mesh)
 
 
 @torch.no_grad()
 def draw_val(config: TrainConfig, weights: Path, target: Path) -> None:
-    """Writes a PNG of the meshes that weights find in SHOWN images of `val`, each with its name and its error in
-    `loop.select`. On the CPU: whether the devices are free is not known. DataError or ConfigError say what is missing.
-    """
+    """Writes a PNG of the meshes that weights predict in SHOWN images of `val`, each with its name and its error in
+    `loop.select`. On the CPU: whether the devices are free is not known. DataError or ConfigError say what is
+    missing."""
     model = registry.get(config.model)
     assert model.meshes is not None, f"{config.model} has no meshes"
     assert model.surface is not None, f"{config.model} has no surface"
@@ -63,6 +63,6 @@ def draw_val(config: TrainConfig, weights: Path, target: Path) -> None:
 
 
 def _told(scores: Scores, name: str, at: int) -> str:
-    """The score of a sample in words; '' where its labels do not tell."""
+    """Returns the score of a sample as text; '' where its labels lack it."""
     values, weights = scores.get(name, (torch.zeros(1), torch.zeros(1)))
     return f"   {heading(name)} {in_table(name, float(values[at])):.1f}" if len(values) > at and weights[at] else ""

@@ -1,1 +1,1 @@
-"""`predict`: what people give, to 3D poses and meshes."""
+"""`predict`: 3D poses and meshes from the user's videos and images."""

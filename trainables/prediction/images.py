@@ -1,4 +1,4 @@
-"""`predict` for networks that read images: each is cropped around its keypoints and gets a 3D pose."""
+"""`predict` for networks that read images: crops each around its keypoints and predicts a 3D pose."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the mem
 
 
 def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
-    """The images of the request; DataError with all problems of them, ConfigError when a picture cannot show them."""
+    """Reads the images of the request; DataError with all problems of them, ConfigError when a picture cannot show
+    them."""
     photos = read_photos(request.inputs[0], told, request.config.data.sizes.skeleton)
     check_picture(request, photos.path, len(photos.files))
     return GivenPhotos(request, photos)
@@ -36,7 +37,7 @@ def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
 
 @dataclass(frozen=True, slots=True)
 class GivenPhotos:
-    """Images as an `Input` of `predict`."""
+    """Images with keypoints as an `Input` of `predict`."""
 
     request: PredictRequest
     photos: Photos
@@ -57,7 +58,7 @@ class GivenPhotos:
         return list(self.photos.notes)
 
     def lift(self, network: nn.Module, model: Model, device: torch.device) -> Lifted:
-        """The trunk runs here, also for a head that was trained on its maps made beforehand."""
+        """Predicts a pose for each image. The trunk runs here, also for a head that was trained on cached features."""
         config, trunk = self.request.config, None
         if "features" in config.traits.reads:
             assert model.trunk is not None, f"{config.model} reads features and names no trunk"
@@ -93,7 +94,7 @@ class GivenPhotos:
 
 @torch.no_grad()
 def lift_photos(poses: Poses, photos: Photos, sizes: Sizes, device: torch.device, *, flip: bool = False) -> Tensor:
-    """Poses [n, J, 3] metres, root at zero, camera axes, on the CPU."""
+    """Predicts poses [n, J, 3] metres, root at zero, camera axes, on the CPU."""
     found = []
     for first in range(0, len(photos.files), IMAGES):
         rows = range(first, min(first + IMAGES, len(photos.files)))
@@ -103,7 +104,8 @@ def lift_photos(poses: Poses, photos: Photos, sizes: Sizes, device: torch.device
 
 
 def photo_batch(photos: Photos, rows: Sequence[int], sizes: Sizes, device: torch.device) -> Batch:
-    """The crops of some images, the keypoints in them, and the keypoints in the whole images, by their own sizes."""
+    """Returns the crops of some images, the keypoints in them, and the keypoints in the whole images, each in its own
+    size."""
     images, inside, screen = [], [], []
     for row in rows:
         points = photos.pixels[row]

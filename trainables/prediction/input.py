@@ -1,4 +1,4 @@
-"""What `predict` is given, and what it finds, whatever the kind."""
+"""Input and result of `predict`, common to videos, images and boxes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..entry import Model
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lifted:
-    """found: what the network answers to each of n frames or images, by name, [n, ...]: pose3d [n, J, 3] metres in the
-    joints of the skeleton, the root joint at zero, and for some networks more; beside: what else the file holds; told:
-    what all this is, in a few words."""
+    """Predictions for n frames or images. found: arrays by name, [n, ...]: pose3d [n, J, 3] metres in the joints of the
+    skeleton, the root joint at zero, and for some networks more; beside: other arrays of the output file; told:
+    one-line description."""
 
     found: Mapping[str, NDArray[np.float32]]
     beside: Mapping[str, Any]
@@ -30,35 +30,35 @@ class Lifted:
 
     @property
     def count(self) -> int:
-        """n."""
+        """The number of frames or images, n."""
         return len(self.found["pose3d"])
 
 
 def lifted_poses(pose3d: NDArray[np.float32], beside: Mapping[str, Any], data: DataConfig) -> Lifted:
-    """Poses [n, J, 3] in the joints of the data and nothing more."""
+    """Returns the result of a network that predicts poses [n, J, 3] in the joints of the data and nothing more."""
     skeleton = data.sizes.skeleton
     told = f"{skeleton.num_joints} joints, metres from the hip"
     return Lifted(found={"pose3d": pose3d}, beside=beside, skeleton=skeleton, told=told)
 
 
 class Input(Protocol):
-    """What is lifted. made: words on joints that are only approximated."""
+    """Protocol of an input. made: descriptions of joints that are only approximated."""
 
     @property
     def made(self) -> tuple[str, ...]: ...
 
     def told(self) -> list[str]:
-        """What it is, in a line for each file."""
+        """Describes the input, in a line for each file."""
         ...
 
     def notes(self) -> list[str]:
-        """What the user should know of it."""
+        """Returns notes on the input for the user."""
         ...
 
     def lift(self, network: nn.Module, model: Model, device: torch.device) -> Lifted:
-        """All of it, on the CPU, in axes of the targets."""
+        """Predicts all frames, on the CPU, in the axes of the targets."""
         ...
 
     def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
-        """A film or picture of it, as the suffix says."""
+        """Writes a film or picture of the predictions, in the format of the suffix."""
         ...

@@ -1,4 +1,4 @@
-"""`predict` for networks that answer with meshes: each box in an image gets a mesh, its joints and a camera."""
+"""`predict` for mesh networks: predicts a mesh, its joints and a camera for each bounding box."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ TELL_EVERY = 30.0  # seconds
 
 
 def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
-    """The images of the request; DataError with all problems of them, ConfigError when the body model is missing."""
+    """Reads the images of the request; DataError with all problems of them, ConfigError when the body model is
+    missing."""
     check_run(request.config, is_fresh=False, parts=())
     images = read_mesh_images(request.inputs[0], request.config.data.sizes.mesh, told)
     check_picture(request, images.path, len(images.names))
@@ -44,7 +45,7 @@ def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
 
 @dataclass(frozen=True, slots=True)
 class GivenMeshes:
-    """Images with boxes as an `Input` of `predict`."""
+    """Images with bounding boxes as an `Input` of `predict`."""
 
     request: PredictRequest
     images: MeshImages
@@ -114,7 +115,7 @@ class GivenMeshes:
 
 
 def pieces(sizes: NDArray[np.int64]) -> Iterator[range]:
-    """The images of sizes [n, 2] in their order, as many at a time as IMAGES and PIXELS allow, at least one."""
+    """Yields the images of sizes [n, 2] in their order, as many at a time as IMAGES and PIXELS allow, at least one."""
     first, pixels = 0, 0
     for at, own in enumerate(sizes.prod(1).tolist()):
         if at > first and (at - first >= IMAGES or pixels + own > PIXELS):
@@ -133,7 +134,8 @@ def _joined(parts: list[Meshes], name: str) -> NDArray[np.float32]:
 def projected(
     points: NDArray[np.float32], camera: NDArray[np.float32], boxes: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Pixels [n, J, 2] of whole images of points [n, J, 3], through cameras [n, 3] of `Meshes` and boxes [n, 3]."""
+    """Projects points [n, J, 3], through cameras [n, 3] of `Meshes` and boxes [n, 3], to pixels [n, J, 2] of whole
+    images."""
     inside = camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
     pixels = boxes[:, None, :2] + boxes[:, None, 2:] / 2 * inside
     return pixels.astype(np.float32)

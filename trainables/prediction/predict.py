@@ -1,4 +1,4 @@
-"""`predict`: keypoints of a video, or of several at once, or images, as 3D poses or meshes, in bounded memory."""
+"""`predict`: lifts keypoints of one or several videos, or images, to 3D poses or meshes, in bounded memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .videos import GivenVideos
 
 
 def predict(request: PredictRequest) -> int:
-    """Writes what is found, and the film and the submission if asked for: all whole, or nothing."""
+    """Writes the predictions, and the film and the submission if asked for: all whole, or nothing."""
     config = request.config
     submission = _submission(request) if request.submission else None
     given = _given(request)
@@ -67,7 +67,7 @@ def predict(request: PredictRequest) -> int:
 
 
 def _given(request: PredictRequest) -> Input:
-    """The input of the kind that the network wants."""
+    """Reads the input, of the kind that the network needs."""
     told = Told(width=request.width, height=request.height, fps=request.fps, layout=request.layout)
     if request.has_meshes:
         return given_meshes(request, told)
@@ -77,7 +77,7 @@ def _given(request: PredictRequest) -> Input:
 
 
 def _submission(request: PredictRequest) -> Path:
-    """Where the submission is written to; ConfigError when that is not possible."""
+    """Returns the path of the submission; ConfigError when it cannot be written."""
     _, facts = read_maker(request.weights)
     path = submission_path(request.out, facts, multiscale=request.multiscale)
     problems = []
@@ -96,7 +96,7 @@ def _submission(request: PredictRequest) -> Path:
 
 
 def _arrays(config: TrainConfig, lifted: Lifted) -> dict[str, Any]:
-    """The content of the file."""
+    """Returns the arrays of the output file."""
     return {
         **lifted.found,
         **lifted.beside,
@@ -108,7 +108,7 @@ def _arrays(config: TrainConfig, lifted: Lifted) -> dict[str, Any]:
 
 
 def _tell(config: TrainConfig, given: Input) -> None:
-    """What the user should know of the input, each once."""
+    """Prints the notes on the input for the user, each once."""
     for line in given.told():
         print(line)
     for note in dict.fromkeys(given.notes()):

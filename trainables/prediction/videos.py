@@ -1,4 +1,4 @@
-"""`predict` for networks that read keypoints: those of a video, or of several at once, lifted frame by frame."""
+"""`predict` for networks that read keypoints: lifts those of one or several synchronised videos frame by frame."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ UPRIGHT = np.array(((1, 0, 0), (0, 0, -1), (0, 1, 0)), np.float32)
 
 @dataclass(frozen=True, slots=True)
 class GivenVideos:
-    """Keypoints of videos as `Input`."""
+    """Keypoints of videos as an `Input` of `predict`."""
 
     request: PredictRequest
     videos: Videos
@@ -63,7 +63,7 @@ class GivenVideos:
         return lifted_poses(pose3d, self._arrays(), data)
 
     def _arrays(self) -> dict[str, NDArray[np.generic]]:
-        """What each view has of its own has an axis of views in front where there are several."""
+        """Returns the arrays of each view, with a leading axis of views where there are several."""
         videos = self.videos
         width, height = np.array(videos.sizes).T
         by_view = {
@@ -90,7 +90,7 @@ class GivenVideos:
 
 
 def _gap_notes(is_missing: NDArray[np.bool_], joints: tuple[str, ...], fps: float) -> list[str]:
-    """What was filled in one view [n, J]."""
+    """Describes the interpolated joints of one view [n, J]."""
     notes, filled = [], is_missing.any(1)
     if filled.any():
         notes.append(f"{filled.sum()} frames lack a pose or some joints; they are filled and marked in is_filled")
@@ -108,7 +108,8 @@ def _gap_notes(is_missing: NDArray[np.bool_], joints: tuple[str, ...], fps: floa
 def lift(
     network: nn.Module, model: Model, screen: Tensor, data: DataConfig, device: torch.device, *, flip: bool = False
 ) -> Tensor:
-    """Poses [n, J, 3] metres, root at zero, axes of the targets, on the CPU, of keypoints [V, n, J, 2] in screen units.
+    """Lifts keypoints [V, n, J, 2] in screen units to poses [n, J, 3] metres, root at zero, axes of the targets, on the
+    CPU.
 
     A window around every frame, edge frames repeated, as in evaluation; the windows of INPUT_FRAMES frames exist at a
     time."""

@@ -1,1 +1,1 @@
-"""One run: its loop, its folder, its verbs."""
+"""Single runs: the training loop, the run folder, trunk features, and the verbs train, evaluate and pretrain."""

@@ -1,10 +1,11 @@
-"""What a run needs of its data and of files, looked for before anything starts."""
+"""Preflight check of a run: data fields and files that it needs, before anything starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data.batches.samples import PARTS, check_fields, facts_of
+from data.batches.samples import check_fields, facts_of
+from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import is_due
 from spaces.errors import ConfigError, InputError
 
@@ -13,10 +14,12 @@ from ..config import TrainConfig
 from .size import size_problems
 
 
-def check_run(config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = PARTS, is_here: bool = True) -> None:
-    """ConfigError listing what is missing for a run of this config: fields that its data does not hold, files that its
-    network is built from, and, where it starts anew, those that begin it. Where one of these is missing, the data is
-    looked at too, its `parts` that will be read: the user hears of all in one go. `is_here`: it runs on this machine,
+def check_run(
+    config: TrainConfig, *, is_fresh: bool, parts: Sequence[str] = TRAINING_PARTS, is_here: bool = True
+) -> None:
+    """Raises ConfigError listing everything that is missing for a run of this config: fields that its data does not
+    hold, files that its network is built from, and, for a fresh run, those it starts from. Where one of these is
+    missing, the `parts` of the data are checked too, so that one message lists all. `is_here`: it runs on this machine,
     whose memory its network must fit."""
     check_fields(config.data, config.traits.reads)
     demands = registry.get(config.model).demands

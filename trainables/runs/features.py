@@ -1,8 +1,7 @@
-"""Maps of a frozen trunk, made once for every image of a data module and read in every step.
+"""Trunk feature cache: feature maps of a frozen trunk, computed once for every image and read in every step.
 
 On disk they are a file of float32 rows, one an image, and a manifest beside it, both named by a fingerprint of the
-images, the crop and the trunk. The manifest comes last: a build that breaks off leaves nothing that looks like one.
-"""
+images, the crop and the trunk. The manifest comes last: an interrupted build leaves nothing that looks complete."""
 
 from __future__ import annotations
 
@@ -15,57 +14,41 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.batches.feed import Source
-from data.batches.poses import DataModule
+from data.batches.feed import ImageCrops
 from data.batches.samples import Samples
 from spaces.errors import ConfigError, InputError
-from spaces.files import replacing, write_text
+from spaces.files import GIB, replacing, write_text
 
 from .. import registry
 from ..config import TrainConfig
+from ..devices.memory import free_memory
 
 FIELD = "features"
 VERSION = 1  # of how maps are made and stored; another one makes all of them again
 IMAGES = 64  # in one pass of the trunk; bounds the memory, not the result
 SHARE = 0.5  # of the free memory of a device that maps may take
-GIB = 2**30
-
-
-@runtime_checkable
-class Crops(Source, Protocol):
-    """A source of images whose number and content are known."""
-
-    def count(self, part: str) -> int:
-        """Images of a split."""
-        ...
-
-    def fingerprint(self, part: str) -> str:
-        """Changes with any image of a split."""
-        ...
 
 
 def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
-    """Gives a data module the maps that the network of `config` reads; nothing where it reads none. `root`: the folder
-    where paths of trunks begin.
+    """Adds the trunk features that the network of `config` reads to the data's sources; does nothing where it reads
+    none. `root`: the folder that relative paths of trunks start from.
 
     ConfigError when the network reads images and the data has none, DataError when a trunk's weights cannot be read."""
     reads = config.traits.reads
-    # Mesh sets have images and no maps; who reads what a set does not hold is told when it is opened.
-    if not isinstance(data, DataModule) or {"image", FIELD}.isdisjoint(reads):
+    if {"image", FIELD}.isdisjoint(reads):
         return
-    crops = data.sources.get("image")
-    if not isinstance(crops, Crops):
+    if not data.has_field("image"):
         found = f"reads images, and data.name = {config.data.name} has none"
         raise ConfigError(config.model, [f"{found}; name a set of images, or train another model"])
     if FIELD not in reads:
         return
-    model = registry.get(config.model)
+    model, crops = registry.get(config.model), data.image_crops
+    assert crops is not None, f"data.name = {config.data.name} holds no features"  # refused when it was opened
     assert model.trunk is not None, f"{config.model} reads features and names no trunk"
     folder = data.config.cache_folder / FIELD
     maps = Maps(model.trunk(config.network, root), crops, data, folder, config.network.feature_store)
@@ -76,12 +59,13 @@ def attach_features(data: Samples, config: TrainConfig, root: Path) -> None:
 
 
 class Maps:
-    """Features by the number of the image, plain and mirrored; those of a split are made when it is first asked for.
+    """Source of the batch field `features`, plain and mirrored; a split's features are computed when it is first asked
+    for.
 
-    `store`: `file` reads from disk, `device` keeps them on the device and nothing on disk, `auto` makes the file and
-    puts it on the device when it fits there."""
+    `store`: `file` reads from disk, `device` keeps them on the device and nothing on disk, `auto` writes the file and
+    loads it to the device when it fits there."""
 
-    def __init__(self, trunk: nn.Module, crops: Crops, data: DataModule, folder: Path, store: str) -> None:
+    def __init__(self, trunk: nn.Module, crops: ImageCrops, data: Samples, folder: Path, store: str) -> None:
         self._trunk = trunk.eval()
         self._crops = crops
         self._device = data.device
@@ -93,7 +77,7 @@ class Maps:
         self.key = (self._mark, store)
 
     def fetch(self, part: str, rows: Tensor, is_mirrored: Tensor | None) -> Tensor:
-        """Features [B, V, N] of images rows [B, V], of the mirror image where is_mirrored [B] says so."""
+        """Returns features [B, V, N] of images rows [B, V], of the mirror image where is_mirrored [B] says so."""
         if is_mirrored is None:
             return self._rows(part, rows, is_mirrored=False)
         if bool(is_mirrored.all()):
@@ -102,6 +86,9 @@ class Maps:
         if not is_mirrored.any():
             return plain
         return torch.where(is_mirrored.view(-1, 1, 1), self._rows(part, rows, is_mirrored=True), plain)
+
+    def expect(self, part: str, rows: Tensor) -> None:
+        """Does nothing: rows of a table need no reading ahead."""
 
     def _rows(self, part: str, rows: Tensor, *, is_mirrored: bool) -> Tensor:
         if (part, is_mirrored) not in self._tables:
@@ -129,7 +116,7 @@ class Maps:
         return table
 
     def _filed(self, part: str, is_mirrored: bool, count: int) -> np.memmap:
-        """The rows of a split on disk, made first where they are not there or not whole."""
+        """Opens the rows of a split on disk, computed first where they are missing or incomplete."""
         told = (VERSION, self._mark, self._crops.fingerprint(part), is_mirrored, count, self._numbers)
         fingerprint = hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
         path = self._folder / f"{fingerprint}.f32"
@@ -148,7 +135,7 @@ class Maps:
 
     @torch.no_grad()
     def _made(self, part: str, is_mirrored: bool) -> Iterator[Tensor]:
-        """Features [<= IMAGES, N] of the images of a split in order, on the device."""
+        """Computes features [<= IMAGES, N] of the images of a split in order, on the device."""
         trunk = self._trunk.to(self._device)
         started, count = time.monotonic(), self._crops.count(part)
         for numbers in torch.arange(count, device=self._device).unsqueeze(1).split(IMAGES):
@@ -161,15 +148,8 @@ class Maps:
             return int(self._trunk(torch.zeros(1, 3, *crop, dtype=torch.uint8)).shape[1])
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def _mark_of(trunk: nn.Module, crop: tuple[int, int]) -> str:
-    """Changes with any weight of a trunk and with the size of the crop."""
+    """Returns a digest of a trunk's weights and the size of the crop."""
     content = hashlib.blake2b(repr((type(trunk).__name__, crop)).encode(), digest_size=16)
     for name, tensor in trunk.state_dict().items():
         content.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
@@ -187,7 +167,7 @@ def _is_whole(path: Path, manifest: dict[str, object]) -> bool:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Holds the others off that would make the same file; the lock goes with the process."""
+    """Locks a file against other builds of it; the lock ends with the process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.open("w")

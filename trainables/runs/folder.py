@@ -1,4 +1,4 @@
-"""What one run leaves on disk: best.safetensors, latest/, epoch_NNNN/, log.tsv and config.yaml."""
+"""Run folder on disk: best.safetensors, latest/, epoch_NNNN/, log.tsv and config.yaml."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from spaces.schema import config_id, dump
 from ..config import TrainConfig, read_config
 from ..engines.engine import Report, State
 from ..weights.checkpoint import load_state, save_state, save_weights
+from .names import BEST, CONFIG, LATEST, LOG, STATE
 
-STATE = "state.pt"
-BEST = "best.safetensors"
-CONFIG = "config.yaml"
 COLUMNS = ("epoch", "lr", "loss", "seconds")
 
 
 class RunFolder:
-    """The output folder of one run. A folder that holds another config's run is refused, never overwritten."""
+    """Output folder of one run. A folder that holds another config's run is refused, never overwritten."""
 
     def __init__(self, path: Path, config: TrainConfig, *, has_snapshots: bool = True) -> None:
         self.path = path
@@ -28,16 +26,16 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Weights of the epoch with the lowest `loop.select`."""
+        """Path of the weights of the best epoch: lowest `loop.select`, or the last (`loop.keep`)."""
         return self.path / BEST
 
     @property
     def latest(self) -> Path:
-        """State after the last finished epoch."""
-        return self.path / "latest" / STATE
+        """Path of the state after the last finished epoch."""
+        return self.path / LATEST
 
     def resume_state(self) -> State | None:
-        """Where an earlier run of this very config stopped; None in a new folder."""
+        """Loads the state where an earlier run of this very config stopped; None in a new folder."""
         config_file = self.path / CONFIG
         if config_file.exists():
             held = read_config(config_file)
@@ -49,11 +47,11 @@ class RunFolder:
         return load_state(self.latest) if self.latest.exists() else None
 
     def begin(self) -> None:
-        """Writes the config, so that the folder says whose it is before the first epoch ends."""
+        """Writes the config, so that the folder is identified before the first epoch ends."""
         write_text(self.path / CONFIG, dump(self.config))
 
     def record(self, report: Report, state: State) -> None:
-        """Books one epoch and the state after it. The best weights go first: a state that names a best epoch always
+        """Writes one epoch and the state after it. The best weights go first: a state that names a best epoch always
         finds it on disk."""
         if report.is_best:
             facts = {"epoch": report.epoch, **report.metrics}
@@ -64,11 +62,11 @@ class RunFolder:
         self.write_log(state)
 
     def write_log(self, state: State) -> None:
-        """log.tsv from the state's own history: after a resume it holds every epoch once."""
+        """Writes log.tsv from the state's own history: after a resume it holds every epoch once."""
         rows = state["history"]
         names = [*COLUMNS, *(name for name in dict.fromkeys(key for row in rows for key in row) if name not in COLUMNS)]
         lines = ["\t".join(names), *("\t".join(_cell(row.get(name)) for name in names) for row in rows)]
-        write_text(self.path / "log.tsv", "\n".join(lines) + "\n")
+        write_text(self.path / LOG, "\n".join(lines) + "\n")
 
 
 def _cell(value: float | int | None) -> str:

@@ -1,4 +1,4 @@
-"""The training loop, the same bare, under Ray Train, and over many fused trials."""
+"""Training loop `fit`: the same in a bare run, under Ray Train, and over many fused trials."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def fit(engine: Engine, data: Samples, offer: Offer, collect: Collect) -> None:
 
 
 def first_weights(config: TrainConfig, root: Path) -> dict[str, Tensor] | None:
-    """The weights of a fresh run that takes some of them from files, whose paths begin at the folder `root`; None when
-    its seed tells all. DataError or ConfigError say what is wrong with a file."""
+    """Returns the initial weights of a fresh run that takes some of them from files, whose relative paths start at the
+    folder `root`; None when its seed decides all. DataError or ConfigError say what is wrong with a file."""
     model = registry.get(config.model)
     if model.begin is None:
         return None
@@ -45,7 +45,7 @@ def first_weights(config: TrainConfig, root: Path) -> dict[str, Tensor] | None:
 
 
 class Judge:
-    """The verdict of a run that nobody else judges: go on to the last epoch, stop at a divergence."""
+    """Scheduler of a run outside a sweep: goes on to the last epoch, stops at a divergence."""
 
     def __init__(self) -> None:
         self._waiting: list[Verdict] = []
@@ -56,7 +56,7 @@ class Judge:
         self._waiting.append(Verdict(report.lane, report.epoch, stop))
 
     def verdicts(self) -> list[Verdict]:
-        """The verdicts on what was heard since the last call."""
+        """Returns the verdicts on the reports since the last call."""
         given, self._waiting = self._waiting, []
         return given
 
@@ -70,8 +70,8 @@ def train_alone(
     tell: Offer,
     weights: dict[str, Tensor] | None = None,
 ) -> None:
-    """One run in this process, or this rank's part of it, kept in `folder` by rank 0; `tell` hears every epoch after it
-    is on disk. `weights` start a fresh run instead of its seed's."""
+    """Trains one run in this process, or this rank's part of it, saved in `folder` by rank 0; `tell` gets the report of
+    every epoch after it is on disk. `weights` start a fresh run instead of its seed's."""
     root = Path(data.config.root)
     attach_features(data, config, root)
     if state is None and weights is None:

@@ -1,4 +1,4 @@
-"""`pretrain`: a trunk that learns to see the 2D joints of crops, for widths whose weights nobody published."""
+"""`pretrain`: trains an image trunk on 2D joint heatmaps of crops, for widths without published weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from data.batches.batch import Batch
-from data.batches.poses import DataModule
+from data.batches.samples import Samples
+from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
@@ -27,7 +28,8 @@ READS = ("image", "crop2d")
 
 
 class HeatmapNet(nn.Module):
-    """A trunk and the layer that makes a heatmap a joint of its finest map; that layer is dropped afterwards."""
+    """Trunk with a layer that predicts a heatmap for each joint from its finest map; that layer is dropped
+    afterwards."""
 
     def __init__(self, trunk: PoseHRNet, joints: int) -> None:
         super().__init__()
@@ -46,8 +48,8 @@ def pretrain(request: PretrainRequest) -> int:
     """Trains the trunk of a config on the crops of its training split and writes its weights."""
     config, device = request.config, pick_device()
     provide(config.data)
-    data = open_data(config, ("train", "val"), device)
-    if not isinstance(data, DataModule) or "image" not in data.sources:
+    data = open_data(config, TRAINING_PARTS, device)
+    if data.image_crops is None:
         raise ConfigError("pretrain", [f"data.name = {config.data.name} has no images; name a set that has"])
     network = HeatmapNet(trunk_in(build_network(registry.get(config.model), config)), data.sizes.skeleton.num_joints)
     network.to(device)
@@ -77,20 +79,20 @@ def pretrain(request: PretrainRequest) -> int:
 
 
 def trunk_in(network: nn.Module) -> PoseHRNet:
-    """The trunk of a whole network."""
+    """Returns the trunk of a whole network."""
     found = [module for module in network.modules() if isinstance(module, PoseHRNet)]
     assert len(found) == 1, f"{len(found)} trunks in {type(network).__name__}"
     return found[0]
 
 
-def _batches(data: DataModule, part: str, epoch: int, seed: int, size: int) -> Iterator[Batch]:
+def _batches(data: Samples, part: str, epoch: int, seed: int, size: int) -> Iterator[Batch]:
     for index, _, _ in data.batches(part, epoch, seed, size):
         yield data.gather(part, index, READS)
 
 
 def heatmap_loss(network: HeatmapNet, batch: Batch, sigma: float) -> Tensor:
-    """Mean squared distance of heatmaps to Gaussian peaks of height 1 at the joints, times the cells of a peak, so that
-    it does not fade with the size of the crop; a joint outside has its peak outside."""
+    """Computes the mean squared error of heatmaps to Gaussian peaks of height 1 at the joints, times the cells of a
+    peak, so that it does not vanish with the size of the crop; a joint outside has its peak outside."""
     assert batch.image is not None, "pretraining needs Batch.image"
     assert batch.crop2d is not None, "pretraining needs Batch.crop2d"
     found: Tensor = network(batch.image[:, 0])
@@ -99,7 +101,7 @@ def heatmap_loss(network: HeatmapNet, batch: Batch, sigma: float) -> Tensor:
 
 
 def peaks(crop_BJC: Tensor, cells: tuple[int, int], sigma: float) -> Tensor:
-    """Gaussians [B, J, Y, X] of height 1 at keypoints [B, J, 2] in [-1, 1]."""
+    """Returns Gaussians [B, J, Y, X] of height 1 at keypoints [B, J, 2] in [-1, 1]."""
     height, width = cells
     sides = torch.tensor([width, height], device=crop_BJC.device)
     place = ((crop_BJC + 1) * (sides * CELL / 2) / CELL).unsqueeze(-2)
@@ -110,8 +112,9 @@ def peaks(crop_BJC: Tensor, cells: tuple[int, int], sigma: float) -> Tensor:
 
 
 @torch.no_grad()
-def pixel_error(network: HeatmapNet, data: DataModule, size: int) -> float:
-    """Mean distance of the highest cell to the true joint, pixels of the crop, over the selecting split."""
+def pixel_error(network: HeatmapNet, data: Samples, size: int) -> float:
+    """Computes the mean distance of the highest cell to the true joint, pixels of the crop, over the validation
+    split."""
     network.eval()
     total, count = 0.0, 0
     for batch in _batches(data, "val", 1, 0, size):

@@ -1,9 +1,8 @@
-"""Networks that no memory holds, found out before anything starts and without any memory."""
+"""Memory check of a network before anything starts: its size is computed without allocating its weights."""
 
 from __future__ import annotations
 
 import math
-import os
 import types
 from collections.abc import Iterable
 from typing import Any
@@ -14,12 +13,13 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from spaces.errors import shown
+from spaces.files import GIB
 from spaces.schema import Knob, flatten
 
 from .. import registry
 from ..config import TrainConfig, knobs_of
+from ..devices.memory import total_memory
 
-GIB = 2**30
 COPIES = 4  # a weight, its gradient, and two moments of the optimiser
 MOST_TENSORS = 10_000  # of the networks here the deepest has two thousand; a million layers are not built to be counted
 SMALL = 2**14  # numbers; the largest network is built in half a second so
@@ -28,11 +28,11 @@ SIZED = ("network.", "data.")  # sections whose whole numbers make networks larg
 
 
 class _TooLargeError(Exception):
-    """The network has outgrown the limit while it was built."""
+    """Raised while a network is built, once it has outgrown the limit."""
 
 
 class _Weightless(TorchFunctionMode):
-    """Makes new tensors that are large without content, and none beyond the limit. Small ones are as ever: networks
+    """Mode in which large new tensors have no storage, and none may exceed the limit. Small ones are normal: networks
     compute graphs and tables with them while they are built."""
 
     def __init__(self, limit: int) -> None:
@@ -52,8 +52,8 @@ class _Weightless(TorchFunctionMode):
 
 
 def size_problems(config: TrainConfig) -> list[str]:
-    """Why the network of a run cannot be trained in the memory of this machine, with the knob that makes it so large;
-    [] where it fits, and where it cannot be built without its data or files."""
+    """Returns why the network of a run cannot be trained in the memory of this machine, with the knob that makes it so
+    large; [] where it fits, and where it cannot be built without its data or files."""
     limit = memory_here()
     found = _outgrown(config, limit)
     if not found:
@@ -64,13 +64,13 @@ def size_problems(config: TrainConfig) -> list[str]:
 
 
 def memory_here() -> int:
-    """Bytes of the largest memory here: the machine's, or that of a GPU."""
-    sizes = [torch.cuda.get_device_properties(number).total_memory for number in range(torch.cuda.device_count())]
-    return max(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *sizes, 0)
+    """Returns the bytes of the largest memory here: the machine's, or that of a GPU."""
+    places = [torch.device("cpu"), *(torch.device("cuda", number) for number in range(torch.cuda.device_count()))]
+    return max(total_memory(place) for place in places)
 
 
 def _outgrown(config: TrainConfig, limit: int) -> str:
-    """What the network takes, '' where it fits. It is built of tensors without content."""
+    """Returns how the network exceeds the limit, '' where it fits. It is built of tensors without storage."""
     total, count = 0, 0
 
     def weigh(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
@@ -101,7 +101,7 @@ def _outgrown(config: TrainConfig, limit: int) -> str:
 
 
 def _largest(config: TrainConfig) -> tuple[str, Any]:
-    """The whole number that is most above its knob's default."""
+    """Returns the integer knob that exceeds its default by the largest factor, with its value."""
     known, values = knobs_of(config.model), flatten(config)
 
     def excess(path: str) -> float:

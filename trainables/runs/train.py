@@ -1,4 +1,4 @@
-"""What `train` and `evaluate` do once their options are checked."""
+"""`train`: trains one run in this process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from data.batches.samples import Samples, open_samples
+from data.poses.splits import TRAINING_PARTS
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, OK
 from spaces.commands import command
@@ -20,8 +21,9 @@ from ..engines.engine import Report, State
 from ..engines.single import SingleEngine
 from ..weights.checkpoint import check_kinship, load_state, load_weights
 from .demands import check_run
-from .folder import STATE, RunFolder
+from .folder import RunFolder
 from .loop import train_alone
+from .names import CONFIG, LATEST, STATE
 
 
 def open_data(
@@ -31,23 +33,23 @@ def open_data(
     root: str | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> Samples:
-    """The data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError say what
-    is wrong with it."""
+    """Opens the data of a run on its device, from `root` instead of `data.root` if given; DataError or ConfigError name
+    the problems."""
     source = dataclasses.replace(config.data, root=root or config.data.root)
     return open_samples(source, parts, device=device, shard=shard, reads=config.traits.reads)
 
 
 def state_to_resume(request: TrainRequest, folder: RunFolder) -> State | None:
-    """The state that the request continues, None for a fresh start."""
+    """Returns the state that the request continues, None for a fresh start."""
     own = folder.resume_state()
     if request.resume is None:
         return own
     path = request.resume
-    return load_state(next((file for file in (path / "latest" / STATE, path / STATE) if file.exists()), path))
+    return load_state(next((file for file in (path / LATEST, path / STATE) if file.exists()), path))
 
 
 def weights_to_start(request: TrainRequest) -> dict[str, Tensor] | None:
-    """The weights of --init, checked to belong to this network; None without the option."""
+    """Loads the weights of --init, checked to belong to this network; None without the option."""
     if request.init is None:
         return None
     tensors, made_by, _ = load_weights(request.init)
@@ -56,13 +58,13 @@ def weights_to_start(request: TrainRequest) -> dict[str, Tensor] | None:
 
 
 def train(request: TrainRequest) -> int:
-    """Trains one run in this process."""
+    """Trains the run of the request; returns the exit code."""
     config, device = request.config, pick_device()
     folder = RunFolder(request.out, config)
     state = state_to_resume(request, folder)
     check_run(config, is_fresh=state is None and request.init is None)
     provide(config.data)
-    data = open_data(config, ("train", "val"), device)
+    data = open_data(config, TRAINING_PARTS, device)
     engine = SingleEngine(device=device)
     weights = None if state is not None else weights_to_start(request)
     folder.begin()
@@ -80,13 +82,13 @@ def train(request: TrainRequest) -> int:
     train_alone(config, data, folder, engine, state, tell, weights)
     if not is_sound:
         return FAILED
-    line = command("trainables", "evaluate", folder.path / "config.yaml", "--weights", folder.best)
+    line = command("trainables", "evaluate", folder.path / CONFIG, "--weights", folder.best)
     print(f"best epoch: {folder.best}; score it: {line}")
     return OK
 
 
 def epoch_line(config: TrainConfig, report: Report) -> str:
-    """One epoch in one line."""
+    """Formats one epoch as one line."""
     if report.losses.diverged:
         return f"epoch {report.epoch}/{config.loop.epochs}: diverged, {report.losses.diverged}"
     score_now = report.metrics[config.loop.select]

@@ -1,1 +1,1 @@
-"""Metrics, published protocols, and the tables that show them."""
+"""Metrics (MPJPE, P-MPJPE, PCK, AUC), published evaluation protocols, and result tables."""

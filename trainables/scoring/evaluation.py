@@ -1,4 +1,4 @@
-"""A network's poses over a whole split, scored as the papers do."""
+"""Evaluation of a network over a whole split, with the metrics and protocol of the papers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from data.batches.batch import TARGETS, Batch
-from data.batches.meshes import MeshModule
-from data.batches.poses import DataModule, mirror_batch
+from data.batches.poses import mirror_batch
 from data.batches.samples import Samples
 from data.poses.geometry import mirror_points
 from data.poses.skeleton import Skeleton
@@ -32,14 +31,14 @@ BATCH, STREAMED, FRAMES = 1024, 64, 32_768
 
 @torch.no_grad()
 def predict(
-    poses: Poses, reads: Sequence[str], data: DataModule, part: str, low: int, high: int, *, flip: bool = False
+    poses: Poses, reads: Sequence[str], data: Samples, part: str, low: int, high: int, *, flip: bool = False
 ) -> Tensor:
-    """Scored poses [..., N, J, 3] metres of the stored frames [low, high) of a split; `poses` may answer for several
-    networks at once. `flip` averages each with the mirrored prediction of the mirrored input (test-time augmentation).
-    """
+    """Predicts scored poses [..., N, J, 3] metres of the stored frames [low, high) of a split; `poses` may answer for
+    several networks at once. `flip` averages each with the mirrored prediction of the mirrored input (test-time
+    augmentation)."""
     sizes, skeleton = data.sizes, data.sizes.skeleton
     found = []
-    most = STREAMED if any(name in data.sources for name in reads) else BATCH
+    most = STREAMED if data.is_streamed(reads) else BATCH
     fields = [name for name in reads if name not in TARGETS]
     for index in data.order(part, 0, 0)[low:high].split(max(1, min(most, FRAMES // (sizes.frames * sizes.views)))):
         pose = poses(data.gather(part, index, fields))
@@ -52,7 +51,7 @@ def predict(
 
 
 def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> Tensor:
-    """Scored poses [..., B, F, J, 3] metres of a batch; `flip` as in `predict`."""
+    """Predicts scored poses [..., B, F, J, 3] metres of a batch; `flip` as in `predict`."""
     pose = poses(batch)
     if flip:
         mirrored = poses(mirror_batch(batch, skeleton))
@@ -61,14 +60,14 @@ def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> T
 
 
 def from_root(poses: Tensor, skeleton: Skeleton) -> Tensor:
-    """Scored poses [..., J, 3] as who draws them wants them: the root at zero, float32, on the CPU. Published protocols
-    differ in whether the network's own root stays."""
+    """Moves poses [..., J, 3] to the root joint for drawing, float32, on the CPU. Published protocols differ in whether
+    the network's own root stays."""
     return (poses - poses[..., skeleton.root, None, :]).float().cpu()
 
 
-def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int, high: int) -> Sums:
-    """Sums of every metric over the stored frames [low, high) of a split, from poses [N, J, 3] metres of [first, high):
-    a frame before the first one only begins a step. Groups are the actions of each subject, see `tables.table`."""
+def score_poses(poses: Tensor, data: Samples, part: str, first: int, low: int, high: int) -> Sums:
+    """Sums every metric over the stored frames [low, high) of a split, from poses [N, J, 3] metres of [first, high): a
+    frame before `low` only begins a step of MPJVE. Groups are the actions of each subject, see `tables.table`."""
     truth, protocol = data.truth(part).stretch(first, high), PROTOCOLS[data.config.family.key]
     if protocol.is_root_zeroed:
         root = torch.tensor([data.sizes.skeleton.root], device=poses.device)
@@ -86,13 +85,13 @@ def score_poses(poses: Tensor, data: DataModule, part: str, first: int, low: int
 
 
 def meshes_in(model: Model, prediction: Any) -> Meshes:
-    """What a network that answers with meshes has found."""
+    """Returns the meshes in a mesh network's prediction."""
     assert model.meshes is not None, f"{model.name} has no meshes"
     return model.meshes(prediction)
 
 
 def meshes_of(network: nn.Module, model: Model, device: torch.device) -> Callable[[Tensor], Meshes]:
-    """A function of crops uint8 [B, 1, 3, Y, X]."""
+    """Returns the network as a function from crops uint8 [B, 1, 3, Y, X] to meshes."""
     return lambda crops: meshes_in(model, network(Batch(size=len(crops), image=crops.to(device))))
 
 
@@ -106,8 +105,8 @@ def score(
     flip: bool = False,
     multiscale: bool = False,
 ) -> Sums:
-    """Sums of every metric of the network of `config` over a split, in the groups of `score_poses`. The ranks of a team
-    share the frames and answer alike. multiscale: meshes are those of `multiscale.averaged`."""
+    """Sums every metric of the network of `config` over a split, in the groups of `score_poses`. The ranks of a team
+    share the frames and return the same sums. multiscale: scores the meshes of `multiscale.averaged`."""
     model, reads = registry.get(config.model), config.traits.reads
     low, high = data.span(part)
     first = max(low - 1, 0)  # a rank's first step begins at the frame before
@@ -120,13 +119,11 @@ def score(
             prediction = network(data.gather(part, index, reads))
             if not multiscale:
                 return scores(prediction)
-            assert isinstance(data, MeshModule), f"{config.data.name} is no mesh set"
             find, plain = meshes_of(network, model, data.device), meshes_in(model, prediction)
             return scores(prediction, averaged(find, data.boxed(part, index), plain, max(1, config.data.workers)))
 
         sums = score_samples(scored, data, part, low, high)
     else:
-        assert isinstance(data, DataModule), f"{config.model} is scored by its poses"
         poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
         sums = score_poses(poses, data, part, first, low, high)
     network.train(was_training)
@@ -135,9 +132,8 @@ def score(
 
 @torch.no_grad()
 def score_samples(scored: Callable[[Tensor], Scores], data: Samples, part: str, low: int, high: int) -> Sums:
-    """Sums of every metric over the samples [low, high) of a split, `scored` by index, each by itself, all of one
-    group: mesh sets know no actions. Metrics count their samples by weight: of nothing known of a sample, nothing is
-    scored."""
+    """Sums every metric over the samples [low, high) of a split, `scored` by index, all in one group: mesh sets have no
+    actions. Metrics weigh each sample; one without the labels has weight 0."""
     sums = Sums(1)
     for index in data.order(part, 0, 0)[low:high].split(STREAMED):
         for name, (values, weight) in scored(index).items():

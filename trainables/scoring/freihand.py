@@ -1,4 +1,4 @@
-"""FreiHAND's official evaluator: errors after an alignment that may reflect, AUC, and F-scores of meshes."""
+"""FreiHAND's official evaluation metrics: errors after an alignment that may reflect, AUC, and F-scores of meshes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PAIRS = 2**24  # distances of a chunk of meshes; bounds the memory, not the resu
 
 
 def aligned(pred: Tensor, true: Tensor) -> Tensor:
-    """pred [..., J, 3] after the scale, orthogonal map and translation that bring it nearest to true [..., J, 3].
+    """Aligns pred [..., J, 3] to true [..., J, 3] by the best scale, orthogonal map and translation.
 
-    Unlike `data.geometry.procrustes`, reflections count as maps: so does the published evaluator."""
+    Unlike `data.poses.geometry.procrustes` it admits reflections, as the published evaluator does."""
     pred_centre, true_centre = pred.mean(-2, keepdim=True), true.mean(-2, keepdim=True)
     pred_0, true_0 = pred - pred_centre, true - true_centre
     pred_size, true_size = (torch.linalg.matrix_norm(x, keepdim=True) + NORM_EPS for x in (pred_0, true_0))
@@ -30,17 +30,18 @@ def aligned(pred: Tensor, true: Tensor) -> Tensor:
 
 
 def thresholds(like: Tensor) -> Tensor:
-    """The 100 distances of the curve, metres."""
+    """Returns the 100 thresholds of the PCK curve, metres."""
     return torch.linspace(0, FARTHEST, THRESHOLDS, dtype=torch.float64).to(like)
 
 
 def auc_50mm(pred: Tensor, true: Tensor) -> Tensor:
-    """Area [...] under the share of joints within a distance, over distances up to 50 mm, of [..., J, 3] metres."""
+    """Computes the area [...] under the PCK curve, over thresholds up to 50 mm, of joints [..., J, 3] metres."""
     return _areas((pred - true).norm(dim=-1)).mean(-1)
 
 
 def _areas(errors: Tensor) -> Tensor:
-    """The area under the step at each error, by trapezoids: 1 for an error of 0, 0 beyond the last threshold."""
+    """Returns the area under the step at each error, by trapezoids: 1 for an error of 0, 0 beyond the last
+    threshold."""
     reached = torch.searchsorted(thresholds(errors), errors.contiguous())
     steps = THRESHOLDS - 1
     half = ((reached > 0) & (reached <= steps)).to(errors) / 2  # the trapezoid that rises to the threshold reached
@@ -48,7 +49,8 @@ def _areas(errors: Tensor) -> Tensor:
 
 
 class FScore(NamedTuple):
-    """[...] each: their harmonic mean, the share of true points near pred, the share of predicted points near true."""
+    """F-score [...] with its two shares, named as in the published evaluator: f, their harmonic mean; precision, the
+    share of true points near pred; recall, the share of predicted points near true."""
 
     f: Tensor
     precision: Tensor
@@ -56,7 +58,8 @@ class FScore(NamedTuple):
 
 
 def f_scores(pred: Tensor, true: Tensor, *distances: float) -> list[FScore]:
-    """Of meshes [N, P, 3] metres, at each of the distances in metres: nearest points closer than that are near."""
+    """Computes F-scores of meshes [N, P, 3] metres at each of the distances in metres: points with a nearest neighbour
+    closer than that are near."""
     size = max(1, PAIRS // (pred.shape[-2] * true.shape[-2]))
     parts = [_nearest(*part) for part in zip(pred.split(size), true.split(size), strict=True)]
     to_pred, to_true = (torch.cat(sides) for sides in zip(*parts, strict=True))
@@ -69,14 +72,15 @@ def f_scores(pred: Tensor, true: Tensor, *distances: float) -> list[FScore]:
 
 
 def _nearest(pred: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances of each true point to the nearest of pred, and of each predicted point to the nearest of true."""
+    """Returns the distance of each true point to the nearest of pred, and of each predicted point to the nearest of
+    true."""
     between = torch.cdist(true, pred, compute_mode="donot_use_mm_for_euclid_dist")
     return between.amin(-1), between.amin(-2)
 
 
 class Summary(NamedTuple):
-    """What the evaluator prints of errors [N, J]: in metres, of each joint over all images, then over joints; curve
-    [100]: the share within each threshold."""
+    """Statistics that the evaluator prints of errors [N, J]: in metres, of each joint over all images, then over
+    joints; curve [100]: the share within each threshold."""
 
     mean_m: float
     median_m: float
@@ -85,7 +89,7 @@ class Summary(NamedTuple):
 
 
 def summary(pred: Tensor, true: Tensor) -> Summary:
-    """The summary of predictions [N, J, 3] in metres."""
+    """Computes the summary of predictions [N, J, 3] in metres."""
     errors = (pred - true).norm(dim=-1)
     # numpy's median, of an even number the middle of both; torch's own takes the lower one.
     median = errors.quantile(0.5, dim=0).mean()
@@ -94,8 +98,8 @@ def summary(pred: Tensor, true: Tensor) -> Summary:
 
 
 def hand_scores(joints: tuple[Tensor, Tensor], vertices: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-    """The published metrics [N] of (pred, true) joints [N, 21, 3] and vertices [N, 778, 3] in metres, each aligned by
-    itself: errors in millimetres, areas and F-scores in 0 to 1."""
+    """Computes the published metrics [N] of (pred, true) joints [N, 21, 3] and vertices [N, 778, 3] in metres, each
+    aligned separately: errors in millimetres, areas and F-scores in 0 to 1."""
     near = aligned(*joints), joints[1]
     mesh = aligned(*vertices), vertices[1]
     fine, rough = f_scores(*mesh, 0.005, 0.015)

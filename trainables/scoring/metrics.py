@@ -1,4 +1,5 @@
-"""Pose errors in millimetres, from poses in metres, and their sums. The only place where metres become millimetres."""
+"""Pose metrics in millimetres from poses in metres (MPJPE, P-MPJPE, N-MPJPE, MPJVE, PCK, AUC), and their sums by group.
+The only place where metres become millimetres."""
 
 from __future__ import annotations
 
@@ -20,36 +21,39 @@ CHUNK = 65_536  # poses in one decomposition; bounds the memory, not the result
 
 
 def mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean joint distance [...] of pred to true, [..., J, 3] metres."""
+    """Mean per-joint position error (MPJPE) [...] of pred to true, [..., J, 3] metres."""
     distance: Tensor = (pred - true).norm(dim=-1)
     return distance.mean(-1) * MM
 
 
 def p_mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean joint distance [...] after the best similarity fit of pred to true, [..., J, 3]; no reflections, as in the
+    """Procrustes-aligned MPJPE (P-MPJPE, PA-MPJPE) [...] of pred to true, [..., J, 3] metres; no reflections, as in the
     published tables."""
     return mpjpe_mm(procrustes(pred, true), true)
 
 
 def n_mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean joint distance [...] after the best scale of pred, [..., J, 3]; nothing is moved or turned."""
+    """Scale-normalised MPJPE (N-MPJPE) [...] of pred, [..., J, 3] metres, after its best scale; nothing is moved or
+    rotated."""
     scale = (true * pred).sum(-1).mean(-1) / pred.square().sum(-1).mean(-1)
     return mpjpe_mm(scale[..., None, None] * pred, true)
 
 
 def mpjve_mm(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean joint distance [N - 1] between the steps from frame to frame, of [N, J, 3]; millimetres a frame."""
+    """Mean per-joint velocity error (MPJVE) [N - 1] between consecutive frames of [N, J, 3] metres; millimetres a
+    frame."""
     return mpjpe_mm(pred.diff(dim=0), true.diff(dim=0))
 
 
 def pck(pred: Tensor, true: Tensor, within_mm: float = 150) -> Tensor:
-    """Share [...] of the joints of pred strictly within so many millimetres of true, [..., J, 3]; nan is not within."""
+    """Percentage of correct keypoints (PCK) [...], from 0 to 1: the share of joints of pred strictly within so many
+    millimetres of true, [..., J, 3]; nan is not within."""
     return (_distance_mm(pred, true) < within_mm).double().mean(-1)
 
 
 def auc(pred: Tensor, true: Tensor, thresholds: Sequence[float] = range(0, 151, 5)) -> Tensor:
-    """Mean [...] of `pck` over thresholds in ascending millimetres. With 0 among them, as published, none is perfect:
-    exact joints get 30/31 of the default 31."""
+    """Area under the PCK curve (AUC) [...]: the mean of `pck` over ascending thresholds in millimetres. With 0 among
+    them, as published, no prediction is perfect: exact joints get 30/31 of the default 31."""
     distance = _distance_mm(pred, true)
     steps = torch.tensor(thresholds, dtype=distance.dtype, device=distance.device)
     # Of ascending thresholds those above a distance are the last ones, so one search counts them for all.
@@ -82,14 +86,15 @@ class Sums:
             table[name] = table.get(name, zeros).index_add(0, group, numbers)
 
     def over(self, team: Team) -> Sums:
-        """The sums of all ranks."""
+        """Returns the sums over all ranks."""
         whole = Sums(self.num_groups)
         whole.total = {name: team.sum(total) for name, total in self.total.items()}
         whole.count = {name: team.sum(count) for name, count in self.count.items()}
         return whole
 
     def merged(self, into: Sequence[int], num_groups: int) -> Sums:
-        """The sums of larger groups: group i is part of group `into[i]` there, or of none where that is below 0."""
+        """Returns the sums of larger groups: group i is part of group `into[i]` there, or of none where that is below
+        0."""
         kept = [i for i, target in enumerate(into) if target >= 0]
         found = Sums(num_groups)
         for ours, theirs in ((self.total, found.total), (self.count, found.count)):
@@ -99,15 +104,16 @@ class Sums:
         return found
 
     def frame_mean(self) -> dict[str, float]:
-        """Mean over all frames; a metric that no frame has is left out, here and below."""
+        """Returns the mean over all frames; a metric without frames is left out, here and below."""
         return {name: float(total.sum() / count.sum()) for name, total, count in self._rows() if count.any()}
 
     def group_mean(self) -> dict[str, float]:
-        """Plain mean of the groups' means, as the papers report of actions; groups without frames do not count."""
+        """Returns the plain mean of the groups' means, as the papers report of actions; groups without frames do not
+        count."""
         return {name: float((total / count)[count > 0].mean()) for name, total, count in self._rows() if count.any()}
 
     def per_group(self, groups: Sequence[Name]) -> dict[Name, dict[str, float]]:
-        """Every group's means; `groups` names them by index, those without frames are left out."""
+        """Returns every group's means; `groups` names them by index, those without frames are left out."""
         table: dict[Name, dict[str, float]] = {}
         for name, total, count in self._rows():
             for i in count.nonzero().flatten().tolist():
@@ -115,7 +121,7 @@ class Sums:
         return {group: table[group] for group in groups if group in table}
 
     def frames(self, groups: Sequence[Name]) -> dict[Name, int]:
-        """Scored frames of every group that has some."""
+        """Returns the scored frames of every group that has some."""
         counts = self.count["mpjpe_mm"].tolist()
         return {group: round(count) for group, count in zip(groups, counts, strict=True) if count}
 
@@ -132,12 +138,12 @@ SHARES = ("pck_150mm", "auc_150mm", "auc_50mm", "mesh_auc_50mm", "pa_f_5mm", "pa
 
 
 def in_table(name: str, value: float | None) -> float | None:
-    """A metric's value under its `heading`: shares in percent, as the papers print them."""
+    """Converts a metric's value to the unit of its `heading`: shares in percent, as the papers print them."""
     return value if value is None or name not in SHARES else 100 * value
 
 
 def heading(name: str) -> str:
-    """What stands above a metric in a table for people."""
+    """Returns the column heading of a metric."""
     return f"{name} %" if name in SHARES else name
 
 
@@ -152,9 +158,9 @@ def score_sequences(
     valid: Tensor | None = None,
     metrics: Mapping[str, FrameMetric] = FRAME_METRICS,
 ) -> Sums:
-    """Sums over N frames: pred and true [N, J, 3] metres, group [N], step_weight [N] of `data.truth.step_weights`,
-    valid [N] the frames that count (None: all). The first `lead` frames only begin a step: they are another rank's to
-    count.
+    """Sums all metrics over N frames: pred and true [N, J, 3] metres, group [N], step_weight [N] of
+    `data.batches.truth.step_weights`, valid [N] mask of the frames that count (None: all). The first `lead` frames only
+    begin a step of MPJVE: another rank counts them.
 
     MPJVE is a mean over the steps of a track, weighted by the track's number of frames, one more than its steps
     (VideoPose3D); a track of one frame has none."""

@@ -1,5 +1,5 @@
-"""Test-time augmentation of hands, as Mesh Graphormer publishes FreiHAND: the mean over crops of several sizes and
-turns, whose meshes are laid upon the plain one."""
+"""Multi-scale test-time augmentation of hands, as Mesh Graphormer is published on FreiHAND: the mean over crops of
+several sizes and rotations, aligned to the plain crop's mesh."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RUNS = tuple((zoom, turn) for zoom in ZOOMS for turn in TURNS)  # 95, the plain 
 
 
 def averaged(find: Callable[[Tensor], Meshes], boxed: Boxed, plain: Meshes, threads: int) -> Meshes:
-    """The mean over RUNS of what `find` answers to the crops uint8 [B, 1, 3, Y, X] of each.
+    """Averages the meshes that `find` predicts from the crops uint8 [B, 1, 3, Y, X] of all RUNS.
 
-    Joints and vertices of every run are brought nearest to those of `plain`, the answer to the plain crops, by a
+    Joints and vertices of every run are aligned to those of `plain`, the prediction from the plain crops, by a
     similarity without reflection each, sample by sample. The plain run is one of RUNS and counts once more, as
     published, so the sum is divided by 96. The camera is that of the plain run, and so is the origin: the mean root
     joint may be off by a little. threads: make crops beside the network."""
@@ -41,7 +41,7 @@ def averaged(find: Callable[[Tensor], Meshes], boxed: Boxed, plain: Meshes, thre
 
 
 def _crops(boxed: Boxed, threads: int) -> Iterator[NDArray[np.uint8]]:
-    """Those of every run but the plain one; a few are made before they are asked for."""
+    """Yields the crops of every run but the plain one; a few are computed ahead."""
     runs = [run for run in RUNS if run != PLAIN]
     ahead: Ahead[NDArray[np.uint8]] = Ahead(threads, "multi-scale crops", threads + 1)
     for at, run in enumerate(runs):

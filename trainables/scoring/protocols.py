@@ -1,4 +1,4 @@
-"""What the published protocol of a data set asks for beyond the errors and means that all share."""
+"""Evaluation protocols of data sets: metrics, root handling and groupings beyond the common ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ COUNTED_3DHP = 14
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
-    """metrics: of a frame. is_root_zeroed: what the network says of the root is replaced by the truth, zero. scenes:
-    names of subjects that are also scored together, by scene. has_cells: every action of every subject is told."""
+    """Evaluation protocol of a family. metrics: of a frame. is_root_zeroed: the predicted root is replaced by the
+    truth, zero. scenes: names of subjects that are also scored together, by scene. has_cells: the table lists every
+    action of every subject."""
 
     metrics: Mapping[str, FrameMetric] = field(default_factory=lambda: FRAME_METRICS)
     is_root_zeroed: bool = False

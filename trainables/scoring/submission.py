@@ -1,4 +1,4 @@
-"""The file that FreiHAND's evaluation takes: joints and vertices of every test image, in its order."""
+"""Writer of the submission file of FreiHAND's evaluation: joints and vertices of every test image, in its order."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DATED = (1980, 1, 1, 0, 0, 0)  # as early as an archive can say: equal predictio
 
 
 def submission_path(out: Path, facts: Mapping[str, Any], *, multiscale: bool) -> Path:
-    """Beside `out`, under the published name. facts: those of the weights."""
+    """Returns the path beside `out`, under the published name. facts: those of the weights."""
     runs = "multisc" if multiscale else "sc10_rot0"
     return out.parent / f"ckpt{facts.get('epoch', PUBLISHED_EPOCH)}-{runs}-pred.zip"
 
 
 def write_submission(file: BinaryIO, joints: NDArray[np.float32], vertices: NDArray[np.float32]) -> None:
-    """[list of joints [21, 3], list of vertices [778, 3]] as JSON in an archive, of [n, 21, 3] and [n, 778, 3] metres
-    from the wrist, rounded to DIGITS; one sample at a time is text."""
+    """Writes [list of joints [21, 3], list of vertices [778, 3]] as JSON in an archive, from [n, 21, 3] and [n, 778, 3]
+    metres from the wrist, rounded to DIGITS; only one sample at a time is held as text."""
     member = zipfile.ZipInfo(MEMBER, DATED)
     member.compress_type = zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(file, "w") as archive, archive.open(member, "w", force_zip64=True) as text:

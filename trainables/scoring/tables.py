@@ -1,11 +1,10 @@
-"""The result of `evaluate`: in the form of the contract for programs, as the papers' tables for people."""
+"""Result tables of `evaluate`: as JSON for programs, and as the papers' tables for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from data.batches.meshes import MeshModule
 from data.batches.samples import Samples
 from spaces.table import text_table
 
@@ -18,9 +17,9 @@ IN_COLUMNS = ("mpjpe_mm", "p_mpjpe_mm")  # metrics of which the papers print eve
 
 
 def table(sums: Sums, data: Samples, protocol: dict[str, Any]) -> dict[str, Any]:
-    """Frame mean, action mean, every action and every subject, and what the protocol of the data has beside these;
-    mesh sets know neither actions nor subjects. Millimetres, but for the shares among the metrics, from 0 to 1."""
-    if isinstance(data, MeshModule):
+    """Returns frame mean, action mean, every action and every subject, and the extra groups of the data's protocol;
+    mesh sets have neither actions nor subjects. Millimetres, but for PCK, AUC and F-scores, from 0 to 1."""
+    if not data.actions:
         means = {"frame_mean": sums.frame_mean(), "action_mean": sums.group_mean()}
         return {"metrics": means, "per_action": {}, "per_subject": {}, "protocol": protocol}
     actions, subjects, published = data.actions, data.subjects, PROTOCOLS[data.config.family.key]
@@ -48,7 +47,7 @@ def table(sums: Sums, data: Samples, protocol: dict[str, Any]) -> dict[str, Any]
 
 
 def table_text(result: dict[str, Any]) -> str:
-    """One line on what was scored and how, then the table that the papers print of such data."""
+    """Formats one line on the data, subjects and weights, then the table that the papers print of such data."""
     protocol, metrics = result["protocol"], result["metrics"]
     weights = f"weights of epoch {protocol['weights_epoch']}, {protocol['selection']}"
     if protocol["mesh"]:
@@ -76,14 +75,14 @@ def table_text(result: dict[str, Any]) -> str:
 
 
 def _rows(title: str, rows: Mapping[str, Metrics]) -> str:
-    """Rows by name, a column per metric."""
+    """Formats rows by name, a column per metric."""
     names = list(dict.fromkeys(name for values in rows.values() for name in values))
     cells = [[row, *(in_table(name, values.get(name)) for name in names)] for row, values in rows.items()]
     return text_table([title, *(heading(name) for name in names)], cells)
 
 
 def _columns(result: Mapping[str, Any], name: str, subjects: Sequence[str]) -> str:
-    """One metric of every action of every subject, with the means over frames and over actions."""
+    """Formats one metric of every action of every subject, with the means over frames and over actions."""
     cells: Mapping[str, Mapping[str, Metrics]] = result["per_action_and_subject"]
     rows: list[list[object]] = [
         [action, *(values.get(subject, {}).get(name) for subject in subjects), result["per_action"][action].get(name)]

@@ -1,1 +1,1 @@
-"""Weights on disk: ours, and the authors'."""
+"""Weights and checkpoints on disk: our own, and import of the authors'."""

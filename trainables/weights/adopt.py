@@ -1,4 +1,4 @@
-"""`import`: an authors' published checkpoint as weights of ours."""
+"""`import`: converts an authors' published checkpoint to our weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .published import config_of, fitted, read_published
 
 
 def adopt(request: ImportRequest) -> int:
-    """Writes the weights with the config of their network, strictly: nothing missing, nothing left over."""
+    """Writes the weights with the config of their network, strictly: no tensor missing, none left over."""
     model = registry.get(request.model)
     published = read_published(request.weights, model)
     config, told = config_of(published, model, request.fixed, request.changes)

@@ -25,13 +25,13 @@ METADATA = "posesweep"
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """A training state of `Engine.state`."""
+    """Writes a training state of `Engine.state`."""
     with replacing(path) as file:
         torch.save(dict(state), file)
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """A state that `save_state` wrote; nothing but tensors and plain types is unpickled."""
+    """Reads a state that `save_state` wrote; nothing but tensors and plain types is unpickled."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -45,7 +45,7 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig, facts: Mapping[str, object]) -> None:
-    """Weights with the config that made them: head counts and dropout rates leave no trace in the tensors."""
+    """Writes weights with the config of their run: head counts and dropout rates cannot be read from the tensors."""
     # One entry: the format keeps several in no particular order, and equal weights should be equal files.
     metadata = {METADATA: json.dumps({"config": dump(config), "facts": dict(facts)})}
     plain = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -54,7 +54,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig,
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, Any]]:
-    """Tensors, the config that made them, and the facts saved beside (epoch, score)."""
+    """Reads tensors, the config of their run, and the facts saved beside (epoch, score)."""
     made_by, facts = read_maker(path)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -62,7 +62,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], TrainConfig, dict[str, 
 
 
 def read_maker(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
-    """The config that made the weights, and the facts saved beside; no tensor is read."""
+    """Reads the config of the weights' run, and the facts saved beside; no tensor is read."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -77,10 +77,9 @@ def read_maker(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
 
 
 def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, Any]:
-    """Puts the weights of `path` into the network of `config`, strictly; returns their facts.
+    """Loads the weights of `path` into the network of `config`, strictly; returns their facts.
 
-    ConfigError when the weights were made by another network or for other data sizes, or when names or shapes differ.
-    """
+    ConfigError when the weights belong to another network or other data sizes, or when names or shapes differ."""
     tensors, made_by, facts = load_weights(path)
     check_kinship(config, made_by, path)
     problems = misfits(network, tensors)
@@ -91,7 +90,8 @@ def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, 
 
 
 def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None:
-    """ConfigError listing every knob of network and data sizes in which the weights' maker differs from `config`."""
+    """Raises ConfigError listing every knob of network and data sizes in which the weights' run differs from
+    `config`."""
     ours, theirs = flatten(config), flatten(made_by)
     decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames", "axes"))]
     decisive += [knob for knob in ours | theirs if knob.startswith("network.")]

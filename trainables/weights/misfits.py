@@ -1,4 +1,4 @@
-"""What of a set of weights does not fit a network."""
+"""Comparison of a set of weights with a network: missing and unexpected names, wrong shapes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def misfits(network: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
-    """Every name that is missing or unexpected, and every shape that the network does not have, a line each."""
+    """Returns every name that is missing or unexpected, and every shape that the network does not have, a line each."""
     own = network.state_dict()
     problems = [f"missing: {name}" for name in own if name not in tensors]
     problems += [f"unexpected: {name}" for name in tensors if name not in own]

@@ -1,4 +1,4 @@
-"""Authors' published checkpoints: which of their tensors are the network's, and what network that is."""
+"""Reading of authors' published checkpoints: finds the network's tensors, and the config that fits them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FACTS = ("epoch", "step", "lr", "error")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """The weights of a file by our names, and the plain numbers that stood beside them."""
+    """Weights of a file by our names, and the plain numbers saved beside them."""
 
     path: Path
     tensors: Mapping[str, Tensor]
@@ -38,7 +38,7 @@ class Published:
 
 
 def read_published(path: Path, model: Model) -> Published:
-    """The weights in an authors' file; DataError when there are none, or several that could be meant."""
+    """Reads the weights in an authors' file; DataError when there are none, or several candidates."""
     content = read_torch_file(path)
     tensors: dict[str, Tensor] = {}
     twice = []
@@ -85,7 +85,7 @@ def _weights_in(content: object, path: Path) -> Mapping[str, Tensor]:
 
 
 def _number(value: Any) -> float | int | None:
-    """A finite plain number of a plain or numpy number or a tensor of one element; None of anything else."""
+    """Returns a finite plain number of a plain or numpy number or a tensor of one element; None of anything else."""
     if isinstance(value, Tensor):
         value = value.item() if value.numel() == 1 else None
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
@@ -96,7 +96,7 @@ def _number(value: Any) -> float | int | None:
 def config_of(
     published: Published, model: Model, fixed: Mapping[str, Any], changes: Mapping[str, object]
 ) -> tuple[TrainConfig, dict[str, object]]:
-    """The run whose network these weights are, and the knobs that their shapes told.
+    """Returns the run whose network these weights belong to, and the knobs inferred from their shapes.
 
     `fixed` is the recipe; shapes overrule it. ConfigError when they contradict `changes`, or a law."""
     told = {} if model.infer is None else model.infer({name: tuple(t.shape) for name, t in published.tensors.items()})
@@ -113,7 +113,8 @@ def config_of(
 
 
 def fitted(published: Published, model: Model, config: TrainConfig) -> dict[str, Tensor]:
-    """The weights as the network of `config` holds them; ConfigError lists every name and shape that does not fit."""
+    """Returns the weights as the network of `config` holds them; ConfigError lists every name and shape that does not
+    fit."""
     network = model.build(config.network, config.data.sizes)
     spare = frozenset() if model.spares is None else model.spares(config.network, config.data.sizes)
     tensors = {name: tensor for name, tensor in published.tensors.items() if name not in spare}

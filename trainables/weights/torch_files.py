@@ -1,4 +1,5 @@
-"""What `torch.save` wrote elsewhere, read without running anything that the file asks for."""
+"""Safe reading of `torch.save` files of others: tensors, plain containers and numpy arrays only, nothing is
+executed."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _SCRIPT = "constants.pkl"  # only TorchScript archives hold it: programs, which 
 
 
 class _GeneratorState:
-    """Stands in for NumPy's random generators, whose state several training scripts save beside the weights."""
+    """Placeholder for NumPy's random generators, whose state several training scripts save beside the weights."""
 
     def __init__(self, *parts: object) -> None: ...
 
@@ -37,7 +38,7 @@ class _GeneratorState:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Tensors, plain containers and numpy arrays; DataError names anything else."""
+    """Unpickler of tensors, plain containers and numpy arrays; DataError names anything else."""
 
     path: Path
 
@@ -49,7 +50,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read_torch_file(path: Path) -> object:
-    """The object in a checkpoint, tensors on the CPU: zip archives and the pickles of older versions.
+    """Reads the object in a checkpoint, tensors on the CPU: zip archives and the pickles of older versions.
 
     DataError when there is no such file, it is damaged, or it asks to import more than tensors and numpy arrays."""
     try:

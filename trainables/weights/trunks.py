@@ -1,4 +1,4 @@
-"""Weights of trunks that others trained: official HRNet files, ours of `pretrain`, or the trunk of a whole network."""
+"""Loading of pretrained image trunks: official HRNet files, ours of `pretrain`, or the trunk of a whole network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOLDERS = ("state_dict", "model")
 
 
 def load_trunk(trunk: HRNet, path: Path) -> None:
-    """Puts the weights of a file into a trunk, strictly; the layer behind the trunk is left out where it has none: the
+    """Loads the weights of a file into a trunk, strictly; the layer behind the trunk is left out where it has none: the
     heatmap layer of the pose form, the classifier of a compact classification form.
 
     DataError when there are no weights in it, ConfigError listing every name and shape that does not fit."""
@@ -48,7 +48,7 @@ def load_trunk(trunk: HRNet, path: Path) -> None:
 
 
 def read_trunk(path: Path) -> dict[str, Tensor]:
-    """The tensors of a trunk in a file, by official names."""
+    """Reads the tensors of a trunk in a file, by official names."""
     if path.is_dir() or not path.exists():
         where = "there is no such file" if not path.exists() else "is a folder without the trunk's file"
         remedy = f"get the published file, or make one: {command('trainables', 'pretrain', 'CONFIG', '--out', path)}"

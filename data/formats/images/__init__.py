@@ -1,1 +1,1 @@
-"""Image sets of Human3.6M."""
+"""Readers and writers of Human3.6M image sets (Human3.6M-Toolbox layout)."""

@@ -1,8 +1,9 @@
-"""Images of Human3.6M as Human3.6M-Toolbox lays them out: h36m_train.pkl, h36m_validation.pkl, images/<clip>/*.jpg.
+"""Reader of Human3.6M images as Human3.6M-Toolbox lays them out: h36m_train.pkl, h36m_validation.pkl,
+images/<clip>/*.jpg.
 
 A set is a folder with those names. The label files are pickled lists of dictionaries, one an image: 3D in metres and
-camera axes, 2D in screen units, the camera, and the box of the person. Each camera of a recording is a clip of its own.
-"""
+camera axes, 2D in screen units, the camera, and the bounding box of the person. Each camera of a recording is a clip of
+its own."""
 
 from __future__ import annotations
 
@@ -31,12 +32,12 @@ SAME_PLACE = np.array((1, 0, 0, 0), np.float32)  # a camera at the origin of its
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the folders in `root` with a label file."""
+    """Returns the names of the folders in `root` with a label file."""
     return tuple(sorted({path.parent.name for name in FILES for path in root.glob(f"*/{name}")}))
 
 
 def available_keypoints(root: Path, name: str) -> tuple[str, ...]:
-    """Sources of 2D in the labels of a set, by its first shot."""
+    """Returns the sources of 2D in the labels of a set, by its first shot."""
     for file in FILES:
         if (root / name / file).exists():
             return sources(next(iter(read_shots(root / name / file, None).values())))
@@ -52,9 +53,9 @@ def read(
     subjects: Collection[str] | None = None,
     kept_in: Path | None = None,
 ) -> PoseSet:
-    """The clips of the named subjects (None: all) with 17 or 16 joints (None: 17), in the order of the labels.
+    """Reads the clips of the named subjects (None: all) with 17 or 16 joints (None: 17), in the order of the labels.
 
-    `kept_in`: a folder for what is kept of the label files, see `read_shots`. Images are not opened, but for the header
+    `kept_in`: folder for cached tables of the label files, see `read_shots`. Images are not opened, but for the header
     of the first one of a clip: its size. DataError lists every fault."""
     folder = Path(root) / name
     target = H36M_16 if joints == H36M_16.num_joints else H36M_17
@@ -75,7 +76,7 @@ def read(
 
 
 def _files(folder: Path, subjects: Collection[str] | None) -> list[Path]:
-    """The label files in which the subjects are."""
+    """Returns the label files that contain the subjects."""
     if not folder.is_dir():
         raise DataError(str(folder), ["no such folder; put the labels and images there, or name another (data.root)"])
     asked = [file for file, known in FILES.items() if subjects is None or set(subjects) & set(known)] or list(FILES)
@@ -88,7 +89,8 @@ def _files(folder: Path, subjects: Collection[str] | None) -> list[Path]:
 
 
 def _clip(shot: Shot, table: Table, folder: Path, keypoints: str, target: Skeleton, check: Check) -> Sequence | None:
-    """The clip; it may only be used when `check` has no problem. None where there is nothing to make one of."""
+    """Converts a shot to a clip, which may only be used when `check` has no problem. None where the table lacks the
+    poses."""
     place, here = shot.stem, sources(table)
     if keypoints not in here:
         check.fault(f"no 2D '{keypoints}'{did_you_mean(keypoints, here)}; data.keypoints here: {', '.join(here)}")
@@ -126,7 +128,7 @@ def _clip(shot: Shot, table: Table, folder: Path, keypoints: str, target: Skelet
 
 
 def _size(folder: Path, stem: str, numbers: NDArray[Any], check: Check) -> tuple[int, int] | None:
-    """Width and height of the first image that is there and whole enough to tell."""
+    """Returns width and height of the first image whose header can be read."""
     for number in numbers.tolist():
         size = image_size(folder / image_name(stem, int(number)))
         if size is not None:
@@ -136,7 +138,7 @@ def _size(folder: Path, stem: str, numbers: NDArray[Any], check: Check) -> tuple
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
-    """Width and height by the header of an image file; None when there is none."""
+    """Returns width and height by the header of an image file; None when there is none."""
     try:
         with Image.open(path) as image:
             return image.size
@@ -145,7 +147,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
 
 
 def _camera(lens: list[float], shot: Shot, size: tuple[int, int]) -> Camera:
-    """The lens of the labels; the camera stands at the origin because the 3D is in its axes."""
+    """Returns the camera of the labels, at the origin because the 3D is in its axes."""
     width, height = size
     return Camera(
         name=CAMERAS[shot.camera],
@@ -166,8 +168,8 @@ def _reduced(values: NDArray[Any], target: Skeleton) -> Array:
 
 
 def unlabelled(track: ImageTrack) -> list[str]:
-    """Image files in the folder of a track that no label names; those behind the last one do not count, because videos
-    outlast the motion capture."""
+    """Returns the image files in the folder of a track that no label names; those behind the last labelled one do not
+    count, because videos outlast the motion capture."""
     known = {image_name(track.stem, int(number)) for number in track.numbers}
     present = {path.name for path in track.folder.glob("*.jpg")}
     last = image_name(track.stem, int(track.numbers.max()))

@@ -1,4 +1,4 @@
-"""Label files of image sets, written: a pickled list of dictionaries, one an image, as in Human3.6M-Toolbox."""
+"""Writer of label files of image sets: a pickled list of dictionaries, one an image, as in Human3.6M-Toolbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SEEN = np.ones((H36M_17.num_joints, 3))  # joints_vis, the same for all
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labelled:
-    """What is known of the n images of a shot, in their own pixels.
+    """Labels of the n images of a shot, in their own pixels.
 
     points [n, 17, 3] metres in camera axes; keypoints: gt and cpn, [n, 17, 2]; center and size [n, 2] of the boxes;
     width and height of the images; camera, of an image of any size."""
@@ -45,13 +45,13 @@ class Labelled:
 
 
 def write_labels(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """A label file, whole or not at all."""
+    """Writes a label file, whole or not at all."""
     with replacing(path) as file:
         pickle.dump(list(records), file, protocol=4)
 
 
 def records(labelled: Labelled, video: int) -> list[dict[str, Any]]:
-    """The labels of a shot; `video` is its running number."""
+    """Returns the label dictionaries of a shot; `video` is its running number."""
     shot, scale = labelled.shot, labelled.size / crops.SCALE_PX
     maps = crops.affine(labelled.center, labelled.size[:, 0], *CROP)
     boxes = np.concatenate((labelled.center - labelled.size / 2, labelled.center + labelled.size / 2), axis=-1)
@@ -82,14 +82,15 @@ def records(labelled: Labelled, video: int) -> list[dict[str, Any]]:
 
 
 def focal_and_center(camera: Camera, width: int) -> tuple[Numbers, Numbers]:
-    """Focal length and middle [2] in pixels of an image `width` wide, made with `camera` and then scaled."""
+    """Returns focal length and principal point [2] in pixels of an image `width` wide, taken with `camera` and then
+    scaled."""
     lens = torch.from_numpy(camera.intrinsics).double()
     middle: Numbers = to_pixels(lens[2:4], camera.width, camera.height).numpy() * (width / camera.width)
     return (lens[:2] * (width / 2)).numpy(), middle
 
 
 def _lens(camera: Camera, width: int) -> dict[str, Numbers]:
-    """The camera of the labels: pixels of the image, millimetres."""
+    """Returns the camera entry of a label: pixels of the image, millimetres."""
     focal, middle = focal_and_center(camera, width)
     to_camera = conjugate(torch.from_numpy(camera.orientation).double())
     return {

@@ -1,8 +1,7 @@
-"""Label files of Human3.6M images as tables: the arrays of every shot, read once and kept.
+"""Label files of Human3.6M images as tables: the arrays of every shot, parsed once and cached.
 
 A label file of the published size holds a million and a half dictionaries with a dozen arrays each: gigabytes of
-objects for what is less than a gigabyte of numbers. So the numbers are kept beside the decoded crops.
-"""
+objects for less than a gigabyte of numbers. So the numbers are cached beside the decoded crops."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ LENS = "lens"  # of a table: fx, fy, cx, cy, k 3, p 2, the same for all images o
 
 @dataclass(frozen=True, order=True, slots=True)
 class Shot:
-    """What one camera saw of one recording; camera counts from 0."""
+    """One recording seen by one camera; camera counts from 0."""
 
     subject: int
     act: int
@@ -59,7 +58,7 @@ class Shot:
 
     @property
     def stem(self) -> str:
-        """The folder of the images, and what their names begin with."""
+        """The folder of the images, and the prefix of their names."""
         return f"s_{self.subject:02d}_act_{self.act:02d}_subact_{self.subact:02d}_ca_{self.camera + 1:02d}"
 
     @property
@@ -68,14 +67,14 @@ class Shot:
         return f"{ACTIONS[self.act - FIRST_ACT]} {self.subact} {CAMERAS[self.camera]}"
 
     def is_known(self) -> bool:
-        """Whether the numbers are such as Human3.6M has."""
+        """Returns whether subject, action, take and camera are numbers that Human3.6M has."""
         known = range(FIRST_ACT, FIRST_ACT + len(ACTIONS))
         return self.act in known and self.subact in (1, 2) and self.camera in range(len(CAMERAS))
 
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong with a label file, each text once."""
+    """Faults of a label file, each text once."""
 
     texts: dict[str, None] = field(default_factory=dict)
 
@@ -84,9 +83,9 @@ class Faults:
 
 
 def read_shots(path: Path, kept_in: Path | None) -> dict[Shot, Table]:
-    """The labels of every shot in a file, in its order: joints_3d [n, 17, 3] and joints_2d_<source> [n, 17, 2] float32,
-    center and scale [n, 2], image_id [n], lens [9]. With `kept_in`, a folder, from there where the file has not changed
-    since. DataError lists every fault."""
+    """Reads the labels of every shot in a file, in its order: joints_3d [n, 17, 3] and joints_2d_<source> [n, 17, 2]
+    float32, center and scale [n, 2], image_id [n], lens [9]. With `kept_in`, a folder, from the cached table there
+    where the file has not changed since. DataError lists every fault."""
     if kept_in is None:
         return _shots(path)
     stat = path.stat()
@@ -105,7 +104,7 @@ def read_shots(path: Path, kept_in: Path | None) -> dict[Shot, Table]:
 
 
 def _kept(path: Path, source: str) -> dict[Shot, Table] | None:
-    """None when there is nothing of this source."""
+    """Reads the cached table; None when there is none of this source."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["source"]) != source:
@@ -123,7 +122,7 @@ def _kept(path: Path, source: str) -> dict[Shot, Table] | None:
 
 
 def sources(table: Collection[str]) -> tuple[str, ...]:
-    """Sources of 2D in a table or a label."""
+    """Returns the sources of 2D in a table or a label."""
     names = [str(key).removeprefix(SCREEN) for key in table if str(key).startswith(SCREEN)]
     return tuple(sorted(name for name in names if not name.endswith("_crop")))
 
@@ -155,7 +154,7 @@ def _grouped(records: list[Record], path: Path, faults: Faults) -> dict[Shot, li
 
 
 def _table(records: list[Record], place: str, faults: Faults) -> Table:
-    """The arrays of a shot that can be made."""
+    """Stacks the labels of a shot into arrays, those that are well-formed."""
     screens = {f"{SCREEN}{name}": ((17, 2), np.float32) for name in sources(records[0])}
     table: Table = {}
     for key, (shape, kind) in (*SHAPES.items(), *screens.items()):
@@ -173,7 +172,7 @@ def _table(records: list[Record], place: str, faults: Faults) -> Table:
 def _stacked(
     records: list[Record], key: str, shape: tuple[int, ...], place: str, faults: Faults
 ) -> NDArray[Any] | None:
-    """One entry of all labels [n, *shape]; None, and a fault, where it is missing or of another kind."""
+    """Stacks one entry of all labels to [n, *shape]; None, and a fault, where it is missing or of another shape."""
     try:
         values = np.array([record[key] for record in records])
     except KeyError:

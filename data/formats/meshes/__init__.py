@@ -1,1 +1,1 @@
-"""Mesh sets, and the body models that make them."""
+"""Readers and writers of mesh sets (MeshTransformer's TSV layout) and of body model files (SMPL, MANO)."""

@@ -1,7 +1,6 @@
-"""Body and hand models as their authors publish them: SMPL and MANO files, joint regressors, coarser meshes.
+"""Reader and writer of body and hand model files as published: SMPL and MANO, joint regressors, coarser meshes.
 
-The files are licensed and come from the user; a made model in the same formats serves tests and the made sets.
-"""
+The files are licensed and come from the user; a synthetic model in the same formats serves tests and synthetic sets."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from scipy import sparse
 
 from spaces.files import replacing
 
-from ...bodies.body_model import BodyModel, MeshLevels
+from ...bodies.body_model import SHAPE_NUMBERS, BodyModel, MeshLevels
 from ...errors import DataError
 from ..pickles import member_names, read_object, read_pickle
 from .body_pickles import admit, as_array
@@ -28,12 +27,11 @@ from .mesh_sampling import read_levels, write_sampling
 Numbers = NDArray[np.float64]
 H36M_REGRESSOR, EXTRA_REGRESSOR = "J_regressor_h36m_correct.npy", "J_regressor_extra.npy"
 SUM_TOLERANCE = 1e-3  # of skinning weights; published ones are off by 1e-6
-SHAPE_NUMBERS = 10  # of those that newer files hold, the first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
-    """What a network is built for, and how its files are called. `levels`: vertices of the coarser meshes."""
+    """A kind of model, body or hand: its file names and sizes. `levels`: vertices of the coarser meshes."""
 
     title: str
     files: tuple[str, ...]
@@ -77,8 +75,8 @@ REGRESSOR_SOURCE = "the data of the MeshTransformer and MeshGraphormer code"
 
 
 def read_models(folder: Path, kind: str) -> tuple[BodyModel, MeshLevels]:
-    """The model of a `body` or a `hand` with its levels out of a folder. DataError lists every file that is missing and
-    every fault of those that are there."""
+    """Reads the model of a `body` or a `hand` with its coarser levels from a folder. DataError lists every missing file
+    and every fault of the others."""
     wanted = KINDS[kind]
     path = next((folder / name for name in wanted.files if (folder / name).exists()), None)
     problems = []
@@ -104,7 +102,7 @@ def read_models(folder: Path, kind: str) -> tuple[BodyModel, MeshLevels]:
 
 
 def read_body(path: Path, kind: str) -> BodyModel:
-    """A model file, .pkl or .npz. DataError lists every fault, and the figures where it is of another topology."""
+    """Reads a model file, .pkl or .npz. DataError lists every fault, and the sizes where it is of another topology."""
     wanted, values = KINDS[kind], _Values(path)
     template, faces = values.get("v_template", 2), values.get("f", 2)
     weights, tree = values.get("weights", 2), values.get("kintree_table", 2)
@@ -151,7 +149,7 @@ def read_body(path: Path, kind: str) -> BodyModel:
 
 
 class _Values:
-    """Arrays of a model file by key, and the faults so far."""
+    """Arrays of a model file by key, with the faults found so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -159,7 +157,7 @@ class _Values:
         self._get = _getter(path)
 
     def get(self, key: str, axes: int) -> Numbers:
-        """float64 with so many axes; an empty one, and a fault, where there is none."""
+        """Returns a float64 array with so many axes; an empty one, and a fault, where there is none."""
         try:
             found = as_array(self._get(key))
         except KeyError:
@@ -182,7 +180,7 @@ class _Values:
 
 
 def _getter(path: Path) -> Callable[[str], object]:
-    """Key -> what the file holds under it; KeyError where there is no such key."""
+    """Opens a model file as a function key -> value, which raises KeyError where there is no such key."""
     if path.suffix == ".npz":
         names = member_names(path)
 
@@ -214,7 +212,7 @@ def _read_regressor(path: Path, rows: int, vertices: int) -> Numbers:
 
 
 def write_models(folder: Path, kind: str, model: BodyModel, regressors: Mapping[str, Numbers]) -> None:
-    """A model with its regressors and coarser meshes, as files that `read_models` and other readers take."""
+    """Writes a model with its regressors and coarser meshes, as files that `read_models` and other readers take."""
     wanted = KINDS[kind]
     tree = np.stack((model.parents, np.arange(len(model.parents)))).astype(np.uint32)
     content: dict[str, Any] = {

@@ -1,8 +1,7 @@
-"""What official body model files hold beside numpy arrays, without the packages that they name.
+"""Unpickling of official body model files without the packages that they name.
 
-Sparse matrices of scipy and arrays wrapped by chumpy are taken as the records that they were saved as; nothing of
-either package is imported or run.
-"""
+Sparse matrices of scipy and arrays wrapped by chumpy are read as plain records of their saved state; nothing of either
+package is imported or run."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ LINKS = 8  # wrappers around wrappers, at most; a file that goes round in circle
 
 
 class Record:
-    """Stands in for an object of `kind`: keeps its saved state and does nothing."""
+    """Placeholder for an object of class `kind`: keeps its saved state and does nothing."""
 
     kind = ""
 
@@ -28,12 +27,12 @@ class Record:
 
 
 def _reconstructed(kind: Any, base: object, state: object) -> Record:
-    """Pickles of Python 2 make objects by this call; here only records."""
+    """Creates the placeholder of an object that Python 2 pickled (`copy_reg._reconstructor`)."""
     return kind() if isinstance(kind, type) and issubclass(kind, Record) else Record()
 
 
 def admit(module: str, name: str) -> Any:
-    """The stand-in for a class that body model files name; None for any other."""
+    """Returns the placeholder class for a class that body model files name; None for any other."""
     package = module.partition(".")[0]
     if package == "chumpy" or module.startswith("scipy.sparse"):
         return type(name, (Record,), {"kind": f"{module}.{name}"})
@@ -49,7 +48,8 @@ def admit(module: str, name: str) -> Any:
 
 
 def as_array(value: object) -> NDArray[Any]:
-    """The numbers of an array, a wrapped array, or a sparse matrix, dense. ValueError says what cannot be one."""
+    """Converts an array, a wrapped array, or a sparse matrix to a dense array. ValueError says what cannot be
+    converted."""
     for _ in range(LINKS):
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
             return value
@@ -69,7 +69,7 @@ def as_array(value: object) -> NDArray[Any]:
 
 
 def sparse(value: object) -> NDArray[np.float64]:
-    """A compressed sparse matrix, dense."""
+    """Converts a compressed sparse matrix to a dense one."""
     indptr, indices, data, shape = compressed(value)
     is_by_row = "csr" in getattr(value, "kind", "")
     lines = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
@@ -79,7 +79,7 @@ def sparse(value: object) -> NDArray[np.float64]:
 
 
 def compressed(value: object) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], tuple[int, int]]:
-    """Starts of the lines, places in them, values and shape of a sparse matrix by columns (csc) or rows (csr).
+    """Returns indptr, indices, values and shape of a sparse matrix by columns (csc) or rows (csr).
 
     ValueError when it is none, or its parts do not fit together."""
     if not isinstance(value, Record) or not any(name in value.kind for name in ("csc", "csr")):

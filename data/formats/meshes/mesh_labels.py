@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...bodies.body_model import SHAPE_NUMBERS
+
 Numbers = NDArray[np.float32]
 Exact = NDArray[np.float64]
 DIGITS, PIXEL_DIGITS = 6, 3  # behind the point, of metres and radians, and of pixels
 FLAGS = ("has_2d_joints", "has_3d_joints", "has_smpl")
-SHAPE_NUMBERS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """What a label describes: numbers of joints and of parts of its model."""
+    """Sizes of a label: numbers of joints and of parts of its body model."""
 
     joints: int
     parts: int
@@ -33,12 +34,11 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Label:
-    """What is known of the person in one image.
+    """Label of the person in one image.
 
     center [2] pixels and scale (side / 200 pixels) of the box; joints2d [J, 3] pixels and confidence; joints3d [J, 4]
     metres and confidence; pose [3 K] axis-angle, the root in camera axes; betas [10]; has [3] whether 2D, 3D, and pose
-    with betas are known, 0 or 1. What is not known is zero.
-    """
+    with betas are known, 0 or 1. Unknown entries are zero."""
 
     center: NDArray[np.float64]
     scale: float
@@ -50,7 +50,7 @@ class Label:
 
 
 def label_of(content: Mapping[str, Any], kind: str, problems: list[str]) -> Label:
-    """The label in a dictionary; it may only be used when there is no problem."""
+    """Parses the label in a dictionary; it may only be used when no problem was added."""
     figure = FIGURES[kind]
     flags = [float(_number(content, key, problems)) for key in FLAGS]
     if any(flag not in (0.0, 1.0) for flag in flags):
@@ -71,7 +71,8 @@ def label_of(content: Mapping[str, Any], kind: str, problems: list[str]) -> Labe
 
 
 def box_of(content: Mapping[str, Any], kind: str, problems: list[str]) -> tuple[Exact, float]:
-    """Center [2] in pixels and scale of a dictionary, whatever else it holds; only to be used without problems."""
+    """Parses center [2] in pixels and scale of a dictionary, whatever else it holds; only to be used without
+    problems."""
     center = _array(content, "center", (2,), 1.0, kind, problems)
     scale = float(_number(content, "scale", problems))
     if not scale > 0:
@@ -92,7 +93,8 @@ def _number(content: Mapping[str, Any], key: str, problems: list[str]) -> float:
 def _array(
     content: Mapping[str, Any], key: str, shape: tuple[int, ...], is_needed: float, kind: str, problems: list[str]
 ) -> Numbers:
-    """float32 of this shape, perhaps stored with an axis of one in front; zeros where it may be missing and is."""
+    """Parses a float32 array of this shape, perhaps stored with a leading axis of one; zeros where it is missing and
+    may be."""
     value = content.get(key)
     if value is None and not is_needed:
         return np.zeros(shape, np.float32)
@@ -123,7 +125,7 @@ def label_text(
     betas: Exact,
     has: tuple[bool, bool, bool],
 ) -> dict[str, Any]:
-    """The dictionary of one label, in plain numbers: arrays as in `Label`."""
+    """Returns the dictionary of one label, in plain numbers: arrays as in `Label`."""
     return {
         "center": rounded(center, PIXEL_DIGITS),
         "scale": round(scale, DIGITS),
@@ -136,11 +138,11 @@ def label_text(
 
 
 def rounded(values: Exact, digits: int) -> list[Any]:
-    """Nested lists of numbers."""
+    """Rounds numbers and returns them as nested lists."""
     found: list[Any] = np.round(values, digits).tolist()
     return found
 
 
 def with_confidence(points: Exact) -> Exact:
-    """Points [J, C] with a last column of ones."""
+    """Appends a confidence of one to points [J, C]."""
     return np.concatenate((points, np.ones((len(points), 1))), axis=1)

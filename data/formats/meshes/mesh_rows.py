@@ -1,4 +1,4 @@
-"""Pictures and boxes of rows of a mesh set."""
+"""Decoded images and bounding boxes of mesh-set rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .mesh_tsv import MeshSet
 
 
 def picture_of(mesh_set: MeshSet, number: int) -> Image.Image:
-    """The RGB image of a sample; DataError names the row when it is broken."""
+    """Decodes the RGB image of a sample; DataError names the row when it is broken."""
     content = mesh_set.jpeg(number)
     try:
         return decode(content)
@@ -27,7 +27,7 @@ def picture_of(mesh_set: MeshSet, number: int) -> Image.Image:
 
 
 def boxed_rows(mesh_set: MeshSet, numbers: Sequence[int]) -> Boxed:
-    """Samples of a set as their labels have their boxes."""
+    """Decodes the images of samples, with the boxes of their labels."""
     boxes = [mesh_set.box(number) for number in numbers]
     return Boxed(
         images=tuple(picture_of(mesh_set, number) for number in numbers),

@@ -1,7 +1,8 @@
-"""Coarser levels of a mesh as `mesh_downsampling.npz` and `mano_downsampling.npz` hold them: sparse matrices by level.
+"""Reader and writer of coarser mesh levels, `mesh_downsampling.npz` and `mano_downsampling.npz`: sparse matrices by
+level.
 
-A: adjacency without diagonal; D: one 1 in each row, so that going down picks vertices; U: back up from three vertices.
-"""
+A: adjacency without diagonal; D: downsampling, one 1 in each row, so that it selects vertices; U: upsampling from three
+vertices."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ from .body_pickles import admit, compressed
 
 
 def read_levels(path: Path, model: BodyModel, sizes: tuple[int, ...]) -> tuple[Index, tuple[Index, ...]]:
-    """Edges [2, E] of the last level of the given sizes, and the index lists down to it: out of a sampling file, or
-    made from the template where there is none. Only its entries A and D are opened, never `M`, a foreign class."""
+    """Returns the edges [2, E] of the last level of the given sizes, and the index lists down to it: from a sampling
+    file, or computed from the template where there is none. Only its entries A and D are opened, never `M`, a foreign
+    class."""
     if not path.exists():
         return made_levels(model, sizes)
     problems: list[str] = []
@@ -45,7 +47,7 @@ def read_levels(path: Path, model: BodyModel, sizes: tuple[int, ...]) -> tuple[I
 
 
 def made_levels(model: BodyModel, sizes: tuple[int, ...]) -> tuple[Index, tuple[Index, ...]]:
-    """The same from the template alone."""
+    """Computes the same from the template alone."""
     points, edges, down = model.v_template, edges_of(model.faces), []
     for size in sizes:
         kept, edges = coarser(points, edges, size)
@@ -63,7 +65,7 @@ def _entries(path: Path, key: str, problems: list[str]) -> list[Any]:
 
 
 def _selected(matrix: object, fine: int, coarse: int) -> Index:
-    """Which columns the rows of a selection matrix pick. ValueError where it does anything but pick."""
+    """Returns the columns that the rows of a selection matrix pick. ValueError where it is no selection matrix."""
     indptr, indices, data, shape = compressed(matrix)
     if shape != (coarse, fine):
         raise ValueError(f"has shape {shape}, expected {(coarse, fine)}")
@@ -85,7 +87,7 @@ def _edges(matrix: object, size: int) -> Index:
 
 
 def write_sampling(file: BinaryIO, model: BodyModel, sizes: tuple[int, ...]) -> None:
-    """Adjacencies A, up U and down D of a chain of levels, made from the template."""
+    """Writes adjacencies A, upsampling U and downsampling D of a chain of levels, computed from the template."""
     points, edges = model.v_template, edges_of(model.faces)
     adjacent, up, down = [_adjacency(edges, len(points))], [], []
     for size in sizes:

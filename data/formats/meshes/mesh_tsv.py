@@ -1,9 +1,9 @@
-"""Sets of images with poses and shapes of people or hands, as MeshTransformer and MeshGraphormer lay them out.
+"""Reader and writer of mesh sets: images with poses and shapes of people or hands, in the TSV layout of MeshTransformer
+and MeshGraphormer.
 
 A set is a .yaml file that names tables: `img` (key, ..., base64 of a JPEG in the last column), `label` (key, JSON list
 with one dictionary), `hw` (sizes, not needed here), `linelist` (rows to use, in order). A composite set names lists of
-such tables, and its linelist has `source TAB row`.
-"""
+such tables, and its linelist has `source TAB row`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Told = TypeVar("Told")
 
 
 class MeshSet:
-    """The samples of a set, in the order of its linelist; opening reads indices, and no image or label."""
+    """Samples of a set, in the order of its linelist; opening reads indices, and no image or label."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path, self.kind = path, kind
@@ -55,21 +55,21 @@ class MeshSet:
         return len(self._row)
 
     def place(self, number: int) -> str:
-        """Where the label of a sample stands, for messages."""
+        """Returns where the label of a sample stands, for messages."""
         return f"{self._labels[self._source[number]].path}, row {self._row[number]}"
 
     def image_place(self, number: int) -> str:
-        """Where the image of a sample stands."""
+        """Returns where the image of a sample stands, for messages."""
         return f"{self._images[self._source[number]].path}, row {self._row[number]}"
 
     def key(self, number: int) -> str:
-        """The name of an image, with that of its file in a composite set."""
+        """Returns the name of an image, with that of its file in a composite set."""
         table = self._images[self._source[number]]
         key = table.row(int(self._row[number]))[0].decode("utf-8", "replace")
         return f"{table.path.name}_{key}" if self._is_composite else key
 
     def jpeg(self, number: int) -> bytes:
-        """The bytes of an image file. DataError names the row when it is not base64."""
+        """Returns the bytes of an image file. DataError names the row when it is not base64."""
         table, row = self._images[self._source[number]], int(self._row[number])
         columns = table.row(row)
         if len(columns) < 2:
@@ -80,15 +80,15 @@ class MeshSet:
             raise DataError(self.image_place(number), [f"its last column is no base64 ({error})"]) from None
 
     def label(self, number: int) -> Label:
-        """DataError names the row and every fault of its label."""
+        """Parses the label of a sample. DataError names the row and every fault."""
         return self._told(number, label_of)
 
     def box(self, number: int) -> tuple[Exact, float]:
-        """Center [2] in pixels and scale of a label, of which the rest may be anything."""
+        """Parses center [2] in pixels and scale of a label, whatever else it holds."""
         return self._told(number, box_of)
 
     def _told(self, number: int, read: Callable[[Mapping[str, Any], str, list[str]], Told]) -> Told:
-        """What `read` makes of a label; DataError with the problems that it found."""
+        """Applies `read` to the dictionary of a label; DataError with the problems that it adds."""
         problems: list[str] = []
         found = read(self._content(number), self.kind, problems)
         if problems:
@@ -96,7 +96,7 @@ class MeshSet:
         return found
 
     def _content(self, number: int) -> Mapping[str, Any]:
-        """The dictionary that a label is stored as."""
+        """Returns the dictionary that a label is stored as."""
         table, row = self._labels[self._source[number]], int(self._row[number])
         try:
             content = json.loads(table.row(row)[1])
@@ -108,7 +108,7 @@ class MeshSet:
         return content
 
     def fingerprint(self) -> str:
-        """12 hex digits that change with the samples chosen and with size and time of every file."""
+        """Returns 12 hex digits that change with the samples chosen and with size and time of every file."""
         digest = hashlib.blake2b(digest_size=6)
         for table in (*self._images, *self._labels):
             stat = table.path.stat()
@@ -129,7 +129,7 @@ def _yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _tables(path: Path, content: Mapping[str, Any], key: str, is_composite: bool, problems: list[str]) -> list[Table]:
-    """The tables under a key: one, or those of a list, or of a file with one name a line."""
+    """Opens the tables under a key: one, or those of a list, or of a file with one name a line."""
     named = content[key]
     names = named if isinstance(named, list) else [named]
     if is_composite and not isinstance(named, list):
@@ -150,7 +150,7 @@ def _tables(path: Path, content: Mapping[str, Any], key: str, is_composite: bool
 def _chosen(
     path: Path, named: object, lengths: Sequence[int], is_composite: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Source and row [n] of every sample: all rows in their order where there is no linelist."""
+    """Returns source and row [n] of every sample: all rows in their order where there is no linelist."""
     if named is None:
         sources = np.repeat(np.arange(len(lengths)), lengths)
         return sources, np.concatenate([np.arange(length) for length in lengths])
@@ -176,7 +176,7 @@ def _chosen(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """What a writer puts into a row; `label` as `label_of` reads it, plain numbers and lists."""
+    """One row for a writer; `label` as `label_of` reads it, plain numbers and lists."""
 
     key: str
     jpeg: bytes
@@ -185,7 +185,7 @@ class Sample:
 
 
 def write_set(folder: Path, name: str, samples: Iterable[Sample]) -> int:
-    """Writes <name>.yaml and its tables, the .yaml last; how many samples there were. Memory holds one at a time."""
+    """Writes <name>.yaml and its tables, the .yaml last; returns the number of samples. Memory holds one at a time."""
     count = 0
     paths = {part: folder / f"{name}.{part}.tsv" for part in ("img", "label", "hw")}
     with ExitStack() as files:

@@ -1,4 +1,4 @@
-"""Tables of text on disk, read row by row: a .tsv file, and a .lineidx file with the byte where each row begins."""
+"""Random access to text tables: a .tsv file, and a .lineidx file with the byte offset of each row."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Table:
 
     @property
     def size(self) -> int:
-        """Bytes of the file."""
+        """Returns the bytes of the file."""
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def row(self, number: int) -> list[bytes]:
-        """The columns of a row. DataError when it does not begin and end where the index says."""
+        """Returns the columns of a row. DataError when it does not begin and end where the index says."""
         start, end = int(self._starts[number]), int(self._ends[number])
         text = self._bytes[start:end]
         begins = start == 0 or self._bytes[start - 1 : start] == b"\n"
@@ -57,17 +57,17 @@ class Table:
 
 
 def index_of(path: Path) -> Path:
-    """The index beside a table."""
+    """Returns the path of the index beside a table."""
     return path.with_suffix(".lineidx")
 
 
 def read_index(path: Path) -> NDArray[np.int64]:
-    """Bytes [n] at which rows begin."""
+    """Reads the byte offsets [n] at which rows begin."""
     return read_numbers(path, f"{REWRITE}; a .tsv without it cannot be used")
 
 
 def read_numbers(path: Path, remedy: str) -> NDArray[np.int64]:
-    """Whole numbers of a text file, in order."""
+    """Reads the whole numbers of a text file, in order."""
     try:
         return np.array(list(map(int, path.read_bytes().split())), np.int64)
     except OSError as error:
@@ -77,7 +77,7 @@ def read_numbers(path: Path, remedy: str) -> NDArray[np.int64]:
 
 
 def _misfit(starts: NDArray[np.int64], size: int) -> str:
-    """Why these cannot be the starts of the rows of a file of so many bytes; '' when they can."""
+    """Returns why offsets cannot be the row starts of a file of this size; '' when they can."""
     if not len(starts):
         return "" if size == 0 else f"it has no line, the table {size} bytes"
     if starts[0] != 0:
@@ -89,7 +89,7 @@ def _misfit(starts: NDArray[np.int64], size: int) -> str:
 
 
 class Writer:
-    """Rows go to a table and the numbers of their bytes to its index, until the block of `writing` ends."""
+    """Writer of a table and its index, until the block of `writing` ends."""
 
     def __init__(self, rows: BinaryIO, index: BinaryIO) -> None:
         self._rows, self._index, self._at = rows, index, 0
@@ -104,8 +104,8 @@ class Writer:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """A table with its index; both appear when the block ends well, the index first: a table without its own is one
-    that cannot be opened, and an old index never fits a new table by chance."""
+    """Opens a table with its index for writing; both appear when the block ends well, the index first: a table without
+    its index cannot be opened, and an old index never fits a new table by chance."""
     with ExitStack() as files:
         rows = files.enter_context(replacing(path))
         index = files.enter_context(replacing(index_of(path)))

@@ -1,8 +1,8 @@
-"""Camera calibrations in JSON: one table of lenses with poses per subject, or complete cameras per subject.
+"""Reader and writer of camera calibrations in JSON: one table of lenses with poses per subject, or complete cameras per
+subject.
 
-Both shapes hold pixels for the lens, millimetres for the camera centre, and unit quaternions w, x, y, z that
-turn camera axes into world axes.
-"""
+Both shapes hold pixels for the lens, millimetres for the camera centre, and unit quaternions w, x, y, z that rotate
+camera axes into world axes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNIT_TOLERANCE = 1e-3  # published quaternions are float32 and off by 1e-7; what
 
 
 def read_cameras(path: Path) -> Rigs:
-    """The cameras of every subject of a calibration file, in its order. DataError lists every fault."""
+    """Reads the cameras of every subject of a calibration file, in its order. DataError lists every fault."""
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -56,13 +56,13 @@ def read_cameras(path: Path) -> Rigs:
 
 
 def cameras_text(rigs: Mapping[str, Sequence[Camera]]) -> str:
-    """The text of a calibration file with complete cameras per subject."""
+    """Returns the text of a calibration file with complete cameras per subject."""
     tree = {subject: {"cameras": [_entry(camera) for camera in cameras]} for subject, cameras in rigs.items()}
     return json.dumps(tree, indent=1) + "\n"
 
 
 def _entries(tree: Any, problems: list[str]) -> dict[str, list[Any]]:
-    """Subject -> what the file says of each camera, in view order, whichever shape the file has."""
+    """Returns subject -> the entry of each camera, in view order, for either shape of file."""
     if not isinstance(tree, dict):
         problems.append(f"holds a {type(tree).__name__}; expected {SHAPES}")
         return {}
@@ -78,7 +78,7 @@ def _has_cameras(rig: object) -> bool:
 
 
 def _joined(tree: dict[str, Any], problems: list[str]) -> dict[str, list[Any]]:
-    """The table shape with each subject's poses joined to the lenses; subjects without numbers are left out."""
+    """Joins each subject's poses to the lenses of the table shape; subjects without numbers are left out."""
     lenses, poses, order = tree.get("intrinsics"), tree["extrinsics"], tree.get("camera_order")
     if not (isinstance(lenses, list) and isinstance(order, list) and isinstance(poses, dict)):
         problems.append("needs camera_order and intrinsics as lists, and extrinsics as a mapping of subjects")

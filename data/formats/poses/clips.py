@@ -1,4 +1,4 @@
-"""Clips as files hold them: arrays checked, reduced to the joints asked for, cut to one length."""
+"""Clip validation: arrays from pose files checked, reduced to the joints asked for, cut to one length."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from spaces.errors import did_you_mean
 
+from ...errors import DataError
 from ...poses.poseset import Array, Sequence
 from ...poses.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
 from .calibration import Rigs
@@ -22,8 +23,8 @@ LARGEST_METRES = 100
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The skeleton wanted (`is_chosen`: by a knob, else by the 2D), those that 3D and 2D may be stored in, and the
-    faults so far, each text once."""
+    """Collector of faults, each text once, with the skeleton wanted (`is_chosen`: by a knob, else by the 2D) and the
+    skeletons that 3D and 2D may be stored in."""
 
     skeleton: Skeleton
     is_chosen: bool
@@ -35,7 +36,7 @@ class Check:
 
 
 def stored_skeleton(views: Clips) -> Skeleton:
-    """The skeleton of the 2D by the joint count of its first array; 17 joints when that is no legal count."""
+    """Returns the skeleton of the 2D by the joint count of its first array; 17 joints when that is no legal count."""
     arrays = (array for actions in views.values() for clip in actions.values() for array in clip)
     first = next(arrays, None)
     has_16 = isinstance(first, np.ndarray) and first.shape[1:2] == (H36M_16.num_joints,)
@@ -43,14 +44,14 @@ def stored_skeleton(views: Clips) -> Skeleton:
 
 
 def chosen_subjects(truth: Clips, subjects: Collection[str] | None, check: Check) -> list[str]:
-    """Those asked for (None: all), in file order."""
+    """Returns the subjects asked for (None: all), in file order."""
     for name in sorted(set(subjects or ()) - set(truth)):
         check.fault(f"no subject '{name}'{did_you_mean(name, truth)}; subjects here: {', '.join(truth)}")
     return [subject for subject in truth if subjects is None or subject in subjects]
 
 
 def check_names(truth: Clips, views: Clips, rigs: Rigs, chosen: list[str], check: Check) -> None:
-    """Every subject has 2D and cameras, and both files have the same actions of it."""
+    """Checks that every subject has 2D and cameras, and that both files have the same actions of it."""
     for subject in chosen:
         place = f"subject {subject}"
         if subject not in rigs:
@@ -67,7 +68,8 @@ def check_names(truth: Clips, views: Clips, rigs: Rigs, chosen: list[str], check
 
 
 def check_symmetry(metadata: object, stored: Skeleton, family: str, check: Check) -> None:
-    """Detectors made for MPII or COCO have other joints under the same numbers; only the metadata tells."""
+    """Checks the joint order by the left and right joints in the metadata: detectors trained on MPII or COCO have other
+    joints under the same numbers."""
     sides = metadata.get("keypoints_symmetry") if isinstance(metadata, dict) else None
     if sides is None:
         return
@@ -84,7 +86,8 @@ def check_symmetry(metadata: object, stored: Skeleton, family: str, check: Check
 
 
 def read_clip(subject: str, action: str, pose: Any, pixels: Any, rigs: Rigs, check: Check) -> Sequence | None:
-    """The clip; it may only be used when `check` has no problem. None when there is no 3D to make one of."""
+    """Converts the arrays of a clip, which may only be used when `check` has no problem. None when there is no usable
+    3D."""
     place, cameras = f"subject {subject}, action {action}", rigs[subject]
     pose3d = reduced(pose, "3D", place, check)
     if pose3d is not None:
@@ -101,6 +104,25 @@ def read_clip(subject: str, action: str, pose: Any, pixels: Any, rigs: Rigs, che
     return Sequence(subject=subject, action=action, pose3d=pose3d, pose2d=pose2d, cameras=cameras)
 
 
+def paired_clips(
+    truth: Clips, views: Clips, rigs: Rigs, chosen: list[str], check: Check, where: str
+) -> tuple[Sequence, ...]:
+    """Reads every clip of the chosen subjects that has 3D, 2D and cameras, actions in the order of the 2D. DataError
+    with all faults in `check`, or when there is no such clip."""
+    clips = [
+        read_clip(subject, action, truth[subject][action], pixels, rigs, check)
+        for subject in chosen
+        if subject in rigs
+        for action, pixels in views.get(subject, {}).items()
+        if action in truth[subject]
+    ]
+    if not clips:
+        check.fault("there is no clip with both 3D and 2D")
+    if check.problems:
+        raise DataError(where, list(check.problems))
+    return tuple(clip for clip in clips if clip is not None)
+
+
 def _check_pose(pose3d: Array, place: str, check: Check) -> None:
     if not len(pose3d):
         check.fault(f"{place}: 3D has no frames; drop the clip")
@@ -113,7 +135,7 @@ def _check_pose(pose3d: Array, place: str, check: Check) -> None:
 
 
 def _track(view: Any, frames: int | None, place: str, check: Check) -> Array | None:
-    """One view's 2D, cut to the frames of the motion capture (None: not known), because videos run longer."""
+    """Returns one view's 2D, cut to the frames of the motion capture (None: not known), because videos run longer."""
     track = reduced(view, "2D", place, check)
     if track is None:
         return None
@@ -126,7 +148,7 @@ def _track(view: Any, frames: int | None, place: str, check: Check) -> Array | N
 
 
 def reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
-    """The joints of the skeleton asked for, float32 and writable, without a score column behind 2D."""
+    """Reduces an array to the joints of the wanted skeleton, float32 and writable, without a score column behind 2D."""
     channels, allowed = (3, (3,)) if kind == "3D" else (2, (2, 3))
     is_array = isinstance(array, np.ndarray) and array.dtype.kind in "fiu" and array.ndim == 3
     if not is_array or array.shape[2] not in allowed:

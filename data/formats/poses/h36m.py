@@ -1,8 +1,8 @@
-"""The Human3.6M layout of VideoPose3D: data_3d_<set>.npz, data_2d_<set>_<keypoints>.npz, cameras_<set>.json.
+"""Reader and writer of VideoPose3D's Human3.6M layout: data_3d_<set>.npz, data_2d_<set>_<keypoints>.npz,
+cameras_<set>.json.
 
-positions_3d {subject: {action: [n, 32, 17 or 16, 3] world metres}}; positions_2d {subject: {action: list of
-one [n, 17 or 16, 2] per camera, pixels}}; metadata of the 2D with its left and right joints. All at 50 Hz.
-"""
+positions_3d {subject: {action: [n, 32, 17 or 16, 3] world metres}}; positions_2d {subject: {action: list of one
+[n, 17 or 16, 2] per camera, pixels}}; metadata of the 2D with its left and right joints. All at 50 Hz."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...poses.poseset import PoseSet
 from ...poses.skeleton import H36M_16, H36M_17, H36M_32, by_joint_count
 from ..pickles import member_names, read_object
 from .calibration import Rigs, cameras_text, read_cameras
-from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip, stored_skeleton
+from .clips import Check, check_names, check_symmetry, chosen_subjects, paired_clips, stored_skeleton
 from .video_pose3d import (
     available_keypoints,
     file_2d,
@@ -48,27 +48,27 @@ CALIBRATED = "h36m"  # the one set whose calibration is published, and here
 
 
 def file_cameras(root: Path, name: str) -> Path:
+    """Returns the path of a set's calibration."""
     return root / f"cameras_{name}.json"
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets with a 3D file in the folder; none when there is no such folder."""
+    """Returns the names of the sets with a 3D file in the folder; none when there is no such folder."""
     return tuple(name for name in stored_sets(root) if not is_humaneva(name))
 
 
 def h36m_cameras() -> Rigs:
-    """The published calibration of Human3.6M: four cameras of each of S1, S5, S6, S7, S8, S9, S11."""
+    """Returns the published calibration of Human3.6M: four cameras of each of S1, S5, S6, S7, S8, S9, S11."""
     return read_cameras(Path(__file__).with_name("h36m_cameras.json"))
 
 
 def read(
     root: Path, name: str, keypoints: str, *, joints: int | None, subjects: Collection[str] | None = None
 ) -> PoseSet:
-    """The clips of the named subjects (None: all) with 17 or 16 `joints` (None: as many as the 2D has).
+    """Reads the clips of the named subjects (None: all) with 17 or 16 `joints` (None: as many as the 2D has).
 
-    Subjects come in the order of the 3D file, actions in that of the 2D file, as in the published code. 2D is
-    cut to the length of the motion capture. DataError lists every fault of every clip.
-    """
+    Subjects come in the order of the 3D file, actions in that of the 2D file, as in the published code. 2D is cut to
+    the length of the motion capture. DataError lists every fault of every clip."""
     root = Path(root)
     where = f"{root}, set '{name}' with 2D '{keypoints}'"
     missing = list(_missing_files(root, name, keypoints))
@@ -87,18 +87,7 @@ def read(
     check_names(truth, views, rigs, chosen, check)
     if "metadata" in member_names(path_2d):
         check_symmetry(read_object(path_2d, "metadata"), stored, "Human3.6M", check)
-    clips = [
-        read_clip(subject, action, truth[subject][action], pixels, rigs, check)
-        for subject in chosen
-        if subject in rigs
-        for action, pixels in views.get(subject, {}).items()
-        if action in truth[subject]
-    ]
-    if not clips:
-        check.fault("there is no clip with both 3D and 2D")
-    if check.problems:
-        raise DataError(where, list(check.problems))
-    sequences = tuple(clip for clip in clips if clip is not None)
+    sequences = paired_clips(truth, views, rigs, chosen, check, where)
     return PoseSet(name=name, keypoints=keypoints, skeleton=check.skeleton, fps=FPS, sequences=sequences)
 
 
@@ -110,7 +99,7 @@ def _missing_files(root: Path, name: str, keypoints: str) -> Iterator[str]:
 
 
 def write(poses: PoseSet, root: Path) -> None:
-    """All three files; each appears whole or not at all, and an earlier one of that name is replaced."""
+    """Writes all three files; each appears whole or not at all, and an earlier one of that name is replaced."""
     write_3d(poses, root)
     write_2d(poses, root)
     rigs: Rigs = {}
@@ -121,7 +110,7 @@ def write(poses: PoseSet, root: Path) -> None:
 
 
 def write_2d(poses: PoseSet, root: Path) -> None:
-    """Joints are those of the arrays, 17 or 16, whatever the 3D has."""
+    """Writes the 2D file. Joints are those of the arrays, 17 or 16, whatever the 3D has."""
     count = poses.sequences[0].pose2d[0].shape[1]
     skeleton = by_joint_count(count)
     assert skeleton in (H36M_17, H36M_16), count

@@ -1,10 +1,10 @@
-"""The HumanEva-I layout of VideoPose3D: data_3d_<set>.npz and data_2d_<set>_<keypoints>.npz, set humaneva15.
+"""Reader and writer of VideoPose3D's HumanEva-I layout: data_3d_<set>.npz and data_2d_<set>_<keypoints>.npz, set
+humaneva15.
 
 positions_3d {subject: {action: [n, 15, 3] world metres}}; positions_2d {subject: {action: list of one [n, 15, 2] per
 camera, pixels of 640 x 480}}; 60 Hz. Subjects are Train/S1 to Validate/S3. Actions name a take and a piece of it,
 'Walking 1 chunk0'; pieces without motion capture count in the numbers but are not stored. The 2D may have subjects
-without 3D (Unlabeled/S4), which are not read. Lenses are not known.
-"""
+without 3D (Unlabeled/S4), which are not read. Lenses are not known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ...poses.poseset import Camera, PoseSet
 from ...poses.skeleton import HUMANEVA_15
 from ..pickles import member_names, read_object
 from .calibration import MM_PER_METRE, Rigs
-from .clips import Check, check_names, check_symmetry, chosen_subjects, read_clip
+from .clips import Check, check_names, check_symmetry, chosen_subjects, paired_clips
 from .video_pose3d import (
     available_keypoints,
     file_2d,
@@ -52,12 +52,12 @@ CAMERAS_S2 = (
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets with a 3D file in the folder; none when there is no such folder."""
+    """Returns the names of the sets with a 3D file in the folder; none when there is no such folder."""
     return tuple(name for name in stored_sets(root) if is_humaneva(name))
 
 
 def rigs() -> Rigs:
-    """The published camera poses of every subject, 'Train/S1' to 'Validate/S3'."""
+    """Returns the published camera poses of every subject, 'Train/S1' to 'Validate/S3'."""
     found: Rigs = {}
     for part in PARTS:
         for subject in SUBJECTS:
@@ -76,11 +76,10 @@ def rigs() -> Rigs:
 
 
 def read(root: Path, name: str, keypoints: str, *, subjects: Collection[str] | None = None) -> PoseSet:
-    """The clips of the named subjects (None: all that have 3D), with 15 joints.
+    """Reads the clips of the named subjects (None: all that have 3D), with 15 joints.
 
     Subjects come in the order of the 3D file, actions in that of the 2D file. 2D is cut to the length of the motion
-    capture. DataError lists every fault of every clip.
-    """
+    capture. DataError lists every fault of every clip."""
     where = f"{root}, set '{name}' with 2D '{keypoints}'"
     missing = list(missing_files(root, name, keypoints, available_sets(root)))
     if missing:
@@ -97,26 +96,17 @@ def read(root: Path, name: str, keypoints: str, *, subjects: Collection[str] | N
     check_names(truth, views, known, chosen, check)
     if "metadata" in member_names(path_2d):
         check_symmetry(read_object(path_2d, "metadata"), HUMANEVA_15, "HumanEva-I", check)
-    clips = [
-        read_clip(subject, action, truth[subject][action], pixels, known, check)
-        for subject in chosen
-        for action, pixels in views.get(subject, {}).items()
-        if action in truth[subject]
-    ]
-    if not clips:
-        check.fault("there is no clip with both 3D and 2D")
-    if check.problems:
-        raise DataError(where, list(check.problems))
-    sequences = tuple(clip for clip in clips if clip is not None)
+    sequences = paired_clips(truth, views, known, chosen, check, where)
     return PoseSet(name=name, keypoints=keypoints, skeleton=HUMANEVA_15, fps=FPS, sequences=sequences)
 
 
 def write(poses: PoseSet, root: Path) -> None:
-    """Both files; each appears whole or not at all, and an earlier one of that name is replaced."""
+    """Writes both files; each appears whole or not at all, and an earlier one of that name is replaced."""
     write_3d(poses, root)
     write_2d(poses, root)
 
 
 def write_2d(poses: PoseSet, root: Path) -> None:
+    """Writes the 2D file alone."""
     assert is_humaneva(poses.name), poses.name
     write_views(poses, root, "humaneva15", HUMANEVA_15)

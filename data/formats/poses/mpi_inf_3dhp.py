@@ -1,14 +1,13 @@
-"""The layout of MPI-INF-3DHP that P-STMO introduced: data_train_<set>.npz and data_test_<set>.npz, key `data`.
+"""Reader and writer of P-STMO's layout of MPI-INF-3DHP: data_train_<set>.npz and data_test_<set>.npz, key `data`.
 
 The published pair is set 3dhp, data_train_3dhp.npz; another set has another name in its files, so that it can lie
 beside them and replaces nothing. Train: {'S1 Seq1': [{camera: {'data_2d': [n, 17, 2], 'data_3d': [n, 17, 3]}}, fps]};
-test: {'TS1': {'data_2d', 'data_3d', 'valid': [n] 0 or 1}}. Pixels; millimetres in the axes of the camera that saw
-them, all people scaled to one height.
+test: {'TS1': {'data_2d', 'data_3d', 'valid': [n] 0 or 1}}. Pixels; millimetres in the axes of the camera that saw them,
+all people scaled to one height.
 
 The cameras of a sequence share no world, so each is a clip of its own: action 'Seq1 4' is sequence 1 seen by camera
 '4', which stands at the origin. Of a test sequence, action as subject 'TS1', only `valid` frames are scored, and the
-frame rate is not stored. Lenses are not known.
-"""
+frame rate is not stored. Lenses are not known."""
 
 from __future__ import annotations
 
@@ -46,24 +45,25 @@ PUBLISHED_VALID: Mapping[str, int] = MappingProxyType(dict(zip(TESTS, (603, 540,
 
 
 def file_train(root: Path, name: str) -> Path:
+    """Returns the path of a set's training sequences."""
     return root / f"data_train_{name}.npz"
 
 
 def file_test(root: Path, name: str) -> Path:
+    """Returns the path of a set's test sequences."""
     return root / f"data_test_{name}.npz"
 
 
 def available_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets with either file in the folder; none when there is no such folder."""
+    """Returns the names of the sets with either file in the folder; none when there is no such folder."""
     paths = [*root.glob("data_train_*.npz"), *root.glob("data_test_*.npz")]
     return tuple(sorted({path.stem.split("_", 2)[2] for path in paths}))
 
 
 def read(root: Path, name: str, *, subjects: Collection[str] | None = None) -> PoseSet:
-    """The clips of the named subjects, S1 to S8 and TS1 to TS6 (None: all), in file order; metres.
+    """Reads the clips of the named subjects, S1 to S8 and TS1 to TS6 (None: all), in file order; metres.
 
-    A file of whose subjects none is named is not opened. DataError lists every fault of every clip.
-    """
+    A file that holds none of the named subjects is not opened. DataError lists every fault of every clip."""
     where = f"{root}, set '{name}'"
     paths = {"train": file_train(root, name), "test": file_test(root, name)}
     missing = [f"has no {path.name}{_remedy(root, name)}" for path in paths.values() if not path.is_file()]
@@ -107,7 +107,7 @@ def _tree(path: Path) -> dict[str, object]:
 
 
 def write(poses: PoseSet, root: Path) -> None:
-    """Both files; each appears whole or not at all, and an earlier one of that name is replaced."""
+    """Writes both files; each appears whole or not at all, and an earlier one of that name is replaced."""
     views: dict[str, dict[str, object]] = {}
     rates: dict[str, int] = {}
     test: dict[str, object] = {}

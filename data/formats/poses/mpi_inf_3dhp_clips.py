@@ -1,4 +1,4 @@
-"""Clips of the MPI-INF-3DHP layout: entries of its two files checked, in metres."""
+"""Clip parsing of the MPI-INF-3DHP layout: entries of its two files checked and converted to metres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALLEST_METRES = 0.1
 
 
 def camera_of(subject: str, name: str) -> Camera:
-    """A camera at the origin of its own axes, with the image size of the subject's videos."""
+    """Returns a camera at the origin of its own axes, with the image size of the subject's videos."""
     width, height = (1920, 1080) if subject in OUTDOORS else (2048, 2048)
     return Camera(
         name=name,
@@ -35,7 +35,7 @@ def camera_of(subject: str, name: str) -> Camera:
 
 
 def read_train(key: str, entry: Any, check: Check) -> list[Sequence]:
-    """One clip a camera of the sequence 'S1 Seq1'; they may only be used when `check` has no problem."""
+    """Parses one clip for each camera of the sequence 'S1 Seq1'; they may only be used when `check` has no problem."""
     place = f"sequence {key}"
     if not TRAIN_KEY.fullmatch(key):
         check.fault(f"{place}: no training sequence has this name; they are 'S1 Seq1' to 'S8 Seq2'")
@@ -75,7 +75,8 @@ def read_train(key: str, entry: Any, check: Check) -> list[Sequence]:
 
 
 def read_test(key: str, entry: Any, check: Check) -> list[Sequence]:
-    """The test sequence 'TS1' with its mask of scored frames, or nothing; likewise."""
+    """Parses the test sequence 'TS1' with its mask of scored frames, or nothing; only to be used when `check` has no
+    problem."""
     place = f"sequence {key}"
     if key not in TESTS:
         check.fault(f"{place}: no test sequence has this name; they are {TESTS[0]} to {TESTS[-1]}")
@@ -107,7 +108,7 @@ def _valid(entry: Any, place: str, check: Check) -> NDArray[np.bool_] | None:
 
 
 def _poses(entry: Any, place: str, check: Check) -> tuple[Array, Array] | None:
-    """3D in metres and 2D in pixels."""
+    """Returns 3D in metres and 2D in pixels."""
     arrays = entry if isinstance(entry, dict) else {}
     lacking = [name for name in ("data_2d", "data_3d") if name not in arrays]
     if lacking:
@@ -125,7 +126,8 @@ def _poses(entry: Any, place: str, check: Check) -> tuple[Array, Array] | None:
 
 
 def _metres(array: Any) -> Any:
-    """The array divided by 1000, before anything is rounded to float32; what is no array of numbers as it is."""
+    """Divides an array by 1000 before anything is rounded to float32; anything but an array of numbers is returned
+    unchanged."""
     is_array = isinstance(array, np.ndarray) and array.dtype.kind in "fiu"
     return array / MM_PER_METRE if is_array else array
 

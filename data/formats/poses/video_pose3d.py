@@ -1,8 +1,8 @@
-"""The files of VideoPose3D: data_3d_<set>.npz and data_2d_<set>_<keypoints>.npz, dictionaries in object arrays.
+"""File access shared by VideoPose3D's layouts: data_3d_<set>.npz and data_2d_<set>_<keypoints>.npz, dictionaries in
+object arrays.
 
 Two layouts share the names. A set with the word humaneva15 in its name (humaneva15, synthetic_humaneva15) is in the
-layout of HumanEva-I, any other set in that of Human3.6M.
-"""
+layout of HumanEva-I, any other set in that of Human3.6M."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ from .clips import Clips
 
 
 def file_3d(root: Path, name: str) -> Path:
+    """Returns the path of a set's 3D file."""
     return root / f"data_3d_{name}.npz"
 
 
 def file_2d(root: Path, name: str, keypoints: str) -> Path:
+    """Returns the path of a set's 2D file from one source."""
     return root / f"data_2d_{name}_{keypoints}.npz"
 
 
 def stored_sets(root: Path) -> tuple[str, ...]:
-    """Names of the sets with a 3D file in the folder, of either layout; none when there is no such folder."""
+    """Returns the names of the sets with a 3D file in the folder, of either layout; none when there is no such
+    folder."""
     return tuple(sorted(path.stem.removeprefix("data_3d_") for path in root.glob("data_3d_*.npz")))
 
 
 def available_keypoints(root: Path, name: str) -> tuple[str, ...]:
-    """Sources of 2D for a set. `data_2d_a_b_gt.npz` belongs to set a_b when there is one, else to set a."""
+    """Returns the sources of 2D for a set. `data_2d_a_b_gt.npz` belongs to set a_b when there is one, else to set a."""
     others = tuple(f"data_2d_{other}_" for other in stored_sets(root) if other.startswith(f"{name}_"))
     prefix = f"data_2d_{name}_"
     stems = [path.stem for path in root.glob(f"{prefix}*.npz") if is_humaneva(path.stem) == is_humaneva(name)]
@@ -45,13 +48,13 @@ def available_keypoints(root: Path, name: str) -> tuple[str, ...]:
 
 
 def loose_files(root: Path) -> tuple[str, ...]:
-    """Names of 2D files whose set has no 3D file."""
+    """Returns the names of 2D files whose set has no 3D file."""
     known = {file_2d(root, name, source) for name in stored_sets(root) for source in available_keypoints(root, name)}
     return tuple(sorted(path.name for path in root.glob("data_2d_*.npz") if path not in known))
 
 
 def missing_files(root: Path, name: str, keypoints: str, sets: Collection[str]) -> Iterator[str]:
-    """What keeps a set from being read, of the sets of its layout that the folder has."""
+    """Yields the reasons why a set cannot be read: missing files, and the sets of its layout that the folder has."""
     if not root.is_dir():
         yield "no such folder; name the folder of the data files (--data-root, data.root)"
         return
@@ -66,7 +69,8 @@ def missing_files(root: Path, name: str, keypoints: str, sets: Collection[str]) 
 
 
 def read_clips(path: Path, key: str) -> Clips:
-    """What a file holds under `key`, with nothing known of the arrays. DataError when it is not that deep."""
+    """Reads the dictionary subject -> action -> arrays under `key`, the arrays unchecked. DataError when it is not that
+    deep."""
     tree = read_object(path, key)
     if isinstance(tree, dict) and all(isinstance(actions, dict) for actions in tree.values()):
         names = [*tree, *(action for actions in tree.values() for action in actions)]
@@ -77,10 +81,9 @@ def read_clips(path: Path, key: str) -> Clips:
 
 
 def write_3d(poses: PoseSet, root: Path) -> None:
-    """The 3D file, whole or not at all; an earlier one of that name is replaced.
+    """Writes the 3D file, whole or not at all; an earlier one of that name is replaced.
 
-    Arrays are stored as they are: packing the 2D of 50,000 frames saves 40 % of 27 MB and takes 3.7 s, not 0.03.
-    """
+    Arrays are stored uncompressed: packing the 2D of 50,000 frames saves 40 % of 27 MB and takes 3.7 s, not 0.03."""
     tree: dict[str, dict[str, object]] = {subject: {} for subject in poses.subjects}
     for clip in poses.sequences:
         tree[clip.subject][clip.action] = clip.pose3d
@@ -89,7 +92,7 @@ def write_3d(poses: PoseSet, root: Path) -> None:
 
 
 def write_views(poses: PoseSet, root: Path, layout: str, skeleton: Skeleton) -> None:
-    """The 2D file, likewise; its metadata names the layout and the left and right joints of the skeleton."""
+    """Writes the 2D file, likewise; its metadata names the layout and the left and right joints of the skeleton."""
     tree: dict[str, dict[str, object]] = {subject: {} for subject in poses.subjects}
     for clip in poses.sequences:
         tree[clip.subject][clip.action] = list(clip.pose2d)

@@ -1,1 +1,1 @@
-"""Made people drawn as pictures."""
+"""Rendered images of synthetic people."""

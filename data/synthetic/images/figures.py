@@ -1,8 +1,7 @@
-"""People drawn before a background: capsules in perspective, shaded so that depth lies in the pixels.
+"""Renderer of capsule people before a background, in perspective, shaded so that depth can be read from the pixels.
 
-What 2D joints leave open, which of two joints is nearer, a picture tells three ways: near limbs hide far ones, are
-thicker, and are brighter, by their slope and by their distance from the camera.
-"""
+Depth, which 2D joints leave ambiguous, shows in three ways: near limbs hide far ones, are thicker, and are brighter, by
+their slope and by their distance from the camera."""
 
 from __future__ import annotations
 
@@ -52,15 +51,15 @@ class Look:
 
 
 def draw_look(rng: np.random.Generator) -> Look:
-    """What a person wears: any hue, but pale and of nearly one brightness, so that how bright a limb is tells where it
-    is and not whose; brighter than any background."""
+    """Draws a person's colours at random: any hue, but pale and of nearly one brightness, so that how bright a limb is
+    shows its depth and not its identity; brighter than any background."""
     hue, strength, value = rng.random(4), rng.uniform(0.1, 0.45, 4), rng.uniform(0.66, 0.7, 4)
     hue[SKIN] = rng.uniform(0.03, 0.09)
     return Look(np.array([colorsys.hsv_to_rgb(*colour) for colour in zip(hue, strength, value, strict=True)]) * 255)
 
 
 def draw_background(rng: np.random.Generator, width: int, height: int) -> Image.Image:
-    """A dark gradient with rectangles and lines on it, out of focus: it is drawn at half its size."""
+    """Draws a dark gradient with rectangles and lines on it, out of focus: it is drawn at half its size."""
     size = ((width + 1) // 2, (height + 1) // 2)
     top, bottom = rng.uniform(10, 45, (2, 3))
     rows = np.linspace(top, bottom, size[1])
@@ -77,14 +76,14 @@ def draw_background(rng: np.random.Generator, width: int, height: int) -> Image.
 
 
 def draw_noise(rng: np.random.Generator) -> NDArray[np.int16]:
-    """A pattern of camera noise [side, side, 3], larger than an image."""
+    """Draws a pattern of camera noise [side, side, 3], larger than an image."""
     pattern = rng.standard_normal((NOISE_TILE, NOISE_TILE, 3), np.float32) * NOISE_LEVELS
     levels: NDArray[np.int16] = np.rint(pattern).astype(np.int16)
     return levels
 
 
 def noisy(image: Image.Image, pattern: NDArray[np.int16], rng: np.random.Generator) -> Image.Image:
-    """The image with a part of the pattern on it."""
+    """Adds a random part of the noise pattern to an image."""
     top, left = rng.integers(0, NOISE_TILE - np.array((image.height, image.width)))
     levels = np.asarray(image) + pattern[top : top + image.height, left : left + image.width]
     return Image.fromarray(np.clip(levels, 0, 255, out=levels).astype(np.uint8))
@@ -92,11 +91,10 @@ def noisy(image: Image.Image, pattern: NDArray[np.int16], rng: np.random.Generat
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How n people are drawn: every capsule as PIECES quads.
+    """Drawing data of n people: every capsule as PIECES quads.
 
     depth [n, C] metres, mean of a capsule; nodes [n, C, P + 1, 2] and radius [n, C, P + 1] pixels; colour
-    [n, C, P + 1, 3] grey levels; trunk [n, 4, 2] pixels, its depth and colour.
-    """
+    [n, C, P + 1, 3] grey levels; trunk [n, 4, 2] pixels, its depth and colour."""
 
     depth: Signal
     nodes: Signal
@@ -108,7 +106,8 @@ class Figures:
 
 
 def figures(points: Signal, pixels: Signal, focal_px: float, look: Look) -> Figures:
-    """The drawing of people with joints at points [n, 17, 3] metres in camera axes, seen at pixels [n, 17, 2]."""
+    """Computes the drawing of people with joints at points [n, 17, 3] metres in camera axes, seen at pixels
+    [n, 17, 2]."""
     lamp = _lamp(points[..., 2], points[:, :1, 2])
     ends = np.stack((points[:, FIRST], points[:, SECOND]), axis=2)
     along = ends[:, :, 1] - ends[:, :, 0]
@@ -130,13 +129,13 @@ def figures(points: Signal, pixels: Signal, focal_px: float, look: Look) -> Figu
 
 
 def _lamp(depth: Signal, root: Signal) -> Signal:
-    """Brightness at a depth, 1 at that of the root."""
+    """Returns the brightness at a depth, 1 at that of the root."""
     found: Signal = (root / depth) ** FALL_OFF
     return found
 
 
 def _shade(along: Signal) -> Signal:
-    """Brightness [...] of the side that capsules with axes [..., 3] turn to the camera."""
+    """Returns the brightness [...] of the side that capsules with axes [..., 3] turn to the camera."""
     axis = along / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-6)
     # The camera looks along +z: what of -z is square to the axis.
     normal = axis[..., 2:] * axis
@@ -173,7 +172,8 @@ def draw_figure(image: Image.Image, drawing: Figures, at: int, blur_px: float) -
 
 
 def _outlines(nodes: Signal, radius: Signal) -> tuple[list[list[list[float]]], list[list[list[float]]]]:
-    """Corners [C, P, 8] of the pieces and boxes [C, P + 1, 4] of the discs at their ends, as lists for the pen."""
+    """Returns the corners [C, P, 8] of the pieces and boxes [C, P + 1, 4] of the discs at their ends, as lists for
+    Pillow."""
     along = nodes[:, -1] - nodes[:, 0]
     along /= np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-6)
     side = np.stack((-along[:, 1], along[:, 0]), axis=-1)[:, None] * radius[..., None]

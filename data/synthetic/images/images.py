@@ -1,4 +1,4 @@
-"""The embedded image set: frames of the made Human3.6M motion as pictures, in the layout of Human3.6M-Toolbox."""
+"""Synthetic image set: frames of the synthetic Human3.6M motion as images, in the layout of Human3.6M-Toolbox."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def write_images(folder: Path, seed: int, count: int, *, mean_frames: int = MEAN
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """One shot: what its camera saw, n frames. points [n, 17, 3] metres in camera axes; pixels and found [n, 17, 2],
+    """One shot of n frames, seen by its camera. points [n, 17, 3] metres in camera axes; pixels and found [n, 17, 2],
     true and detected; center [n, 2] and width_px [n] of the boxes."""
 
     shot: Shot
@@ -100,7 +100,7 @@ def _scene(seed: int, clip: Sequence, noise: Sequence, view: int, frames: int) -
 
 
 def _spread(length: int, frames: int, view: int) -> NDArray[np.int64]:
-    """Frames of a clip, evenly over it; those of its cameras fall between each other."""
+    """Returns frames of a clip, evenly over it; those of its cameras fall between each other."""
     return ((np.arange(frames) + (view + 0.5) / len(CAMERAS)) * (length / frames)).astype(np.int64)
 
 

@@ -1,1 +1,1 @@
-"""Made bodies and hands."""
+"""Synthetic bodies and hands: models in SMPL and MANO format, poses, and rendered mesh sets."""

@@ -1,7 +1,6 @@
-"""The made hand: a mesh in the format of MANO, 778 vertices and 16 parts, without anything of the licensed one.
+"""Synthetic hand model in the format of MANO, 778 vertices and 16 parts, without anything of the licensed one.
 
-A right hand in metres, its fingers along -x, the thumb towards z, the palm towards -y.
-"""
+A right hand in metres, its fingers along -x, the thumb towards z, the palm towards -y."""
 
 from __future__ import annotations
 
@@ -76,7 +75,7 @@ NUM_VERTICES = PALM_VERTICES + len(FINGERS) * FINGER_VERTICES
 
 @functools.lru_cache(maxsize=1)
 def made_hand() -> BodyModel:
-    """The hand; the same in every process."""
+    """Builds the hand; the same in every process."""
     order = _order()
     place_of = np.argsort(order)
     unit = np.eye(len(SHAPES))
@@ -98,7 +97,7 @@ def made_hand() -> BodyModel:
 
 
 def _order() -> Index:
-    """Which made vertex stands at each place: those at the tips change places with what is where tips must be."""
+    """Returns the permutation of the built vertices that puts fingertips at MANO's tip indices."""
     order = np.arange(NUM_VERTICES)
     for number, finger in enumerate(FINGERS):
         last_ring = PALM_VERTICES + (number + 1) * FINGER_VERTICES - FINGER_SIDES
@@ -108,7 +107,7 @@ def _order() -> Index:
 
 
 def flexion_axes() -> Signal:
-    """Unit axes [15, 3] about which parts 1 to 15 bend towards the palm."""
+    """Returns unit axes [15, 3] about which parts 1 to 15 bend towards the palm."""
     axes = np.zeros((len(PARENTS) - 1, 3))
     for finger in FINGERS:
         ends = np.array([station.place for station in finger.stations])
@@ -126,7 +125,7 @@ def _mean_pose() -> Signal:
 
 
 def _vertices(shape: Signal) -> Signal:
-    """Vertices [778, 3] of a hand with shape numbers [10], standard deviations, in the order in which they are made."""
+    """Returns the vertices [778, 3] of a hand with shape coefficients [10], in standard deviations, in build order."""
     change = dict(zip(SHAPES, 1 + shape * SHAPE_SD, strict=True))
     stretch = np.array((change["palm"], change["thickness"], change["width"]))
     wrist = np.array(PALM.stations[1].place)
@@ -172,7 +171,7 @@ def _faces(vertices: Signal) -> Index:
 
 
 def _joint_regressor() -> Signal:
-    """[16, 778]: means over the rings at the joints."""
+    """Returns the joint regressor [16, 778]: means over the rings at the joints."""
     found = np.zeros((len(PARENTS), NUM_VERTICES))
     found[0, WRIST_RING * PALM_SIDES + np.arange(PALM_SIDES)] = 1 / PALM_SIDES
     for number, finger in enumerate(FINGERS):

@@ -1,7 +1,6 @@
-"""The made body: a mesh in the format of SMPL, 6,890 vertices and 24 parts, without anything of the licensed one.
+"""Synthetic body model in the format of SMPL, 6,890 vertices and 24 parts, without anything of the licensed one.
 
-Metres, T-pose, y up, x to the person's left, looking along z; 1.70 m high, the origin in the pelvis.
-"""
+Metres, T-pose, y up, x to the person's left, looking along z; 1.70 m high, the origin in the pelvis."""
 
 from __future__ import annotations
 
@@ -100,7 +99,7 @@ FIRSTS = tuple(np.cumsum([0, *(tube.num_rings * SIDES for tube in TUBES)]).tolis
 
 @functools.lru_cache(maxsize=1)
 def made_body() -> BodyModel:
-    """The body; the same in every process."""
+    """Builds the body; the same in every process."""
     template = _vertices(np.zeros(len(SHAPES)))
     scale = HEIGHT / np.ptp(template[:, 1])
     template = template * scale
@@ -119,7 +118,8 @@ def made_body() -> BodyModel:
 
 
 def _vertices(shape: Signal) -> Signal:
-    """Vertices [6890, 3] of a person with shape numbers [10], in standard deviations, before the scale to HEIGHT."""
+    """Returns the vertices [6890, 3] of a person with shape coefficients [10], in standard deviations, before the scale
+    to HEIGHT."""
     change = dict(zip(SHAPES, 1 + shape * SHAPE_SD, strict=True))
     parts = [_tube(tube, number, change) for number, tube in enumerate(TUBES)]
     vertices: Signal = np.concatenate(parts) * change["stature"]
@@ -167,13 +167,13 @@ def _faces(vertices: Signal) -> Index:
 
 
 def ring(tube: int, number: int) -> Index:
-    """Vertices [26] of a ring."""
+    """Returns the vertices [26] of a ring."""
     vertices: Index = FIRSTS[tube] + number * SIDES + np.arange(SIDES)
     return vertices
 
 
 def _joint_rings() -> dict[int, Index]:
-    """Part -> the ring at its joint."""
+    """Returns part -> the ring at its joint."""
     found = {0: ring(0, PELVIS_RING)}
     for number, tube in enumerate(TUBES):
         found |= {part: ring(number, at) for part, at in tube.ring_of.items()}
@@ -181,7 +181,7 @@ def _joint_rings() -> dict[int, Index]:
 
 
 def _means(rows: list[Index]) -> Signal:
-    """A regressor [rows, 6890] to the mean of each row's vertices."""
+    """Returns a regressor [rows, 6890] to the mean of each row's vertices."""
     found = np.zeros((len(rows), FIRSTS[-1]))
     for at, vertices in enumerate(rows):
         found[at, vertices] = 1 / len(vertices)
@@ -194,8 +194,8 @@ def _joint_regressor() -> Signal:
 
 
 def h36m_regressor() -> Signal:
-    """[17, 6890]: Pelvis, R_Hip, R_Knee, R_Ankle, L_Hip, L_Knee, L_Ankle, Torso, Neck, Nose, Head, L_Shoulder, L_Elbow,
-    L_Wrist, R_Shoulder, R_Elbow, R_Wrist."""
+    """Returns the regressor [17, 6890] of Pelvis, R_Hip, R_Knee, R_Ankle, L_Hip, L_Knee, L_Ankle, Torso, Neck, Nose,
+    Head, L_Shoulder, L_Elbow, L_Wrist, R_Shoulder, R_Elbow, R_Wrist."""
     rings = _joint_rings()
     parts = [rings[part] for part in (0, 2, 5, 8, 1, 4, 7)]
     head = [ring(0, TORSO_RING), rings[12], _face(FACE_RING, NOSE), ring(0, TORSO.num_rings - 1)]
@@ -203,8 +203,8 @@ def h36m_regressor() -> Signal:
 
 
 def extra_regressor() -> Signal:
-    """[14, 6890]: Nose, R_Eye, L_Eye, R_Ear, L_Ear, R_Hip, L_Hip, Neck, Top_of_Head, Pelvis, Thorax, Spine, Jaw,
-    Head."""
+    """Returns the regressor [14, 6890] of Nose, R_Eye, L_Eye, R_Ear, L_Ear, R_Hip, L_Hip, Neck, Top_of_Head, Pelvis,
+    Thorax, Spine, Jaw, Head."""
     rings = _joint_rings()
     face = [_face(FACE_RING, NOSE)]
     face += [_face(HEAD_RING, sides) for sides in (RIGHT_EYE, LEFT_EYE, RIGHT_EAR, LEFT_EAR)]
@@ -213,5 +213,5 @@ def extra_regressor() -> Signal:
 
 
 def _face(ring_number: int, sides: tuple[int, ...]) -> Index:
-    """Some vertices of a ring of the torso."""
+    """Returns some vertices of a ring of the torso."""
     return ring(0, ring_number)[list(sides)]

@@ -1,4 +1,4 @@
-"""What made people and hands wear, and how they are drawn."""
+"""Renderer of synthetic bodies and hands: colours and faces."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ GLOVE_HUES = (0.00, 0.17, 0.62, 0.38, 0.83)
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """Faces [n, 4] that are drawn, of three corners where the last one stands twice; what each wears [n], and how
-    bright that side is [n]."""
+    """Faces [n, 4] to draw, a triangle repeating its last corner; the colour index of each [n], and its brightness
+    [n]."""
 
     faces: Index
     wear: Index
@@ -36,7 +36,8 @@ class Paint:
 
 @functools.lru_cache(maxsize=2)
 def paint_of(kind: str) -> Paint:
-    """How the made `body` or `hand` is painted. Triangles that only tie tubes together lie inside, and are left out."""
+    """Returns the faces and colour indices of the synthetic `body` or `hand`. Triangles that only connect tubes lie
+    inside, and are left out."""
     model = made_model(kind)
     ties = 4 * 4 if kind == "body" else sum(STITCHES.values())
     faces = _joined(model.faces[:-ties])
@@ -53,7 +54,8 @@ def paint_of(kind: str) -> Paint:
 
 
 def draw_colours(rng: np.random.Generator, kind: str) -> Signal:
-    """Colours [n, 3], grey levels, of what a person wears: skin, shirt, trousers, hair; or of palm and fingers."""
+    """Draws colours [n, 3] at random, grey levels: skin, shirt, trousers, hair of a body; palm and fingers of a
+    hand."""
     if kind == "body":
         hue, strength, value = rng.random(4), rng.uniform(0.3, 0.7, 4), rng.uniform(0.65, 0.95, 4)
         hue[SKIN], strength[SKIN], value[SKIN] = rng.uniform(0.03, 0.09), rng.uniform(0.25, 0.5), 0.95
@@ -71,7 +73,7 @@ def draw_mesh(image: Image.Image, points: Signal, pixels: Signal, paint: Paint, 
 
 
 def _joined(triangles: Index) -> Index:
-    """The faces [n, 4] of a mesh: two triangles that follow each other and share a side are drawn as one."""
+    """Returns the faces [n, 4] of a mesh: two consecutive triangles that share a side are drawn as one quad."""
     found: list[list[int]] = []
     rest = triangles.tolist()
     at = 0

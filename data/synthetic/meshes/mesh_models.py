@@ -1,4 +1,4 @@
-"""The made models by kind, and their files."""
+"""Synthetic body and hand models by kind, and their files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .human_mesh import extra_regressor, h36m_regressor, made_body
 
 
 def made_model(kind: str) -> BodyModel:
-    """The made `body` or `hand`."""
+    """Builds the synthetic `body` or `hand`."""
     return made_body() if kind == "body" else made_hand()
 
 
 @functools.lru_cache(maxsize=2)
 def made_models(kind: str) -> tuple[BodyModel, MeshLevels]:
-    """The made model with its levels, as `read_models` finds them in the files of `write_made_models`."""
+    """Builds the synthetic model with its levels, as `read_models` reads them from the files of `write_made_models`."""
     model = made_model(kind)
     edges, down = made_levels(model, KINDS[kind].levels)
     if kind == "hand":
@@ -29,6 +29,6 @@ def made_models(kind: str) -> tuple[BodyModel, MeshLevels]:
 
 
 def write_made_models(folder: Path, kind: str) -> None:
-    """The files of the made model, under the names of the licensed ones."""
+    """Writes the files of the synthetic model, under the names of the licensed ones."""
     rows = {H36M_REGRESSOR: h36m_regressor(), EXTRA_REGRESSOR: extra_regressor()} if kind == "body" else {}
     write_models(folder, kind, made_model(kind), rows)

@@ -1,4 +1,5 @@
-"""Poses and shapes of made people and hands in front of a camera: few degrees of freedom, so that little data tells."""
+"""Random poses and shapes of synthetic people and hands in front of a camera: few degrees of freedom, so that little
+data suffices."""
 
 from __future__ import annotations
 
@@ -22,12 +23,12 @@ SPREADS = {1: 0.6, 4: 0.0, 7: -1.0, 10: -0.5}  # first part of a finger -> how f
 
 
 def draw_shape(rng: np.random.Generator) -> Signal:
-    """Shape numbers [10]."""
+    """Draws shape coefficients [10]."""
     return rng.normal(0, SHAPE_SD, 10).clip(-2, 2)
 
 
 def draw_body_pose(rng: np.random.Generator) -> Signal:
-    """A pose [72] of a standing, walking or kneeling person who looks roughly at the camera."""
+    """Draws a pose [72] of a standing, walking or kneeling person who looks roughly at the camera."""
     pose = np.zeros((24, 3))
     facing = rng.uniform(-0.7, 0.7)
     tilt = rng.normal(0, 0.06, 2)
@@ -45,7 +46,7 @@ def draw_body_pose(rng: np.random.Generator) -> Signal:
 
 
 def draw_hand_pose(rng: np.random.Generator) -> Signal:
-    """A pose [48] of a hand whose palm looks roughly at the camera, fingers between stretched and a fist."""
+    """Draws a pose [48] of a hand whose palm faces roughly the camera, fingers between stretched and a fist."""
     pose = np.zeros((16, 3))
     lean = rng.normal(0, 0.1, 2).clip(-0.3, 0.3)
     pose[0] = composed(rng.normal(0, 0.12) * Z, lean[0] * Y, lean[1] * X, UPRIGHT_HAND)

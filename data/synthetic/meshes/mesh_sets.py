@@ -1,4 +1,5 @@
-"""The embedded mesh sets: pictures of made people and hands, in the layout of MeshGraphormer's data, with the model."""
+"""Synthetic mesh sets: rendered people and hands with labels, in the layout of MeshGraphormer's data, with the
+model."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ PERSON_STREAM, POSE_STREAM = 11, 12  # of the random streams
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MadeSet:
-    """A set with its name, and how many images it has unless told otherwise."""
+    """A synthetic mesh set: its kind, and its default number of images."""
 
     name: str
     kind: str
@@ -91,13 +92,13 @@ def _samples(model: BodyModel, levels: MeshLevels, kind: str, stream: tuple[int,
 
 
 def _person(kind: str, stream: tuple[int, int], number: int) -> tuple[Signal, Signal]:
-    """Shape numbers and colours."""
+    """Draws shape coefficients and colours."""
     rng = np.random.default_rng([*stream, number, PERSON_STREAM])
     return draw_shape(rng), draw_colours(rng, kind)
 
 
 def _before_camera(vertices: Signal, joints: Signal, rng: np.random.Generator) -> tuple[Signal, Signal]:
-    """Vertices moved before the camera, metres, and the pixels [P + J, 2] of vertices and joints."""
+    """Moves vertices before the camera, metres, and projects vertices and joints to pixels [P + J, 2]."""
     low, high = vertices.min(0), vertices.max(0)
     middle, reach = (low + high) / 2, (high - low)[:2].max()
     depth = FOCAL_PX * reach / (rng.uniform(*FILLED) * SIDE)

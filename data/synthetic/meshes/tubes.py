@@ -1,8 +1,7 @@
-"""Tubes of rings around joints: what made bodies and hands consist of.
+"""Tube meshes: rings of vertices around joints, which synthetic bodies and hands consist of.
 
-A ring's centre is the mean of its vertices, all skinned alike, so that the mean over a ring at a joint finds the joint
-in every pose.
-"""
+A ring's centre is the mean of its vertices, all skinned alike, so that the mean over a ring at a joint is the joint in
+every pose."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ BLEND = 0.15  # of a bone's length on each side of a joint, over which its two p
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Station:
-    """A place [3] on the way of a tube, metres; `part`: which starts there, None where none does; `rings` from here to
+    """Place [3] on the axis of a tube, metres; `part`: which starts there, None where none does; `rings` from here to
     the next station."""
 
     place: tuple[float, float, float]
@@ -31,7 +30,7 @@ class Station:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tube:
-    """A way through stations, parts in order of the chain; `owner`: part of the skin before the first of them.
+    """Tube through stations, parts in order of the chain; `owner`: part of the skin before the first of them.
 
     `across`: direction of the first half axis of a ring; radii: half axes (metres) by share of the way in rings."""
 
@@ -43,7 +42,7 @@ class Tube:
 
     @property
     def num_rings(self) -> int:
-        """The last station has the last ring."""
+        """The number of rings; the last station has the last ring."""
         return sum(station.rings for station in self.stations) + 1
 
     @property
@@ -58,7 +57,8 @@ class Tube:
 
 
 def shape_tube(tube: Tube, places: Sequence[Signal], girth: Signal) -> Signal:
-    """Vertices [R * sides, 3] of a tube whose stations lie at `places`; girth [R, 2] multiplies its half axes."""
+    """Returns the vertices [R * sides, 3] of a tube whose stations lie at `places`; girth [R, 2] multiplies its half
+    axes."""
     at = np.cumsum([0, *(station.rings for station in tube.stations)])[: len(places)]
     rings = np.arange(tube.num_rings)
     centres = np.stack([np.interp(rings, at, axis) for axis in np.array(places).T], axis=-1)
@@ -82,7 +82,7 @@ def shape_tube(tube: Tube, places: Sequence[Signal], girth: Signal) -> Signal:
 
 
 def tube_weights(tube: Tube, num_parts: int) -> Signal:
-    """Skinning weights [R * sides, K]: each part has its bone, and shares the ring at its joint in halves."""
+    """Returns skinning weights [R * sides, K]: each part has its bone, and shares the ring at its joint in halves."""
     parts = [tube.owner, *(station.part for station in tube.stations if station.part is not None)]
     places = np.array([station.place for station in tube.stations])
     way = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(places, axis=0), axis=1))))
@@ -103,8 +103,8 @@ def tube_weights(tube: Tube, num_parts: int) -> Signal:
 
 
 def side_faces(first: int, rings: int, sides: int) -> Index:
-    """Triangles [n, 3] between the rings of a tube whose vertices begin at `first`, seen counterclockwise from outside;
-    the two of a quad stand together."""
+    """Returns the triangles [n, 3] between the rings of a tube whose vertices begin at `first`, counterclockwise from
+    outside; the two of a quad are adjacent."""
     here = np.arange(sides)
     after = (here + 1) % sides
     ring = first + np.arange(rings - 1)[:, None] * sides
@@ -113,15 +113,15 @@ def side_faces(first: int, rings: int, sides: int) -> Index:
 
 
 def cap_faces(first: int, sides: int, *, is_end: bool) -> Index:
-    """Triangles [sides - 2, 3] that close a ring without a vertex in its middle."""
+    """Returns the triangles [sides - 2, 3] that close a ring without a vertex in its middle."""
     inner = np.arange(1, sides - 1)
     pair = (inner, inner + 1) if is_end else (inner + 1, inner)
     return first + np.stack((np.zeros_like(inner), *pair), axis=-1)
 
 
 def stitches(vertices: Signal, ring: Index, others: Index, count: int) -> Index:
-    """`count` triangles that tie a ring to the vertices nearest to it among the `others`: without them the tubes of a
-    mesh would be separate, and its graph not one."""
+    """Returns `count` triangles that connect a ring to the vertices nearest to it among the `others`: without them the
+    tubes of a mesh would be separate, and its graph not connected."""
     spots = ring[np.arange(count) * len(ring) // count]
     after = ring[(np.arange(count) * len(ring) // count + 1) % len(ring)]
     away = ((vertices[spots][:, None] - vertices[others]) ** 2).sum(-1)
@@ -129,7 +129,7 @@ def stitches(vertices: Signal, ring: Index, others: Index, count: int) -> Index:
 
 
 def orthogonal(directions: Signal) -> Signal:
-    """directions [n, ...] with what they share with those before taken out."""
+    """Orthogonalises directions [n, ...]: removes from each its components along those before (Gram-Schmidt)."""
     flat = directions.reshape(len(directions), -1).copy()
     for at in range(1, len(flat)):
         for before in flat[:at]:

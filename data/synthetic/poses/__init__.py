@@ -1,1 +1,1 @@
-"""Made motion, its cameras and its detector."""
+"""Synthetic motion with its cameras and simulated 2D detector."""

@@ -1,4 +1,4 @@
-"""Made people: bone lengths of one subject, and the 17 joints from joint angles in closed form."""
+"""Synthetic people: bone lengths of one subject, and forward kinematics of the 17 joints in closed form."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ TRUNK_ANGLES = ("lean", "roll", "twist", "bend", "side", "neck", "head", "tilt")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Body:
-    """Bone lengths in metres. trunk [4]: hip to spine, spine to thorax, thorax to neck, neck to head; the
-    paired bones right, left: hip and shoulder [2], upper and lower [2 (leg, arm), 2 (right, left)].
-    shoulder_direction [3] unit: outward, forward, up from the thorax joint.
-    """
+    """Bone lengths in metres. trunk [4]: hip to spine, spine to thorax, thorax to neck, neck to head; the paired bones
+    right, left: hip and shoulder [2], upper and lower [2 (leg, arm), 2 (right, left)]. shoulder_direction [3] unit:
+    outward, forward, up from the thorax joint."""
 
     trunk: Signal
     hip: Signal
@@ -45,7 +44,7 @@ class Body:
 
 
 def draw_body(seed: int, subject: int, skeleton: SkeletonName) -> Body:
-    """The body of a subject, the same in all clips."""
+    """Draws the body of a subject, the same in all clips."""
     # SeedSequence pads short keys with zeros: (seed, subject) alone would be the stream of clip 0.
     rng = np.random.default_rng([seed, subject, 0, BODY_STREAM])
     bones = np.array(BONES_MM[skeleton]) / 1000
@@ -66,12 +65,11 @@ def draw_body(seed: int, subject: int, skeleton: SkeletonName) -> Body:
 
 
 def place_joints(body: Body, limbs: Signal, trunk: Signal, heading: Signal, path: Signal) -> Signal:
-    """Joints [17, 3, n] in metres, z up, root at height 0, of angles in degrees.
+    """Computes joints [17, 3, n] in metres, z up, root at height 0, from angles in degrees (forward kinematics).
 
-    limbs [2 (leg, arm), 4, 2 (right, left), n]: flexion forwards, abduction outwards, rotation inwards, and
-    bend of knee or elbow. trunk [8, n]: TRUNK_ANGLES. heading [2, n]: unit x and y of where the person faces;
-    path [2, n]: x and y of the root.
-    """
+    limbs [2 (leg, arm), 4, 2 (right, left), n]: flexion forwards, abduction outwards, rotation inwards, and bend of
+    knee or elbow. trunk [8, n]: TRUNK_ANGLES. heading [2, n]: unit x and y of where the person faces; path [2, n]: x
+    and y of the root."""
     # Only 17 are used; pages never touched cost nothing. glibc gives freed memory back to the system where it is more
     # than twice the largest array so far. Without this array that was so after every clip: at 240 frames, 120 pages
     # had to be faulted in again for the next one, a quarter of the time.
@@ -99,11 +97,10 @@ def place_joints(body: Body, limbs: Signal, trunk: Signal, heading: Signal, path
 
 
 def _trunk_axes(trunk: Signal, heading: Signal) -> Signal:
-    """Unit axes [3 (right, forward, up), 2 (pelvis, thorax), 3, n] in the world.
+    """Returns unit axes [3 (right, forward, up), 2 (pelvis, thorax), 3, n] in the world.
 
-    The pelvis leans forwards and rolls to its right; the thorax twists on it to the left, bends forwards and
-    to its right.
-    """
+    The pelvis leans forwards and rolls to its right; the thorax twists on it to the left, bends forwards and to its
+    right."""
     cosine, sine = cosine_sine(trunk[:5])
     level = np.zeros((3, 3, heading.shape[-1]))
     right, forward, up = level
@@ -121,12 +118,12 @@ def _trunk_axes(trunk: Signal, heading: Signal) -> Signal:
 
 
 def _turned(one: Signal, other: Signal, cosine: Signal, sine: Signal) -> tuple[Signal, Signal]:
-    """The first axis turned towards the second, and the second turned alike."""
+    """Rotates the first axis towards the second, and the second alike."""
     return cosine * one + sine * other, cosine * other - sine * one
 
 
 def _place_head(joints: Signal, body: Body, trunk: Signal, thorax: Signal) -> None:
-    """Neck and head of joints, above the thorax; head and tilt count from the thorax, not from the neck."""
+    """Places neck and head above the thorax; head and tilt count from the thorax, not from the neck."""
     cosine, sine = cosine_sine(trunk[5:])
     joints[9] = joints[8] + body.trunk[2] * (cosine[0] * thorax[2] + sine[0] * thorax[1])
     nod = cosine[1] * thorax[2] + sine[1] * thorax[1]
@@ -134,7 +131,7 @@ def _place_head(joints: Signal, body: Body, trunk: Signal, thorax: Signal) -> No
 
 
 def _limb_directions(limbs: Signal) -> tuple[Signal, Signal]:
-    """Unit directions [3 (right, forward, up of the trunk), 2, 2, n] of upper and lower segments."""
+    """Returns unit directions [3 (right, forward, up of the trunk), 2, 2, n] of upper and lower segments."""
     # Rows of limbs: flexion, abduction, rotation, bend; each [2, 2, n].
     (cos_f, cos_a, cos_r, cos_b), (sin_f, sin_a, sin_r, sin_b) = cosine_sine(limbs.swapaxes(0, 1))
     upper, bending = np.empty((2, 3, *cos_f.shape))

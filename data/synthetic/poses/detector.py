@@ -1,4 +1,4 @@
-"""What a 2D keypoint detector makes of true keypoints: shaking, outliers, and sides taken for each other."""
+"""Simulated 2D keypoint detector: jitter, outliers, and left-right swaps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARMS = ((14, 15, 16), (11, 12, 13))
 
 
 def detections(pixels: Signal, subject: str, action: str, camera: str) -> Signal:
-    """True pixels [n, 17, 2] of H36M_17 as a detector would report them; the three names are the seed."""
+    """Adds detector errors to true pixels [n, 17, 2] of H36M_17; the three names are the seed."""
     assert pixels.shape[1] == H36M_17.num_joints, pixels.shape
     rng = np.random.default_rng(zlib.crc32(f"{subject}/{action}/{camera}".encode()))
     diagonal = np.linalg.norm(pixels.max(1) - pixels.min(1), axis=-1)
@@ -45,7 +45,7 @@ def detections(pixels: Signal, subject: str, action: str, camera: str) -> Signal
 
 
 def _shaking(rng: np.random.Generator, shape: tuple[int, ...]) -> Signal:
-    """Errors [n, J, 2] of standard deviation about 1 along each axis."""
+    """Draws jitter [n, J, 2] of standard deviation about 1 along each axis."""
     slow = rng.standard_normal(shape)
     slow[1:] *= math.sqrt(1 - RHO**2)
     # A sum over all earlier frames, each weaker by RHO: every round doubles how many of them are in it.
@@ -59,7 +59,7 @@ def _shaking(rng: np.random.Generator, shape: tuple[int, ...]) -> Signal:
 
 
 def _outliers(rng: np.random.Generator, shape: tuple[int, ...]) -> Signal:
-    """Displacements [n, J, 2] in pixels at scale 1, nearly all 0."""
+    """Draws displacements [n, J, 2] in pixels at scale 1, nearly all 0."""
     is_out = rng.random(shape) < OUTLIER_RATE
     length, angle = rng.uniform(*OUTLIER_PX, shape) * is_out, rng.uniform(0, 2 * np.pi, shape)
     displaced: Signal = length[..., None] * np.stack((np.cos(angle), np.sin(angle)), axis=-1)
@@ -67,7 +67,7 @@ def _outliers(rng: np.random.Generator, shape: tuple[int, ...]) -> Signal:
 
 
 def _swaps(rng: np.random.Generator, num_frames: int) -> NDArray[np.bool_]:
-    """Frames [n] in which left and right are exchanged, in stretches of 2 frames or more."""
+    """Draws the frames [n] in which left and right are exchanged, in stretches of 2 frames or more."""
     first = np.flatnonzero(rng.random(num_frames) < SWAP_RATE)
     end = np.minimum(first + 1 + rng.geometric(SWAP_GOES_ON, len(first)), num_frames)
     change = np.zeros(num_frames + 1)

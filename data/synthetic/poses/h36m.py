@@ -1,4 +1,4 @@
-"""The embedded default set: made motion as subjects and actions of Human3.6M, seen by its real cameras."""
+"""Synthetic default set: procedural motion as subjects and actions of Human3.6M, seen by its real cameras."""
 
 from __future__ import annotations
 
@@ -42,11 +42,10 @@ TOES_DOWN = 0.4  # sine; toes 6 cm below an ankle 8 cm above the floor
 
 
 def synthetic_h36m(seed: int, *, keypoints: Literal["gt", "det"] = "gt", mean_frames: int = MEAN_FRAMES) -> PoseSet:
-    """209 clips of 7 subjects with 32 joints in 3D and 17 in the 2D of four cameras.
+    """Generates 209 clips of 7 subjects with 32 joints in 3D and 17 in the 2D of four cameras.
 
-    Clips are 3/4 to 5/4 of mean_frames long. keypoints: true projections, or what a detector makes of them,
-    whose errors depend on the names of subject, action and camera but not on the seed.
-    """
+    Clips are 3/4 to 5/4 of mean_frames long. keypoints: true projections, or simulated detections, whose errors depend
+    on the names of subject, action and camera but not on the seed."""
     assert keypoints in ("gt", "det"), keypoints
     rigs = h36m_cameras()
     sequences = []
@@ -77,7 +76,7 @@ def synthetic_h36m(seed: int, *, keypoints: Literal["gt", "det"] = "gt", mean_fr
 
 
 def content_hash(poses: PoseSet) -> str:
-    """8 hex digits: crc32 of the 3D rounded to 0.1 mm, clip by clip."""
+    """Returns 8 hex digits: crc32 of the 3D rounded to 0.1 mm, clip by clip."""
     total = 0
     for clip in poses.sequences:
         steps = np.rint(clip.pose3d.astype(np.float64) * 1e4).astype("<i4")
@@ -86,7 +85,7 @@ def content_hash(poses: PoseSet) -> str:
 
 
 def with_static_joints(poses: Array) -> Array:
-    """Poses [n, 17, 3] as the 32 stored joints; those that no model uses copy or prolong their parents."""
+    """Expands poses [n, 17, 3] to the 32 stored joints; those that no model uses copy or prolong their parents."""
     stored = kept_joints(H36M_32, H36M_17)
     assert stored is not None
     joints = np.zeros((len(poses), H36M_32.num_joints, 3))
@@ -110,5 +109,5 @@ def with_static_joints(poses: Array) -> Array:
 
 
 def _takes() -> list[tuple[str, tuple[Mode, ...]]]:
-    """The 30 action keys of a subject with their modes."""
+    """Returns the 30 action keys of a subject with their modes."""
     return [(f"{action}{take}", modes) for action, modes in ACTIONS.items() for take in ("", " 1")]

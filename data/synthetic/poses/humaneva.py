@@ -1,4 +1,5 @@
-"""Made motion as subjects and actions of HumanEva-I: its camera poses, streams and 60 Hz, pieces with gaps between."""
+"""Synthetic HumanEva-I: procedural motion with its subjects, actions, camera poses, streams and 60 Hz, pieces with gaps
+between."""
 
 from __future__ import annotations
 
@@ -44,10 +45,9 @@ MOST_GAPS, GAP_FRAMES = 3, (10, 40)  # in a stream; least and most frames lost i
 
 
 def synthetic_humaneva(seed: int, *, keypoints: Literal["gt", "det"] = "gt") -> PoseSet:
-    """Pieces of 15 streams of 3 subjects, 13,768 frames less the gaps, with 15 joints seen by three cameras.
+    """Generates pieces of 15 streams of 3 subjects, 13,768 frames less the gaps, with 15 joints seen by three cameras.
 
-    keypoints as in synthetic_h36m. Cameras have the pinhole lens of the set, which its files do not store.
-    """
+    keypoints as in synthetic_h36m. Cameras have the pinhole lens of the set, which its files do not store."""
     assert keypoints in ("gt", "det"), keypoints
     lens = normalize_intrinsics((FOCAL_PX, FOCAL_PX), CENTER_PX, (0, 0, 0), (0, 0), WIDTH, HEIGHT).numpy()
     cameras = {
@@ -64,7 +64,7 @@ def synthetic_humaneva(seed: int, *, keypoints: Literal["gt", "det"] = "gt") -> 
 
 
 def _takes(seed: int, subject: str, part: str) -> Iterator[tuple[str, Array]]:
-    """Action keys and poses [n, 17, 3] of one part of a subject's streams."""
+    """Yields action keys and poses [n, 17, 3] of one part of a subject's streams."""
     person = PERSON + int(subject[1:])
     for number, (action, modes) in enumerate(ACTIONS.items()):
         start, end = TRAIN_FRAMES[subject][number]
@@ -81,7 +81,7 @@ def _takes(seed: int, subject: str, part: str) -> Iterator[tuple[str, Array]]:
 
 
 def _pieces(tracked: NDArray[np.bool_]) -> Iterator[tuple[int, slice]]:
-    """Number and frames of every stretch with motion capture; those without count too."""
+    """Yields number and frames of every stretch with motion capture; those without count too."""
     edges = np.flatnonzero(np.diff(tracked)) + 1
     for k, (first, end) in enumerate(zip((0, *edges), (*edges, len(tracked)), strict=True)):
         if tracked[first]:

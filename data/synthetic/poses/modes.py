@@ -1,4 +1,4 @@
-"""What people do: joint angles and travel of walking, sitting, reaching and free movement."""
+"""Modes of synthetic motion: joint angles and travel of walking, sitting, reaching and free movement."""
 
 from __future__ import annotations
 
@@ -39,12 +39,11 @@ NUM_CHANNELS = 26  # of noise: 16 limb angles, 8 of the trunk, yaw rate, stride 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Style:
-    """What is drawn once per clip.
+    """Random parameters of one clip.
 
-    tempo_hz: corner frequency of the movements, energy: their size. offsets [2, 4, 2, 1] of the limb angles in
-    standard deviations; lean and heading in degrees. Walking: strides per second, squared swing of
-    the legs, how much of the free movement stays, and curvature of the circle (1/m, positive to the left).
-    """
+    tempo_hz: corner frequency of the movements, energy: their size. offsets [2, 4, 2, 1] of the limb angles in standard
+    deviations; lean and heading in degrees. Walking: strides per second, squared swing of the legs, how much of the
+    free movement stays, and curvature of the circle (1/m, positive to the left)."""
 
     tempo_hz: float
     energy: float
@@ -59,9 +58,8 @@ class Style:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acts:
-    """Angles in degrees and travel over n frames. limbs [2, 4, 2, n], trunk [8, n] as body.place_joints has
-    them; yaw_rate [n] degrees per second; ahead [n] m/s; wander [n], the share of the free root path.
-    """
+    """Angles in degrees and travel over n frames. limbs [2, 4, 2, n], trunk [8, n] as body.place_joints reads them;
+    yaw_rate [n] degrees per second; ahead [n] m/s; wander [n], the share of the free root path."""
 
     limbs: Signal
     trunk: Signal
@@ -71,6 +69,7 @@ class Acts:
 
 
 def draw_style(rng: np.random.Generator) -> Style:
+    """Draws the random parameters of one clip."""
     both, one = rng.normal(0, POSTURE, (2, 4, 1, 1)), rng.normal(0, ASYMMETRY, (2, 4, 2, 1))
     return Style(
         tempo_hz=math.exp(rng.uniform(math.log(0.15), math.log(0.75))),
@@ -86,10 +85,9 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 
 def act(mode: Mode, style: Style, channels: Signal, leg_length: float) -> Acts:
-    """One mode over the whole clip of unit noise channels [NUM_CHANNELS, n]; leg_length in metres.
+    """Computes one mode over the whole clip from unit noise channels [NUM_CHANNELS, n]; leg_length in metres.
 
-    All modes of a clip share its noise, so that a cross-fade does not change the pace.
-    """
+    All modes of a clip share its noise, so that a cross-fade does not change the pace."""
     limbs = channels[:16].reshape(2, 4, 2, -1)
     flexion, bend = limbs[:, 0], limbs[:, 3]
     coupled = limbs.copy()
@@ -112,7 +110,7 @@ def act(mode: Mode, style: Style, channels: Signal, leg_length: float) -> Acts:
 
 
 def blend(one: Acts, other: Acts, weight: Signal) -> Acts:
-    """From one to other as weight [n] goes from 0 to 1."""
+    """Cross-fades from one to other as weight [n] goes from 0 to 1."""
     mixed = {}
     for field in fields(Acts):
         first, second = getattr(one, field.name), getattr(other, field.name)
@@ -121,7 +119,7 @@ def blend(one: Acts, other: Acts, weight: Signal) -> Acts:
 
 
 def _together(sides: Signal) -> Signal:
-    """Two independent channels [2, n] as two of variance 1 that share noise."""
+    """Mixes two independent channels [2, n] to two of variance 1 that share noise."""
     shared, split = math.cos(SIDES_TOGETHER) * sides[0], math.sin(SIDES_TOGETHER) * sides[1]
     return np.stack((shared + split, shared - split))
 
@@ -150,7 +148,7 @@ def _reaching(swing: Signal, trunk: Signal) -> tuple[Signal, Signal]:
 
 
 def _gait(style: Style, swing: Signal, trunk: Signal, rate_noise: Signal, leg_length: float) -> Acts:
-    """Walking on a circle; at phase 0 the right thigh is farthest forward, at 180 degrees the left."""
+    """Computes walking on a circle; at phase 0 the right thigh is farthest forward, at 180 degrees the left."""
     rate_hz = style.stride_hz * (1 + 0.06 * rate_noise)
     right = 360 * np.cumsum(rate_hz) / FPS
     cosine, sine = cosine_sine(right)[:, None] * OPPOSITE

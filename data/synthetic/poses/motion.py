@@ -1,9 +1,8 @@
-"""Deterministic human motion: 17 joints, world metres, z up, 50 Hz.
+"""Procedural human motion, deterministic by seed: 17 joints, world metres, z up, 50 Hz.
 
-Every clip draws from default_rng([seed, subject, clip, stream]) alone, so clips do not depend on their order or
-on who makes them. Arithmetic is float64 and the result lies on a grid of 2^-16 m: rounding differences
-between processors are far below half a step of the grid, and the same seed gives the same bytes.
-"""
+Every clip draws from default_rng([seed, subject, clip, stream]) alone, so clips do not depend on their order or on who
+makes them. Arithmetic is float64 and the result lies on a grid of 2^-16 m: rounding differences between processors are
+far below half a step of the grid, and the same seed gives the same bytes."""
 
 from __future__ import annotations
 
@@ -45,11 +44,10 @@ def motion(
     modes: Sequence[Mode] | None = None,
     skeleton: SkeletonName = "h36m",
 ) -> NDArray[np.float32]:
-    """One clip [n, 17, 3] in the joint order of H36M_17, near the world origin.
+    """Generates one clip [n, 17, 3] in the joint order of H36M_17, near the world origin.
 
-    modes: one, or two with a cross-fade of a second from the first to the second; None draws them. Lengths of
-    bones depend on seed, subject and skeleton only.
-    """
+    modes: one, or two with a cross-fade of a second from the first to the second; None draws them. Lengths of bones
+    depend on seed, subject and skeleton only."""
     assert modes is None or len(modes) in (1, 2), modes
     rng = np.random.default_rng([seed, subject, clip, STYLE_STREAM])
     style = draw_style(rng)
@@ -85,7 +83,7 @@ def _draw_modes(rng: np.random.Generator, num_frames: int) -> list[Mode]:
 
 
 def _jumps(rng: np.random.Generator, num_frames: int) -> Signal:
-    """Height [n] of ballistic jumps of 0.3 to 0.5 s, about one in 3 s, in 5 % of the clips; else 0."""
+    """Draws the height [n] of ballistic jumps of 0.3 to 0.5 s, about one in 3 s, in 5 % of the clips; else 0."""
     is_jumping = rng.random() < JUMP_SHARE
     count = 1 + num_frames // 150
     half = rng.uniform(0.15, 0.25, (count, 1))
@@ -95,7 +93,8 @@ def _jumps(rng: np.random.Generator, num_frames: int) -> Signal:
 
 
 def _path(acted: Acts, heading: Signal, wander: Signal) -> Signal:
-    """Horizontal path of the root [2, n], centred on the world origin; heading [2, n] is a unit vector."""
+    """Integrates the horizontal path of the root [2, n], centred on the world origin; heading [2, n] is a unit
+    vector."""
     velocity = acted.ahead * heading
     velocity[:, 1:] += acted.wander[1:] * WANDER * FPS * np.diff(wander)
     path = integral(velocity)

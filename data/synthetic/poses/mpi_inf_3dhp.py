@@ -1,4 +1,5 @@
-"""Made motion as sequences of MPI-INF-3DHP: a ring of eight cameras, its frame rates, test frames that do not count."""
+"""Synthetic MPI-INF-3DHP: procedural motion before a ring of eight cameras, its frame rates, test frames that do not
+count."""
 
 from __future__ import annotations
 
@@ -31,18 +32,17 @@ TEST_MODES: tuple[tuple[Mode, ...], ...] = (("gait",), ("free",), ("sit",), ("re
 
 
 def synthetic_3dhp(seed: int) -> PoseSet:
-    """16 training sequences before 8 cameras and 6 test sequences before one, in the axes of the cameras.
+    """Generates 16 training sequences before 8 cameras and 6 test sequences before one, in the axes of the cameras.
 
     As many test frames count as in the published files. Cameras have the lens of the set, which its files do not
-    store.
-    """
+    store."""
     clips = [clip for key in PUBLISHED_TRAIN for clip in _train(seed, key)]
     clips += [_test(seed, number, subject) for number, subject in enumerate(PUBLISHED_VALID, 1)]
     return PoseSet(name=NAME, keypoints="gt", skeleton=MPI_INF_3DHP_17, fps=None, sequences=tuple(clips))
 
 
 def _train(seed: int, key: str) -> list[Sequence]:
-    """The eight clips of a training sequence 'S1 Seq1'."""
+    """Generates the eight clips of a training sequence 'S1 Seq1'."""
     subject, _, action = key.partition(" ")
     frames, fps = PUBLISHED_TRAIN[key]
     person, step = TRAIN_PERSON + int(subject[1:]), round(FPS) // fps
@@ -65,7 +65,8 @@ def _test(seed: int, number: int, subject: str) -> Sequence:
 def _clip(
     seed: int, person: int, subject: str, action: str, poses: Array, camera: Camera, fps: float | None = None
 ) -> Sequence:
-    """What a camera sees of world poses [n, 17, 3]; the camera of the clip has the lens, but stands at the origin."""
+    """Projects world poses [n, 17, 3] to a camera's clip; the camera of the clip has the lens, but stands at the
+    origin."""
     body = draw_body(seed, person, "h36m")
     scale = UNIVERSAL / 1000 / (body.upper[0].mean() + body.trunk[:2].sum())
     return Sequence(
@@ -79,7 +80,7 @@ def _clip(
 
 
 def _on_ring(place: int, subject: str, name: str) -> Camera:
-    """A camera of the ring, in the world; places count from 0 counter-clockwise."""
+    """Returns a camera of the ring, in the world; places count from 0 counter-clockwise."""
     around = math.tau * place / len(CAMERAS)
     height = LOWEST + (HIGHEST - LOWEST) * (place * 3 % len(CAMERAS)) / (len(CAMERAS) - 1)
     # Camera axes turned about x from level to the point they look at, then about z from y to the middle of the ring.

@@ -1,4 +1,4 @@
-"""From made motion to files: frame rates, lost frames, pixels."""
+"""Simulated recording of synthetic motion: projection, resampling to other frame rates, lost frames."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PIXEL_GRID = 64  # steps per pixel; makes the same bytes on every processor, as 
 
 
 def pixels_of(poses: Array, camera: Camera) -> Signal:
-    """Pixels [n, J, 2] of world poses [n, J, 3] through the whole lens model."""
+    """Projects world poses [n, J, 3] to pixels [n, J, 2] through the full lens model."""
     screen = project(_seen(poses, camera), torch.from_numpy(camera.intrinsics).double())
     pixels: Signal = to_pixels(screen, camera.width, camera.height).numpy()
     return pixels
 
 
 def seen_by(poses: Array, camera: Camera) -> Signal:
-    """World poses [n, J, 3] in the axes of a camera."""
+    """Transforms world poses [n, J, 3] to the axes of a camera."""
     points: Signal = _seen(poses, camera).numpy()
     return points
 
@@ -32,15 +32,15 @@ def _seen(poses: Array, camera: Camera) -> torch.Tensor:
 
 
 def on_grid(values: Signal, steps_per_unit: int) -> Array:
+    """Rounds values to multiples of 1 / steps_per_unit, float32."""
     return (np.rint(values * steps_per_unit) / steps_per_unit).astype(np.float32)
 
 
 def resampled(poses: Signal, at: Signal) -> Signal:
-    """Poses [m, ...] at the times `at` [m], counted in frames of poses [n, ...].
+    """Interpolates poses [n, ...] at the times `at` [m], counted in frames; returns [m, ...].
 
-    The polynomial through the six frames around: at 50 Hz and below 6 Hz it keeps bones as long as they are, where
-    one through four frames bends them by 0.2 mm. Edge frames repeat, so the outer two frames are not to be trusted.
-    """
+    The polynomial through the six frames around: at 50 Hz and below 6 Hz it keeps bones as long as they are, where one
+    through four frames bends them by 0.2 mm. Edge frames repeat, so the outer two frames are not to be trusted."""
     nodes = np.arange(-2, 4)
     first = np.floor(at).astype(np.int64)
     away = (at - first)[:, None] - nodes
@@ -54,7 +54,8 @@ def resampled(poses: Signal, at: Signal) -> Signal:
 
 
 def lost_in_bursts(rng: np.random.Generator, kept: int, lost: int, bursts: int) -> NDArray[np.bool_]:
-    """A mask [kept + lost], true where a frame is kept; the lost ones lie in so many stretches, or fewer that touch."""
+    """Draws a mask [kept + lost], true where a frame is kept; the lost ones lie in so many stretches, or fewer that
+    touch."""
     assert lost >= bursts, (lost, bursts)
     gaps = 1 + rng.multinomial(lost - bursts, np.full(bursts, 1 / bursts)) if bursts else np.zeros(0, np.int64)
     stretches = rng.multinomial(kept, np.full(bursts + 1, 1 / (bursts + 1)))

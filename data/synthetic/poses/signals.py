@@ -1,4 +1,4 @@
-"""Smooth random signals at 50 Hz: band-limited noise, limits without corners, cross-fades."""
+"""Smooth random signals at 50 Hz: band-limited noise, soft limits, cross-fades."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ ROLL_OFF = 1.7  # exponent of the power spectrum 1 / (1 + (f / f0)^2)^1.7
 
 
 def noise(rng: np.random.Generator, spectra: Sequence[tuple[float, int]], num_frames: int) -> Signal:
-    """Gaussian noise [channels, n] of expected variance 1; spectra lists (corner f0 in Hz, number of channels)."""
+    """Draws Gaussian noise [channels, n] of expected variance 1; spectra lists (corner f0 in Hz, number of
+    channels)."""
     # Longer than asked for: the transform is periodic, and a clip's end must not know of its start.
     size = 1 << math.ceil(math.log2(1.15 * num_frames + 64))
     frequency = np.arange(int(CUTOFF_HZ * size / FPS) + 1) * (FPS / size)
@@ -32,7 +33,7 @@ def noise(rng: np.random.Generator, spectra: Sequence[tuple[float, int]], num_fr
 
 
 def cosine_sine(angles: Signal) -> Signal:
-    """Cosine and sine [2, ...] of angles [...] in degrees, to a few 1e-16."""
+    """Returns cosine and sine [2, ...] of angles [...] in degrees, to a few 1e-16."""
     found = np.empty((2, *angles.shape))
     cosine, sine = found
     # From the tangent of half the angle: with AVX-512, numpy's tan takes 1.4 ns a number, its sin and cos 8 ns each.
@@ -46,21 +47,21 @@ def cosine_sine(angles: Signal) -> Signal:
 
 
 def soft_limit(values: Signal, low: Signal | float, high: Signal | float) -> Signal:
-    """values bent into (low, high) by a tanh; unchanged in the middle of the range."""
+    """Bends values into (low, high) by a tanh; unchanged in the middle of the range."""
     half = (high - low) / 2
     centre = low + half
     return centre + half * np.tanh((values - centre) / half)
 
 
 def crossfade(num_frames: int, centre: float, width: float) -> Signal:
-    """A raised cosine [n] from 0 to 1 around frame `centre`, `width` frames long."""
+    """Returns a raised cosine [n] from 0 to 1 around frame `centre`, `width` frames long."""
     ramp = np.clip((np.arange(num_frames) - centre) / width + 0.5, 0, 1)
     weight: Signal = 0.5 - 0.5 * np.cos(np.pi * ramp)
     return weight
 
 
 def smoothed(values: Signal, frames: int) -> Signal:
-    """values [n] under a Hann window of an odd number of frames; edge values repeat beyond the ends."""
+    """Smooths values [n] with a Hann window of an odd number of frames; edge values repeat beyond the ends."""
     window = np.hanning(frames + 2)[1:-1]
     pad = frames // 2
     padded = np.concatenate((np.full(pad, values[0]), values, np.full(pad, values[-1])))
@@ -68,6 +69,6 @@ def smoothed(values: Signal, frames: int) -> Signal:
 
 
 def integral(rate: Signal) -> Signal:
-    """The sum over frames of a rate per second, along the last axis; the first frame is 0."""
+    """Integrates a rate per second over frames, along the last axis; the first frame is 0."""
     total = np.cumsum(rate, axis=-1) / FPS
     return total - total[..., :1]

@@ -80,7 +80,7 @@ def test_scoring_sees_samples_as_they_are(root):
     module = opened(root, "body")
     index = module.order("val", 4, 1)
     assert index.tolist() == [0, 1, 2, 3]
-    batch, truth = module.gather("val", index), module.truth("val")
+    batch, truth = module.gather("val", index), module.labels("val")
     label = MeshSet(root / "own_body" / "val.yaml", "body").label(2)
     assert torch.equal(batch.body_pose[2], torch.from_numpy(label.pose))
     for name in FIELDS[2:]:

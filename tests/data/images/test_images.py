@@ -123,6 +123,9 @@ def test_ranks_see_the_coins_of_the_whole_batch(stored):
 
 def test_values_of_a_source_go_into_the_batch_as_they_are(stored):
     class Maps:
+        def expect(self, part, rows):
+            pass
+
         def fetch(self, part, rows, is_mirrored):
             assert is_mirrored is None
             return rows[..., None].float()

@@ -1,6 +1,5 @@
 """Sweeps that share a machine, one that finds no place there, and what Ctrl-C and SIGTERM do to them."""
 
-import os
 import shlex
 import signal
 import subprocess
@@ -9,10 +8,11 @@ from contextlib import ExitStack
 import pytest
 
 from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, places, run, wait_for
+from trainables.devices.cpus import num_cpus
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-CPUS = os.cpu_count()
+CPUS = num_cpus()
 SIGNALS = {"left": signal.SIGINT, "right": signal.SIGTERM}
 
 

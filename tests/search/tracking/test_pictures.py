@@ -23,7 +23,7 @@ from trainables.config import default_config
 from trainables.pictures.meshes import mesh_picture
 from trainables.pictures.sheets import PANEL, STRIP
 from trainables.pictures.validation import COLUMNS, SHOWN, draw_val, has_pictures
-from trainables.runs.folder import BEST
+from trainables.runs.names import BEST
 from trainables.weights.checkpoint import save_weights
 
 # mlflow reads some of its environment while it is imported.

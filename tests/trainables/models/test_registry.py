@@ -118,7 +118,9 @@ def test_a_part_whose_own_import_fails_keeps_its_traceback(made):
         registry.get(name)
 
 
-@pytest.mark.parametrize("hook", [field for field in dataclasses.fields(Model) if field.name != "name"], ids=str)
+@pytest.mark.parametrize(
+    "hook", [field for field in dataclasses.fields(Model) if field.name != "name"], ids=lambda field: field.name
+)
 def test_every_hook_says_what_it_is(hook):
     text = hook.metadata["help"]
     assert len(text) > 10

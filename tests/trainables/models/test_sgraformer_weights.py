@@ -15,7 +15,6 @@ from tests.made.sweeps import answer_of
 from tests.trainables.models.small_sgraformer import made, seen
 from trainables import registry
 from trainables.engines.single import SingleEngine
-from trainables.models.sgraformer import network as networks
 from trainables.models.sgraformer.network import infer, spares
 from trainables.weights.checkpoint import load_weights
 
@@ -101,4 +100,4 @@ def test_shapes_tell_the_network(compact):
         **({"network.compact": True} if compact else {}),
     }  # fmt: skip
     assert infer({}) == {}
-    assert networks.rename("module.SF1.x") == "SF1.x"
+    assert MODEL.rename("module.SF1.x") == "SF1.x"

@@ -9,7 +9,7 @@ from data.config import Sizes
 from spaces.schema import knob
 
 from ...entry import Traits
-from ...layers.widths import hidden_of
+from ...layers.widths import hidden_of, near_heads
 
 LEVELS = 4  # maps of a trunk, and context tokens of a joint
 WIDTHS = {"tiny": 8, "w32": 32, "w48": 48}  # channels of the finest map; each coarser one has twice as many
@@ -17,7 +17,8 @@ WIDTHS = {"tiny": 8, "w32": 32, "w48": 48}  # channels of the finest map; each c
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """Trunk and lifting head. A joint is embed_dim channels on each of five levels, and all of them side by side."""
+    """Knobs of trunk and lifting head. A joint has embed_dim channels on each of five levels, and all of them side by
+    side."""
 
     trunk: str = knob("w32", choices=("w32", "w48", "tiny", "cpn"), help="network that reads the crop")
     trunk_weights: str = knob(
@@ -51,7 +52,8 @@ class NetworkConfig:
     )
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Heads share the channels evenly; only a trunk that stays as it is can be run beforehand."""
+        """Yields (field, message) where the trunk is not available, heads do not divide the channels, the feed-forward
+        is empty, or features of a trained trunk are to be cached."""
         if self.trunk == "cpn":
             yield (
                 "trunk",
@@ -60,9 +62,7 @@ class NetworkConfig:
         for field in ("heads", "context_heads"):
             heads = getattr(self, field)
             if self.embed_dim % heads:
-                legal = [number for number in range(1, self.embed_dim + 1) if self.embed_dim % number == 0]
-                near = [max(number for number in legal if number < heads), *[n for n in legal if n > heads][:1]]
-                yield field, f"must divide embed_dim {self.embed_dim}; legal near it: {', '.join(map(str, near))}"
+                yield field, f"must divide embed_dim {self.embed_dim}; {near_heads(self.embed_dim, heads)}"
         if not hidden_of(self.embed_dim, self.mlp_ratio):
             yield "mlp_ratio", f"leaves no hidden channel of embed_dim {self.embed_dim}; least: {1 / self.embed_dim:g}"
         if self.features == "cached" and self.trunk_lr_factor:
@@ -73,11 +73,11 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Nothing to choose: the loss is the mean joint distance."""
+    """No knobs: the loss is the mean joint distance."""
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One pose of one view from one image."""
+    """Yields (path, message) unless data is one pose of one view from one image."""
     if sizes.frames != 1:
         yield "data.frames", "must be 1: context_aware_poseformer reads a single image"
     if sizes.views != 1:
@@ -87,7 +87,7 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
 
 
 def traits(network: NetworkConfig) -> Traits:
-    """What it reads, and how its parts are trained."""
+    """Returns the batch fields read, and the learning-rate factor of the trunk."""
     if network.features == "none":
         return Traits(reads=("pose2d", "pose3d"))
     is_cached = network.features == "cached"

@@ -1,8 +1,8 @@
-"""The lifting head: one token a joint from its 2D place, four from what the trunk's maps show there and around it.
+"""Lifting head of Context-Aware PoseFormer: per joint one token from its 2D position and four from trunk features
+sampled at and around it.
 
 Module names are the reference's state-dict names. Inside, tensors are level-major [L, B, J, C]: level 0 is the 2D pose,
-levels 1 to 4 are the maps, finest first.
-"""
+levels 1 to 4 are the maps, finest first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST_OFFSET = 0.01  # distance of a head's first point at the start, in half cr
 
 
 class LiftingHead(nn.Module):
-    """The published head for J joints and maps of so many channels."""
+    """Published lifting head for J joints and maps of so many channels."""
 
     def __init__(self, config: NetworkConfig, channels: Sequence[int], joints: int) -> None:
         super().__init__()
@@ -44,8 +44,9 @@ class LiftingHead(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3))
 
     def forward(self, pose_BJC: Tensor, ref_BJC: Tensor | None, maps: Sequence[Tensor]) -> Tensor:
-        """2D poses [B, J, 2] in screen units, the same joints in the crop [B, J, 2] in [-1, 1], and maps [B, C, Y, X]
-        -> [B, J, 3] metres. Without maps the context tokens are what `Spatial_pos_embed` says of their places."""
+        """Lifts 2D poses [B, J, 2] in screen units, the same joints in the crop [B, J, 2] in [-1, 1], and maps
+        [B, C, Y, X] to [B, J, 3] metres. Without maps the context tokens are the `Spatial_pos_embed` of their
+        places."""
         batch, joints, _ = pose_BJC.shape
         pose = self.coord_embed(pose_BJC)
         if ref_BJC is None:
@@ -68,7 +69,8 @@ class LiftingHead(nn.Module):
 
 
 class ContextBlock(nn.Module):
-    """Every context token looks at its level's map in a few places around the joint; the 2D token stays as it is."""
+    """Deformable attention: every context token samples its level's map at a few places around the joint; the 2D token
+    is unchanged."""
 
     def __init__(self, config: NetworkConfig, channels: Sequence[int], drop_path: float) -> None:
         super().__init__()
@@ -85,7 +87,8 @@ class ContextBlock(nn.Module):
 
     @torch.no_grad()
     def _start(self, points: int) -> None:
-        """Equal weights; head k looks into direction 2 pi k / heads, each of its points farther than the one before."""
+        """Initialises the sampling: equal weights; head k samples in direction 2 pi k / heads, each of its points
+        farther than the one before."""
         for linear in (self.attention_weights, self.sampling_offsets):
             nn.init.zeros_(linear.weight)
         nn.init.zeros_(self.attention_weights.bias)
@@ -112,7 +115,7 @@ class ContextBlock(nn.Module):
         return torch.cat((pose, x))
 
     def _look(self, project: nn.Module, level_BCYX: Tensor, place: Tensor, weight_BJHP: Tensor) -> Tensor:
-        """[B, J, C]: each head's mean of one map at its places [B, J H, P, 2], by its weights."""
+        """Returns [B, J, C]: each head's weighted mean of one map at its places [B, J H, P, 2]."""
         batch, joints = weight_BJHP.shape[:2]
         seen = grid_sample(level_BCYX, place, "bilinear", "border", align_corners=True)
         # The weights of a head add up to 1: the mean of projections is the projection of the mean.
@@ -121,14 +124,14 @@ class ContextBlock(nn.Module):
         return looked.reshape(batch, joints, -1)
 
     def _kept(self, branch_LBJC: Tensor) -> Tensor:
-        """The branch of a sample, or zeros."""
+        """Returns the branch of a sample, or zeros (stochastic depth)."""
         kept: Tensor = self.drop_path(branch_LBJC.transpose(0, 1))
         return kept.transpose(0, 1)
 
 
 def sample(map_BCYX: Tensor, place_BNC: Tensor, padding: str) -> Tensor:
-    """[B, C, N]: a map at places [B, N, 2], x before y, -1 and 1 the middles of its outermost cells; `padding` is what
-    lies outside, zeros or the border's continuation."""
+    """Samples a map at places [B, N, 2] bilinearly to [B, C, N]; x before y, -1 and 1 the middles of the outermost
+    cells; `padding` outside: zeros or border."""
     return grid_sample(map_BCYX, place_BNC[:, :, None], "bilinear", padding, align_corners=True).squeeze(-1)
 
 

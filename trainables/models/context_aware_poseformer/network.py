@@ -1,4 +1,5 @@
-"""Context-Aware PoseFormer (NeurIPS 2023): an HRNet trunk that sees the crop, a head that lifts the 2D pose with it."""
+"""Network of Context-Aware PoseFormer (NeurIPS 2023): an HRNet trunk on the crop, and a head that lifts the 2D pose
+with its features."""
 
 from __future__ import annotations
 
@@ -12,13 +13,11 @@ from data.batches.batch import Batch, Sizes
 from spaces.errors import ConfigError
 
 from ...entry import Prediction
-from ...layers.hrnet import PoseHRNet, Shape, shape_of
+from ...layers.hrnet import PoseHRNet, Shape, normalise, shape_of
 from ...weights.trunks import load_trunk
 from .config import LEVELS, WIDTHS, NetworkConfig
 from .head import LiftingHead
 
-# Of the images that the trunks were trained on: red, green, blue in [0, 1].
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGES = 32  # in one pass of a frozen trunk; bounds the memory, not the result
 FILES = {
     "tiny": "pose_hrnet_tiny.safetensors",
@@ -28,7 +27,7 @@ FILES = {
 
 
 class Trunk(PoseHRNet):
-    """HRNet's pose form on pixels as they are stored; frozen, it stays in evaluation mode and has no gradient."""
+    """HRNet pose trunk on uint8 pixels; frozen, it stays in evaluation mode and has no gradient."""
 
     def __init__(self, shape: Shape, *, is_frozen: bool) -> None:
         super().__init__(shape)
@@ -37,7 +36,7 @@ class Trunk(PoseHRNet):
         self.train(True)
 
     def train(self, mode: bool = True) -> Trunk:
-        """Batch norm of a frozen trunk keeps its running statistics whatever the head does."""
+        """Switches the mode of a trainable trunk; a frozen one keeps its batch norm statistics."""
         return super().train(mode and not self.is_frozen)
 
     def forward(self, image_BCYX: Tensor) -> list[Tensor]:
@@ -49,15 +48,13 @@ class Trunk(PoseHRNet):
             return parts[0] if len(parts) == 1 else [torch.cat(level) for level in zip(*parts, strict=True)]
 
     def normalised(self, image_BCYX: Tensor) -> Tensor:
-        """Pixels uint8 as the trunk was trained on them."""
-        kind = self.conv1.weight
-        mean, deviation = (kind.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
-        return image_BCYX.to(kind.dtype).div_(255).sub_(mean).div_(deviation)
+        """Normalises uint8 pixels as the trunk was trained."""
+        return normalise(image_BCYX.to(self.conv1.weight.dtype))
 
 
 class ContextAwarePoseFormer(nn.Module):
-    """The whole network, or the head alone on maps that were made before. `crop`: height and width of an image; `shape`
-    of the trunk: that of the config unless given."""
+    """Whole network, or the head alone on cached trunk features. `crop`: height and width of an image; `shape` of the
+    trunk: that of the config unless given."""
 
     def __init__(
         self, config: NetworkConfig, *, joints: int, crop: tuple[int, int], shape: Shape | None = None
@@ -74,8 +71,8 @@ class ContextAwarePoseFormer(nn.Module):
             self.backbone = Trunk(shape, is_frozen=config.trunk_lr_factor == 0)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Poses for `batch.pose2d` and `batch.crop2d` [B, 1, 1, J, 2] with `image` [B, 1, 3, Y, X], or `features`
-        [B, 1, N] where the trunk was run before, or for `pose2d` alone; in the camera's frame."""
+        """Predicts poses from `batch.pose2d` and `batch.crop2d` [B, 1, 1, J, 2] with `image` [B, 1, 3, Y, X], or
+        `features` [B, 1, N] where the trunk was run before, or from `pose2d` alone; in the camera's frame."""
         assert batch.pose2d is not None, "context_aware_poseformer needs Batch.pose2d"
         if self.is_blind:
             return Prediction(pose3d=self.volume_net(batch.pose2d[:, 0, 0], None, ()).unsqueeze(1))
@@ -91,14 +88,15 @@ class ContextAwarePoseFormer(nn.Module):
 
 
 def trunk_shape(trunk: str) -> Shape:
-    """The published forms; the tiny one is as narrow and shallow as a CPU trains in a minute."""
+    """Returns the sizes of a published trunk; the tiny one is narrow and shallow enough to train on a CPU in a
+    minute."""
     if trunk == "tiny":
         return shape_of(WIDTHS[trunk], modules=(1, 1, 1), blocks=1, stem=16)
     return shape_of(WIDTHS[trunk])
 
 
 def split_maps(features_BN: Tensor, channels: Sequence[int], crop: tuple[int, int]) -> list[Tensor]:
-    """The maps [B, C, Y, X] in features [B, N], each channel-first, one after the other."""
+    """Splits features [B, N] into the maps [B, C, Y, X], each channel-first, one after the other."""
     sides = [tuple(pixels // (4 * 2**level) for pixels in crop) for level in range(LEVELS)]
     shapes = [(count, *side) for count, side in zip(channels, sides, strict=True)]
     parts = features_BN.split([torch.Size(shape).numel() for shape in shapes], 1)
@@ -106,23 +104,23 @@ def split_maps(features_BN: Tensor, channels: Sequence[int], crop: tuple[int, in
 
 
 def join_maps(maps: Sequence[Tensor]) -> Tensor:
-    """Features [B, N] of maps [B, C, Y, X]; the reverse of `split_maps`."""
+    """Joins maps [B, C, Y, X] to features [B, N]; the reverse of `split_maps`."""
     return torch.cat([level.flatten(1) for level in maps], 1)
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> ContextAwarePoseFormer:
-    """The network for crops of a skeleton; views and frames are checked by `config.laws`."""
+    """Builds the network for crops of a skeleton; `config.laws` checks views and frames."""
     return ContextAwarePoseFormer(config, joints=sizes.skeleton.num_joints, crop=sizes.crop)
 
 
 def begin(network: ContextAwarePoseFormer, config: NetworkConfig, root: Path) -> None:
-    """Puts the published weights into the trunk of a fresh network."""
+    """Loads the published weights into the trunk of a fresh network."""
     if network.backbone is not None and config.trunk_weights:
         load_trunk(network.backbone, trunk_file(config, root))
 
 
 class JoinedMaps(nn.Module):
-    """A frozen trunk whose maps come as one row of numbers an image."""
+    """Frozen trunk that returns its maps as one row of features for each image."""
 
     def __init__(self, trunk: Trunk) -> None:
         super().__init__()
@@ -134,20 +132,20 @@ class JoinedMaps(nn.Module):
 
 
 def trunk_of(config: NetworkConfig, root: Path) -> JoinedMaps:
-    """What makes the features that a head alone reads."""
+    """Builds the trunk whose features the head alone reads."""
     trunk = Trunk(trunk_shape(config.trunk), is_frozen=True)
     load_trunk(trunk, trunk_file(config, root))
     return JoinedMaps(trunk)
 
 
 def trunk_file(config: NetworkConfig, root: Path) -> Path:
-    """The file that `trunk_weights` names, from `root`; in a folder, that of the trunk."""
+    """Returns the file that `trunk_weights` names, relative to `root`; in a folder, that of the trunk."""
     path = root / config.trunk_weights
     return path / FILES[config.trunk] if path.is_dir() else path
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes as the shapes of weights tell them; heads among levels and joints, and rates, leave no trace.
+    """Infers sizes from the shapes of weights; heads, of levels and of joints, and rates cannot be inferred.
 
     ConfigError when the maps have the widths of no trunk here."""
     found: dict[str, object] = {}

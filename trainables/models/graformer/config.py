@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from data.config import Sizes
 from spaces.schema import knob
 
+from ...layers.widths import near_heads
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """GraFormer's shape, dropout and start."""
+    """Knobs of GraFormer's network: sizes, dropout and initialisation."""
 
     width: int = knob(96, least=2, help="channels of a joint")
     layers: int = knob(5, least=1, help="attention layers, each followed by two Chebyshev convolutions")
@@ -22,21 +24,18 @@ class NetworkConfig:
     tied_init: bool = knob(True, help="all attention layers, and the projections within, start alike")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Heads share the channels evenly."""
+        """Yields (field, message) where heads do not divide the channels."""
         if self.width % self.heads:
-            legal = [heads for heads in range(1, self.width + 1) if self.width % heads == 0]
-            near = [max(heads for heads in legal if heads < self.heads)]
-            near += [heads for heads in legal if heads > self.heads][:1]
-            yield "heads", f"must divide the width {self.width}; legal near it: {', '.join(map(str, near))}"
+            yield "heads", f"must divide the width {self.width}; {near_heads(self.width, self.heads)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Nothing to choose: the loss is the mean squared error."""
+    """No knobs: the loss is the mean squared error."""
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One frame of one view; the network takes any number of joints."""
+    """Yields (path, message) unless data is one frame of one view; any number of joints is legal."""
     for name, size in (("frames", sizes.frames), ("views", sizes.views), ("stride", sizes.stride)):
         if size != 1:
             yield f"data.{name}", "must be 1: graformer lifts a single frame of a single view"

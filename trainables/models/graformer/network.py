@@ -1,7 +1,7 @@
-"""GraFormer (CVPR 2022): attention and learnable graph layers between Chebyshev graph convolutions, one frame.
+"""Network of GraFormer (CVPR 2022): attention and learnable graph layers between Chebyshev graph convolutions, one
+frame.
 
-Module names are the reference's state-dict names. Inside, tensors are joint-major, [J, B, C].
-"""
+Module names are the reference's state-dict names. Inside, tensors are joint-major, [J, B, C]."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from .config import NetworkConfig
 
 
 class LayerNorm(nn.Module):
-    """a_2 (x - mean) / (std + 1e-6) + b_2 over the last axis: the deviation is unbiased, the 1e-6 outside its root."""
+    """Layer norm a_2 (x - mean) / (std + 1e-6) + b_2 over the last axis: the deviation is unbiased, the 1e-6 outside
+    its root."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class FullyConnected(nn.Module):
-    """The level that the reference's names have around a linear layer."""
+    """Wrapper of a linear layer, for the reference's state-dict names."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -66,7 +67,7 @@ class FullyConnected(nn.Module):
 
 
 class GraphNet(nn.Module):
-    """Two linear layers, each after the same learnable mixing of joints; takes the place of a feed-forward."""
+    """Two linear layers, each after the same learnable adjacency of joints, in place of a feed-forward."""
 
     def __init__(self, width: int, num_joints: int) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class GraphNet(nn.Module):
 
 
 class Sublayer(nn.Module):
-    """A residual branch with the norm before it and the dropout behind it."""
+    """Residual branch with pre-norm and dropout."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -114,7 +115,7 @@ class AttentionLayer(nn.Module):
 
 
 class ActiveConv(nn.Module):
-    """Chebyshev convolution, relu, dropout. The reference's second relu finds nothing negative and is left out."""
+    """Chebyshev convolution, ReLU, dropout. The reference's second ReLU finds nothing negative and is left out."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -127,7 +128,7 @@ class ActiveConv(nn.Module):
 
 
 class ResidualConv(nn.Module):
-    """Two active convolutions, added to their input."""
+    """Residual block of two active convolutions."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -140,7 +141,7 @@ class ResidualConv(nn.Module):
 
 
 class GraFormer(nn.Module):
-    """The published network for any graph of joints; `adjacency` [J, J] as `row_normalized_adjacency` makes it."""
+    """GraFormer for any graph of joints; `adjacency` [J, J] as `row_normalized_adjacency` returns it."""
 
     def __init__(self, config: NetworkConfig, adjacency: Tensor, in_features: int = 2, root: int = 0) -> None:
         super().__init__()
@@ -156,12 +157,12 @@ class GraFormer(nn.Module):
         self.spectrum = Spectrum(adjacency)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Poses for `batch.pose2d` [B, 1, 1, J, 2], in the camera's frame."""
+        """Predicts poses from `batch.pose2d` [B, 1, 1, J, 2], in the camera's frame."""
         assert batch.pose2d is not None, "graformer needs Batch.pose2d"
         return Prediction(pose3d=self.lift(batch.pose2d[:, 0, 0]).unsqueeze(1), root=self.root)
 
     def lift(self, x_BJC: Tensor) -> Tensor:
-        """[B, J, in_features] screen units -> [B, J, 3] metres."""
+        """Lifts [B, J, in_features] screen units to [B, J, 3] metres."""
         x_JBC = self.gconv_input(x_BJC.transpose(0, 1), self.spectrum)
         for attention, convolution in zip(self.atten_layers, self.gconv_layers, strict=True):
             x_JBC = convolution(attention(x_JBC), self.spectrum)
@@ -169,7 +170,7 @@ class GraFormer(nn.Module):
 
 
 def _tie(layers: list[AttentionLayer]) -> None:
-    """The published start: all layers are copies of one, and so are the four projections within it."""
+    """Initialises as published: all layers are copies of one, and so are the four projections within it."""
     projection = layers[0].self_attn.linears[0].state_dict()
     graph_net = layers[0].feed_forward.state_dict()
     for layer in layers:
@@ -179,13 +180,13 @@ def _tie(layers: list[AttentionLayer]) -> None:
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> GraFormer:
-    """The network for a skeleton; frames and views are checked by `config.laws`."""
+    """Builds the network for a skeleton; `config.laws` checks frames and views."""
     skeleton = sizes.skeleton
     return GraFormer(config, row_normalized_adjacency(skeleton.edges, skeleton.num_joints), root=skeleton.root)
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Width, layers and joints as the shapes of weights tell them; heads and dropout rates leave no trace."""
+    """Infers width, layers and joints from the shapes of weights; heads and dropout rates cannot be inferred."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("gconv_input.weight", ())) == 4:
         found["network.width"] = shape[3]

@@ -10,6 +10,7 @@ from data.config import CROP_STEP, Sizes
 from spaces.schema import knob
 
 from ...entry import Traits
+from ...layers.widths import near_heads
 
 POSITIONS = 512  # tokens that the published position table has room for
 TOKENS = {"body": 14 + 431, "hand": 21 + 195}  # joints and coarse vertices
@@ -26,7 +27,7 @@ DEAD = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """Trunk, three encoder blocks, and what the mesh is of."""
+    """Knobs of the trunk, the three encoder blocks, and the kind of mesh."""
 
     mesh: str = knob("body", choices=("body", "hand"), help="what the mesh is of: a body (SMPL) or a hand (MANO)")
     body_files: str = knob(
@@ -62,16 +63,15 @@ class NetworkConfig:
     checkpointing: bool = knob(False, help="compute activations again in the backward pass: less memory, more time")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Three blocks; heads share the channels evenly; a graph block works on half of them."""
+        """Yields (field, message) unless there are three blocks, and heads divide the channels, of which a graph block
+        uses half."""
         for field, count in (("hidden", BLOCKS), ("widths", BLOCKS - 1), ("graph", BLOCKS)):
             found = getattr(self, field)
             if len(found) != count:
                 yield field, f"must be {count} values: there are {BLOCKS} blocks, and this has {len(found)}"
         for width in dict.fromkeys(self.hidden):
             if width % self.heads:
-                legal = [number for number in range(1, width + 1) if width % number == 0]
-                near = [*[n for n in legal if n < self.heads][-1:], *[n for n in legal if n > self.heads][:1]]
-                yield "heads", f"must divide the width {width} of hidden; legal near it: {', '.join(map(str, near))}"
+                yield "heads", f"must divide the width {width} of hidden; {near_heads(width, self.heads)}"
         for width, has_graph in zip(self.hidden, self.graph, strict=False):
             if has_graph and width % 2:
                 yield (
@@ -82,7 +82,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Weights of the loss terms."""
+    """Knobs of the loss: weights of its terms."""
 
     joints3d: float = knob(1000.0, least=0, lane=True, help="weight of the 3D joints, predicted and of the mesh")
     vertices: float = knob(100.0, least=0, lane=True, help="weight of the vertices of all levels")
@@ -93,7 +93,8 @@ class ObjectiveConfig:
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One image; its grid, the joints and the vertices have a place each in the position table."""
+    """Yields (path, message) unless data is one image of this kind of mesh, and the position table holds its grid,
+    joints and vertices."""
     if sizes.frames != 1:
         yield "data.frames", "must be 1: mesh_graphormer reads a single image"
     if sizes.views != 1:
@@ -109,7 +110,7 @@ def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
 
 
 def traits(network: NetworkConfig) -> Traits:
-    """What it reads, and how its parts are trained."""
+    """Returns the batch fields read, and the learning-rate factors of its parts."""
     dead = {} if network.compact else dict.fromkeys(dead_names(network), 0.0)
     return Traits(
         reads=("image", "joints2d", "joints3d", "body_pose", "betas", "has"),
@@ -120,7 +121,7 @@ def traits(network: NetworkConfig) -> Traits:
 
 
 def dead_names(network: NetworkConfig) -> tuple[str, ...]:
-    """The tensors of the published weights that take no part, and that a compact network does without."""
+    """Returns the tensors of the published weights that are unused, and that a compact network lacks."""
     blocks = [f"trans_encoder.{block}.bert." for block in range(BLOCKS)]
     return (
         *(f"backbone.classifier.{name}" for name in ("weight", "bias")),
@@ -136,5 +137,5 @@ def dead_names(network: NetworkConfig) -> tuple[str, ...]:
 
 
 def spares(network: NetworkConfig, sizes: Sizes) -> frozenset[str]:
-    """Published tensors that this network does without."""
+    """Returns the published tensors that this network lacks."""
     return frozenset(dead_names(network)) if network.compact else frozenset()

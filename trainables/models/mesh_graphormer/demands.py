@@ -1,4 +1,4 @@
-"""The files that a Mesh Graphormer is built from, looked for and read before anything starts."""
+"""Preflight check of the files that a Mesh Graphormer is built from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS = {"body": "SMPL", "hand": "MANO"}
 
 
 def demands(network: NetworkConfig, data: DataConfig, is_fresh: bool) -> Iterator[str]:
-    """The model that labels the set, and the trunk's weights where they begin the run."""
+    """Yields what is missing: the body model of the set, and the trunk's weights where a run starts from them."""
     folder, weights = network.body_files, Path(data.root) / network.trunk_weights
     if not folder and data.name not in MADE:
         found = (

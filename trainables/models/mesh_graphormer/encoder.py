@@ -1,5 +1,5 @@
-"""The encoder blocks of Mesh Graphormer: post-norm transformers on token-major tensors [T, B, C] around which a linear
-layer leads. Module names are the published state-dict names."""
+"""Encoder blocks of Mesh Graphormer: post-norm transformers on token-major tensors [T, B, C] with a linear shortcut.
+Module names are the published state-dict names."""
 
 from __future__ import annotations
 
@@ -15,41 +15,40 @@ from torch.nn.functional import linear
 from ...layers.attention import attend
 from ...layers.dropout import Dropout
 from ...layers.replay import replayed
+from .config import POSITIONS
 from .graph import EPS, GraphResBlock
 
 START = 0.02  # deviation of every weight at the start
 WORDS, KINDS = 30522, 2  # rows of the tables that came with the language model, and that nothing reads
 HIDDEN = 0.01  # in every channel of a masked token
-POSITIONS = 512  # most tokens of a sample
 
 
 class Tokens(Protocol):
-    """A sequence, known by what a linear layer makes of it."""
+    """Protocol of a token sequence that is only read through linear layers."""
 
     def through(self, layer: nn.Linear) -> Tensor:
-        """[T, B, out]."""
+        """Returns the sequence after a linear layer, [T, B, out]."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """The sequence x [T, B, C] itself."""
+    """Token sequence stored as x [T, B, C]."""
 
     x_TBC: Tensor
 
     def through(self, layer: nn.Linear) -> Tensor:
-        """[T, B, out]."""
+        """Returns the sequence after a linear layer, [T, B, out]."""
         return layer(self.x_TBC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Queries:
-    """Q queries, each a place of the template and the feature of the image, then the grid; never spelled out: what a
-    layer makes of the feature is one product for a sample, not one for each query.
+    """Token sequence of Q queries, each a position of the template and the image feature, then the grid; never
+    materialised: a linear layer is applied to the feature once for a sample, not once for each query.
 
     places [Q, 3]; feature [B, C - 3]; grid [G, B, C]; mask [B, Q], 0 where a query is `HIDDEN` in all channels; or
-    None.
-    """
+    None."""
 
     places: Tensor
     feature: Tensor
@@ -57,7 +56,7 @@ class Queries:
     mask: Tensor | None
 
     def through(self, layer: nn.Linear) -> Tensor:
-        """[T, B, out]."""
+        """Returns the sequence after a linear layer, [T, B, out]."""
         near, far = layer.weight.split((self.places.shape[1], self.feature.shape[1]), 1)
         seen = linear(self.places, near).unsqueeze(1) + linear(self.feature, far, layer.bias)
         if self.mask is not None:
@@ -68,8 +67,9 @@ class Queries:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockShape:
-    """One block: channels of its input, of its inside and of its output, layers, heads, feed-forward `scale` times as
-    wide as the inside, graph convolution or not. `words` and `positions`: rows of tables; rates of dropout."""
+    """Sizes of one block: channels of its input, of its inside and of its output, layers, heads, feed-forward `scale`
+    times as wide as the inside, graph convolution or not. `words` and `positions`: rows of embedding tables; rates of
+    dropout."""
 
     channels: int
     hidden: int
@@ -86,7 +86,7 @@ class BlockShape:
 
 
 class SelfAttention(nn.Module):
-    """Queries, keys and values, mixed by attention; `output` of the layer projects the joined heads."""
+    """Multi-head self-attention; the layer's `output` projects the joined heads."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class SelfAttention(nn.Module):
 
 
 class Output(nn.Module):
-    """A linear layer, dropout, and the norm of its sum with what went around it."""
+    """Linear layer and dropout, then layer norm of the sum with the shortcut."""
 
     def __init__(self, channels: int, out: int, dropout: float) -> None:
         super().__init__()
@@ -120,7 +120,8 @@ class Output(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, the graph block of the vertex tokens where there is one, and the feed-forward; a norm behind each."""
+    """Encoder layer: attention, the graph block of the vertex tokens where there is one, and the feed-forward; a norm
+    behind each."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -143,7 +144,7 @@ class Layer(nn.Module):
 
 
 class DeadEmbeddings(nn.Module):
-    """Tables and a norm of the language model. Nothing reads them; published weights hold them."""
+    """Embedding tables and norm of the language model. Nothing reads them; published weights hold them."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -154,7 +155,7 @@ class DeadEmbeddings(nn.Module):
 
 
 class Bert(nn.Module):
-    """Tokens to the inside's width, a learned vector for each place of the sequence, and the layers."""
+    """Transformer encoder: projection of the tokens to its width, a learned position embedding, and the layers."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -178,7 +179,7 @@ class Bert(nn.Module):
 
 
 class Block(nn.Module):
-    """One of the three blocks: the transformer's answer, plus a linear map of its input."""
+    """One of the three blocks: the transformer's output plus a linear map of its input."""
 
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
@@ -198,7 +199,7 @@ class Block(nn.Module):
 
 
 def stack_of(shapes: Sequence[BlockShape]) -> nn.ModuleList:
-    """The blocks, each reading what the one before it answers."""
+    """Builds the blocks, each of which reads the output of the one before."""
     for one, following in itertools.pairwise(shapes):
         assert one.out == following.channels, shapes
     return nn.ModuleList(Block(shape) for shape in shapes)

@@ -1,4 +1,4 @@
-"""The body or hand model behind a network: read from its folder, or made."""
+"""Loader of the body or hand model of a network: from its folder, or synthetic."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from data.synthetic.meshes.mesh_models import made_model
 
 
 def models_of(kind: str, folder: str) -> tuple[BodyModel, MeshLevels]:
-    """The model of a `body` or `hand` and its levels in a folder; without one, those of the made sets. DataError lists
-    every file that is missing and every fault."""
+    """Reads the model of a `body` or `hand` and its levels from a folder; without one, returns the synthetic ones.
+    DataError lists every file that is missing and every fault."""
     return read_models(Path(folder), kind) if folder else _made(kind)
 
 

@@ -1,4 +1,4 @@
-"""The graph residual block of Mesh Graphormer, on vertex-major tensors [V, B, C]. Names are the published ones."""
+"""Graph residual block of Mesh Graphormer, on vertex-major tensors [V, B, C]. Names are the published ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EPS = 1e-12  # of every norm of this network; torch's own default of 1e-5 moves 
 
 
 class GraphLinear(nn.Module):
-    """A linear layer of each vertex, named as in the published weights: `W` [out, in], `b` [out]."""
+    """Linear layer of each vertex, named as in the published weights: `W` [out, in], `b` [out]."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class GraphLinear(nn.Module):
 
 
 class GraphConv(nn.Module):
-    """A x W + b: every vertex the mean of itself and its neighbours. `weight` is stored [in, out]."""
+    """Graph convolution A x W + b: every vertex averages itself and its neighbours. `weight` is stored [in, out]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ class GraphConv(nn.Module):
 
 
 class GraphResBlock(nn.Module):
-    """Down to half the channels, a graph convolution, and up again, around a shortcut. `is_compact` leaves out
-    `skip_conv`, which takes no part and which published weights hold."""
+    """Residual block: a projection to half the channels, a graph convolution, and a projection back. `is_compact`
+    leaves out `skip_conv`, which is unused and which published weights hold."""
 
     def __init__(self, channels: int, *, is_compact: bool) -> None:
         super().__init__()

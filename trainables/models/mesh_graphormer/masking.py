@@ -13,15 +13,15 @@ SHARES = 2**24  # steps of a uniform number, so many as float32 tells apart
 
 
 class TokenMask(Dialled):
-    """Of each group of `sizes` tokens, hides int(u rate size) random ones in a sample; u is uniform in [0, 1), of each
-    sample and group its own, and the rate is the layer's dial."""
+    """Mask that hides, of each group of `sizes` tokens, int(u rate size) random ones in a sample; u is uniform in [0,
+    1), drawn for each sample and group, and the rate is the layer's dial."""
 
     def __init__(self, rate: float, sizes: Sequence[int]) -> None:
         super().__init__(rate)
         self.sizes = tuple(sizes)
 
     def forward(self, count: int, device: torch.device) -> Tensor | None:
-        """[B, sum of the sizes], 0 where a token is hidden, else 1; None where the rate is 0."""
+        """Returns the mask [B, sum of the sizes], 0 where a token is hidden, else 1; None where the rate is 0."""
         if self.is_off:
             self.stream.skip()
             return None

@@ -1,4 +1,4 @@
-"""What a body or a hand fixes in the network: template tokens, the graph of the coarse mesh, joints of a mesh."""
+"""Mesh constants of a body or a hand: template tokens, adjacency of the coarse mesh, joint regressors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HIPS = (2, 3)  # among the 14
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mesh:
-    """J joints and a mesh of P vertices, with coarser levels down to V.
+    """Mesh of P vertices with J joints, and coarser levels down to V vertices.
 
     template [J + V, 3] float64 metres, the root at zero; adjacency [V, V] float32, row-normalised, with self loops;
-    down: indices that make each coarser level of the one before; regressor [J, P]: joints of a mesh; root [P]: its root
-    joint; annotated: the J among the joints of a set; middle: joints whose mid point is taken off in losses and scores.
-    """
+    down: indices that select each coarser level from the one before; regressor [J, P]: joints of a mesh; root [P]: its
+    root joint; annotated: the J among the joints of a set; middle: joints whose mid point is subtracted in losses and
+    scores."""
 
     template: Tensor
     adjacency: Tensor
@@ -52,7 +52,7 @@ class Mesh:
 
 
 def coarser(vertices: Tensor, down: Sequence[Tensor]) -> list[Tensor]:
-    """A mesh [B, P, 3] on every level, coarsest first, itself last."""
+    """Returns a mesh [B, P, 3] on every level, coarsest first, itself last."""
     levels = [vertices]
     for index in down:
         levels.append(levels[-1].index_select(-2, index))
@@ -60,12 +60,13 @@ def coarser(vertices: Tensor, down: Sequence[Tensor]) -> list[Tensor]:
 
 
 def adjacency_of(levels: MeshLevels) -> Tensor:
-    """[V, V] float32 of the coarsest level: rounded once, and kept so in float64 runs, as published."""
+    """Returns the adjacency [V, V] float32 of the coarsest level: rounded once, and kept so in float64 runs, as
+    published."""
     return row_normalized_adjacency([(int(i), int(j)) for i, j in levels.edges.T], len(levels.down[-1]))
 
 
 def body_mesh(levels: MeshLevels, vertices: Tensor) -> Mesh:
-    """A body whose template is the mesh `vertices` [P, 3] in float64."""
+    """Returns a body whose template is the mesh `vertices` [P, 3] in float64."""
     assert levels.h36m_regressor is not None, "a body needs Human3.6M's joint regressor"
     every = torch.from_numpy(np.asarray(levels.h36m_regressor)).double()
     regressor, root = every[list(OF_H36M)], every[PELVIS]
@@ -73,7 +74,7 @@ def body_mesh(levels: MeshLevels, vertices: Tensor) -> Mesh:
 
 
 def hand_mesh(levels: MeshLevels, body: BodyModel, vertices: Tensor, joints: Tensor) -> Mesh:
-    """A hand whose template is the mesh `vertices` [P, 3] with the 21 `joints`, in float64."""
+    """Returns a hand whose template is the mesh `vertices` [P, 3] with the 21 `joints`, in float64."""
     regressor = torch.from_numpy(hand_regressor(body)).double()
     root = regressor[WRIST]
     order = tuple(range(len(joints)))
@@ -103,7 +104,7 @@ def _mesh(
 
 
 def mesh_of(kind: str, body: BodyModel, levels: MeshLevels) -> Mesh:
-    """The mesh of a body or hand model, its template without shape: a body upright, a hand in its mean pose."""
+    """Returns the mesh of a body or hand model, its template of mean shape: a body upright, a hand in its mean pose."""
     layer = BodyLayer(body).double()
     pose, betas = torch.zeros(1, 3 * len(body.parents)).double(), torch.zeros(1, body.shapedirs.shape[-1]).double()
     pose[0, 0] = UPRIGHT if kind == "body" else 0.0

@@ -1,4 +1,5 @@
-"""Mesh Graphormer (ICCV 2021): one image to the joints and the mesh of a body or a hand, and a weak camera."""
+"""Network of Mesh Graphormer (ICCV 2021): one image to the joints and the mesh of a body or a hand, and a
+weak-perspective camera."""
 
 from __future__ import annotations
 
@@ -18,25 +19,23 @@ from spaces.errors import ConfigError
 
 from ...entry import Surface
 from ...layers.exact import Exact
-from ...layers.hrnet import ClassHRNet, Shape, shape_of
+from ...layers.hrnet import ClassHRNet, Shape, normalise, shape_of
 from ...layers.smpl import BodyLayer, hand_joints
 from ...weights.trunks import load_trunk
-from .config import BLOCKS, REDUCED, WIDTHS, NetworkConfig
-from .encoder import POSITIONS, WORDS, BlockShape, Plain, Queries, stack_of
+from .config import BLOCKS, POSITIONS, REDUCED, WIDTHS, NetworkConfig
+from .encoder import WORDS, BlockShape, Plain, Queries, stack_of
 from .files import models_of
 from .masking import TokenMask
 from .mesh import WRIST, Mesh, coarser, mesh_of
 from .start import interpolate, look_at
 
-# Of the images that the trunks were trained on: red, green, blue in [0, 1].
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAMERA = {"body": 250, "hand": 150}  # channels of the camera head
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshTruth:
-    """What a prediction is measured by: joints2d [B, J, 3] and joints3d [B, J, 4] with confidences; meshes as
-    predicted, their root at zero; has3d and has_mesh [B] 0 or 1."""
+    """Ground truth of a batch: joints2d [B, J, 3] and joints3d [B, J, 4] with confidences; meshes as predicted, their
+    root at zero; has3d and has_mesh [B] 0 or 1."""
 
     joints2d: Tensor
     joints3d: Tensor
@@ -47,9 +46,9 @@ class MeshTruth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MeshPrediction:
-    """camera [B, 3] scale, x, y; pose3d [B, 1, J, 3]: the joints themselves; meshes [B, V, 3] ... [B, P, 3], coarsest
-    first; mesh_joints [B, J, 3] and mesh_root [B, 1, 3] of the finest; metres. middle: joints whose mid point losses
-    and scores take off. truth: None for a batch without pose and shape."""
+    """Prediction of Mesh Graphormer: camera [B, 3] scale, x, y; pose3d [B, 1, J, 3]: the joint tokens' joints; meshes
+    [B, V, 3] ... [B, P, 3], coarsest first; mesh_joints [B, J, 3] and mesh_root [B, 1, 3] of the finest; metres.
+    middle: joints whose mid point losses and scores subtract. truth: None for a batch without pose and shape."""
 
     camera: Tensor
     pose3d: Tensor
@@ -61,7 +60,7 @@ class MeshPrediction:
 
 
 class MeshGraphormer(nn.Module):
-    """The whole network for a mesh; with a body model it also answers with the truth of poses."""
+    """Whole network for a mesh; with a body model it also computes the ground-truth meshes of a batch."""
 
     def __init__(self, config: NetworkConfig, mesh: Mesh, body: BodyModel | None) -> None:
         super().__init__()
@@ -91,7 +90,7 @@ class MeshGraphormer(nn.Module):
         self.faces = None if body is None else body.faces
 
     def forward(self, batch: Batch) -> MeshPrediction:
-        """Joints and meshes for `batch.image` [B, 1, 3, Y, X]."""
+        """Predicts joints and meshes from `batch.image` [B, 1, 3, Y, X]."""
         assert batch.image is not None, "mesh_graphormer needs Batch.image"
         mask = self.token_mask(batch.size, batch.image.device) if self.training else None
         camera, joints, *meshes = self.finish(self.tokens(batch.image[:, 0], mask))
@@ -107,14 +106,14 @@ class MeshGraphormer(nn.Module):
             )
 
     def tokens(self, image_BCYX: Tensor, mask_BT: Tensor | None) -> Queries:
-        """The template's joints and vertices, each with what the image is, and the image's grid; of uint8 pixels, with
-        a mask [B, J + V] that is 0 where a token is hidden."""
+        """Returns the input tokens from uint8 pixels: the template's joints and vertices, each with the image feature,
+        and the image's grid; with a mask [B, J + V] that is 0 where a token is hidden."""
         pooled, grid = self.backbone(self.normalised(image_BCYX))
         places = self.grid_feat_dim(grid.flatten(2).permute(2, 0, 1))
         return Queries(places=self.constants.template, feature=pooled, grid=places, mask=mask_BT)
 
     def finish(self, tokens: Queries) -> tuple[Tensor, ...]:
-        """Camera [B, 3], joints [B, J, 3] and meshes, coarsest first, of the sequence of `tokens`."""
+        """Encodes `tokens` to camera [B, 3], joints [B, J, 3] and meshes, coarsest first."""
         adjacency, joints = self.constants.adjacency, self.num_joints
         one, *more, last = self.trans_encoder
         x = Plain(one(tokens, adjacency, joints, is_replayed=self.is_replayed))
@@ -128,13 +127,12 @@ class MeshGraphormer(nn.Module):
             return self._camera(coarse if self.is_body else found), found[:, :joints], *self._finer(coarse)
 
     def normalised(self, image_BCYX: Tensor) -> Tensor:
-        """Pixels uint8 as the trunk was trained on them, of the network's type."""
+        """Normalises uint8 pixels as the trunk was trained, to the network's dtype."""
         # In float32 whatever the type: so are the published inputs.
         pixels = image_BCYX.to(torch.float32)
         if self.reduced > 1:
             pixels = functional.avg_pool2d(pixels, self.reduced)
-        mean, deviation = (pixels.new_tensor(numbers).view(3, 1, 1) for numbers in (MEAN, DEVIATION))
-        pixels = pixels.div_(255).sub_(mean).div_(deviation)
+        pixels = normalise(pixels)
         if self.reduced > 1:
             # Evenly on both sides, so that the middle of a crop stays the middle of the grid.
             edges = [(-side % CROP_STEP + more) // 2 for side in reversed(pixels.shape[-2:]) for more in (0, 1)]
@@ -146,7 +144,7 @@ class MeshGraphormer(nn.Module):
         return self.cam_param_fc3(self.cam_param_fc2(mixed))
 
     def _finer(self, coarse_BVC: Tensor) -> list[Tensor]:
-        """The mesh on every level; the steps up are learned."""
+        """Upsamples the coarse mesh by learned layers; returns it on every level."""
         levels = [coarse_BVC]
         for step in self.steps_up:
             levels.append(step(levels[-1].mT).mT)
@@ -154,12 +152,13 @@ class MeshGraphormer(nn.Module):
 
     @property
     def steps_up(self) -> list[nn.Linear]:
-        """From each level of the mesh to the next finer one, from the coarsest on."""
+        """The upsampling layers from each level of the mesh to the next finer one, from the coarsest on."""
         return [self.upsampling, self.upsampling2] if self.is_body else [self.upsampling]
 
     @torch.no_grad()
     def _truth(self, batch: Batch) -> MeshTruth:
-        """The meshes of pose and shape, their root at zero. A hand's joints are those of its model."""
+        """Computes the meshes of the labelled pose and shape, their root at zero. A hand's joints are those of its
+        model."""
         assert self.body_layer is not None
         for name in ("joints2d", "joints3d", "betas", "has"):
             assert getattr(batch, name) is not None, f"mesh_graphormer needs Batch.{name}"
@@ -183,7 +182,8 @@ class MeshGraphormer(nn.Module):
 
 
 def trunk_shape(trunk: str) -> Shape:
-    """The published forms; the tiny one is as narrow and shallow as a CPU trains in minutes."""
+    """Returns the sizes of a published trunk; the tiny one is narrow and shallow enough to train on a CPU in
+    minutes."""
     if trunk == "tiny":
         shape = shape_of(WIDTHS[trunk], modules=(1, 1, 1), blocks=1, stem=16)
         return Shape(stages=shape.stages, bottlenecks=1, planes=8, stem=16, increased=(4, 8, 16, 32), pooled=128)
@@ -193,7 +193,7 @@ def trunk_shape(trunk: str) -> Shape:
 def block_shapes(
     config: NetworkConfig, channels: int, *, words: int = WORDS, positions: int = POSITIONS
 ) -> list[BlockShape]:
-    """The three blocks for tokens of so many channels."""
+    """Returns the sizes of the three blocks for tokens of so many channels."""
     outs = (*config.widths, 3)
     return [
         BlockShape(
@@ -215,13 +215,14 @@ def block_shapes(
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> MeshGraphormer:
-    """The network with its body or hand model; what the data's sizes must be is checked by `config.laws`."""
+    """Builds the network with its body or hand model; `config.laws` checks the data's sizes."""
     body, levels = models_of(config.mesh, config.body_files)
     return MeshGraphormer(config, mesh_of(config.mesh, body, levels), body)
 
 
 def begin(network: MeshGraphormer, config: NetworkConfig, root: Path) -> None:
-    """Puts the published weights into the trunk of a fresh network, and begins its last layers as the config says."""
+    """Loads the published weights into the trunk of a fresh network, and initialises its last layers as the config
+    says."""
     if config.trunk_weights:
         load_trunk(network.backbone, root / config.trunk_weights)
     if config.start == "template":
@@ -230,15 +231,15 @@ def begin(network: MeshGraphormer, config: NetworkConfig, root: Path) -> None:
 
 
 def surface(network: MeshGraphormer) -> Surface:
-    """The faces of the body or hand model, and the joints that are regressed from the mesh."""
+    """Returns the faces of the body or hand model, and the joints that are regressed from the mesh."""
     assert network.faces is not None, "a network without its body model has no faces"
     skeleton, root = (BODY_14, "pelvis") if network.is_body else (HAND_21, "wrist")
     return Surface(faces=network.faces, skeleton=skeleton, root=root)
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes as the shapes of weights tell them; heads and rates leave no trace. ConfigError for a trunk of a width that
-    is not here."""
+    """Infers sizes from the shapes of weights; heads and rates cannot be inferred. ConfigError for a trunk of an
+    unknown width."""
     found: dict[str, object] = {}
     blocks = [f"trans_encoder.{block}." for block in range(BLOCKS)]
     inside = [shapes.get(f"{block}bert.img_embedding.weight", ()) for block in blocks]

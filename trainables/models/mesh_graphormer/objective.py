@@ -1,4 +1,4 @@
-"""The loss of Mesh Graphormer, and its scores as the published protocols have them."""
+"""Objective of Mesh Graphormer: its loss, and its metrics as the published protocols compute them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .network import MeshPrediction
 
 
 def terms(prediction: MeshPrediction, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:
-    """3D joints (m^2) and projected joints, of the joints themselves and of those of the mesh, and vertices (m)."""
+    """Returns the loss terms: 3D joints (m^2) and projected joints, predicted directly and regressed from the mesh, and
+    vertices (m)."""
     truth = prediction.truth
     assert truth is not None, "the loss needs Batch.body_pose, betas, has, joints2d and joints3d"
     both = (prediction.pose3d[:, 0], prediction.mesh_joints)
@@ -35,45 +36,48 @@ def terms(prediction: MeshPrediction, batch: Batch, objective: ObjectiveConfig) 
 
 
 def project(camera: Tensor, points: Tensor) -> Tensor:
-    """Places [B, J, 2] in a crop, in [-1, 1], of points [B, J, 3] by weak cameras [B, 3]: scale (xy + shift)."""
+    """Projects points [B, J, 3] by weak-perspective cameras [B, 3] to places [B, J, 2] in a crop, in [-1, 1]: scale (xy
+    + shift)."""
     return camera[:, None, :1] * (points[..., :2] + camera[:, None, 1:])
 
 
 def centred(joints: Tensor, middle: Sequence[int]) -> Tensor:
-    """Joints [B, J, 3] from the mid point of some of them."""
+    """Returns joints [B, J, 3] relative to the mid point of some of them."""
     return joints - joints[:, list(middle)].mean(1, keepdim=True)
 
 
 def joint_error(pred: Tensor, true: Tensor, has: Tensor, middle: Sequence[int]) -> Tensor:
-    """Mean of confidence times squared difference of centred joints [B, J, 3] to [B, J, 4], of the samples that have
-    any."""
+    """Computes the mean of confidence times squared difference of centred joints [B, J, 3] to [B, J, 4], over the
+    samples that have any."""
     squares = (centred(pred, middle) - centred(true[..., :3], middle)).square() * true[..., 3:]
     return _selected(squares.mean((1, 2)), has)
 
 
 def vertex_error(pred: Tensor, true: Tensor, has: Tensor) -> Tensor:
-    """Mean absolute difference of the coordinates of vertices [B, P, 3], of samples that have any."""
+    """Computes the mean absolute difference of the coordinates of vertices [B, P, 3], over the samples that have
+    any."""
     return _selected((pred - true).abs().mean((1, 2)), has)
 
 
 def image_error(pred: Tensor, true: Tensor) -> Tensor:
-    """Mean of confidence times squared difference of points [B, J, 2] to [B, J, 3]; whether a sample has any does not
-    count, as published: confidences say so too."""
+    """Computes the mean of confidence times squared difference of points [B, J, 2] to [B, J, 3]; a sample without
+    labels counts too, as published: its confidences are 0."""
     return ((pred - true[..., :2]).square() * true[..., 2:]).mean()
 
 
 def _selected(errors: Tensor, has: Tensor) -> Tensor:
-    """Mean of errors [B] over the samples that count; 0 where none does."""
+    """Returns the mean of errors [B] over the samples that count; 0 where none does."""
     return (errors * has).sum() / has.sum().clamp_min(1)
 
 
 def poses(prediction: MeshPrediction) -> Tensor:
-    """[B, 1, J, 3] metres as scored: the joints of the mesh, from the mid point of the hips, or from the wrist."""
+    """Returns [B, 1, J, 3] metres as scored: the joints of the mesh, relative to the mid point of the hips, or to the
+    wrist."""
     return centred(prediction.mesh_joints, prediction.middle).unsqueeze(1)
 
 
 def meshes(prediction: MeshPrediction) -> Meshes:
-    """The finest mesh and its joints, moved to their root, and the camera with them."""
+    """Returns the finest mesh and its joints relative to their root, with the camera adjusted."""
     root = prediction.mesh_root
     scale, shift = prediction.camera.split((1, 2), 1)
     return Meshes(
@@ -84,8 +88,8 @@ def meshes(prediction: MeshPrediction) -> Meshes:
 
 
 def scores(prediction: MeshPrediction, found: Meshes | None = None) -> Scores:
-    """Metrics of each sample with the weight it counts with: joints of the mesh, and its vertices from their root.
-    found: meshes that take the place of the predicted ones."""
+    """Computes the metrics of each sample with its weight: joints of the mesh, and vertices relative to their root.
+    found: meshes scored instead of the predicted ones."""
     truth = prediction.truth
     assert truth is not None, "scores need Batch.body_pose, betas, has, joints2d and joints3d"
     pred = meshes(prediction) if found is None else found

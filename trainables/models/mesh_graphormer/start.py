@@ -1,4 +1,4 @@
-"""How the last layers of a fresh network begin where few steps must do: at the template, and not at random."""
+"""Initialisation of the last layers of a fresh network at the template mesh, for training in few steps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .mesh import coarser
 
 @torch.no_grad()
 def interpolate(steps: list[nn.Linear], body: BodyModel, levels: MeshLevels) -> None:
-    """Sets the steps up, from the coarsest level, to put every vertex between the three of the coarser level that are
-    nearest to it in the template."""
+    """Initialises the upsampling layers, from the coarsest level, to interpolate every vertex between the three of the
+    coarser level that are nearest to it in the template."""
     points = coarser(torch.from_numpy(body.v_template), [torch.from_numpy(kept) for kept in levels.down])
     for step, (coarse, fine) in zip(steps, pairwise(points), strict=True):
         nearest, shares = between(fine.numpy(), coarse.numpy())
@@ -27,7 +27,7 @@ def interpolate(steps: list[nn.Linear], body: BodyModel, levels: MeshLevels) -> 
 
 @torch.no_grad()
 def look_at(camera: nn.Linear, template: Tensor) -> None:
-    """Sets the bias of the camera's last layer to the scale at which boxes show the template, points [T, 3] metres: a
-    metre is many units of a crop, and many steps away from nothing."""
+    """Initialises the bias of the camera's last layer to the scale at which boxes show the template, points [T, 3]
+    metres: from 0 the camera would need many steps."""
     extent = (template.amax(0) - template.amin(0)).amax()
     camera.bias.zero_()[0] = 2 / (BOX_MARGIN * extent)

@@ -13,7 +13,8 @@ from ...layers.widths import width_problems
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """PoseFormer's shape and rates. Its temporal width is embed_dim_ratio times the number of joints."""
+    """Knobs of PoseFormer's network: sizes and rates. Its temporal width is embed_dim_ratio times the number of
+    joints."""
 
     embed_dim_ratio: int = knob(32, least=1, help="channels of a joint; the temporal width is this times the joints")
     depth: int = knob(4, least=1, help="blocks of the spatial stack, and as many of the temporal one")
@@ -28,17 +29,17 @@ class NetworkConfig:
     )
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Of its width."""
+        """Yields (field, message) for illegal widths."""
         yield from width_problems(self.embed_dim_ratio, self.heads, self.mlp_ratio)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Nothing to choose: the loss is the mean joint distance."""
+    """No knobs: the loss is the mean joint distance."""
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One pose of one view from a window of any length; the network takes any number of joints."""
+    """Yields (path, message) unless data is one pose of one view from a window, of any length and number of joints."""
     if sizes.views != 1:
         yield "data.views", "must be 1: poseformer lifts a single view"
     if sizes.stride != 1:

@@ -1,7 +1,7 @@
-"""PoseFormer (ICCV 2021): a spatial transformer over the joints of each frame, a temporal one over the frames.
+"""Network of PoseFormer (ICCV 2021): a spatial transformer over the joints of each frame, a temporal one over the
+frames.
 
-Module names are the reference's state-dict names. Inside, tensors are token-major, [J, B F, C] and [F, B, J C].
-"""
+Module names are the reference's state-dict names. Inside, tensors are token-major, [J, B F, C] and [F, B, J C]."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .config import NetworkConfig
 
 
 class PoseFormer(nn.Module):
-    """The published network for windows of F frames of J joints with `in_channels` numbers each."""
+    """PoseFormer for windows of F frames of J joints with `in_channels` numbers each."""
 
     def __init__(self, config: NetworkConfig, *, frames: int, joints: int, in_channels: int = 2) -> None:
         super().__init__()
@@ -38,12 +38,12 @@ class PoseFormer(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3 * joints))
 
     def forward(self, batch: Batch) -> Prediction:
-        """Poses for `batch.pose2d` [B, 1, F, J, 2], in the camera's frame."""
+        """Predicts poses from `batch.pose2d` [B, 1, F, J, 2], in the camera's frame."""
         assert batch.pose2d is not None, "poseformer needs Batch.pose2d"
         return Prediction(pose3d=self.lift(batch.pose2d[:, 0]))
 
     def lift(self, x_BFJC: Tensor) -> Tensor:
-        """[B, F, J, in_channels] screen units -> [B, 1, J, 3] metres."""
+        """Lifts [B, F, J, in_channels] screen units to [B, 1, J, 3] metres."""
         batch, frames, joints, channels = x_BFJC.shape
         x = x_BFJC.permute(2, 0, 1, 3).reshape(joints, batch * frames, channels)
         x = self.pos_drop(self.Spatial_patch_to_embedding(x) + self.Spatial_pos_embed.transpose(0, 1))
@@ -57,7 +57,8 @@ class PoseFormer(nn.Module):
         return self.head(x_BC).view(batch, 1, joints, 3)
 
     def _mean_over_frames(self, x_FBC: Tensor) -> Tensor:
-        """[B, C]: a convolution of F channels into one, as the product that it is; the weights need not add up to 1."""
+        """Returns [B, C], the weighted mean over frames: a convolution of F channels into one, as a matrix product; the
+        weights need not add up to 1."""
         frames, batch, width = x_FBC.shape
         weight, bias = self.weighted_mean.weight, self.weighted_mean.bias
         assert bias is not None, "Conv1d has one unless told otherwise"
@@ -65,12 +66,12 @@ class PoseFormer(nn.Module):
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> PoseFormer:
-    """The network for a window of a skeleton; views and stride are checked by `config.laws`."""
+    """Builds the network for a window of a skeleton; `config.laws` checks views and stride."""
     return PoseFormer(config, frames=sizes.frames, joints=sizes.skeleton.num_joints)
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes and biases as the shapes of weights tell them; heads, scale and rates leave no trace."""
+    """Infers sizes and biases from the shapes of weights; heads, scale and rates cannot be inferred."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("Spatial_pos_embed", ())) == 3:
         found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}

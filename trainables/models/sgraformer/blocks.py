@@ -1,7 +1,7 @@
-"""A view's encoder: attention among the joints of each frame, told by bones and by the view before.
+"""View encoder of SGraFormer: attention among the joints of each frame, with bone biases and messages from the previous
+view.
 
-Module names are the published state-dict names. Tensors are token-major, [J, N, C]; N counts frames of all samples.
-"""
+Module names are the published state-dict names. Tensors are token-major, [J, N, C]; N counts frames of all samples."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def idle(module: M) -> M:
-    """The module, published but without a part in the network: it is kept for the checkpoints and never trained.
+    """Marks a module that is published but unused: it is kept for the checkpoints and never trained.
 
-    Parameters that want no gradient are left alone by optimisers and by the ranks of a team."""
+    Parameters without gradient are skipped by optimisers and by the ranks of a team."""
     module.requires_grad_(False)
     return module
 
 
 class EdgeAttention(SelfAttention):
-    """Self-attention whose scores get a bias from what the network knows of the bones."""
+    """Self-attention whose scores get a bias from the bones' edge features."""
 
     def __init__(self, config: NetworkConfig, joints: int) -> None:
         super().__init__(
@@ -41,13 +41,13 @@ class EdgeAttention(SelfAttention):
         )
         self.edge_embedding = nn.Linear(joints**2, joints**2)
 
-    def told(self, x_JNC: Tensor, edge: Tensor) -> Tensor:
-        """x [J, N, C] -> [J, N, C]; edge [J * J]."""
+    def with_edges(self, x_JNC: Tensor, edge: Tensor) -> Tensor:
+        """Attends with bone biases: x [J, N, C] -> [J, N, C]; edge [J * J]."""
         return self(x_JNC, self.edge_embedding(edge).view(len(x_JNC), -1))
 
 
 class CrossAttention(nn.Module):
-    """Queries and keys from the message of the view before, values from this view."""
+    """Cross-attention: queries and keys from the previous view's message, values from this view."""
 
     def __init__(self, config: NetworkConfig, joints: int) -> None:
         super().__init__()
@@ -75,7 +75,8 @@ class CrossAttention(nn.Module):
 
 
 class SpatialBlock(nn.Module):
-    """Joint tokens t and hop tokens q of one view; their common message m also goes to the next view's block."""
+    """Block of joint tokens t and hop tokens q of one view; their common message m also goes to the next view's
+    block."""
 
     def __init__(self, config: NetworkConfig, joints: int, drop_path: float, *, is_first: bool) -> None:
         super().__init__()
@@ -96,9 +97,10 @@ class SpatialBlock(nn.Module):
     def forward(
         self, t_JNC: Tensor, q_JNC: Tensor, message_JNC: Tensor | None, edge: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """t, q and m [J, N, C] behind the block; `message_JNC` is the m of the view before, None in the first view."""
+        """Returns t, q and m [J, N, C] behind the block; `message_JNC` is the m of the view before, None in the first
+        view."""
         if message_JNC is None:
-            mixed = self.attn.told(self.norm1(t_JNC), edge)
+            mixed = self.attn.with_edges(self.norm1(t_JNC), edge)
         else:
             mixed = self.cva_attn(t_JNC, message_JNC, edge)
         m_JNC = self.norm_hop1(q_JNC) * self.drop_path(mixed)
@@ -110,7 +112,7 @@ class SpatialBlock(nn.Module):
 
 
 class ViewEncoder(nn.Module):
-    """Everything that happens within one view: the published SF1, and SF2 to SF4."""
+    """Encoder of one view: the published SF1, and SF2 to SF4."""
 
     def __init__(self, config: NetworkConfig, joints: int, in_channels: int, *, is_first: bool) -> None:
         super().__init__()
@@ -130,8 +132,9 @@ class ViewEncoder(nn.Module):
     def forward(
         self, x_JNC: Tensor, near_JSNJ: Tensor, hops_SKJJ: Tensor, edge: Tensor, messages: list[Tensor]
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """t and q [J, N, C] of a view, and its four messages; `messages` are those of the view before, none in the
-        first. x [J, N, in_channels]; near [J, S, N / S, J]: how far each joint is from every other, shares of 1."""
+        """Returns t and q [J, N, C] of a view, and its four messages; `messages` are those of the view before, none
+        in the first. x [J, N, in_channels]; near [J, S, N / S, J]: distances of each joint to every other, as shares
+        of 1."""
         t = self.pos_drop(self.Spatial_patch_to_embedding(x_JNC) + self.Spatial_pos_embed.transpose(0, 1))
         q = self.pos_drop(self._hop_tokens(near_JSNJ, hops_SKJJ) + self.hop_pos_embed.transpose(0, 1))
         own = []
@@ -141,7 +144,8 @@ class ViewEncoder(nn.Module):
         return self.Spatial_norm(t), self.hop_norm(q), own
 
     def _hop_tokens(self, near_JSNJ: Tensor, hops_SKJJ: Tensor) -> Tensor:
-        """[J, N, C]: the published embedding of near * hops, with the four tables taken into the weights first."""
+        """Returns [J, N, C]: the published embedding of near * hops, with the four tables folded into the weights
+        first."""
         joints = len(near_JSNJ)
         weight_CKJ = self.hop_to_embedding.weight.view(-1, HOPS, joints)
         mixer_JSJC = torch.einsum("skij,ckj->isjc", hops_SKJJ, weight_CKJ)

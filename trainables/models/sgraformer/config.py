@@ -16,8 +16,8 @@ SPATIAL_DEPTH = 4  # blocks of a view's encoder, in every published configuratio
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """SGraFormer's shape, rates, and what of the published code's slips to keep. Its temporal width is embed_dim_ratio
-    times the number of joints; its views are those of the data."""
+    """Knobs of SGraFormer's network: sizes, rates, and which slips of the published code to keep. Its temporal width is
+    embed_dim_ratio times the number of joints; its views are those of the data."""
 
     embed_dim_ratio: int = knob(32, least=1, help="channels of a joint; the temporal width is this times the joints")
     depth: int = knob(4, least=1, help="blocks of the temporal stack, at least 4; each view has 4 spatial ones")
@@ -42,7 +42,7 @@ class NetworkConfig:
     compact: bool = knob(False, help="leave out the published tensors that take no part: the same function, smaller")
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Of its widths, its kernel and its depth."""
+        """Yields (field, message) for illegal widths, an even kernel, or too few blocks."""
         yield from width_problems(self.embed_dim_ratio, self.heads, self.mlp_ratio)
         if self.mvf_kernel % 2 == 0:
             yield "mvf_kernel", f"must be odd; legal near it: {self.mvf_kernel - 1}, {self.mvf_kernel + 1}"
@@ -53,11 +53,11 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Nothing to choose: the loss is the mean joint distance over the window."""
+    """No knobs: the loss is the mean joint distance over the window."""
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """A window with a middle frame; one to four views of any skeleton."""
+    """Yields (path, message) unless the window has a middle frame; one to four views of any skeleton are legal."""
     if sizes.stride != 1:
         yield "data.stride", "must be 1: sgraformer is scored on the middle frame of its window"
     if sizes.causal:

@@ -1,7 +1,7 @@
-"""SGraFormer (AAAI 2024): a spatial encoder for each of several synchronised views, their fusion, a temporal encoder.
+"""Network of SGraFormer (AAAI 2024): a spatial encoder for each of several synchronised views, their fusion, a temporal
+encoder.
 
-Module names are the published state-dict names. Inside, tensors are token-major, [J, B F, C] and [F, B, J C].
-"""
+Module names are the published state-dict names. Inside, tensors are token-major, [J, B F, C] and [F, B, J C]."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .hops import HOPS, normalised_hops, published_hops
 
 
 class TemporalEncoder(nn.Module):
-    """PoseFormer's temporal half, every frame out."""
+    """Temporal transformer of PoseFormer that returns every frame."""
 
     def __init__(self, config: NetworkConfig, frames: int, width: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class TemporalEncoder(nn.Module):
 
 
 class SGraFormer(nn.Module):
-    """The published network for windows of F frames, seen by V views in a fixed order."""
+    """SGraFormer for windows of F frames, seen by V views in a fixed order."""
 
     hops: Tensor
 
@@ -75,21 +75,21 @@ class SGraFormer(nn.Module):
 
     @property
     def encoders(self) -> list[nn.Module]:
-        """One a view, in their order."""
+        """The view encoders, in the order of the views."""
         return [module for name, module in self.named_children() if name.startswith("SF")]
 
     def forward(self, batch: Batch) -> Prediction:
-        """The poses of a window and the one in its middle, for `batch.pose2d` [B, V, F, J, 2]."""
+        """Predicts the poses of a window and the one in its middle from `batch.pose2d` [B, V, F, J, 2]."""
         assert batch.pose2d is not None, "sgraformer needs Batch.pose2d"
         window = self.lift(batch.pose2d)
         middle = window.shape[1] // 2
         return Prediction(pose3d=window[:, middle : middle + 1], window3d=window, root=self.root)
 
     def lift(self, x_BVFJC: Tensor, hops: Tensor | None = None) -> Tensor:
-        """[B, V, F, J, in_channels] screen units -> [B, F, J, 3] metres.
+        """Lifts [B, V, F, J, in_channels] screen units to [B, F, J, 3] metres.
 
-        `hops` [B, 4, J, J] are tables for each sample, instead of the network's own; only the first sample's tell the
-        attention of bones, as published."""
+        `hops` [B, 4, J, J] are tables for each sample, instead of the network's own; only those of the first sample
+        bias the attention, as published."""
         batch, views, frames, joints, _ = x_BVFJC.shape
         hops_SKJJ = self.hops.unsqueeze(0) if hops is None else hops
         edge = self.edge_embedding(hops_SKJJ[0].flatten())
@@ -106,9 +106,9 @@ class SGraFormer(nn.Module):
         return self.head(x_FBC).transpose(0, 1).unflatten(2, (joints, 3))
 
     def _fused(self, views: list[Tensor], batch: int) -> Tensor:
-        """The views, each [J, B F, C], as one [B, F, J C]: a filter over frames and channels that mixes them, added to
-        their sum. Both kinds of tokens pass the same weights, one after the other, and so through the statistics of
-        one batch norm, which are updated twice a step."""
+        """Fuses the views, each [J, B F, C], to [B, F, J C]: a convolution over frames and channels that mixes them,
+        added to their sum. Both kinds of tokens pass the same weights, one after the other, and so through the
+        statistics of one batch norm, which are updated twice a step."""
         total_BFC = _by_frame(torch.stack(views).sum(0), batch)
         # With the views innermost in memory the convolution takes a quarter of the time.
         x_BFCV = _by_frame(torch.stack(views, -1), batch) + self.view_pos_embed.permute(0, 2, 3, 1)
@@ -118,7 +118,7 @@ class SGraFormer(nn.Module):
 
 
 def _by_frame(x_JNC: Tensor, batch: int) -> Tensor:
-    """[J, B F, C, ...] -> [B, F, J C, ...]."""
+    """Reshapes [J, B F, C, ...] to [B, F, J C, ...]."""
     return x_JNC.unflatten(1, (batch, -1)).movedim(0, 2).flatten(2, 3)
 
 
@@ -129,7 +129,8 @@ def _fusion(views: int, kernel: int) -> nn.Sequential:
 
 
 def _shares(x_VJNC: Tensor) -> Tensor:
-    """[V, J, N, J]: each joint's squared distances to all joints, as shares of their sum; zeros where all coincide."""
+    """Computes [V, J, N, J]: each joint's squared distances to all joints, as shares of their sum; zeros where all
+    coincide."""
     squares: Tensor = torch.zeros((), dtype=x_VJNC.dtype, device=x_VJNC.device)
     for x_VJN in x_VJNC.unbind(-1):
         squares = squares + (x_VJN.unsqueeze(-1) - x_VJN.transpose(1, 2).unsqueeze(1)).square()
@@ -138,7 +139,8 @@ def _shares(x_VJNC: Tensor) -> Tensor:
 
 
 def _drop_idle(network: nn.Module) -> None:
-    """Takes out what `idle` marks. It was made and started first, so that everything else starts as beside it."""
+    """Removes the modules that `idle` marks. They were created and initialised first, so that everything else starts as
+    beside them."""
     for module in list(network.modules()):
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not parameter.requires_grad:
@@ -150,12 +152,12 @@ def _drop_idle(network: nn.Module) -> None:
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> SGraFormer:
-    """The network for a window of a skeleton in some views; stride and causality are checked by `config.laws`."""
+    """Builds the network for a window of a skeleton in some views; `config.laws` checks stride and causality."""
     return SGraFormer(config, views=sizes.views, frames=sizes.frames, skeleton=sizes.skeleton)
 
 
 def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
-    """Published tensors that a compact network does without."""
+    """Returns the published tensors that a compact network lacks."""
     if not config.compact:
         return frozenset()
     whole, compact = (build(dataclasses.replace(config, compact=flag), sizes).state_dict() for flag in (False, True))
@@ -163,7 +165,8 @@ def spares(config: NetworkConfig, sizes: Sizes) -> frozenset[str]:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Sizes and biases as the shapes of weights tell them; heads, scale, rates and the kind of hops leave no trace."""
+    """Infers sizes and biases from the shapes of weights; heads, scale, rates and the kind of hops cannot be
+    inferred."""
     found: dict[str, object] = {}
     if len(shape := shapes.get("SF1.Spatial_pos_embed", ())) == 3:
         found |= {"network.embed_dim_ratio": shape[2], "data.joints": shape[1]}

@@ -12,7 +12,7 @@ from spaces.schema import knob
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """VideoPose3D's shape, dropout and batch norm."""
+    """Knobs of VideoPose3D's network: sizes, dropout and batch norm."""
 
     channels: int = knob(1024, least=1, help="channels of a frame")
     widths: tuple[int, ...] = knob(
@@ -25,7 +25,7 @@ class NetworkConfig:
     )
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """A filter has a middle frame."""
+        """Yields (field, message) for even filter widths."""
         even = [width for width in self.widths if width % 2 == 0]
         if even:
             near = ", ".join(f"{width - 1} or {width + 1}" for width in even)
@@ -34,17 +34,17 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """Nothing to choose: the loss is the mean distance of joints."""
+    """No knobs: the loss is the mean joint distance."""
 
 
 def widths_for(frames: int) -> tuple[int, ...] | None:
-    """The threes whose product is `frames`; (1,) for a single frame; None where there are none."""
+    """Returns the filter widths of 3 whose product is `frames`; (1,) for a single frame; None where there are none."""
     count = round(math.log(frames, 3))
     return ((3,) * count or (1,)) if 3**count == frames else None
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:
-    """One view, whose window is what the filters see."""
+    """Yields (path, message) unless data is one view, whose window is the receptive field."""
     if sizes.views != 1:
         yield "data.views", "must be 1: videopose3d lifts a single view"
     if network.widths:

@@ -1,8 +1,7 @@
-"""VideoPose3D (CVPR 2019): residual blocks of dilated convolutions over time, without padding.
+"""Network of VideoPose3D (CVPR 2019): residual blocks of dilated convolutions over time, without padding.
 
 Module names are the reference's state-dict names. Inside, tensors are channel-last, [B, T, C]: a convolution is one
-matrix product on its taps side by side, which stays one product of matrices where lanes have weights of their own.
-"""
+matrix product on its taps side by side, which stays one product of matrices where lanes have weights of their own."""
 
 from __future__ import annotations
 
@@ -22,7 +21,8 @@ from .config import NetworkConfig, widths_for
 
 
 class Conv(nn.Conv1d):
-    """A convolution's parameters [C_out, C_in, K] and start, applied to frames whose taps are side by side."""
+    """Convolution parameters [C_out, C_in, K] with their initialisation, applied to frames whose taps are side by
+    side."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, T, K * C_in], the tap the slower index -> [B, T, C_out]."""
@@ -30,11 +30,10 @@ class Conv(nn.Conv1d):
 
 
 class VideoPose3D(nn.Module):
-    """The published network for `joints` joints, and its strided twin with the same parameters.
+    """VideoPose3D for `joints` joints, dilated, or strided with the same parameters.
 
     Both give the same for a window of exactly the receptive field. The strided one leaves out the hidden frames that
-    the single answer does not depend on; batch norm then sees fewer frames, as in the published training.
-    """
+    the single answer does not depend on; batch norm then sees fewer frames, as in the published training."""
 
     def __init__(
         self,
@@ -64,17 +63,17 @@ class VideoPose3D(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Frames that one pose depends on."""
+        """The number of frames that one pose depends on."""
         return math.prod(self.widths)
 
     def forward(self, batch: Batch) -> Prediction:
-        """Poses for `batch.pose2d` [B, 1, F, J, 2], in the camera's frame: F - RF + 1 of them."""
+        """Predicts F - RF + 1 poses from `batch.pose2d` [B, 1, F, J, 2], in the camera's frame."""
         assert batch.pose2d is not None, "videopose3d needs Batch.pose2d"
         x_BTJC = batch.pose2d[:, 0]
         return Prediction(pose3d=self.lift(x_BTJC, strided=x_BTJC.shape[1] == self.receptive_field and not self.dense))
 
     def lift(self, x_BTJC: Tensor, *, strided: bool) -> Tensor:
-        """[B, T, J, in_features] screen units -> [B, T - RF + 1, J, 3] metres; `strided` only where T is RF."""
+        """Lifts [B, T, J, in_features] screen units to [B, T - RF + 1, J, 3] metres; `strided` only where T is RF."""
         assert not (strided and (self.dense or x_BTJC.shape[1] != self.receptive_field)), (x_BTJC.shape, self.widths)
         x = self._active(self.expand_conv(self._taps(x_BTJC.flatten(2), 0, strided)), self.expand_bn)
         for i in range(1, len(self.widths)):
@@ -88,7 +87,7 @@ class VideoPose3D(nn.Module):
         return self.dropout(norm(x_BTC.flatten(0, 1)).relu()).view(x_BTC.shape)
 
     def _taps(self, x_BTC: Tensor, i: int, strided: bool) -> Tensor:
-        """The frames that each frame behind filter i reads, side by side: [B, T', K * C]."""
+        """Returns the input frames of filter i for each output frame, side by side: [B, T', K * C]."""
         width, step = self.widths[i], self.dilations[i]
         if strided:
             return x_BTC.unflatten(1, (-1, width)).flatten(2)
@@ -98,7 +97,7 @@ class VideoPose3D(nn.Module):
         return torch.cat([x_BTC[:, tap * step : tap * step + count] for tap in range(width)], 2)
 
     def _residual(self, x_BTC: Tensor, i: int, strided: bool) -> Tensor:
-        """The frames that stay behind block i: the middle of its filter, the last frame if causal."""
+        """Returns the frames of the shortcut around block i: the middle of its filter, the last frame if causal."""
         width, dilation = self.widths[i], self.dilations[i]
         tap = width - 1 if self.causal else width // 2
         if strided:
@@ -107,15 +106,15 @@ class VideoPose3D(nn.Module):
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> VideoPose3D:
-    """The network for a skeleton and a window; `config.laws` checks that they go together."""
+    """Builds the network for a skeleton and a window; `config.laws` checks that they go together."""
     widths = config.widths or widths_for(sizes.frames)
     assert widths is not None, sizes.frames
     return VideoPose3D(config, widths, sizes.skeleton.num_joints, causal=sizes.causal)
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Channels, joints and, where no `dense` network has such kernels, filter widths and window; causality and the
-    dropout rate leave no trace."""
+    """Infers channels, joints and, where no `dense` network has such kernels, filter widths and window from the shapes
+    of weights; causality and the dropout rate cannot be inferred."""
     found: dict[str, object] = {}
     expand, shrink = (shapes.get(f"{name}.weight", ()) for name in ("expand_conv", "shrink"))
     if len(expand) == 3:
@@ -133,7 +132,8 @@ def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
 
 
 def _may_be_dense(kernels: tuple[int, ...]) -> bool:
-    """Whether a `dense` network of other filter widths has these kernels: (3, 7) is that of the widths (3, 3) too."""
+    """Returns whether a `dense` network of other filter widths has these kernels: (3, 7) is that of the widths (3, 3)
+    too."""
     reach, differs = kernels[0], False
     for kernel in kernels[1:]:
         steps, rest = divmod(kernel - 1, reach)

@@ -1,4 +1,4 @@
-"""VideoPose3D's loss, and its poses as the published protocol scores them."""
+"""Objective of VideoPose3D: its loss, and poses as the published protocol scores them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .config import ObjectiveConfig
 
 
 def terms(prediction: Prediction, batch: Batch, objective: ObjectiveConfig) -> dict[str, Tensor]:
-    """Mean distance over all joints in metres (MPJPE); the root counts, its target is 0."""
+    """Returns the mean joint distance (MPJPE) in metres; the root counts, its target is 0."""
     assert batch.pose3d is not None, "the loss needs Batch.pose3d"
     return {"mpjpe": mean_joint_distance(prediction.pose3d, batch.pose3d)}
 
 
 def poses(prediction: Prediction) -> Tensor:
-    """[B, F, J, 3] metres as the network gives them: nothing is taken off, as published."""
+    """Returns [B, F, J, 3] metres as predicted: no root is subtracted, as published."""
     return prediction.pose3d
