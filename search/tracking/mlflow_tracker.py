@@ -16,9 +16,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from spaces.commands import command, shell_line
 from spaces.errors import ConfigError
 
-from ..environment.store import sqlite_path
+from ..environment.store import VARIABLE, redacted, sqlite_path
 from .one_transaction import one_transaction
 from .tracker import NONE, PARAM_CHARACTERS, TAG_CHARACTERS, End, Points, Values, finite_points, spelled_values
 
@@ -113,7 +114,10 @@ class MlflowTracker:
         if experiment is None:
             return None
         if experiment.lifecycle_stage == "deleted":
-            remedy = f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
+            line = command("mlflow", "experiments restore", "--experiment-id", experiment.experiment_id)
+            # A password is not printed: who has one in the address has set it in the environment.
+            store = f"{VARIABLE}={shell_line(self._uri)} " if redacted(self._uri) == self._uri else ""
+            remedy = f"restore it: {store}{line}"
             raise ConfigError(f"MLflow experiment {name}", [f"is deleted and takes no runs; {remedy}"])
         self._experiments[name] = str(experiment.experiment_id)
         return self._experiments[name]

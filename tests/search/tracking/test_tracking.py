@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -261,8 +262,11 @@ def test_a_deleted_experiment_says_how_to_restore_it(database):
     tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
     experiment_id = client.get_experiment_by_name("gone").experiment_id
     client.delete_experiment(experiment_id)
-    with pytest.raises(ConfigError, match=f"mlflow experiments restore --experiment-id {experiment_id}"):
+    with pytest.raises(ConfigError, match=f"mlflow experiments restore --experiment-id {experiment_id}") as refused:
         tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
+    line = str(refused.value).partition("restore it: ")[2]
+    subprocess.run(line.replace("python -m", f"{shlex.quote(sys.executable)} -m", 1), shell=True, cwd=ROOT, check=True)
+    tracker.make_run("gone", "another run", None, 0, {"test": "gone"})
 
 
 def test_mlflow_holds_what_memory_holds_even_after_a_replay(tmp_path, database, monkeypatch):
