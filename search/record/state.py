@@ -98,9 +98,13 @@ class SweepState:
         if not 1 <= row.epoch <= MOST_EPOCHS:
             raise MisfitError(f"{str(row.epoch)[:20]} is no epoch")
         names = tuple(row.metrics)
+        names = self._names.get(names) or self._names.setdefault(names, names)
+        if self._candidates is None:
+            trial.book(row.epoch, row.metrics, names)
+            return
         before = trial.own_score
-        trial.book(row.epoch, row.metrics, self._names.get(names) or self._names.setdefault(names, names))
-        if self._candidates is not None and trial.own_score is not None and trial.own_score != before:
+        trial.book(row.epoch, row.metrics, names)
+        if trial.own_score is not None and trial.own_score != before:
             self._offer(self._candidates, trial.own_score, trial.number)
 
     def _end(self, row: EndRow) -> None:
