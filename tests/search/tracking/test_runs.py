@@ -1,13 +1,12 @@
 """What a sweep's journal looks like in the tracker."""
 
 import json
-import os
 
 import pytest
 import yaml
 
-from search.environment.store import environment
 from search.record.records import OpenRow
+from search.tracking.memory import MemoryRun, MemoryTracker
 from tests.made.records import (
     OBJECTIVE,
     TRACEBACK,
@@ -17,31 +16,8 @@ from tests.made.records import (
     add_trial,
     config_id_of,
     made_journal,
-    made_sweep,
     send,
 )
-
-# mlflow reads some of its environment while it is imported.
-for variable, wanted in environment().items():
-    os.environ.setdefault(variable, wanted)
-
-from search.tracking.memory import MemoryRun, MemoryTracker  # noqa: E402
-
-
-@pytest.fixture
-def journal(tmp_path):
-    """A sweep that has just begun."""
-    journal = made_journal(tmp_path / "s1")
-    yield journal
-    journal.unlock()
-
-
-@pytest.fixture
-def sweep(tmp_path):
-    """The journal of a whole sweep."""
-    journal = made_sweep(tmp_path / "s1")
-    yield journal
-    journal.unlock()
 
 
 def runs_by_name(tracker: MemoryTracker) -> dict[str, MemoryRun]:
