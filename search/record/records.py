@@ -230,9 +230,9 @@ _KINDS: tuple[type[Row], ...] = (SweepRow, TrialRow, AttemptRow, EpochRow, Score
 _BY_KIND = {kind.kind: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in _KINDS}
 # The head has rules of its own.
-DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _KINDS if kind is not SweepRow}
-KIND = b'"kind": "'
-_KIND_LENGTH = len(KIND)
+_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _KINDS if kind is not SweepRow}
+_KIND = b'"kind": "'
+_KIND_LENGTH = len(_KIND)
 
 
 def trial_of(row: Row) -> int | None:
@@ -250,9 +250,9 @@ def from_text(text: bytes | str) -> Row:
     """Decodes a record of any kind, the inverse of `to_text`; a leading checksum field is ignored. MisfitError if the
     text is no valid record."""
     line = text if isinstance(text, bytes) else text.encode()
-    start = line.find(KIND) + _KIND_LENGTH
+    start = line.find(_KIND) + _KIND_LENGTH
     try:
-        return DECODERS[line[start : line.find(b'"', start)]](line)
+        return _DECODERS[line[start : line.find(b'"', start)]](line)
     except (KeyError, ValueError, RecursionError):
         return _read_slowly(line)  # it is damaged, or has a NaN, which is no JSON to msgspec
 
