@@ -11,20 +11,20 @@ newline counts."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
 from data.errors import DataError
 
-from .records import MisfitError, Row, from_line, from_text, is_json, to_text
+from .records import MisfitError, Row, from_bodies, from_text, is_json, to_text
 
 SEALED = b'{"crc": "'
 PLAIN = b'{"kind"'
 _BODY = len(SEALED) + len(b'12345678", ')
-_END = ord("\n")
 _BLOCK = 1 << 12  # bytes, read at a time to find the line before
+_MOST_READ = 1 << 16  # bytes of lines, decoded at once
 _REMEDY = "restore it from a backup, or cut it off above that line and resume"
 
 
@@ -39,38 +39,20 @@ class Chain:
         """Encodes a record as the next line, with its checksum. The chain does not advance: pass the line to
         `advance` once it is on disk."""
         body = to_text(row).encode()[1:] + b"\n"
-        return SEALED + b'%08x", ' % crc32(body, self.crc) + body
+        return _seal(crc32(body, self.crc)) + body
 
     def advance(self, line: bytes) -> None:
         """Advances the chain over a line of `line_of`."""
         self.crc, self.is_sealed = crc32(line[_BODY:], self.crc), True
 
-    def rows(self, lines: Iterable[bytes]) -> Iterator[tuple[Row, int]]:
-        """Decodes the next lines, verifies their checksums and advances the chain. Yields each record with the length
-        of its line in bytes, up to a torn line; MisfitError if a line is damaged."""
-        # At ten thousand trials this loop is most of the time that reading a journal takes: no call that can be spared.
-        for line in lines:
-            crc = crc32(line[_BODY:], self.crc)
-            # All lines but a few are whole and have the right checksum.
-            if line.startswith(b'{"crc": "%08x", ' % crc) and line[-1] == _END:
-                row = from_line(line, _BODY)
-                if row.ts_ms > 0:
-                    self.crc, self.is_sealed = crc, True
-                    yield row, len(line)
-                    continue
-            odd = self._odd(line)
-            if odd is None:
-                return
-            yield odd, len(line)
-
-    def _odd(self, line: bytes) -> Row | None:
-        """Decodes a line that `rows` does not accept at once: without a checksum, with a wrong one, without a newline,
-        or without a time. Returns None for a torn line."""
+    def take(self, line: bytes) -> Row | None:
+        """Decodes the next line, verifies its checksum and advances the chain. Returns the record, or None for a torn
+        line; MisfitError if the line is damaged."""
         is_torn = line[-1:] != b"\n"
         whole = line + b"\n" if is_torn else line
         if line.startswith(SEALED):
             crc = crc32(whole[_BODY:], self.crc)
-            fault = "" if line[:_BODY] == SEALED + b'%08x", ' % crc else "it or a line above was changed or lost"
+            fault = "" if line[:_BODY] == _seal(crc) else "it or a line above was changed or lost"
         else:
             crc = crc32(whole, self.crc)
             is_known = line.startswith(PLAIN) and not self.is_sealed
@@ -89,13 +71,32 @@ class Chain:
         self.crc, self.is_sealed = crc, line.startswith(SEALED)
         return row
 
+    def take_all(self, lines: list[bytes]) -> list[Row] | None:
+        """Decodes the next lines at once, in half the time of one after the other. Returns None, without advancing the
+        chain, if any is not as usual: damaged, torn, without a checksum, or with a NaN; then `take` each."""
+        bodies = [line[_BODY:] for line in lines]
+        # It covers all bodies, and so finds the one that has moved because its line's beginning is too short or long.
+        crc = crc32(b"".join(bodies), self.crc)
+        if lines[-1][:_BODY] != _seal(crc) or not bodies[-1].endswith(b"\n"):
+            return None
+        rows = from_bodies(bodies)
+        if rows is None or not all(row.ts_ms > 0 for row in rows):
+            return None
+        self.crc, self.is_sealed = crc, True
+        return rows
+
+
+def _seal(crc: int) -> bytes:
+    """Encodes a checksum as the beginning of its line."""
+    return SEALED + b'%08x", ' % crc
+
 
 def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
     """Iterates over the records from byte `offset` on, where a line must begin, with the length of each in bytes. Reads
     no more than is consumed. Skips a torn last line; yields nothing if there is no file. DataError names a damaged line
     or an unreadable file."""
     try:
-        with path.open("rb", buffering=_BLOCK if offset else 1 << 20) as file:
+        with path.open("rb") as file:
             if file.seek(0, os.SEEK_END) <= offset:
                 return
             chain = _chain_before(file, offset)
@@ -103,14 +104,20 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
             # The end of the line before, where that was read when it had none yet.
             skipped = 1 if offset and file.read(1) == b"\n" else 0
             file.seek(offset + skipped)
-            offset += skipped
-            try:
-                for row, size in chain.rows(file):
-                    yield row, size + skipped
-                    offset += size
+            size = 1  # at first a line: who wants the head reads no more
+            while lines := file.readlines(size):
+                size = min(2 * size + _BLOCK, _MOST_READ)
+                rows = chain.take_all(lines)
+                for number, line in enumerate(lines):
+                    try:
+                        row = chain.take(line) if rows is None else rows[number]
+                    except MisfitError as error:
+                        raise damaged(path, offset + skipped, str(error)) from None
+                    if row is None:
+                        return
+                    yield row, len(line) + skipped
+                    offset += len(line) + skipped
                     skipped = 0
-            except MisfitError as error:
-                raise damaged(path, offset, str(error)) from None
     except FileNotFoundError:
         return
     except OSError as error:

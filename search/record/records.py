@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -230,7 +230,9 @@ _KINDS: tuple[type[Row], ...] = (SweepRow, TrialRow, AttemptRow, EpochRow, Score
 _BY_KIND = {kind.kind: kind for kind in _KINDS}
 _FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in _KINDS}
 # The head has rules of its own.
-_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _KINDS if kind is not SweepRow}
+_DECODED = [kind for kind in _KINDS if kind is not SweepRow]
+_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _DECODED}
+_MANY = {kind.kind.encode(): msgspec.json.Decoder(list[kind]).decode for kind in _DECODED}  # type: ignore[valid-type]
 _KIND = b'"kind": "'
 _KIND_LENGTH = len(_KIND)
 
@@ -250,16 +252,31 @@ def from_text(text: bytes | str) -> Row:
     """Decodes a record of any kind, the inverse of `to_text`; a leading checksum field is ignored. MisfitError if the
     text is no valid record."""
     line = text if isinstance(text, bytes) else text.encode()
-    return from_line(line, line.find(_KIND))
-
-
-def from_line(line: bytes, at: int) -> Row:
-    """Decodes a record like `from_text`; `at`: the byte at which its field `kind` begins."""
-    start = at + _KIND_LENGTH
+    start = line.find(_KIND) + _KIND_LENGTH
     try:
         return _DECODERS[line[start : line.find(b'"', start)]](line)
     except (KeyError, ValueError, RecursionError):
         return _read_slowly(line)  # it is damaged, or has a NaN, which is no JSON to msgspec
+
+
+def from_bodies(bodies: list[bytes]) -> list[Row] | None:
+    """Decodes many records, each given as its text from the field `kind` on, without the brace before it: all of a kind
+    in one call, which takes half the time. Returns None if any is a sweep's head or is not valid: `from_text` decodes
+    it or says why."""
+    kinds = [body[_KIND_LENGTH : body.find(b'"', _KIND_LENGTH)] for body in bodies]
+    groups: dict[bytes, list[bytes]] = {}
+    for kind, body in zip(kinds, bodies, strict=True):
+        groups.setdefault(kind, []).append(body)
+    read: dict[bytes, Iterator[Row]] = {}
+    for kind, group in groups.items():
+        try:
+            rows = _MANY[kind](b"[{" + b",{".join(group) + b"]")
+        except (KeyError, ValueError, RecursionError):
+            return None
+        if len(rows) != len(group):
+            return None
+        read[kind] = iter(rows)
+    return [next(read[kind]) for kind in kinds]
 
 
 def is_json(text: bytes) -> bool:
