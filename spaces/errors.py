@@ -43,6 +43,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
 
 
+def one_line(error: BaseException, characters: int = 300) -> str:
+    """Formats an exception as 'type: text' on one line of at most `characters`."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:characters]
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Returns '; did you mean X?' with the name nearest to `name`, '' if none is similar."""
     near = difflib.get_close_matches(name[:100], list(names), n=1, cutoff=0.6)

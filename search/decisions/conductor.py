@@ -15,29 +15,35 @@ from spaces.schema import config_id
 
 from ..record.journal import Journal
 from ..record.plan import Plan, value_at
-from ..record.records import AttemptRow, EndRow, EpochRow, Row, TrialRow
+from ..record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, AttemptRow, EndRow, EpochRow, Row, TrialRow
 from ..record.trial import Trial
 from .asha import Rungs
 from .budget import Budget
 from .sampler import PointSampler
 
+MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
+REST_S = 1.0  # before the second attempt; four times as long before the third
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, and the last
-    recorded epoch to continue after (0: from the start)."""
+    """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, the last
+    recorded epoch to continue after (0: from the start), and the number of parts into which a batch is split beyond
+    the config's."""
 
     trial: int
     attempt: int
     config: dict[str, Any]
     after_epoch: int
+    parts: int = 1
 
 
 class Conductor:
     """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
-    line per event. `budget`: the time budget (None: unlimited)."""
+    line per event. `budget`: the time budget (None: unlimited). `fault`: why the machine can train no trial any more,
+    '' while it can; the sweep must then end."""
 
     def __init__(
         self,
@@ -53,9 +59,11 @@ class Conductor:
         self.concurrent = concurrent
         self.thrown = 0
         self.is_exhausted = False
+        self.fault = ""
         self._tell = tell
         self._budget = budget
         self._running: set[int] = set()
+        self._resting: dict[int, float] = {}  # lost trials, and when they start again
         self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
         on_record, sweep = journal.trials.values(), plan.sweep
         self._points = PointSampler(
@@ -72,7 +80,7 @@ class Conductor:
         if self._is_spent and not self._running:
             return True
         asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
-        return asked_all and not self._unfinished
+        return asked_all and not self._unfinished and not self._resting
 
     @property
     def has_ended_all(self) -> bool:
@@ -88,7 +96,10 @@ class Conductor:
     def next_task(self) -> Task | None:
         """Starts the next attempt, records it and returns it: an unfinished trial first, else a new one. None while
         `concurrent` trials are running, or when no attempt is left."""
-        if len(self._running) >= self.concurrent or self.has_handed_out_all or self._is_spent:
+        self._wake()
+        # One that rests keeps its place: another in it would be drawn without what the rested one is going to show.
+        busy = len(self._running) + len(self._resting)
+        if self.fault or busy >= self.concurrent or self.has_handed_out_all or self._is_spent:
             return None
         trial = self._unfinished_trial() or (None if self.has_handed_out_all else self._new_trial())
         if trial is None:
@@ -101,15 +112,23 @@ class Conductor:
         is_recipe = trial.number == 0 and not self.plan.points
         what = f"recipe {self.plan.sweep.recipe}" if is_recipe else _short(trial.point)
         self._tell(f"trial {trial.number} starts{again}: {what}")
-        return Task(trial.number, attempt, trial.config, trial.last_epoch)
+        return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts)
+
+    def _wake(self) -> None:
+        """Puts the lost trials whose rest is over before all others that wait."""
+        now = time.monotonic()
+        for number in [number for number, until in self._resting.items() if until <= now]:
+            del self._resting[number]
+            self._unfinished.appendleft(number)
 
     def _unfinished_trial(self) -> Trial | None:
         while self._unfinished:
             trial = self.journal.trials[self._unfinished.popleft()]
-            if trial.last_epoch < _epochs_of(trial):
+            # The driver may have died between two records, of a last epoch or loss and of the end.
+            if trial.last_epoch >= _epochs_of(trial):
+                self._end(trial, "finished", "")
+            elif not self._is_given_up(trial):
                 return trial
-            # The driver died between the record of its last epoch and that of its end.
-            self._end(trial, "finished", "")
         return None
 
     def _new_trial(self) -> Trial | None:
@@ -154,7 +173,10 @@ class Conductor:
         if trial.has_ended:
             return False
         if isinstance(report, EndRow):
-            self._end(trial, report.state, report.reason)
+            if report.state == LOST:
+                self.lost(trial.number, report.reason, report.cause or MACHINE)
+            else:
+                self._end(trial, report.state, report.reason)
             return False
         goes_on = True
         if epoch > trial.last_epoch:
@@ -180,25 +202,49 @@ class Conductor:
         assert self._budget is not None, "late without a budget"
         return self._budget.goes_on(trial.number, self._running)
 
-    def lost(self, number: int, reason: str) -> None:
-        """Records trial `number` as failed because its process raised or died (`reason`, e.g. a traceback); the sweep
-        continues. Does nothing if the trial is not running."""
+    def failed(self, number: int, reason: str) -> None:
+        """Records trial `number` as failed because it raised (`reason`, e.g. a traceback); the sweep continues. Does
+        nothing if the trial is not running."""
         if number in self._running:
             self._end(self.journal.trials[number], "failed", reason)
+
+    def lost(self, number: int, reason: str, cause: str) -> None:
+        """Records the running attempt at trial `number` as lost through a fault of the machine, and has the trial tried
+        again after a rest, from its last recorded epoch. After MOST_LOSSES losses without a new epoch it is given up as
+        failed if its process dies, or finds no memory; any other cause sets `fault`, as a full disk does at once. Does
+        nothing if the trial is not running.
+
+        `reason`: one line; `cause`: one of `records.CAUSES`."""
+        if number not in self._running:
+            return
+        trial = self.journal.trials[number]
+        self._end(trial, LOST, reason, cause)
+        if cause == STORAGE or (cause == MACHINE and trial.losses >= MOST_LOSSES):
+            self.fault = reason
+            self._unfinished.append(number)
+        elif not self._is_given_up(trial):
+            self._resting[number] = time.monotonic() + REST_S * 4 ** (trial.losses - 1)
+
+    def _is_given_up(self, trial: Trial) -> bool:
+        """Ends a trial as failed if it has killed its process too often; returns whether it has."""
+        is_to_blame = trial.state == LOST and trial.cause in (PROCESS, GPU_MEMORY) and trial.losses >= MOST_LOSSES
+        if is_to_blame:
+            self._end(trial, "failed", f"given up after {trial.losses} lost attempts: {trial.reason}")
+        return is_to_blame
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
         """Closes the sweep in the journal. `reason`: 'done', 'time budget', 'interrupted' or 'error'. Running trials
         are recorded as stopped, except after 'interrupted', when they stay open so that `resume` continues them.
         `has_pictures`: there are pictures beside the best trial's weights."""
         for number in sorted(self._running):
-            trial = self.journal.trials[number]
-            if not trial.has_ended and reason != "interrupted":
-                self._end(trial, "stopped", reason)
+            if reason != "interrupted":
+                self._end(self.journal.trials[number], "stopped", reason)
         self.journal.close(reason, has_pictures=has_pictures)
 
-    def _end(self, trial: Trial, state: str, reason: str) -> None:
+    def _end(self, trial: Trial, state: str, reason: str, cause: str | None = None) -> None:
+        row = EndRow(trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason, cause=cause)
         self._running.discard(trial.number)
-        self.journal.append(EndRow(trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason))
+        self.journal.append(row)
         self._points.tell(trial)
         detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
         score = trial.score(self.objective)

@@ -38,8 +38,9 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
     """Trains one attempt, or this rank's part of it, and sends a report after each epoch.
 
     `task`: sweep, trial, after_epoch, folder and data_root (absolute paths), config (JSON text), checkpoints (fsspec
-    URI or ''). `send`: receives each report. Every epoch is saved to disk before it is sent; saved epochs after
-    `after_epoch`, which the driver has not recorded, are sent again."""
+    URI or ''), parts (into which a batch is split beyond the config's). `send`: receives each report. Every epoch is
+    saved to disk before it is sent; saved epochs after `after_epoch`, which the driver has not recorded, are sent
+    again."""
     config: TrainConfig = config_from(json.loads(task["config"]), f"trial {task['trial']}")
     folder = RunFolder(Path(task["folder"]), config, has_snapshots=False)
     mirror = Mirror(task["checkpoints"], task["sweep"], task["trial"]) if task["checkpoints"] else None
@@ -62,7 +63,7 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
             mirror.send(folder.path, with_best=report.is_best)
         send(message(row_of(task["trial"], report)))
 
-    train_alone(config, data, folder, SingleEngine(device=device, team=team), state, tell)
+    train_alone(config, data, folder, SingleEngine(device=device, team=team, parts=task["parts"]), state, tell)
 
 
 def row_of(trial: int, report: Report) -> EpochRow | EndRow:

@@ -9,6 +9,7 @@ from typing import Any
 import ray.train
 import ray.train.torch
 import torch
+from ray import tune
 from ray.train.torch import TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -25,8 +26,9 @@ from ..cluster.claims import Demand
 from ..record.journal import Journal
 from ..record.records import AttemptRow, EndRow
 from .attempt import row_of, run_attempt, saved_row
+from .faults import losses_reported
 
-RESTARTS = 2  # of a group after a worker died; each goes on from the last epoch on disk
+RESTARTS = 2  # of `train`'s group after a worker died; each goes on from the last epoch on disk
 
 
 def train_trial_in_group(task: dict[str, Any]) -> None:
@@ -37,7 +39,9 @@ def train_trial_in_group(task: dict[str, Any]) -> None:
     # Beside the trial's own folder, which holds nothing but its run. The name is the same at every attempt.
     storage = Path(task["folder"]).parents[1] / "ray"
     name = f"group-{task['trial']:04d}"
-    _trainer(_attempt_worker, task, storage, name, task["demand"], [TuneReportCallback()]).fit()
+    with losses_reported(task["trial"], tune.report):
+        # The conductor starts a lost group again, as it does a lost process.
+        _trainer(_attempt_worker, task, storage, name, task["demand"], [TuneReportCallback()], restarts=0).fit()
 
 
 def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
@@ -48,11 +52,18 @@ def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
         "data_root": str(Path(request.config.data.root).resolve()),
         "journal": str(journal.resolve()),
     }
-    _trainer(_run_worker, task, request.out.resolve(), "ray", demand, []).fit()
+    _trainer(_run_worker, task, request.out.resolve(), "ray", demand, [], restarts=RESTARTS).fit()
 
 
 def _trainer(
-    worker: Any, task: dict[str, Any], storage: Path, name: str, demand: Demand, callbacks: list[Any]
+    worker: Any,
+    task: dict[str, Any],
+    storage: Path,
+    name: str,
+    demand: Demand,
+    callbacks: list[Any],
+    *,
+    restarts: int,
 ) -> TorchTrainer:
     return TorchTrainer(
         worker,
@@ -66,7 +77,7 @@ def _trainer(
             name=name,
             storage_path=str(storage),
             callbacks=callbacks,
-            failure_config=ray.train.FailureConfig(max_failures=RESTARTS),
+            failure_config=ray.train.FailureConfig(max_failures=restarts),
         ),
     )
 

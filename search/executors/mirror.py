@@ -3,45 +3,60 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
 
-from spaces.errors import ConfigError
+from spaces.errors import ConfigError, one_line
 from trainables.runs.names import BEST, CONFIG, LATEST
 
 from ..environment.store import redacted
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
 
-REASON_CHARACTERS = 300
+
+class MirrorError(Exception):
+    """Raised when the checkpoint store at a URI does not answer or refuses a file."""
 
 
 class Mirror:
-    """Copy of a trial's folder under `uri`, e.g. s3://bucket/sweeps. Methods raise the exceptions of the fsspec
-    driver."""
+    """Copy of a trial's folder under `uri`, e.g. s3://bucket/sweeps. Methods raise MirrorError, with what the fsspec
+    driver raised, if the store does not answer or refuses."""
 
     def __init__(self, uri: str, sweep: str, trial: int) -> None:
-        self._files, self._root = fsspec.core.url_to_fs(f"{uri.rstrip('/')}/{sweep}/trials/{trial:04d}")
+        self._uri = uri
+        with self._translated():
+            self._files, self._root = fsspec.core.url_to_fs(f"{uri.rstrip('/')}/{sweep}/trials/{trial:04d}")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each driver has exceptions of its own
+            raise MirrorError(f"the checkpoint store {redacted(self._uri)}: {redacted(one_line(error))}") from error
 
     def send(self, folder: Path, *, with_best: bool) -> None:
         """Uploads config, last training state and, with `with_best`, the best weights before the state, so that the
         best weights that a state refers to always exist. `folder`: the trial's local folder."""
-        for name in (CONFIG, *((BEST,) if with_best else ()), LATEST):
-            target = f"{self._root}/{name}"
-            self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-            # A rename where the store knows one; object stores put whole files anyway.
-            self._files.put_file(str(folder / name), f"{target}.part")
-            self._files.mv(f"{target}.part", target)
+        with self._translated():
+            for name in (CONFIG, *((BEST,) if with_best else ()), LATEST):
+                target = f"{self._root}/{name}"
+                self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+                # A rename where the store knows one; object stores put whole files anyway.
+                self._files.put_file(str(folder / name), f"{target}.part")
+                self._files.mv(f"{target}.part", target)
 
     def fetch(self, folder: Path) -> None:
         """Downloads the trial's files to `folder`, unless it holds a training state already."""
         if (folder / LATEST).exists():
             return
-        for name in (CONFIG, BEST, LATEST):
-            if self._files.exists(f"{self._root}/{name}"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                self._files.get_file(f"{self._root}/{name}", str(folder / name))
+        with self._translated():
+            for name in (CONFIG, BEST, LATEST):
+                if self._files.exists(f"{self._root}/{name}"):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    self._files.get_file(f"{self._root}/{name}", str(folder / name))
 
 
 def check_store(uri: str) -> None:
@@ -53,9 +68,9 @@ def check_store(uri: str) -> None:
         files.pipe_file(probe, b"can this be written?")
         files.rm_file(probe)
     except Exception as error:  # each driver has exceptions of its own
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_CHARACTERS]
         remedy = "look at the address, and at the rights of this account there"
-        raise ConfigError(f"--storage {redacted(uri)}", [f"cannot be written: {redacted(reason)}; {remedy}"]) from None
+        problem = f"cannot be written: {redacted(one_line(error))}; {remedy}"
+        raise ConfigError(f"--storage {redacted(uri)}", [problem]) from None
 
 
 def bring(journal: Journal, trial: Trial) -> None:

@@ -10,8 +10,10 @@ from trainables.devices.device import pick_device
 from trainables.devices.team import Team
 
 from .attempt import run_attempt
+from .faults import losses_reported
 
 
 def train_trial(task: dict[str, Any]) -> None:
     """Trains one attempt in this process. `task` as in `run_attempt`."""
-    run_attempt(task, pick_device(), Team(), tune.report)
+    with losses_reported(task["trial"], tune.report):
+        run_attempt(task, pick_device(), Team(), tune.report)

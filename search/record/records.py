@@ -17,7 +17,11 @@ Kind = TypeVar("Kind")
 
 ENDED = ("finished", "pruned", "diverged", "failed")
 STOPPED = "stopped"  # cut short from outside: it may go on
-ENDS = (*ENDED, STOPPED)
+LOST = "lost"  # cut short by a fault of the machine: it is tried again
+ENDS = (*ENDED, STOPPED, LOST)
+# Causes of a loss: the trial's process died or found no memory, its GPU had none, the disk takes nothing more, another
+# fault of the machine.
+CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
 
 
 class MisfitError(ValueError):
@@ -187,8 +191,9 @@ class ScoreRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndRow(Row):
-    """End of a trial. `state`: one of ENDED, or STOPPED, which may be continued; `epoch`: the last one recorded;
-    `reason`: text, possibly a whole traceback, or ''."""
+    """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED or LOST, which may be continued;
+    `epoch`: the last one recorded; `reason`: text, possibly a whole traceback, or ''; `cause`: one of CAUSES if it is
+    LOST."""
 
     kind: ClassVar[str] = "end"
 
@@ -196,6 +201,7 @@ class EndRow(Row):
     state: str
     epoch: int
     reason: str
+    cause: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from .records import (
     ENDED,
     ENDS,
+    LOST,
+    MACHINE,
     AttemptRow,
     CloseRow,
     EndRow,
@@ -113,6 +115,8 @@ class SweepState:
             raise MisfitError(f"a trial does not end '{row.state[:20]}', but {', '.join(ENDS)}")
         self.ended += (row.state in ENDED) - trial.has_ended
         trial.state, trial.reason = row.state, row.reason
+        if row.state == LOST:
+            trial.lose(row.cause or MACHINE)
 
     def _offer(self, candidates: list[tuple[float, int]], score: float, number: int) -> None:
         heapq.heappush(candidates, (score, number))

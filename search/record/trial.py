@@ -12,7 +12,7 @@ from typing import Any
 from data.errors import DataError
 from spaces.schema import tree_id
 
-from .records import ENDED, SweepRow
+from .records import ENDED, GPU_MEMORY, SweepRow
 
 
 class Epochs(Mapping[int, Mapping[str, float]]):
@@ -88,12 +88,16 @@ class Trial:
     kind of mean -> metric -> value on the test subjects; `last_epoch`: the last recorded, 0 before the first;
     `own_score`: score of the sweep's own objective (None: none yet).
 
+    `losses`: number of attempts that the machine has cut short since the last new epoch; `cause`: that of the last one;
+    `parts`: number of parts into which the batch is split in addition to the config's, doubled with each attempt that
+    found no GPU memory.
+
     The values needed at every event (last epoch, best epoch, score) are updated with each epoch instead of being
     searched."""
 
     __slots__ = (
         *("number", "point", "config_id", "state", "reason", "attempts", "epochs", "test", "last_epoch"),
-        *("own_score", "_best_epoch", "_keeps_last", "_sweep", "_whole"),
+        *("own_score", "cause", "losses", "parts", "_best_epoch", "_keeps_last", "_lost_at", "_sweep", "_whole"),
     )
 
     def __init__(
@@ -112,6 +116,7 @@ class Trial:
         self.attempts = 0
         self.epochs = Epochs()
         self.test: dict[str, dict[str, float]] = {}
+        self.losses, self.parts, self.cause, self._lost_at = 0, 1, "", 0
         self.last_epoch = 0
         self._sweep = sweep
         self._whole = whole  # only journals of earlier versions have it
@@ -176,6 +181,12 @@ class Trial:
         else:
             self.epochs.add(epoch, metrics, names)
         self._best_epoch, self.own_score = self._best_of(self.scores(self._sweep.objective).items())
+
+    def lose(self, cause: str) -> None:
+        """Counts an attempt that the machine has cut short. `cause`: one of `records.CAUSES`."""
+        self.losses = 1 + (self.losses if self._lost_at == self.last_epoch else 0)
+        self.cause, self._lost_at = cause, self.last_epoch
+        self.parts *= 2 if cause == GPU_MEMORY else 1
 
     def _best_of(self, scores: Iterable[tuple[int, float]]) -> tuple[int, float] | tuple[None, None]:
         """Selects (epoch, value) of the first epoch with the lowest value, or of the last epoch if the config has

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from spaces.errors import one_line
 from trainables.config import TrainConfig
 from trainables.pictures.validation import draw_val, has_pictures
 from trainables.runs.names import BEST
 
 from ..tracking.projection import PICTURE
-
-REASON_CHARACTERS = 500
 
 
 def draw_best(config: TrainConfig, folder: Path, who: str) -> bool:
@@ -27,7 +26,7 @@ def draw_best(config: TrainConfig, folder: Path, who: str) -> bool:
         target.unlink(missing_ok=True)  # of an earlier best epoch
         draw_val(config, folder / BEST, target)
     except (Exception, KeyboardInterrupt) as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_CHARACTERS]
+        told = one_line(error)
         print(f"the meshes of {who} were not drawn: {told}", file=sys.stderr)
         return False
     print(f"meshes of {who} on images of val: {target}", flush=True)

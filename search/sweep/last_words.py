@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from itertools import chain, count
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from ..results.leaderboard import leaderboard_text
 from .place import Place, tell_note
 
 
-def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str) -> int:
+def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str, fault: str = "") -> int:
     """Prints the leaderboard and the final lines of a sweep; returns the exit code. `thrown`: number of rejected draws;
-    `reason`: why the sweep ended; `error`: traceback, or ''. The code is 1 after an error or if no trial has a score,
-    130 after an interrupt."""
+    `reason`: why the sweep ended; `error`: traceback, or ''; `fault`: what the machine refused, or ''. The code is 1
+    after an error or fault, if the recipe failed or nothing finished, 130 after an interrupt."""
     sweep, objective = journal.sweep, journal.sweep.objective
     print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
     if thrown:
@@ -31,6 +32,11 @@ def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: st
     if error:
         print(error, file=sys.stderr)
         return FAILED
+    if fault:
+        tell_note(place, "resume")
+        print(f"the sweep stopped: {fault}", file=sys.stderr)
+        print(f"no trial is lost; once that is mended, go on with: {place.line('resume')}", file=sys.stderr)
+        return FAILED
     if reason == "interrupted":
         return interrupted(place)
     if reason == "time budget":
@@ -40,7 +46,23 @@ def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: st
             f"the time budget of {duration_text(limit)} is over; to go on for as long again: "
             f"{place.line('resume', '--time-budget', duration_text(limit))}"
         )
-    return OK if best is not None else FAILED
+        return OK if best is not None else FAILED
+    return _verdict(journal, place)
+
+
+def _verdict(journal: Journal, place: Place) -> int:
+    """Returns the exit code of a sweep that ran to its end; says what went wrong in it if its recipe failed or no trial
+    finished."""
+    trials = journal.trials.values()
+    failed = [trial.number for trial in trials if trial.state == "failed"]
+    if not any(trial.state == "finished" for trial in trials):
+        states = ", ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).items())
+        print(f"no trial finished ({states}); why: {place.line('show', '--trial', 0)}", file=sys.stderr)
+    elif 0 in failed:
+        print(f"trial 0, {journal.sweep.recipe}, failed; why: {place.line('show', '--trial', 0)}", file=sys.stderr)
+    else:
+        return OK
+    return FAILED
 
 
 def interrupted(place: Place) -> int:

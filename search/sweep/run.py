@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ from ray import tune
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
+from spaces.errors import one_line
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
@@ -33,7 +35,6 @@ from ..record.journal import Journal, trial_folder
 from ..record.plan import Plan, begun_by, shortened
 from ..record.provenance import facts_of_run
 from ..record.records import Facts, OpenRow
-from ..record.trial import Trial
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from .last_words import conclude, interrupted
@@ -112,24 +113,36 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         if not journal.trials and not plan.is_confirmation:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
-        _tune(reins, plan, place, demand)
-        reason = reins.end or ("time budget" if budget.is_over and not conductor.has_ended_all else "done")
-        best = journal.best(conductor.objective)
-        if best is not None:
-            bring(journal, best)
-        if reason == "done" and plan.is_confirmation:
-            score_seeds(journal)
+        try:
+            _tune(reins, plan, place, demand)
+        except Exception as error:  # of Tune's own: ours are guarded
+            if not conductor.has_ended_all:
+                reins.stop(f"Ray Tune gave up: {one_line(error)}")
+        has_ended_early = budget.is_over and not conductor.has_ended_all
+        if not reins.end and plan.is_confirmation and not has_ended_early:
+            reins.guarded(lambda: score_seeds(journal), None)
+        reason = reins.end or ("time budget" if has_ended_early else "done")
         # Who interrupts wants it to end; `resume` draws.
-        has_pictures = best is not None and reason != "interrupted" and _draw(journal, best)
-        conductor.close(reason, has_pictures=has_pictures)
+        has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
+        reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
     journal.unlock()
     settle(spool, place)
-    return conclude(journal, place, conductor.thrown, reason, reins.error)
+    return conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault)
 
 
-def _draw(journal: Journal, best: Trial) -> bool:
-    config = config_from(best.config, str(journal.path))
-    return draw_best(config, trial_folder(journal.path.parent, best.number), f"trial {best.number}")
+def _has_drawn(journal: Journal, tell: Callable[[str], None]) -> bool:
+    """Draws the best trial's pictures, for which its weights are fetched; returns whether they are there. Says why
+    not, and raises nothing: a sweep is no worse without."""
+    best = journal.state.best()
+    if best is None:
+        return False
+    try:
+        bring(journal, best)
+        config = config_from(best.config, str(journal.path))
+        return draw_best(config, trial_folder(journal.path.parent, best.number), f"trial {best.number}")
+    except Exception as error:  # disks, stores, drivers and drawing libraries have exceptions of their own
+        tell(f"no pictures of trial {best.number}: {one_line(error)}")
+        return False
 
 
 def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
@@ -144,6 +157,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
             "after_epoch": task.after_epoch,
             "folder": str(trial_folder(place.folder, task.trial)),
             "data_root": data_root,
+            "parts": task.parts,
             "config": json.dumps(task.config),
             "demand": demand,
         }
@@ -158,33 +172,46 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
     else:
         driver = {SLOT: 1.0} if SLOT in ray.cluster_resources() else {"CPU": SHARE}
         trainable = tune.with_resources(train_trial_in_group, tune.PlacementGroupFactory([driver]))
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=PointSearcher(reins, to_config),
-            scheduler=JournalScheduler(reins),
-            num_samples=-1,
-            reuse_actors=is_solo,
-            trial_name_creator=name_of,
-            trial_dirname_creator=name_of,
-        ),
-        run_config=tune.RunConfig(
-            name="ray",
-            storage_path=str(place.folder),
-            callbacks=[LossCallback(reins)],
-            stop=SweepStopper(reins),
-            verbose=0,
-        ),
-    )
-    tuner.fit()
+    with _folder_of_tune(place) as folder:
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=PointSearcher(reins, to_config),
+                scheduler=JournalScheduler(reins),
+                num_samples=-1,
+                reuse_actors=is_solo,
+                trial_name_creator=name_of,
+                trial_dirname_creator=name_of,
+            ),
+            run_config=tune.RunConfig(
+                name="ray",
+                storage_path=folder,
+                callbacks=[LossCallback(reins)],
+                stop=SweepStopper(reins),
+                verbose=0,
+            ),
+        ).fit()
+
+
+@contextmanager
+def _folder_of_tune(place: Place) -> Iterator[str]:
+    """Yields the folder for what Tune writes, which nobody reads: a temporary one, that a full disk of the sweep may
+    not end it; on a cluster the sweep's, as every node looks for a file of Tune there."""
+    if place.where.address is not None:
+        yield str(place.folder)
+        return
+    with TemporaryDirectory(prefix="posesweep-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 @contextmanager
 def _interrupts() -> Iterator[list[int]]:
-    """Collects the first SIGINT or SIGTERM within the block instead of raising, so that the sweep can close in order; a
-    second one takes effect at once. Yields the list of received signals."""
+    """Collects the first SIGINT, SIGTERM or SIGHUP (a closed terminal) within the block instead of raising, so that the
+    sweep can close in order; a second one takes effect at once. One that is ignored, as under `nohup`, stays so. Yields
+    the list of received signals."""
     seen: list[int] = []
-    before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
 
     def note(number: int, frame: object) -> None:
         seen.append(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,13 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from ..decisions.conductor import Conductor, Task
-from ..record.records import from_text
+from ..executors.faults import loss_of
+from ..record.records import PROCESS, from_text
 
 
 class Reins:
-    """State shared by the plug-ins: the conductor, and the first exception raised in it. `is_over`: returns why the
+    """State shared by the plug-ins: the conductor, and the first exception raised in it. `error`: its traceback, '' if
+    there is none; `fault`: what the machine refuses, if that is why the sweep must end. `is_over`: returns why the
     sweep must end, '' while it may continue.
 
     Ray Tune aborts the sweep at any exception of a plug-in; here it is stored instead, and the stopper ends the sweep
@@ -26,6 +29,7 @@ class Reins:
     def __init__(self, conductor: Conductor, is_over: Callable[[], str]) -> None:
         self.conductor = conductor
         self.error = ""
+        self._refused = ""
         self._is_over = is_over
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
@@ -36,15 +40,28 @@ class Reins:
     def end(self) -> str:
         """Returns why the sweep must end now, 'error' or what `is_over` returns ('interrupted'); '' while it may
         continue."""
-        return "error" if self.error else self._is_over()
+        return "error" if self.error or self.fault else self._is_over()
+
+    @property
+    def fault(self) -> str:
+        """Returns what the machine refuses, one line, if the sweep must end for it; else ''."""
+        return self._refused or self.conductor.fault
+
+    def stop(self, fault: str) -> None:
+        """Ends the sweep for what the machine refuses (`fault`, one line), unless it ends for another reason
+        already."""
+        self._refused = self._refused or fault
 
     def guarded(self, act: Callable[[], Any], otherwise: Any) -> Any:
-        """Calls `act` and returns its result; if it raises, stores the first traceback in `error` and returns
-        `otherwise`."""
+        """Calls `act` and returns its result; if it raises, stores the first traceback in `error`, or the reason in
+        `fault` if the machine is at fault, and returns `otherwise`."""
         try:
             return act()
-        except Exception:
-            self.error = self.error or traceback.format_exc()
+        except Exception as error:
+            if loss := loss_of(error):
+                self.stop(loss.reason)
+            else:
+                self.error = self.error or traceback.format_exc()
             return otherwise
 
 
@@ -106,22 +123,34 @@ class JournalScheduler(FIFOScheduler):
 
 
 class LossCallback(tune.Callback):
-    """Callback that reports trials whose process raised or died to the conductor."""
+    """Callback that reports to the conductor the trials whose function raised or whose process died."""
 
     def __init__(self, reins: Reins) -> None:
         self._reins = reins
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Records the trial as failed, with its traceback; the sweep continues."""
-        # The driver's own copy: Trial.get_error reads the storage, which has it only later.
+        """Records the trial as lost if the machine is at fault, else as failed with its traceback; the sweep
+        continues."""
+        self._reins.guarded(lambda: self._record(trial), None)
+
+    def _record(self, trial: Trial) -> None:
+        number, conductor = trial.config["trial"], self._reins.conductor
+        # The driver's own copies: Trial.get_error reads the storage, which has them only later.
+        raised = trial.pickled_error_file
+        loss = loss_of(pickle.loads(Path(raised).read_bytes())) if raised else None
+        if loss is not None:
+            conductor.lost(number, loss.reason, loss.cause)
+            return
         file = trial.error_file
-        reason = Path(file).read_text(encoding="utf-8") if file else "the trial's process died"
-        self._reins.guarded(lambda: self._reins.conductor.lost(trial.config["trial"], reason), None)
+        if file is None:
+            conductor.lost(number, "its process died", PROCESS)
+        else:
+            conductor.failed(number, Path(file).read_text(encoding="utf-8"))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Records the trial as failed if its function returned before the last epoch."""
         ended_early = "the trial's function returned before its last epoch"
-        self._reins.guarded(lambda: self._reins.conductor.lost(trial.config["trial"], ended_early), None)
+        self._reins.guarded(lambda: self._reins.conductor.failed(trial.config["trial"], ended_early), None)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (object, ())

@@ -88,7 +88,7 @@ def main(folder: Path, counts: list[int]) -> None:
         for workers in counts:
             tasks = [task_of(config_of(name, folder), folder / f"{name}-{workers}") for name in registry.names()]
             wanted = dataclasses.replace(demand, workers=workers)
-            group._trainer(train_all, {"tasks": tasks}, folder / "ray", f"of-{workers}", wanted, []).fit()
+            group._trainer(train_all, {"tasks": tasks}, folder / "ray", f"of-{workers}", wanted, [], restarts=0).fit()
             for task in tasks:
                 show(task["request"])
 

@@ -52,7 +52,8 @@ class _Place:
 
 class SingleEngine:
     """Engine of one lane. On a GPU, without a team, its steps are recorded as CUDA graphs unless `is_captured` is
-    False."""
+    False. `parts`: number of parts into which a batch is split beyond `loop.accumulate`, for less memory at the same
+    batch size."""
 
     def __init__(
         self,
@@ -61,7 +62,9 @@ class SingleEngine:
         dtype: torch.dtype = torch.float32,
         team: Team | None = None,
         is_captured: bool = True,
+        parts: int = 1,
     ) -> None:
+        self._parts = parts
         self.device = torch.device(device)
         self.dtype = dtype
         self.team = team or Team()
@@ -137,7 +140,7 @@ class SingleEngine:
         assert self._data is not None, "no epoch has begun"
         config, size = place.books.config, len(inputs[0])
         place.optimizer.zero_grad(set_to_none=True)
-        split = zip(*(given.tensor_split(config.loop.accumulate) for given in inputs), strict=True)
+        split = zip(*(given.tensor_split(config.loop.accumulate * self._parts) for given in inputs), strict=True)
         parts = [part for part in split if len(part[0])]
         losses = []
         for i, part in enumerate(parts):
@@ -162,7 +165,7 @@ class SingleEngine:
         returns its number of samples. All ranks of a team do so together."""
         place, config = self._only(), self._only().books.config
         index, _, _ = next(data.batches("train", 1, config.loop.seed, config.loop.batch))
-        part = index.tensor_split(config.loop.accumulate)[0]
+        part = index.tensor_split(config.loop.accumulate * self._parts)[0]
         before = {name: buffer.clone() for name, buffer in place.bare.named_buffers()}
         place.network.train()
         place.stream.begin(torch.zeros((), dtype=torch.int64, device=self.device))

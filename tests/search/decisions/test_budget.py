@@ -53,7 +53,7 @@ def test_running_trials_end_their_epoch_and_no_other_starts(lead):
     assert not led.conductor.hear(row(0, 2, 50.0))
     assert not led.conductor.hear(row(1, 1, 40.0))
     assert led.states == ["stopped", "stopped"]
-    led.conductor.lost(1, "the trial's function returned before its last epoch")  # as Tune says of a stopped one
+    led.conductor.failed(1, "the trial's function returned before its last epoch")  # as Tune says of a stopped one
     assert led.states == ["stopped", "stopped"]
     assert [trial.last_epoch for trial in led.journal.trials.values()] == [2, 1]
     assert led.conductor.next_task() is None
@@ -105,7 +105,7 @@ def test_one_that_went_on_and_is_lost_is_replaced(lead):
     led.spend()
     assert led.conductor.hear(row(0, 2, 45.0))
     assert not led.conductor.hear(row(1, 2, 49.0))
-    led.conductor.lost(0, "died")
+    led.conductor.failed(0, "died")
     task = led.conductor.next_task()
     assert (task.trial, task.after_epoch) == (1, 2)
     assert [led.conductor.hear(row(1, epoch, 44.0)) for epoch in (3, 4)] == [True, False]

@@ -4,13 +4,11 @@ import dataclasses
 
 import pytest
 
-from search.decisions.conductor import Conductor
 from search.decisions.sampler import REDRAWS
-from search.record.journal import Journal
-from search.record.lines import read_rows
 from search.record.plan import value_at
-from search.record.records import AttemptRow, CloseRow, EndRow, EpochRow, OpenRow, TrialRow
+from search.record.records import AttemptRow, CloseRow, EndRow, EpochRow, TrialRow
 from spaces.schema import config_id
+from tests.made.led import Led, leads
 from tests.made.sweeps import FOUR_POINTS, book, diverged, made_journal, made_plan, row
 from trainables.config import config_from
 
@@ -20,35 +18,9 @@ def plan():
     return made_plan(trials=6, seed=3)
 
 
-class Led:
-    """A conductor over a journal on disk, and what it said. The journal is let go of at the end of the test."""
-
-    def __init__(self, folder, plan, concurrent=2, journal=None):
-        self.journal = journal if journal is not None else made_journal(folder, plan)
-        self.said = []
-        self.conductor = Conductor(self.journal, plan, concurrent, self.said.append)
-
-    def records(self, kind):
-        return [row for row, _ in read_rows(self.journal.path) if isinstance(row, kind)]
-
-
 @pytest.fixture
 def lead(tmp_path, plan):
-    """Makes a Led, or leads on after `again` closed and reopened the journal, as a new process would."""
-    made = []
-
-    def make(again=None, plan=plan, concurrent=2):
-        if again is not None:
-            again.journal.unlock()
-            journal = Journal(again.journal.path)
-            journal.lock()
-            journal.append(OpenRow())
-        made.append(Led(tmp_path, plan, concurrent, None if again is None else journal))
-        return made[-1]
-
-    yield make
-    for led in made:
-        led.journal.unlock()
+    yield from leads(tmp_path, plan)
 
 
 def test_trial_0_is_the_recipe_and_the_others_are_drawn(lead, plan):
@@ -134,16 +106,16 @@ def test_a_trial_that_has_ended_is_not_heard(lead):
     led.conductor.hear(diverged(0, 1))
     before = led.journal.path.read_bytes()
     assert not led.conductor.hear(row(0, 2, 1.0))
-    led.conductor.lost(0, "died")
+    led.conductor.failed(0, "died")
     assert led.journal.path.read_bytes() == before
 
 
-def test_a_lost_trial_is_failed_with_its_traceback_and_frees_its_place(lead):
+def test_a_trial_that_raised_is_failed_with_its_traceback_and_frees_its_place(lead):
     led = lead(concurrent=1)
     led.conductor.next_task()
     led.conductor.hear(row(0, 1, 60.0))
     assert led.conductor.next_task() is None
-    led.conductor.lost(0, "Traceback\n  deep\nRuntimeError: out of memory\n")
+    led.conductor.failed(0, "Traceback\n  deep\nRuntimeError: out of memory\n")
     (end,) = led.records(EndRow)
     assert (end.state, end.epoch) == ("failed", 1)
     assert end.reason.startswith("Traceback\n  deep")
@@ -155,7 +127,7 @@ def test_a_lost_trial_is_failed_with_its_traceback_and_frees_its_place(lead):
 def test_a_reason_without_text_is_no_trouble(lead, reason):
     led = lead()
     led.conductor.next_task()
-    led.conductor.lost(0, reason)
+    led.conductor.failed(0, reason)
     assert led.journal.trials[0].state == "failed"
 
 
@@ -186,7 +158,7 @@ def test_a_resumed_sweep_goes_on_with_what_is_unfinished_and_repeats_nothing(lea
         led.conductor.hear(row(0, epoch, 60.0 - epoch))
     led.conductor.hear(row(1, 1, 50.0))
     led.conductor.hear(row(2, 1, 70.0))  # pruned
-    led.conductor.lost(3, "died")
+    led.conductor.failed(3, "died")
     led.conductor.close("interrupted")
     assert [one.state for one in led.journal.trials.values()] == ["finished", "running", "pruned", "failed"]
 
@@ -231,7 +203,7 @@ def test_a_resumed_sweep_draws_what_the_unbroken_one_would_have(lead):
         for led in (unbroken, broken):
             led.conductor.next_task()
             led.conductor.hear(row(number, 1, 60.0 + number))
-            led.conductor.lost(number, "done with it")
+            led.conductor.failed(number, "done with it")
     drawn = [[one.point for one in led.journal.trials.values()] for led in (unbroken, broken)]
     assert len(drawn[0]) == 5
     assert drawn[0] == drawn[1]
@@ -246,7 +218,7 @@ def test_a_small_space_is_searched_without_repeats_and_then_ends(lead, tmp_path)
         if (task := led.conductor.next_task()) is not None:
             tasks.append(task)
             led.conductor.hear(row(task.trial, 1, 50.0 + task.trial))
-            led.conductor.lost(task.trial, "enough")
+            led.conductor.failed(task.trial, "enough")
     assert led.conductor.next_task() is None
     assert [task.trial for task in tasks] == [0, 1, 2, 3]
     assert len({one.config_id for one in led.journal.trials.values()}) == 4
