@@ -75,18 +75,20 @@ class Conductor:
 
     @property
     def has_handed_out_all(self) -> bool:
-        """Returns whether `next_task` will return no further attempt: all trials have been handed out, the space has no
-        new point, or the time budget allows no other and none is running."""
-        if self._is_spent and not self._running:
-            return True
-        asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
-        return asked_all and not self._unfinished and not self._resting
+        """Returns whether `next_task` will return no further attempt: none is running, which might be lost and come
+        again, and all trials have been handed out, the space has no new point, or the time budget allows no other."""
+        if self._running:
+            return False
+        return self._is_spent or (self._has_drawn_all and not self._unfinished and not self._resting)
+
+    @property
+    def _has_drawn_all(self) -> bool:
+        return len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
 
     @property
     def has_ended_all(self) -> bool:
         """Returns whether every trial of the sweep has ended, regardless of the time budget."""
-        asked_all = len(self.journal.trials) >= self.plan.sweep.trials or self.is_exhausted
-        return asked_all and all(trial.has_ended for trial in self.journal.trials.values())
+        return self._has_drawn_all and all(trial.has_ended for trial in self.journal.trials.values())
 
     @property
     def _is_spent(self) -> bool:
@@ -99,9 +101,9 @@ class Conductor:
         self._wake()
         # One that rests keeps its place: another in it would be drawn without what the rested one is going to show.
         busy = len(self._running) + len(self._resting)
-        if self.fault or busy >= self.concurrent or self.has_handed_out_all or self._is_spent:
+        if self.fault or busy >= self.concurrent or self._is_spent:
             return None
-        trial = self._unfinished_trial() or (None if self.has_handed_out_all else self._new_trial())
+        trial = self._unfinished_trial() or (None if self._has_drawn_all else self._new_trial())
         if trial is None:
             return None
         attempt = trial.attempts + 1

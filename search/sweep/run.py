@@ -118,6 +118,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         except Exception as error:  # of Tune's own: ours are guarded
             if not conductor.has_ended_all:
                 reins.stop(f"Ray Tune gave up: {one_line(error)}")
+        if not (reins.end or budget.is_over or conductor.has_ended_all):
+            reins.stop("Ray Tune ended before the last trial")
         has_ended_early = budget.is_over and not conductor.has_ended_all
         if not reins.end and plan.is_confirmation and not has_ended_early:
             reins.guarded(lambda: score_seeds(journal), None)
