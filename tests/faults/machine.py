@@ -217,6 +217,11 @@ def leaderboard(folder: Path) -> object:
     return [{name: row[name] for name in kept} for row in json.loads(shown.stdout)["trials"]]
 
 
+def last_line(lab: Laboratory) -> str:
+    lines = (lab.folder / "log").read_text(errors="replace").strip().splitlines()
+    return lines[-1][:150] if lines else ""
+
+
 def disturb(lab: Laboratory, line: list[str], names: list[str], chance: random.Random, longest_s: float) -> list[str]:
     """Lets all faults happen to the sweep in turn; returns what does not hold."""
     problems: list[str] = []
@@ -248,7 +253,7 @@ def disturb(lab: Laboratory, line: list[str], names: list[str], chance: random.R
         trials = Journal(lab.journal).trials.values() if lab.journal.exists() else []
         print(
             f"{number + 1:3d} {name}: {'happened' if happened else 'too late'}, exit {rc}, "
-            f"{sum(trial.has_ended for trial in trials)} of {len(trials)} trials had ended",
+            f"{sum(trial.has_ended for trial in trials)} of {len(trials)} trials had ended; {last_line(lab)}",
             flush=True,
         )
         if lab.journal.exists() and lab.journal.stat().st_size:
@@ -270,6 +275,7 @@ def main() -> int:
     parser.add_argument("--longest", type=float, default=4.0, help="seconds of work before a fault, at most")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     chance = random.Random(options.seed)
     names = [options.kinds[i % len(options.kinds)] for i in range(options.faults)]
     chance.shuffle(names)
