@@ -23,7 +23,6 @@ from trainables.config import config_from
 from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
-from ..cluster.pulse import Pulse
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task, now_text
@@ -106,7 +105,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         spent = spent_before(journal.path, sweep.time_budget_s)
         budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
         conductor = Conductor(journal, plan, concurrent, tell, budget)
-        reins = Reins(conductor, Pulse().fault, lambda: "interrupted" if interrupts else "")
+        reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"

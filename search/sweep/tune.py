@@ -20,14 +20,13 @@ from ..record.records import PROCESS, from_text
 
 class Reins:
     """State shared by the plug-ins: the conductor, and the first exception raised in it. `error`: its traceback, '' if
-    there is none; `fault`: what the machine refuses, if that is why the sweep must end. `pulse`: returns such a fault
-    of the cluster, '' while there is none; `is_over`: why the sweep must end, '' while it may continue.
+    there is none; `fault`: what the machine refuses, if that is why the sweep must end. `is_over`: returns why the
+    sweep must end, '' while it may continue.
 
     Ray Tune aborts the sweep at any exception of a plug-in; here it is stored instead, and the stopper ends the sweep
     in order."""
 
-    def __init__(self, conductor: Conductor, pulse: Callable[[], str], is_over: Callable[[], str]) -> None:
-        self._pulse = pulse
+    def __init__(self, conductor: Conductor, is_over: Callable[[], str]) -> None:
         self.conductor = conductor
         self.error = ""
         self._refused = ""
@@ -47,12 +46,6 @@ class Reins:
     def fault(self) -> str:
         """Returns what the machine refuses, one line, if the sweep must end for it; else ''."""
         return self._refused or self.conductor.fault
-
-    def must_stop(self) -> bool:
-        """Returns whether the sweep must end now; asks the cluster for its pulse."""
-        if fault := self.guarded(self._pulse, ""):
-            self.stop(fault)
-        return bool(self.end)
 
     def stop(self, fault: str) -> None:
         """Ends the sweep for what the machine refuses (`fault`, one line), unless it ends for another reason
@@ -174,8 +167,8 @@ class SweepStopper(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Returns whether the whole sweep ends now. Tune asks at every step, some ten times a second."""
-        return self._reins.must_stop()
+        """Returns whether the whole sweep ends now."""
+        return bool(self._reins.end)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (object, ())
