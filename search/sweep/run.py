@@ -18,6 +18,7 @@ from ray import tune
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
+from spaces.console import visible
 from spaces.errors import one_line
 from trainables.config import config_from
 from trainables.runs.demands import check_run
@@ -86,7 +87,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     started = time.monotonic()
 
     def tell(line: str) -> None:
-        print(f"{now_text(started)}  {line}", flush=True)
+        print(f"{now_text(started)}  {visible(line)}", flush=True)
 
     sweep = plan.sweep
     wish = Wish(
@@ -128,8 +129,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
     journal.unlock()
-    settle(spool, place)
-    return conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault)
+    unsent = settle(spool, place)
+    return conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent)
 
 
 def _has_drawn(journal: Journal, tell: Callable[[str], None]) -> bool:
@@ -232,5 +233,4 @@ def conclude_done(journal: Journal, place: Place) -> int:
     """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    settle(spool, place)
-    return conclude(journal, place, 0, "done", "")
+    return conclude(journal, place, 0, "done", "", unsent=settle(spool, place))

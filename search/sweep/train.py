@@ -35,7 +35,7 @@ from ..record.provenance import facts_of_run
 from ..record.records import EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
 from ..record.trial import Trial
 from ..results.pictures import draw_best
-from .place import Place, place_of, settle, spool_of, tell_note
+from .place import Place, place_of, settle, spool_of, tell_all, tell_note
 
 
 def train(request: RayTrainRequest) -> int:
@@ -76,8 +76,7 @@ def train(request: RayTrainRequest) -> int:
     # A traceback is the reason of the trial; of the run it is an error.
     journal.close(reason if reason == "interrupted" else "error" if reason else "done", has_pictures=has_pictures)
     journal.unlock()
-    settle(spool, place)
-    return _conclude_run(request, trial, reason, place)
+    return _conclude_run(request, trial, reason, place, settle(spool, place))
 
 
 def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Journal:
@@ -154,10 +153,11 @@ def _following(journal: Path) -> Iterator[None]:
         thread.join()
 
 
-def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place) -> int:
+def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place, unsent: list[str]) -> int:
     config, folder = request.run.config, RunFolder(request.run.out, request.run.config)
     held = folder.path / "config.yaml"
     if reason == "interrupted":
+        tell_all(unsent)
         tell_note(place, "train")
         begun = ("--init", request.run.init) if request.run.init else ()
         if request.run.resume and not folder.latest.exists():
@@ -166,11 +166,13 @@ def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Pl
         print(f"interrupted; go on with: {again}")
         return INTERRUPTED
     if reason or trial.state == "diverged":
+        tell_all(unsent)
         print(reason or f"diverged: {trial.reason}", file=sys.stderr)
         return FAILED
     print(
         f"best: {config.loop.select} {trial.score(config.loop.select):.2f} at epoch "
         f"{trial.best_epoch(config.loop.select)}, {folder.best}"
     )
-    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}")
+    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}", flush=True)
+    tell_all(unsent)
     return OK

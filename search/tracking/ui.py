@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,9 @@ from typing import IO
 from spaces.cli import FAILED, OK
 
 from ..cli.ui import UiRequest
-from ..environment.store import redacted
+from ..environment.store import redacted, sqlite_path
 from ..environment.variables import LOOPBACK, ROOT
+from .moves import follow_move
 
 START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
 STOP_S = 10.0
@@ -31,6 +33,12 @@ def ui(request: UiRequest) -> int:
     if request.uri.startswith("http"):
         print(f"the store in use is a server with a UI of its own: {redacted(request.uri)}")
         return OK
+    database = sqlite_path(request.uri)
+    if database is not None and database.exists():
+        try:
+            follow_move(database, request.artifacts)
+        except sqlite3.Error as error:
+            print(f"{database} cannot be written ({error}); it is shown as it is", file=sys.stderr)
     url = f"http://{request.host}:{request.port}"
     print(f"starting MLflow over {redacted(request.uri)} ...", flush=True)
     # A plain `kill` must not leave the server behind either.
