@@ -4,12 +4,16 @@ the only file that imports mlflow, which takes seconds."""
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -41,6 +45,7 @@ class MlflowTracker:
 
     def __init__(self, uri: str, artifact_root: Path) -> None:
         database = sqlite_path(uri)
+        _escape_script_location()
         if database is not None:
             if database.exists():
                 follow_move(database, artifact_root)
@@ -147,6 +152,21 @@ def _has(key: Mapping[str, str]) -> str:
     """Builds the MLflow filter string for runs with all these tags."""
     assert not any("'" in value for value in key.values()), key
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
+
+
+@functools.cache
+def _escape_script_location() -> None:
+    """Lets MLflow open databases where its own package lies below a folder with a '%' in its name: of what it tells
+    alembic it escapes the address of the database, and not the path of its scripts."""
+    if "%" not in mlflow.__file__:
+        return
+    config: Any = importlib.import_module("alembic.config").Config
+    plain = config.set_main_option
+
+    def set_main_option(self: Any, name: str, value: str) -> None:
+        plain(self, name, value.replace("%", "%%") if name == "script_location" else value)
+
+    config.set_main_option = set_main_option
 
 
 def _make_database(path: Path, artifact_root: Path) -> None:
