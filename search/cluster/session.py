@@ -104,9 +104,9 @@ def _start_once(num_cpus: int, for_groups: bool, folder: str | None) -> None:
 
 def join(address: str) -> None:
     """Connects to the running Ray cluster at `address`. ConfigError if none answers, or it refuses us."""
-    place = check_address(address)
+    check_address(address)
     try:
-        ray.init(address=place, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of connections, tokens and versions
         ray.shutdown()
         raise no_cluster(address, one_line(error)) from None
