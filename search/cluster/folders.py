@@ -17,6 +17,7 @@ from spaces.errors import ConfigError
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 MOST_BYTES = 107
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+_private: list[str] = []
 UNQUOTABLE = "'\"\\"  # Ray's own reader of command lines takes these for its own
 
 
@@ -68,10 +69,17 @@ def ray_folder() -> Iterator[str | None]:
     else:
         problem = f"{name}={folder} is too long for the paths of sockets ({MOST_BYTES} bytes)"
         raise ConfigError("Ray", [f"{problem}; set RAY_TMPDIR to a short path of a folder that can be written"])
+    _private.append(short)
     try:
         yield short
     finally:
-        shutil.rmtree(short, ignore_errors=True)
+        remove_private_folders()
+
+
+def remove_private_folders() -> None:
+    """Removes the private folders that `ray_folder` has made in this process."""
+    while _private:
+        shutil.rmtree(_private.pop(), ignore_errors=True)
 
 
 def interpreter_problems() -> list[str]:

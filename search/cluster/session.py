@@ -19,6 +19,7 @@ from ..environment.variables import LOOPBACK, ROOT
 from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
 from .folders import interpreter_problems, ray_folder, worker_environment
+from .guard import hush
 from .ports import free_ports, settled_ports
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
@@ -36,6 +37,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    hush()
     with ExitStack() as stack:
         if address is None:
             have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}

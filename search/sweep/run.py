@@ -24,6 +24,7 @@ from trainables.config import config_from
 from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
+from ..cluster.guard import watched
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task, now_text
@@ -107,6 +108,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
         conductor = Conductor(journal, plan, concurrent, tell, budget)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
+
+        def without_ray(fault: str) -> int:
+            return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, settle(spool, place))
+
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
@@ -115,7 +120,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
         try:
-            _tune(reins, plan, place, demand)
+            with watched(without_ray):
+                _tune(reins, plan, place, demand)
         except Exception as error:  # of Tune's own: ours are guarded
             if not conductor.has_ended_all:
                 reins.stop(f"Ray Tune gave up: {one_line(error)}")

@@ -24,6 +24,7 @@ from trainables.runs.train import state_to_resume, weights_to_start
 
 from ..cli.train import RayTrainRequest
 from ..cluster.claims import Wish
+from ..cluster.guard import watched
 from ..cluster.session import ray_session
 from ..decisions.conductor import now_text
 from ..environment.store import redacted
@@ -113,7 +114,14 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
             in_groups=False,  # its one group ends with Ray itself
             is_sweep=False,
         )
-        with ray_session(place.where.address, wish) as (demand, _), _following(journal):
+
+        def without_ray(fault: str) -> int:
+            print(f"the run stopped: {fault}", file=sys.stderr)
+            tell_note(place, "train")
+            print(f"its epochs are on disk; go on with: {_line_again(request, place)}", file=sys.stderr)
+            return FAILED
+
+        with ray_session(place.where.address, wish) as (demand, _), _following(journal), watched(without_ray):
             train_group(request.run, journal, demand)
     except KeyboardInterrupt:
         return "interrupted"
@@ -159,11 +167,7 @@ def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Pl
     if reason == "interrupted":
         tell_all(unsent)
         tell_note(place, "train")
-        begun = ("--init", request.run.init) if request.run.init else ()
-        if request.run.resume and not folder.latest.exists():
-            begun = ("--resume", request.run.resume)
-        again = place.where.line("train", held, *request.words, *begun, "--out", folder.path)
-        print(f"interrupted; go on with: {again}")
+        print(f"interrupted; go on with: {_line_again(request, place)}")
         return INTERRUPTED
     if reason or trial.state == "diverged":
         tell_all(unsent)
@@ -176,3 +180,12 @@ def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Pl
     print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}", flush=True)
     tell_all(unsent)
     return OK
+
+
+def _line_again(request: RayTrainRequest, place: Place) -> str:
+    """Formats the command that continues the run."""
+    folder = RunFolder(request.run.out, request.run.config)
+    begun = ("--init", request.run.init) if request.run.init else ()
+    if request.run.resume and not folder.latest.exists():
+        begun = ("--resume", request.run.resume)
+    return place.where.line("train", folder.path / "config.yaml", *request.words, *begun, "--out", folder.path)
