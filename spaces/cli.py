@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .commands import shell_line
+from .console import settle_console
 from .errors import InputError
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -38,6 +39,8 @@ def main(
     """Parses the command line, validates it and runs the verb; returns the exit code: 2 for invalid input (InputError,
     printed without traceback), 130 after an interrupt. `argv`: arguments (None: sys.argv); `hide`: redacts passwords in
     an argument before it is printed."""
+    if argv is None:
+        settle_console()
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about, allow_abbrev=False)
     lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in verbs.items():

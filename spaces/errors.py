@@ -6,6 +6,8 @@ import difflib
 import reprlib
 from collections.abc import Iterable, Sequence
 
+from .console import visible
+
 
 class InputError(ValueError):
     """Raised for invalid input from outside; printed without traceback, exit code 2. `where`: file or command;
@@ -17,9 +19,10 @@ class InputError(ValueError):
         super().__init__(where, self.problems)
 
     def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return f"{self.where}: {self.problems[0]}"
-        return "\n  ".join([f"{self.where}: {len(self.problems)} problems", *self.problems])
+        where, problems = visible(self.where), [visible(problem) for problem in self.problems]
+        if len(problems) == 1:
+            return f"{where}: {problems[0]}"
+        return "\n  ".join([f"{where}: {len(problems)} problems", *problems])
 
     def problems_in(self, where: str) -> list[str]:
         """Returns the problems for inclusion in a larger report on `where`; those of another file or command are
@@ -40,12 +43,12 @@ def shown(value: object) -> str:
     """Formats a value for a message, truncated to 80 characters. Nested values are abbreviated before formatting: YAML
     aliases can expand a few lines to millions of values."""
     text = value if isinstance(value, str) else _SHORT.repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+    return visible(text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)")
 
 
 def one_line(error: BaseException, characters: int = 300) -> str:
     """Formats an exception as 'type: text' on one line of at most `characters`."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:characters]
+    return visible(" ".join(f"{type(error).__name__}: {error}".split()))[:characters]
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -46,7 +46,9 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
     if options.host is not None and not options.serve:
         problems.append(f"--host {options.host} is for --serve; without it only this machine may look")
     database = sqlite_path(uri)
-    if database is not None and not database.is_file() and not options.serve:
+    if database is not None and database.exists() and not database.is_file():
+        problems.append(f"{database} is no file; give --tracking-uri the path of a store")
+    elif database is not None and not database.is_file() and not options.serve:
         remedy = f"the first sweep makes it: {where_of(options).line('launch', 'graformer', '--recipe', 'small')}"
         problems.append(f"there is no store at {database} yet; {remedy}")
     host = options.host or LOOPBACK

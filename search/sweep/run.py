@@ -18,11 +18,13 @@ from ray import tune
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
+from spaces.console import visible
 from spaces.errors import one_line
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
+from ..cluster.guard import watched
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task, now_text
@@ -86,7 +88,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     started = time.monotonic()
 
     def tell(line: str) -> None:
-        print(f"{now_text(started)}  {line}", flush=True)
+        print(f"{now_text(started)}  {visible(line)}", flush=True)
 
     sweep = plan.sweep
     wish = Wish(
@@ -106,6 +108,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
         conductor = Conductor(journal, plan, concurrent, tell, budget)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
+
+        def without_ray(fault: str) -> int:
+            return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, settle(spool, place))
+
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
@@ -114,7 +120,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
         try:
-            _tune(reins, plan, place, demand)
+            with watched(without_ray):
+                _tune(reins, plan, place, demand)
         except Exception as error:  # of Tune's own: ours are guarded
             if not conductor.has_ended_all:
                 reins.stop(f"Ray Tune gave up: {one_line(error)}")
@@ -128,8 +135,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
     journal.unlock()
-    settle(spool, place)
-    return conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault)
+    unsent = settle(spool, place)
+    return conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent)
 
 
 def _has_drawn(journal: Journal, tell: Callable[[str], None]) -> bool:
@@ -232,5 +239,4 @@ def conclude_done(journal: Journal, place: Place) -> int:
     """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    settle(spool, place)
-    return conclude(journal, place, 0, "done", "")
+    return conclude(journal, place, 0, "done", "", unsent=settle(spool, place))

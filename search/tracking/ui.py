@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,13 +13,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from spaces.cli import FAILED, OK
 
 from ..cli.ui import UiRequest
-from ..environment.store import redacted
+from ..environment.store import redacted, sqlite_path
 from ..environment.variables import LOOPBACK, ROOT
+from .moves import follow_move
 
 START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
 STOP_S = 10.0
@@ -31,6 +34,12 @@ def ui(request: UiRequest) -> int:
     if request.uri.startswith("http"):
         print(f"the store in use is a server with a UI of its own: {redacted(request.uri)}")
         return OK
+    database = sqlite_path(request.uri)
+    if database is not None and database.exists():
+        try:
+            follow_move(database, request.artifacts)
+        except sqlite3.Error as error:
+            print(f"{database}: {error}; if it was moved, artifacts are sought in the old place", file=sys.stderr)
     url = f"http://{request.host}:{request.port}"
     print(f"starting MLflow over {redacted(request.uri)} ...", flush=True)
     # A plain `kill` must not leave the server behind either.
@@ -56,16 +65,30 @@ def _server(request: UiRequest, log: IO[str]) -> Iterator[subprocess.Popen[bytes
         # Ten more processes that nobody here has work for.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    # A session of its own: Ctrl-C reaches us alone, and we end the server with all its workers.
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *place],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield server
-    finally:
-        _end(server)
+    with _plain_python() as python:
+        # A session of its own: Ctrl-C reaches us alone, and we end the server with all its workers.
+        server = subprocess.Popen(
+            [python, "-m", "mlflow", "server", *place],
+            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield server
+        finally:
+            _end(server)
+
+
+@contextmanager
+def _plain_python() -> Iterator[str]:
+    """Yields a path of this interpreter without '%' in it, through a link to its environment where need be: MLflow does
+    not open databases where its own package lies below a folder with a '%' in its name."""
+    if "%" not in sys.prefix:
+        yield sys.executable
+        return
+    with tempfile.TemporaryDirectory(prefix="posesweep-") as folder:
+        link = Path(folder, "environment")
+        link.symlink_to(sys.prefix)
+        yield str(link / Path(sys.executable).relative_to(sys.prefix))
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
