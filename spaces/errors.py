@@ -6,10 +6,15 @@ import difflib
 import reprlib
 from collections.abc import Iterable, Sequence
 
+LONGEST_TEXT, LONGEST_PROBLEM = 5000, 1500  # characters of a message, and of one problem in it
+
 
 class InputError(ValueError):
     """Raised for invalid input from outside; printed without traceback, exit code 2. `where`: file or command;
-    `problems`: every problem found."""
+    `problems`: every problem found. The text is cut where it would not fit a screen: at LONGEST_TEXT characters, or
+    after `lines_shown` problems."""
+
+    lines_shown: int | None = None
 
     def __init__(self, where: str, problems: Sequence[str]) -> None:
         self.where = where
@@ -17,9 +22,19 @@ class InputError(ValueError):
         super().__init__(where, self.problems)
 
     def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return f"{self.where}: {self.problems[0]}"
-        return "\n  ".join([f"{self.where}: {len(self.problems)} problems", *self.problems])
+        where, lines = _cut(str(self.where)), [_cut(problem) for problem in self.problems]
+        if len(lines) == 1:
+            return f"{where}: {lines[0]}"
+        length = 0
+        shown_lines: list[str] = []
+        for line in lines[: self.lines_shown]:
+            length += len(line) + 3
+            if length > LONGEST_TEXT and shown_lines:
+                break
+            shown_lines.append(line)
+        rest = len(lines) - len(shown_lines)
+        more = [f"and {rest} more"] if rest else []
+        return "\n  ".join([f"{where}: {len(lines)} problems", *shown_lines, *more])
 
     def problems_in(self, where: str) -> list[str]:
         """Returns the problems for inclusion in a larger report on `where`; those of another file or command are
@@ -41,6 +56,14 @@ def shown(value: object) -> str:
     aliases can expand a few lines to millions of values."""
     text = value if isinstance(value, str) else _SHORT.repr(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
+def _cut(text: str) -> str:
+    """Leaves out the middle of a problem beyond LONGEST_PROBLEM characters; its end tells the remedy."""
+    if len(text) <= LONGEST_PROBLEM:
+        return text
+    half = LONGEST_PROBLEM // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half} characters left out) ... {text[-half:]}"
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

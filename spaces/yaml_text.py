@@ -10,6 +10,7 @@ import yaml
 from .errors import ConfigError
 
 MOST_MERGED = 10_000  # merges of merges grow tenfold a line
+LARGEST_BYTES = 1_000_000  # of a file; configs and spaces take thousands, and PyYAML a minute for a few million
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,9 +35,13 @@ def read_yaml(path: Path | str) -> Any:
 
 
 def read_text(path: Path | str) -> str:
-    """Reads a UTF-8 text file. ConfigError if it is missing, unreadable or not UTF-8."""
+    """Reads a UTF-8 text file. ConfigError if it is missing, unreadable, not UTF-8, or larger than LARGEST_BYTES."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise ConfigError(str(path), [f"is larger than {LARGEST_BYTES:,} bytes, so it is no config and no space"])
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(str(path), [f"cannot be read: {reason}"]) from None

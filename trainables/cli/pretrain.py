@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from spaces.cli import number_above_0, whole_number
 from spaces.errors import ConfigError
 from spaces.files import target_problems
 
@@ -33,11 +34,18 @@ def add_pretrain_options(parser: argparse.ArgumentParser) -> None:
     """Adds CONFIG, --out, --epochs, --batch, --lr, --sigma, --force, --set."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of a run that reads images; its trunk and its data")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="safetensors file to write")
-    parser.add_argument("--epochs", type=int, default=10, help="passes over the training crops (default 10)")
-    parser.add_argument("--batch", type=int, default=32, help="crops in a step (default 32)")
-    parser.add_argument("--lr", type=float, default=2e-3, help="first learning rate; falls to 0 (default 2e-3)")
     parser.add_argument(
-        "--sigma", type=float, default=2.0, help="width of a joint's peak, in cells of 4 pixels (default 2)"
+        "--epochs", type=whole_number(1, 1_000_000), default=10, help="passes over the training crops (default 10)"
+    )
+    parser.add_argument("--batch", type=whole_number(1, 1_000_000), default=32, help="crops in a step (default 32)")
+    parser.add_argument(
+        "--lr", type=number_above_0(1000), default=2e-3, help="first learning rate; falls to 0 (default 2e-3)"
+    )
+    parser.add_argument(
+        "--sigma",
+        type=number_above_0(1000),
+        default=2.0,
+        help="width of a joint's peak, in cells of 4 pixels (default 2)",
     )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     add_set_option(parser)
@@ -51,10 +59,6 @@ def check_pretrain(options: argparse.Namespace) -> PretrainRequest:
         problems.append(f"--out {options.out}: must end in .safetensors")
     if not {"image", "features"} & set(config.traits.reads):
         problems.append(f"model {config.model} has no trunk that reads images")
-    for name in ("epochs", "batch", "lr", "sigma"):
-        value = getattr(options, name)
-        if not 0 < value < float("inf"):
-            problems.append(f"--{name} {value}: must be above 0")
     if problems:
         raise ConfigError("pretrain", problems)
     known = knobs_of(config.model)
