@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
+import itertools
 import reprlib
 from collections.abc import Iterable, Sequence
 
@@ -25,16 +27,16 @@ class InputError(ValueError):
         where, lines = _cut(str(self.where)), [_cut(problem) for problem in self.problems]
         if len(lines) == 1:
             return f"{where}: {lines[0]}"
-        length = 0
-        shown_lines: list[str] = []
-        for line in lines[: self.lines_shown]:
-            length += len(line) + 3
-            if length > LONGEST_TEXT and shown_lines:
-                break
-            shown_lines.append(line)
-        rest = len(lines) - len(shown_lines)
-        more = [f"and {rest} more"] if rest else []
-        return "\n  ".join([f"{where}: {len(lines)} problems", *shown_lines, *more])
+        kept = lines[: self.lines_shown]
+        rest = len(lines) - len(kept)
+        last = [f"and {rest} more"] if rest else []
+        ends = list(itertools.accumulate(len(line) + 3 for line in kept))
+        if ends and ends[-1] > LONGEST_TEXT:
+            # The last one often says what to do about all of them.
+            count = max(1, bisect.bisect(ends, LONGEST_TEXT - len(kept[-1])))
+            last = [f"and {len(lines) - count - 1} more", kept[-1]] if not rest else [f"and {len(lines) - count} more"]
+            kept = kept[:count]
+        return "\n  ".join([f"{where}: {len(lines)} problems", *kept, *last])
 
     def problems_in(self, where: str) -> list[str]:
         """Returns the problems for inclusion in a larger report on `where`; those of another file or command are

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from spaces.errors import shown
+
 from ..errors import DataError
+from ..formats.arrays import read_npz
+from ..formats.json_text import read_json
 from ..poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
-from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
+from .detections import Points, best_people, flat_rows, joint_rows, score_of
 
 COCO_17 = (
     *("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist"),
@@ -122,12 +124,10 @@ def _read(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
 
 def _read_arrays(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            known = [name for name in ("keypoints", "width", "height", "fps", "layout") if name in archive.files]
-            arrays = {name: archive[name] for name in known}
-            here = ", ".join(archive.files) or "none"
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DataError(str(path), [f"is no readable .npz of plain numbers ({error}); allowed: {FORMS}"]) from None
+        arrays, names = read_npz(path, ("keypoints", "width", "height", "fps", "layout"))
+    except DataError as error:
+        raise DataError(str(path), [f"{problem}; allowed: {FORMS}" for problem in error.problems]) from None
+    here = ", ".join(names) or "none"
     if "keypoints" not in arrays:
         raise DataError(str(path), [f"has no key 'keypoints'; keys here: {here}; allowed: {FORMS}"])
     facts: dict[str, Any] = {name: array.item() for name, array in arrays.items() if array.size == 1}
@@ -142,7 +142,7 @@ def _read_arrays(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
 
 
 def _read_json(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
-    tree = read_tree(path, f"is neither .npz nor JSON; allowed: {FORMS}")
+    tree = read_json(path, f"is neither .npz nor JSON; allowed: {FORMS}")
     facts = tree if isinstance(tree, dict) else {}
     entries = tree if isinstance(tree, list) else facts.get("annotations")
     if isinstance(facts.get("frames"), list):
@@ -188,7 +188,7 @@ def _from_results(path: Path, entries: Sequence[Any]) -> tuple[Points, list[str]
         name = entry.get("frame", entry.get("image_id")) if isinstance(entry, dict) else None
         number, rows = _frame_number(name), flat_rows(entry)
         if number is None:
-            problems.append(f"result {place}: frame {name!r} is no frame number; give `frame` or `image_id`")
+            problems.append(f"result {place}: frame {shown(name)} is no frame number; give `frame` or `image_id`")
         elif rows is None:
             problems.append(f"result {place}: `keypoints` must be x, y, score for each joint, 51 numbers for COCO")
         else:
@@ -234,11 +234,13 @@ def _layout(
 ) -> tuple[tuple[str, ...] | None, str | None]:
     """Returns joint names and layout, from option, file, or joint count."""
     if told is not None and own is not None and told != own:
-        problems.append(f"--layout {told}, but the file says layout {own!r}; leave the option out or mend the file")
+        problems.append(
+            f"--layout {told}, but the file says layout '{shown(own)}'; leave the option out or mend the file"
+        )
         return None, None
     layout = told or own
     if layout is not None and (not isinstance(layout, str) or layout not in LAYOUTS):
-        problems.append(f"layout {layout!r} is not known; allowed: {ALLOWED}")
+        problems.append(f"layout '{shown(layout)}' is not known; allowed: {ALLOWED}")
         return None, None
     fitting = [name for name, counts in LAYOUTS.items() if count in counts]
     if not fitting or (layout is not None and layout not in fitting):
@@ -262,14 +264,16 @@ def _side(name: str, told: int | None, own: Any, problems: list[str]) -> int | N
         problems.append(f"the image's {name} is not known: give --{name} PIXELS, or put `{name}` into the file")
         return None
     if told is not None and own is not None and told != own:
-        problems.append(f"--{name} {told}, but the file says {name} {own}; leave the option out or mend the file")
+        problems.append(
+            f"--{name} {told}, but the file says {name} {shown(own)}; leave the option out or mend the file"
+        )
         return None
     value = own if told is None else told
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or not 1 <= value <= MOST_PIXELS:
-        problems.append(f"{name} = {value!r}: expected pixels from 1 to {MOST_PIXELS}")
+        problems.append(f"{name} = {shown(value)}: expected pixels from 1 to {MOST_PIXELS}")
         return None
     if int(value) != value:
-        problems.append(f"{name} = {value!r}: expected whole pixels")
+        problems.append(f"{name} = {shown(value)}: expected whole pixels")
         return None
     return int(value)
 
@@ -278,12 +282,14 @@ def frame_rate(told: Told, facts: Mapping[str, Any], problems: list[str]) -> flo
     """Returns the frames per second; None when neither option nor file gives them."""
     own = facts.get("fps")
     if told.fps is not None and own is not None and told.fps != own:
-        problems.append(f"--fps {told.fps:g}, but the file says fps {own}; leave the option out or mend the file")
+        problems.append(
+            f"--fps {told.fps:g}, but the file says fps {shown(own)}; leave the option out or mend the file"
+        )
     value = own if told.fps is None else told.fps
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10_000:
-        problems.append(f"fps = {value!r}: expected frames a second, above 0 and at most 10000")
+        problems.append(f"fps = {shown(value)}: expected frames a second, above 0 and at most 10000")
         return 0.0
     return float(value)
 

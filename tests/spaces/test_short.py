@@ -61,6 +61,7 @@ def test_a_message_fits_a_screen_whatever_is_wrong(count, length):
     assert text.startswith("a.yaml: ")
     assert "remedy" in text
     assert (f"and {count - text.count('remedy')} more" in text) == (text.count("remedy") < count)
+    assert text.endswith("remedy")
 
 
 def test_a_file_too_large_to_be_a_config_is_not_parsed(tmp_path):
