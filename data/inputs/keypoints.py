@@ -15,6 +15,7 @@ from spaces.errors import shown
 from ..errors import DataError
 from ..formats.arrays import read_npz
 from ..formats.json_text import read_json
+from ..poses.sentinels import not_detected
 from ..poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
 from .detections import Points, best_people, flat_rows, joint_rows, score_of
 
@@ -35,6 +36,7 @@ FORMS = (
     "frames: [[[x, y, score], ...], null]} or a list of {frame or image_id, keypoints: [51 numbers]}"
 )
 DEFAULT_FPS = 25.0  # where neither file nor option tells; only times depend on it, poses do not
+FARTHEST = 1_000_000  # pixels of a joint
 MOST_PIXELS = 100_000  # of a side; larger is a slip
 SPARSEST = 100  # frames a detection; image ids further apart number the images of a set, not the frames of a video
 
@@ -42,12 +44,13 @@ SPARSEST = 100  # frames a detection; image ids further apart number the images 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """Command-line facts about a file (image size, frame rate, layout); None where the file decides. width, height in
-    pixels."""
+    pixels; min_score: joints scored below it count as not detected, None for 0."""
 
     width: int | None = None
     height: int | None = None
     fps: float | None = None
     layout: str | None = None
+    min_score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +74,7 @@ class Keypoints:
 def read_keypoints(path: Path, told: Told) -> Keypoints:
     """Reads the keypoints in `path`; DataError with all problems. Nothing in the file is unpickled.
 
-    A joint counts as not detected when a coordinate is nan, when its score is 0 or less, or when it lies at exactly (0,
-    0), where detectors put what they did not find."""
+    `sentinels.not_detected` says which joints count as not detected."""
     return check_keypoints(path, *_read(path), told)
 
 
@@ -93,10 +95,16 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
     if joints is None or layout is None:
         raise DataError(str(where), problems)
     points, score = values[..., :2].copy(), values[..., 2].copy() if values.shape[-1] == 3 else None
-    if score is not None:
-        points[~(score > 0)] = np.nan
-    points[np.isnan(points).any(-1) | (points == 0).all(-1)] = np.nan
-    problems += _value_problems(points, width)
+    if told.min_score is not None and score is None:
+        problems.append(f"--min-score {told.min_score:g}: there are no scores; leave the option out")
+    is_gone, found = not_detected(points, score, width, height, told.min_score or 0.0)
+    notes += found
+    points[is_gone] = np.nan
+    if told.min_score and score is not None and is_gone.all() and (score > 0).any():
+        best = f"the highest score is {np.nanmax(score):g}"
+        problems.append(f"--min-score {told.min_score:g}: no joint is scored that high; {best}")
+    else:
+        problems += _value_problems(points, width)
     if problems:
         raise DataError(str(where), problems)
     assert width is not None, where
@@ -301,6 +309,8 @@ def _value_problems(points: Points, width: int | None) -> list[str]:
     seen = points[~np.isnan(points[..., 0])]
     if not len(seen):
         return ["holds no pose: no joint was detected in any frame"]
+    if np.abs(seen).max() > FARTHEST:
+        return [f"coordinates reach {np.abs(seen).max():.3g}: they are no pixels; allowed: up to {FARTHEST:,}"]
     # Screen units reach 1 in x and the aspect in y; a person of two pixels cannot be meant.
     if width is not None and width > 16 and np.abs(seen).max() <= 2:
         return ["all coordinates lie within 2 of 0: they look normalised; give pixels, x right and y down"]

@@ -59,7 +59,7 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
     fps = frame_rate(told, own, problems) or DEFAULT_FPS
     usual = None if "annotations" not in own and own else "coco"
     facts = {"layout": own.get("layout"), "usual": usual, "fps": fps}
-    one = Told(layout=told.layout)
+    one = Told(layout=told.layout, min_score=told.min_score)
     photos: list[tuple[Keypoints, Points, list[str]]] = []
     faults: dict[str, list[str]] = {}
     for file, rows in people.items():

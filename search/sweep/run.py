@@ -51,7 +51,7 @@ def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
         check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
     provide(plan.base.data)
-    return facts_of_run(facts_of(plan.base.data, parts))
+    return facts_of_run(facts_of(plan.base.data, parts, tell=print))
 
 
 def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
