@@ -6,13 +6,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .commands import shell_line
 from .console import settle_console
-from .errors import InputError
+from .errors import InputError, shown
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -27,6 +28,34 @@ class Verb:
     add_options: Callable[[argparse.ArgumentParser], None]
     run: str
     check: Callable[[argparse.Namespace], object] = lambda options: options
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Returns the argparse type of an option that takes whole numbers from `least` to `most`."""
+
+    def read(text: str) -> int:
+        # Longer digits are beyond any bound, and int() refuses thousands of them with a message of its own.
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"'{shown(text)}' is no whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def number_above_0(most: float) -> Callable[[str], float]:
+    """Returns the argparse type of an option that takes numbers above 0, up to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"'{shown(text)}' is no number above 0 and at most {most:g}")
+        return number
+
+    return read
 
 
 def main(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import ConfigError
-from spaces.schema import config_id, knobs, load
+from spaces.schema import WHOLE, config_id, knobs, load
 from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
@@ -58,6 +58,11 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
         sweep = load(SweepConfig, {**given, **fixed, **kept, "seed": config.loop.seed}, "confirm")
     except ConfigError as error:
         raise ConfigError("confirm", [*problems, *error.problems_in("confirm")]) from None
+    last = sweep.seed + sweep.trials - 1
+    if last not in WHOLE:
+        raise ConfigError(
+            "confirm", [*problems, f"--seeds {sweep.trials}: seed {last} is beyond 64 bits; lower loop.seed"]
+        )
     plan = confirm_plan(name, sweep, config)
     if is_there:
         check_uri(options, folder, "confirm", is_needed=True)

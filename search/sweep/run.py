@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import signal
@@ -19,7 +20,7 @@ from ray import tune
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
 from spaces.console import visible
-from spaces.errors import one_line
+from spaces.errors import ConfigError, one_line
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
@@ -34,7 +35,7 @@ from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
-from ..record.plan import Plan, begun_by, shortened
+from ..record.plan import Plan, begun_by, next_name, shortened
 from ..record.provenance import facts_of_run
 from ..record.records import Facts, OpenRow
 from ..results.confirm import score_seeds
@@ -52,12 +53,20 @@ def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
         check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
     provide(plan.base.data)
-    return facts_of_run(facts_of(plan.base.data, parts))
+    return facts_of_run(facts_of(plan.base.data, parts, tell=print))
 
 
-def begin(plan: Plan, facts: Facts, place: Place) -> Journal:
-    """Creates the journal of a new sweep and locks it. ConfigError if the folder holds a sweep already."""
-    return journals.create(place.folder, begun_by(plan, uuid.uuid4().hex, facts))
+def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
+    """Creates the journal of a new sweep and locks it. ConfigError if the folder holds a sweep already; one that the
+    user did not name takes the next free name instead: another may have begun since its own was chosen."""
+    storage = place.folder.parent
+    while True:
+        try:
+            return journals.create(storage / plan.name, begun_by(plan, uuid.uuid4().hex, facts))
+        except ConfigError:
+            if is_named:
+                raise
+        plan = dataclasses.replace(plan, name=next_name(storage, plan.space.model))
 
 
 def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
@@ -73,10 +82,17 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     """Trains the remaining trials of a sweep, prints its leaderboard, or for a confirmation the mean over the seeds,
     and returns the exit code.
 
-    `open_journal`: creates or opens the locked journal; it is called only once Ray is running and has room for a
-    trial."""
+    `open_journal`: creates or opens the locked journal, whose folder and name then count; it is called only once Ray is
+    running and has room for a trial."""
+
+    def opened() -> Journal:
+        nonlocal place
+        journal = open_journal()
+        place = dataclasses.replace(place, folder=journal.path.parent)
+        return journal
+
     try:
-        return _run(plan, place, open_journal)
+        return _run(plan, place, opened)
     except KeyboardInterrupt:
         # A second Ctrl-C, or one while MLflow is waited for. Without a sweep on record, the same line starts it.
         if journals.birth(place.folder / journals.FILE) is None:
@@ -102,6 +118,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
     with ray_session(place.where.address, wish) as (demand, concurrent), _interrupts() as interrupts:
         journal = open_journal()
+        plan = dataclasses.replace(plan, name=journal.sweep.name)
+        place = dataclasses.replace(place, folder=journal.path.parent)
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
         spent = spent_before(journal.path, sweep.time_budget_s)

@@ -49,7 +49,7 @@ def train(request: RayTrainRequest) -> int:
     is_fresh = run_request.init is None and not folder.latest.exists()
     check_run(config, is_fresh=is_fresh, is_here=request.where.address is None)
     provide(config.data)
-    data_facts = facts_of(config.data)
+    data_facts = facts_of(config.data, tell=print)
     # Its folder is to `sync` what a sweep's is.
     where = dataclasses.replace(request.where, storage=run_request.out.parent)
     place = place_of(run_request.out, where)

@@ -29,10 +29,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
 
+from search.record.journal import FILE, Journal
 from tests.faults.kill_and_resume import LINE, check_books, launch_line, places
 from tests.made.small import write_tiny
-
-from search.record.journal import FILE, Journal
 
 MARK = "POSESWEEP_FAULTS"
 LIMIT_S = 300  # of a command until its end
