@@ -22,8 +22,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import InputError
 
-from ..environment.variables import LOOPBACK, pins, settle_environment
-from .session import join
+from ..environment.variables import pins, settle_environment
+from .gpus import visible_gpus
+from .session import join, start_own
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
 
@@ -66,14 +67,7 @@ def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
     probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     marker = Path(folder, f".doctor-{uuid.uuid4().hex}")
     if address == "local":
-        ray.init(
-            address="local",
-            num_cpus=1,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address=LOOPBACK,
-        )
+        start_own(1, len(visible_gpus()), for_groups=False)
     else:
         join(address)
     try:

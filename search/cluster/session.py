@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import ray
-import torch
 
 from spaces.errors import ConfigError
 from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
 from .claims import Demand, Wish, claimed_share, most_at_a_time
+from .gpus import only_visible, visible_gpus
 from .ports import free_ports, settled_ports
+from .token import tell_token
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 CONNECT_S = 10.0
@@ -36,14 +37,14 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     with ExitStack() as stack:
         if address is None:
-            have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
-            demand = wish.demand(has_gpus=have["GPU"] >= 1)
+            gpus = visible_gpus()
+            demand = wish.demand(has_gpus=bool(gpus))
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
-            if wish.is_sweep:
-                at_a_time = stack.enter_context(claimed_share(demand, wish, have))
-            else:
-                at_a_time = most_at_a_time(demand, wish, have, have, [])
-            _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
+            share = stack.enter_context(claimed_share(demand, wish, float(num_cpus()), gpus))
+            at_a_time = share.at_a_time
+            # What this process itself computes on a GPU, it computes on these, too.
+            stack.enter_context(only_visible(share.gpus))
+            start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), len(share.gpus), for_groups=wish.in_groups)
             stack.callback(ray.shutdown)
         else:
             join(address)
@@ -54,11 +55,13 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
         yield demand, at_a_time
 
 
-def _start_own(num_cpus: int, for_groups: bool) -> None:
-    """Starts our own Ray instance, on loopback only. `for_groups`: trials run in Ray Train worker groups.
+def start_own(num_cpus: int, num_gpus: int, *, for_groups: bool) -> None:
+    """Starts our own Ray instance, on loopback only and with a token. `for_groups`: trials run in Ray Train worker
+    groups.
 
     Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
     this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
+    tell_token(may_make=True)
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
@@ -66,6 +69,7 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
             ray.init(
                 address="local",
                 num_cpus=num_cpus,
+                num_gpus=num_gpus,
                 resources={SLOT: 1000.0},
                 include_dashboard=for_groups,
                 dashboard_host=LOOPBACK,
@@ -81,6 +85,7 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
 
 def join(address: str) -> None:
     """Connects to the running Ray cluster at `address`. ConfigError if none answers."""
+    tell_token(may_make=False)
     try:
         host, _, port = address.rpartition(":")
         if host and port.isdecimal():
