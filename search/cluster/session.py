@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -22,6 +23,7 @@ from .token import tell_token
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 CONNECT_S = 10.0
+LOOPBACK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
@@ -62,6 +64,9 @@ def start_own(num_cpus: int, num_gpus: int, *, for_groups: bool) -> None:
     Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
     this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
     tell_token(may_make=True)
+    # Ranks of a group find each other on this machine: torch's backends would take the first interface.
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        os.environ.setdefault(name, LOOPBACK_INTERFACE)
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
