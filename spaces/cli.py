@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from .commands import shell_line
 from .console import settle_console
@@ -67,10 +68,15 @@ def main(
 ) -> int:
     """Parses the command line, validates it and runs the verb; returns the exit code: 2 for invalid input (InputError,
     printed without traceback), 130 after an interrupt. `argv`: arguments (None: sys.argv); `hide`: redacts passwords in
-    an argument before it is printed."""
+    an argument or a message before it is printed."""
     if argv is None:
         settle_console()
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about, allow_abbrev=False)
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            super().error(hide(message))
+
+    parser = Parser(prog=f"python -m {package}", description=about, allow_abbrev=False)
     lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in verbs.items():
         line = lines.add_parser(
@@ -89,7 +95,7 @@ def main(
         module, _, function = verb.run.partition(":")
         return int(getattr(importlib.import_module(module), function)(request))
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(hide(str(error)), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         words = sys.argv[1:] if argv is None else argv

@@ -11,10 +11,10 @@ from spaces.schema import WHOLE, config_id, knobs, load
 from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
-from ..record.journal import FILE, Journal, has_begun
+from ..record.journal import FILE, Journal, has_begun, leads_out
 from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
 from .command import Where, where_of
-from .places import add_places, folder_problems
+from .places import add_places, folder_problems, is_new_name
 from .storage import add_storage, check_uri, held_uri, uri_problems
 from .train import WORKER_KNOBS
 
@@ -50,7 +50,7 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}
     name = options.name or f"confirm-{config_id(config)}"
     folder = options.storage / name
-    is_there = has_begun(folder)
+    is_there = is_new_name(name) and not leads_out(folder) and has_begun(folder)
     problems = uri_problems(options.checkpoints)
     checkpoints = held_uri(folder) if is_there else options.checkpoints
     kept = {"checkpoints": checkpoints} if checkpoints else {}

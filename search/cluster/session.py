@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import ray
-import torch
 
 from spaces.errors import ConfigError, one_line
 from trainables.devices.cpus import num_cpus
@@ -19,11 +18,14 @@ from ..environment.variables import LOOPBACK, ROOT
 from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
 from .folders import interpreter_problems, ray_folder, worker_environment
+from .gpus import only_visible, visible_gpus
 from .guard import hush
 from .ports import free_ports, settled_ports
+from .token import tell_token
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 STARTS = 2  # of a Ray of our own: on a busy machine the first may come too late
+LOOPBACK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
@@ -40,18 +42,19 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
     hush()
     with ExitStack() as stack:
         if address is None:
-            have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
-            demand = wish.demand(has_gpus=have["GPU"] >= 1)
+            gpus = visible_gpus()
+            demand = wish.demand(has_gpus=bool(gpus))
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
-            if wish.is_sweep:
-                at_a_time = stack.enter_context(claimed_share(demand, wish, have))
-            else:
-                at_a_time = most_at_a_time(demand, wish, have, have, [])
+            share = stack.enter_context(claimed_share(demand, wish, float(num_cpus()), gpus))
+            at_a_time = share.at_a_time
             if problems := interpreter_problems():
                 raise ConfigError("Ray", problems)
+            # What this process itself computes on a GPU, it computes on these, too.
+            stack.enter_context(only_visible(share.gpus))
             folder = stack.enter_context(ray_folder())
             stack.callback(ray.shutdown)
-            _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups, folder)
+            num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
+            start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
         else:
             join(address)
             stack.callback(ray.shutdown)
@@ -61,15 +64,20 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
         yield demand, at_a_time
 
 
-def _start_own(num_cpus: int, for_groups: bool, folder: str | None) -> None:
-    """Starts our own Ray instance, on loopback only; a second time if the first fails. `for_groups`: trials run in Ray
-    Train worker groups; `folder`: for Ray's files (None: Ray's own choice). ConfigError if it does not start.
+def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> None:
+    """Starts our own Ray instance, on loopback only and with a token; a second time if the first fails. `for_groups`:
+    trials run in Ray Train worker groups; `folder`: for Ray's files (None: Ray's own choice). ConfigError if it does
+    not start.
 
     Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
     this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
+    tell_token(may_make=True)
+    # Ranks of a group find each other on this machine: torch's backends would take the first interface.
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        os.environ.setdefault(name, LOOPBACK_INTERFACE)
     for start in range(1, STARTS + 1):
         try:
-            _start_once(num_cpus, for_groups, folder)
+            _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
         except Exception as error:  # Ray raises what its processes, sockets and files raise
             ray.shutdown()
             fault = one_line(error)
@@ -81,7 +89,7 @@ def _start_own(num_cpus: int, for_groups: bool, folder: str | None) -> None:
             return
 
 
-def _start_once(num_cpus: int, for_groups: bool, folder: str | None) -> None:
+def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> None:
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
@@ -90,6 +98,7 @@ def _start_once(num_cpus: int, for_groups: bool, folder: str | None) -> None:
             ray.init(
                 address="local",
                 num_cpus=num_cpus,
+                num_gpus=num_gpus,
                 resources={SLOT: 1000.0},
                 include_dashboard=for_groups,
                 dashboard_host=LOOPBACK,
@@ -106,6 +115,7 @@ def _start_once(num_cpus: int, for_groups: bool, folder: str | None) -> None:
 
 def join(address: str) -> None:
     """Connects to the running Ray cluster at `address`. ConfigError if none answers, or it refuses us."""
+    tell_token(may_make=False)
     check_address(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

@@ -75,9 +75,11 @@ def resolve_uri(option: str | None, root: Path) -> str:
         return uri
     path, mark, query = rest.removeprefix("/").partition("?")
     if not rest.startswith("/") or path in ("", ":memory:") or path.endswith("/"):
-        raise ConfigError(where, [f"{uri} names no database file; write sqlite:/// and then the path of one"])
+        raise ConfigError(where, [f"{redacted(uri)} names no database file; write sqlite:/// and then the path of one"])
     if mark and "=" not in query:
-        raise ConfigError(where, [f"{uri}: a '?' in the path of the file is written %3F, a '%' is written %25"])
+        raise ConfigError(
+            where, [f"{redacted(uri)}: a '?' in the path of the file is written %3F, a '%' is written %25"]
+        )
     return f"{sqlite_uri(root.resolve() / unquote(path))}{mark}{query}"
 
 
@@ -130,7 +132,101 @@ def artifact_root(uri: str, root: Path) -> Path:
     return (root.resolve() / "mlruns" if database is None else database.parent) / "artifacts"
 
 
+# What the name of a query parameter holds, or is, if its value is secret; and what the name of a variable ends with.
+_SECRET = re.compile(
+    r"password|passwd|passphrase|passcode|pwd|token|secret|signature|credential|authorization|bearer"
+    r"|(api|access|account|private|shared)[-_. ]?key|^(.*[-_.])?(pass|pw|sig|sas|key|auth)$",
+    re.IGNORECASE,
+)
+_SECRET_END = re.compile(
+    r"(.*_)?(password|passwd|passphrase|pwd|token|secret|credentials?|((secret_)?access|api)_key(_id)?)", re.IGNORECASE
+)
+# Kinds of stores whose URI may name an account, or a container, before the host; of others a lone word
+# there is a token.
+_LOGINS = ("postgresql", "mysql", "mssql", "sftp", "ssh", "ftp", "hdfs", "webhdfs", "smb", "az", "abfs", "abfss")
+_NO_PASSWORDS = ("", "x-oauth-basic")  # beside them the user's name is the token
+_WHOLE = re.compile(r"[A-Za-z][\w+.-]*://(?:(?![:;,.]\s|\s--)[^\n\0])*")
+_ENCODED = re.compile(r"[^\s\"']*%3a(?:%2f){2}[^\s\"']*", re.IGNORECASE)
+_QUERY = re.compile(r"([?&;#])([^\s?&;#=\"']+)=((?:[^&#\n]*(?=&[\w%.-]+=))|[^&#\s\"']*)")
+_ASSIGNED = re.compile(
+    r"(?<![\w.-])([\"']?)((?:[A-Z0-9]+_)*[A-Z]+|[a-z]+(?:_[a-z]+)*)\1(=|\s*:\s*(?=[\"']))('[^'\n]*'|\"[^\"\n]*\"|[^\s&;,\"')\]}]+)"
+)
+_HEADER = re.compile(
+    r"((?:authorization[\"']?\s*[:=]\s*[\"']?(?:basic |bearer |token )?)|bearer )[^\s\"']+", re.IGNORECASE
+)
+_SUSPECT = re.compile(r"://|%3a%2f%2f|pass|pwd|pw|token|secret|sig|credential|auth|bearer|key|sas", re.IGNORECASE)
+
+
 def redacted(text: str) -> str:
-    """Replaces the passwords and tokens of all URIs in a text by ***."""
-    text = re.sub(r"(://[^/@:\s]*):[^/\s]*@", r"\1:***@", text)
-    return re.sub(r"([?&](?:password|passwd|token|secret)=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
+    """Replaces the secrets in a text by ***: passwords and tokens before the host of a URI, with any characters in
+    them, percent-encoded or not; values of query parameters, variables and options whose names mean secrets (`token`,
+    `X-Amz-Signature`, `AWS_SECRET_ACCESS_KEY`); `Authorization` headers. Where a text could be read in two ways the
+    longer stretch is taken for the secret."""
+    if not _SUSPECT.search(text):
+        return text
+    if _WHOLE.fullmatch(text):
+        # One URI, to its last character: blanks are part of it.
+        return _redacted(text.replace(" ", "\0")).replace("\0", " ")
+    return "\n".join(map(_redacted, text.split("\n")))
+
+
+def _redacted(line: str) -> str:
+    line = _ENCODED.sub(_decoded, line) if "%" in line else line
+    front, *uris = re.split(r"([A-Za-z][\w+.-]*)://", line)
+    after = [f"{scheme}://{_after(scheme, rest)}" for scheme, rest in zip(uris[::2], uris[1::2], strict=True)]
+    line = _QUERY.sub(_parameter, front + "".join(after))
+    line = _ASSIGNED.sub(_variable, line)
+    return _HEADER.sub(r"\1***", line)
+
+
+def _parameter(found: re.Match[str]) -> str:
+    mark, name, value = found.groups()
+    return f"{mark}{name}=***" if value and _SECRET.search(unquote(name)) else found[0]
+
+
+def _variable(found: re.Match[str]) -> str:
+    quote, name, sign, value = found.groups()
+    if not _SECRET_END.fullmatch(name):
+        return found[0]
+    around = value[0] if value[0] in "\"'" else ""
+    return f"{quote}{name}{quote}{sign}{around}***{around}"
+
+
+def _decoded(found: re.Match[str]) -> str:
+    """Returns a percent-encoded URI decoded and redacted if there is a secret in it, else as it is."""
+    decoded = unquote(found[0])
+    hidden = redacted(decoded)
+    return found[0] if hidden == decoded else hidden
+
+
+def _after(scheme: str, rest: str) -> str:
+    """Redacts what follows `scheme://`, up to the next URI of the line."""
+    word = re.split(r"[\"'](?=[,;:}\])\s]|$)|\s", rest, maxsplit=1)[0]
+    user = re.split(r"[/?#@:\[\]]", word, maxsplit=1)[0]
+    dialect = scheme.lower().partition("+")[0]
+    behind = word[len(user) : len(user) + 1]
+    if behind == "@":
+        host = re.split(r"[/?#]", word)[0].rindex("@")
+        return rest if dialect in _LOGINS else "***" + rest[host:]
+    if behind != ":" or _is_port(dialect, word[len(user) + 1 :]):
+        return rest
+    host = _host(rest, word)
+    if host < 0:
+        return rest
+    password = rest[len(user) + 1 : host]
+    return f"{'***' if password in _NO_PASSWORDS else user}:***{rest[host:]}"
+
+
+def _is_port(dialect: str, text: str) -> bool:
+    """Returns whether the text after `host:` is a port and no password. Databases take a slash within passwords."""
+    port = re.match(r"\d*(?=[/?#,;.)\]}]|$)", text)
+    return port is not None and not (dialect in ("postgresql", "mysql", "mssql") and "@" in text)
+
+
+def _host(rest: str, word: str) -> int:
+    """Finds the @ before the host; returns its place, or -1. It is the last one of the word, or, as a password may hold
+    blanks, a later one before a host with a path or port."""
+    further = [found.start() for found in re.finditer(r"@(?=[\w.-]+(?:/|:\d)|\[)", rest)]
+    if "@" in word:
+        return max([word.rindex("@"), *further])
+    return max([*further, rest.rfind("@")])

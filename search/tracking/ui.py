@@ -26,6 +26,8 @@ from .moves import follow_move
 START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
 STOP_S = 10.0
 LOG_LINES = 20
+EVERYWHERE = ("0.0.0.0", "::", "")
+PRIVATE = ("10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)))
 
 
 def ui(request: UiRequest) -> int:
@@ -48,6 +50,11 @@ def ui(request: UiRequest) -> int:
         if not _answers(f"http://{_reached(request.host)}:{request.port}/health", server):
             return _told(log, f"MLflow did not start on {url}")
         print(f"MLflow UI: {url}   (Ctrl-C ends it)", flush=True)
+        print(
+            f"answers to {', '.join(answered(request))}; another name of this machine: --allowed-host NAME", flush=True
+        )
+        if not request.is_private:
+            print(_warning(request), file=sys.stderr, flush=True)
         if request.is_shared:
             print(_advice(request, url), flush=True)
         server.wait()
@@ -64,6 +71,7 @@ def _server(request: UiRequest, log: IO[str]) -> Iterator[subprocess.Popen[bytes
         "MLFLOW_ARTIFACTS_DESTINATION": request.artifacts.as_uri(),
         # Ten more processes that nobody here has work for.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **host_variables(request),
     }
     with _plain_python() as python:
         # A session of its own: Ctrl-C reaches us alone, and we end the server with all its workers.
@@ -103,7 +111,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def _reached(host: str) -> str:
-    return LOOPBACK if host in ("0.0.0.0", "") else host
+    return LOOPBACK if host in EVERYWHERE else host
 
 
 def _answers(url: str, server: subprocess.Popen[bytes]) -> bool:
@@ -124,13 +132,33 @@ def _told(log: IO[str], what: str) -> int:
     return FAILED
 
 
+def answered(request: UiRequest) -> list[str]:
+    """Lists the host names that the server answers to, as a URL has them. Of an address that stands for all of this
+    machine's, those of private networks are allowed, as MLflow's own list has them."""
+    own = list(PRIVATE) if request.host in EVERYWHERE else [request.host]
+    return list(dict.fromkeys(["localhost", LOOPBACK, *own, *request.names]))
+
+
+def host_variables(request: UiRequest) -> dict[str, str]:
+    """Returns MLflow's variables for the names that it answers to. It takes a browser's changes, and a search is one,
+    only from pages of origins that are listed, its own page included. What the user has set is kept and added to."""
+    names = answered(request)
+    called = [*names, *(f"{name}:*" for name in names if not name.endswith("*"))]
+    pages = [f"{scheme}://{name}" for name in names if not name.endswith("*") for scheme in ("http", "https")]
+    origins = [origin for page in pages for origin in (page, f"{page}:{request.port}")]
+    lists = {"MLFLOW_SERVER_ALLOWED_HOSTS": called, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": origins}
+    return {variable: ",".join([*filter(None, [os.environ.get(variable)]), *own]) for variable, own in lists.items()}
+
+
+def _warning(request: UiRequest) -> str:
+    return (
+        f"warning: it listens on {request.host}, not only for this machine, and asks no passwords: "
+        f"whoever reaches port {request.port} reads and writes every run; keep it in a private network"
+    )
+
+
 def _advice(request: UiRequest, url: str) -> str:
     lines = [f"sweeps write to it with --tracking-uri {url}"]
-    if request.host == LOOPBACK:
+    if request.is_private:
         lines.append(f"from another machine: ssh -L {request.port}:{LOOPBACK}:{request.port} THIS_MACHINE")
-        return "\n".join(lines)
-    lines.append("it asks no passwords: whoever reaches it reads and writes every run, so keep it in a private network")
-    if not os.environ.get("MLFLOW_SERVER_ALLOWED_HOSTS"):
-        hosts = f"localhost:*,{LOOPBACK}:*,NAME:{request.port}"
-        lines.append(f"to be reached by a name and not by a private IP: MLFLOW_SERVER_ALLOWED_HOSTS='{hosts}'")
     return "\n".join(lines)
