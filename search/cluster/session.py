@@ -8,6 +8,8 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import ray
 import torch
@@ -25,15 +27,17 @@ SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
 @contextmanager
-def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]:
+def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, Path | None]]:
     """Starts our own Ray on this machine (`address` None), for a sweep on what other sweeps have not claimed, or joins
     the cluster at `address`; shuts down or disconnects at the end of the block.
 
-    Yields the demand of one trial and the number of trials that run at once. ConfigError, with figures, if not one
-    fits, or if no cluster answers."""
+    Yields the demand of one trial, the number of trials that run at once, and the session folder of our own Ray, which
+    stays at the end of the block (None on a cluster). ConfigError, with figures, if not one fits, or if no cluster
+    answers."""
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    folder = None
     with ExitStack() as stack:
         if address is None:
             have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
@@ -43,7 +47,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
                 at_a_time = stack.enter_context(claimed_share(demand, wish, have))
             else:
                 at_a_time = most_at_a_time(demand, wish, have, have, [])
-            _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
+            folder = _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
             stack.callback(ray.shutdown)
         else:
             join(address)
@@ -51,11 +55,12 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
             free, have = ray.available_resources(), ray.cluster_resources()
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
-        yield demand, at_a_time
+        yield demand, at_a_time, folder
 
 
-def _start_own(num_cpus: int, for_groups: bool) -> None:
-    """Starts our own Ray instance, on loopback only. `for_groups`: trials run in Ray Train worker groups.
+def _start_own(num_cpus: int, for_groups: bool) -> Path:
+    """Starts our own Ray instance, on loopback only, and returns its session folder. `for_groups`: trials run in Ray
+    Train worker groups.
 
     Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
     this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
@@ -63,7 +68,7 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
         with settled_ports() as metrics_port:
-            ray.init(
+            context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,
                 resources={SLOT: 1000.0},
@@ -77,6 +82,7 @@ def _start_own(num_cpus: int, for_groups: bool) -> None:
             )
     finally:
         del os.environ["RAY_GCS_SERVER_PORT"]
+    return Path(context.address_info["session_dir"])
 
 
 def join(address: str) -> None:
