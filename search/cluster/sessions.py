@@ -42,9 +42,7 @@ def clear_ray(session: Path | None, groups: Path, code: int) -> None:
         if session is not None:
             remove_session(session)
     elif code == FAILED and session is not None:
-        print(
-            f"Ray's logs: {session / 'logs'}; once they have been read: {command('search', 'clean')}", file=sys.stderr
-        )
+        print(f"Ray's logs are in {session}; to remove them: {command('search', 'clean')}", file=sys.stderr)
 
 
 def remove_session(folder: Path) -> None:
@@ -110,8 +108,8 @@ def _answers(path: Path) -> bool:
         client.settimeout(1.0)
         try:
             client.connect(str(path))
-        except TimeoutError:
-            return True
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return False
+        except OSError:  # nobody knows
+            return True
         return True
