@@ -78,11 +78,19 @@ def copies(uri: str, sweep: str) -> dict[str, int]:
 
 
 def discard_copies(uri: str, sweep: str, paths: Iterable[str]) -> None:
-    """Deletes copies, given as `copies` lists them. MirrorError if the store refuses."""
+    """Deletes copies, given as `copies` lists them; a training state with the folder that it is in. MirrorError if the
+    store refuses."""
     with _translated(uri):
         files, root = fsspec.core.url_to_fs(_trials_at(uri, sweep))
         for path in paths:
-            files.rm_file(f"{root}/{path}")
+            target = f"{root}/{path}"
+            try:
+                if path.endswith(f"/{LATEST}"):
+                    files.rm(target.rpartition("/")[0], recursive=True)
+                else:
+                    files.rm_file(target)
+            except FileNotFoundError:
+                continue
 
 
 def check_store(uri: str) -> None:
