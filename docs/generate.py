@@ -16,7 +16,7 @@ from data.__main__ import VERBS as DATA_VERBS
 from data.poses.splits import MESH_SPLITS, SPLITS
 from search.__main__ import VERBS as SEARCH_VERBS
 from spaces.cli import Verb
-from spaces.schema import Knob
+from spaces.schema import Knob, spelled
 from trainables import registry
 from trainables.__main__ import VERBS as TRAIN_VERBS
 from trainables.config import knobs_of
@@ -34,15 +34,6 @@ def pages() -> dict[str, str]:
         "reference/verbs.md": "\n".join(_verbs_page()) + "\n",
         "reference/splits.md": "\n".join(_splits_page()) + "\n",
     }
-
-
-def spelled(value: object) -> str:
-    """A knob's value as `--set KNOB=VALUE` takes it; empty for an empty text or list."""
-    if isinstance(value, tuple):
-        return ",".join(spelled(part) for part in value)
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
 
 
 def parser_of(package: str) -> argparse.ArgumentParser:

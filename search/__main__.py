@@ -6,10 +6,11 @@ import sys
 
 from spaces.cli import Verb, main
 from trainables.cli import import_weights as options_import
+from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli import confirm, doctor, export, launch, new_model, resume, show, submit, sync, train, ui
+from .cli import clean, confirm, doctor, export, launch, resume, show, submit, sync, train, ui
 from .environment.store import redacted
 from .environment.variables import settle_environment
 
@@ -36,8 +37,8 @@ VERBS = {
         run="search.results.show:list_sweeps",
     ),
     "show": Verb(
-        summary="print one sweep's leaderboard",
-        example="python -m search show first --json",
+        summary="print one sweep's leaderboard, or all that is known of one trial",
+        example="python -m search show first --trial 0",
         add_options=show.add_show_options,
         check=show.check_show,
         run="search.results.show:show",
@@ -48,6 +49,13 @@ VERBS = {
         add_options=export.add_export_options,
         check=export.check_export,
         run="search.results.export:export",
+    ),
+    "clean": Verb(
+        summary="list what sweeps and Ray left behind and nobody needs, and remove it once you agree",
+        example="python -m search clean --yes",
+        add_options=clean.add_clean_options,
+        check=clean.check_clean,
+        run="search.results.clean:clean",
     ),
     "train": Verb(
         summary="train one config under Ray Train",

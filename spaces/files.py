@@ -55,3 +55,23 @@ def target_problems(path: Path, *, force: bool) -> list[str]:
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return [f"{path}: {path.parent} is not writable; choose another folder or change its rights"]
     return []
+
+
+def size_text(size: float) -> str:
+    """Formats bytes with a unit: '820 B', '14 kB', '10.3 MB', '1.2 GB'."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit in ("B", "kB") else f"{size:.1f} {unit}"
+
+
+def size_below(path: Path) -> int:
+    """Sums the bytes of a file, or of all files below a folder; links are not followed and count nothing. What vanishes
+    meanwhile counts nothing."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            return 0 if path.is_symlink() else path.lstat().st_size
+        return sum(size_below(Path(entry)) for entry in os.scandir(path))
+    except OSError:
+        return 0

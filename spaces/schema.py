@@ -269,6 +269,15 @@ def flatten(config: object, prefix: str = "") -> dict[str, Value]:
     return flat(tree_of(config), prefix)
 
 
+def spelled(value: object) -> str:
+    """Formats a knob's value as `--set KNOB=VALUE` takes it; '' for an empty text or list."""
+    if isinstance(value, tuple | list):
+        return ",".join(spelled(part) for part in value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
     """Flattens a nested mapping to dotted path -> value. `prefix`: put before every path."""
     found: dict[str, Value] = {}

@@ -27,7 +27,7 @@ LIGHT = (
     "search.cli.ui",
     "trainables.cli.import_weights",
     "search.cli.submit",
-    "search.cli.new_model",
+    "trainables.cli.new_model",
     "search.record.plan",
     "search.__main__",
 )

@@ -25,6 +25,7 @@ NEEDS = {
     "show": ("storage",),
     "list": ("storage",),
     "export": ("storage",),
+    "clean": ("storage",),
     "evaluate": (),
 }
 

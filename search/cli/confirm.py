@@ -13,6 +13,7 @@ from trainables.config import changed, read_config
 
 from ..record.journal import FILE, Journal, has_begun, leads_out
 from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
+from ..record.records import KEEP_LAST
 from .command import Where, where_of
 from .places import add_places, folder_problems, is_new_name
 from .storage import add_storage, check_uri, held_uri, uri_problems
@@ -47,7 +48,9 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     seeds, that confirmation continues."""
     config = changed(read_config(options.config), read_changes(options.changes), options.config)
     given = {name: value for name in ("concurrent", *WORKER_KNOBS) if (value := getattr(options, name)) is not None}
+    # Each seed's weights are scored on the test subjects when all have ended.
     fixed = {"trials": options.seeds, "scheduler": "none", "objective": config.loop.select, "recipe": CONFIRMED}
+    fixed["keep"] = KEEP_LAST
     name = options.name or f"confirm-{config_id(config)}"
     folder = options.storage / name
     is_there = is_new_name(name) and not leads_out(folder) and has_begun(folder)

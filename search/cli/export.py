@@ -11,7 +11,7 @@ from spaces.files import target_problems
 
 from ..record.journal import FILE, Journal
 from .command import Where, where_of
-from .places import add_places, find_sweep
+from .places import add_places, find_sweep, trial_problems
 from .storage import add_storage, check_uri
 
 
@@ -45,10 +45,7 @@ def check_export(options: argparse.Namespace) -> ExportRequest:
     folder = find_sweep(options.storage, options.name)
     check_uri(options, folder, "export", is_needed=options.weights is not None)
     journal = Journal(folder / FILE)
-    problems = []
-    if options.trial is not None and options.trial not in {str(number) for number in journal.trials}:
-        here = f"0 to {len(journal.trials) - 1}" if journal.trials else "none"
-        problems.append(f"--trial {options.trial}: no such trial; trials here: {here}")
+    problems = [] if options.trial is None else trial_problems(options.trial, journal)
     for path in filter(None, (options.out, options.weights)):
         problems += target_problems(path, force=options.force)
     if problems:

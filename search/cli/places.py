@@ -12,7 +12,7 @@ from typing import Any
 
 from spaces.errors import ConfigError, did_you_mean, shown
 
-from ..record.journal import has_begun, is_vacant, leads_out, sweeps
+from ..record.journal import Journal, has_begun, is_vacant, leads_out, sweeps
 from .command import Where
 
 
@@ -87,6 +87,14 @@ def find_sweep(storage: Path, name: str) -> Path:
         found = f"no such sweep in {storage}{did_you_mean(name, known)}"
         raise ConfigError(f"sweep '{name}'", [f"{found}; sweeps here: {', '.join(known) or 'none'}"])
     return folder
+
+
+def trial_problems(text: str, journal: Journal) -> list[str]:
+    """Checks that --trial names a trial of the sweep by its number; returns a message if not, else []."""
+    if text in {str(number) for number in journal.trials}:
+        return []
+    here = f"0 to {len(journal.trials) - 1}" if journal.trials else "none"
+    return [f"--trial {text}: no such trial; trials here: {here}"]
 
 
 def add_tracking_uri(parser: argparse.ArgumentParser) -> None:

@@ -6,19 +6,24 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from spaces.errors import ConfigError
+
+from ..record.journal import FILE, Journal
 from .command import Where, where_of
-from .places import add_json, add_places, find_sweep
+from .places import add_json, add_places, find_sweep, trial_problems
 from .storage import add_storage, check_uri, refuse_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LookRequest:
-    """Validated request of `list` or `show`. `name`: the sweep, '' for all."""
+    """Validated request of `list` or `show`. `name`: the sweep, '' for all; `trial`: number of the one to show (None:
+    the leaderboard)."""
 
     name: str
     storage: Path
     as_json: bool
     where: Where
+    trial: int | None = None
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +40,22 @@ def check_list(options: argparse.Namespace) -> LookRequest:
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `show`: NAME, location and --json."""
+    """Adds the options of `show`: NAME, --trial, location and --json."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
+    parser.add_argument("--trial", metavar="ID", help="number of a trial, to print all that is known of it")
     add_list_options(parser)
 
 
 def check_show(options: argparse.Namespace) -> LookRequest:
-    """Validates the options of `show`. ConfigError for an unknown sweep."""
-    check_uri(options, find_sweep(options.storage, options.name), "show")
-    return LookRequest(name=options.name, storage=options.storage, as_json=options.as_json, where=where_of(options))
+    """Validates the options of `show`. ConfigError for an unknown sweep or trial."""
+    folder = find_sweep(options.storage, options.name)
+    check_uri(options, folder, "show")
+    if options.trial is not None and (problems := trial_problems(options.trial, Journal(folder / FILE))):
+        raise ConfigError("show", problems)
+    return LookRequest(
+        name=options.name,
+        storage=options.storage,
+        as_json=options.as_json,
+        where=where_of(options),
+        trial=None if options.trial is None else int(options.trial),
+    )

@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from ..environment.store import environment as mlflow_environment
 from ..environment.store import redacted
 from ..environment.variables import RAY, ROOT
 from ..record.provenance import code_revision
+from .scratch import scratch_folder
 from .token import tell_token
 
 # Data sets, runs and environments stay where they are: nodes mount them.
@@ -49,9 +49,9 @@ def submit(request: SubmitRequest) -> int:
     client = _client(request.address)
     if request.is_here:
         provide(request.data)
-    with tempfile.TemporaryDirectory(prefix="posesweep-") as folder:
-        _stage(Path(folder), request.space)
-        job = _start(client, request, folder)
+    with scratch_folder() as folder:
+        _stage(folder, request.space)
+        job = _start(client, request, str(folder))
     print(f"job {job} on {request.address}: sweep {request.name} in {request.storage}", flush=True)
     there = Where(storage=request.storage)
     print(f"its leaderboard, once it has begun: {there.line('show', request.name)}", flush=True)

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -24,22 +26,23 @@ from .ports import free_ports, settled_ports
 from .token import tell_token
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
-STARTS = 2  # of a Ray of our own: on a busy machine the first may come too late
 LOOPBACK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
 @contextmanager
-def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]:
+def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, Path | None]]:
     """Starts our own Ray on this machine (`address` None), for a sweep on what other sweeps have not claimed, or joins
     the cluster at `address`; shuts down or disconnects at the end of the block.
 
-    Yields the demand of one trial and the number of trials that run at once. ConfigError, with figures, if not one
-    fits, or if no cluster answers."""
+    Yields the demand of one trial, the number of trials that run at once, and the session folder of our own Ray, which
+    stays at the end of the block (None on a cluster). ConfigError, with figures, if not one fits, or if no cluster
+    answers."""
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     hush()
+    session = None
     with ExitStack() as stack:
         if address is None:
             gpus = visible_gpus()
@@ -54,20 +57,21 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
             folder = stack.enter_context(ray_folder())
             stack.callback(ray.shutdown)
             num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
-            start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
+            session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
         else:
             join(address)
             stack.callback(ray.shutdown)
             free, have = ray.available_resources(), ray.cluster_resources()
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
-        yield demand, at_a_time
+        yield demand, at_a_time, session
 
 
-def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> None:
-    """Starts our own Ray instance, on loopback only and with a token; a second time if the first fails. `for_groups`:
-    trials run in Ray Train worker groups; `folder`: for Ray's files (None: Ray's own choice). ConfigError if it does
-    not start.
+def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
+    """Starts our own Ray instance, on loopback only and with a token; a second time if the first fails, as on a busy
+    machine. Returns its session folder. ConfigError if it does not start.
+
+    `for_groups`: trials run in Ray Train worker groups; `folder`: for Ray's files (None: Ray's own choice).
 
     Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
     this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
@@ -75,27 +79,26 @@ def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: b
     # Ranks of a group find each other on this machine: torch's backends would take the first interface.
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         os.environ.setdefault(name, LOOPBACK_INTERFACE)
-    for start in range(1, STARTS + 1):
-        try:
-            _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
-        except Exception as error:  # Ray raises what its processes, sockets and files raise
-            ray.shutdown()
-            fault = one_line(error)
-            if start == STARTS:
-                remedy = "see what it lacks (python -m search doctor --ray), or free CPUs and memory and run it again"
-                raise ConfigError("Ray", [f"did not start on this machine: {fault}; {remedy}"]) from None
-            print(f"Ray did not start ({fault}); trying once more", file=sys.stderr, flush=True)
-        else:
-            return
+    try:
+        return _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
+    except Exception as error:  # Ray raises what its processes, sockets and files raise
+        ray.shutdown()
+        print(f"Ray did not start ({one_line(error)}); trying once more", file=sys.stderr, flush=True)
+    try:
+        return _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
+    except Exception as error:
+        ray.shutdown()
+        remedy = "see what it lacks (python -m search doctor --ray), or free CPUs and memory and run it again"
+        raise ConfigError("Ray", [f"did not start on this machine: {one_line(error)}; {remedy}"]) from None
 
 
-def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> None:
+def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
         with settled_ports() as metrics_port:
-            ray.init(
+            context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,
                 num_gpus=num_gpus,
@@ -111,6 +114,7 @@ def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups:
             )
     finally:
         del os.environ["RAY_GCS_SERVER_PORT"]
+    return Path(context.address_info["session_dir"])
 
 
 def join(address: str) -> None:

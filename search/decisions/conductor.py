@@ -42,8 +42,9 @@ class Conductor:
     """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
-    line per event. `budget`: the time budget (None: unlimited). `fault`: why the machine can train no trial any more,
-    '' while it can; the sweep must then end."""
+    line per event. `budget`: the time budget (None: unlimited). `watch`: is called with each record of an epoch or an
+    end once it is written. `fault`: why the machine can train no trial any more, '' while it can; the sweep must then
+    end."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Conductor:
         concurrent: int,
         tell: Callable[[str], None],
         budget: Budget | None = None,
+        watch: Callable[[Row], None] = lambda row: None,
     ) -> None:
         self.journal = journal
         self.plan = plan
@@ -62,6 +64,7 @@ class Conductor:
         self.fault = ""
         self._tell = tell
         self._budget = budget
+        self._watch = watch
         self._running: set[int] = set()
         self._resting: dict[int, float] = {}  # lost trials, and when they start again
         self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
@@ -184,6 +187,7 @@ class Conductor:
         if epoch > trial.last_epoch:
             self.journal.append(report)
             self._tell(self._epoch_line(trial, report))
+            self._watch(report)
             # Asked before its end is known: a trial that is over at a rung is a rival there all the same.
             goes_on = self._rungs is None or self._rungs.judge(trial, epoch)
         if epoch >= _epochs_of(trial):
@@ -252,6 +256,7 @@ class Conductor:
         score = trial.score(self.objective)
         shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(self.objective)}"
         self._tell(f"trial {trial.number} {state} after epoch {trial.last_epoch}{shown}{detail}")
+        self._watch(row)
 
     def _epoch_line(self, trial: Trial, row: EpochRow) -> str:
         value = row.metrics.get(self.objective, math.nan)

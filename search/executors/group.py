@@ -24,6 +24,7 @@ from trainables.runs.loop import train_alone
 from trainables.runs.train import open_data, state_to_resume, weights_to_start
 
 from ..cluster.claims import Demand
+from ..cluster.sessions import RAY
 from ..record.journal import Journal
 from ..record.records import AttemptRow, EndRow
 from .attempt import row_of, run_attempt, saved_row
@@ -38,7 +39,7 @@ def train_trial_in_group(task: dict[str, Any]) -> None:
 
     Returns None, because Tune would count a returned value as one more report."""
     # Beside the trial's own folder, which holds nothing but its run. The name is the same at every attempt.
-    storage = Path(task["folder"]).parents[1] / "ray"
+    storage = Path(task["folder"]).parents[1] / RAY
     name = f"group-{task['trial']:04d}"
     with losses_reported(task["trial"], tune.report):
         # The conductor starts a lost group again, as it does a lost process.
@@ -53,7 +54,7 @@ def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
         "data_root": str(Path(request.config.data.root).resolve()),
         "journal": str(journal.resolve()),
     }
-    _trainer(_run_worker, task, request.out.resolve(), "ray", demand, [], restarts=RESTARTS).fit()
+    _trainer(_run_worker, task, request.out.resolve(), RAY, demand, [], restarts=RESTARTS).fit()
 
 
 class _Backend(_TorchBackend):

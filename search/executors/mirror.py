@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,26 +21,31 @@ class MirrorError(Exception):
     """Raised when the checkpoint store at a URI does not answer or refuses a file."""
 
 
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # each driver has exceptions of its own
+        raise MirrorError(f"the checkpoint store {redacted(uri)}: {redacted(one_line(error))}") from error
+
+
+def _trials_at(uri: str, sweep: str) -> str:
+    return f"{uri.rstrip('/')}/{sweep}/trials"
+
+
 class Mirror:
     """Copy of a trial's folder under `uri`, e.g. s3://bucket/sweeps. Methods raise MirrorError, with what the fsspec
     driver raised, if the store does not answer or refuses."""
 
     def __init__(self, uri: str, sweep: str, trial: int) -> None:
         self._uri = uri
-        with self._translated():
-            self._files, self._root = fsspec.core.url_to_fs(f"{uri.rstrip('/')}/{sweep}/trials/{trial:04d}")
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # each driver has exceptions of its own
-            raise MirrorError(f"the checkpoint store {redacted(self._uri)}: {redacted(one_line(error))}") from error
+        with _translated(uri):
+            self._files, self._root = fsspec.core.url_to_fs(f"{_trials_at(uri, sweep)}/{trial:04d}")
 
     def send(self, folder: Path, *, with_best: bool) -> None:
         """Uploads config, last training state and, with `with_best`, the best weights before the state, so that the
         best weights that a state refers to always exist. `folder`: the trial's local folder."""
-        with self._translated():
+        with _translated(self._uri):
             for name in (CONFIG, *((BEST,) if with_best else ()), LATEST):
                 target = f"{self._root}/{name}"
                 self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -52,11 +57,40 @@ class Mirror:
         """Downloads the trial's files to `folder`, unless it holds a training state already."""
         if (folder / LATEST).exists():
             return
-        with self._translated():
+        with _translated(self._uri):
             for name in (CONFIG, BEST, LATEST):
                 if self._files.exists(f"{self._root}/{name}"):
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     self._files.get_file(f"{self._root}/{name}", str(folder / name))
+
+
+def copies(uri: str, sweep: str) -> dict[str, int]:
+    """Lists the copies of a sweep's trials: path below the folder of trials, e.g. 0003/best.safetensors -> bytes.
+    MirrorError if the store does not answer."""
+    with _translated(uri):
+        files, root = fsspec.core.url_to_fs(_trials_at(uri, sweep))
+        files.invalidate_cache()
+        try:
+            found = files.find(root, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {path[len(root) :].lstrip("/"): int(facts.get("size") or 0) for path, facts in found.items()}
+
+
+def discard_copies(uri: str, sweep: str, paths: Iterable[str]) -> None:
+    """Deletes copies, given as `copies` lists them; a training state with the folder that it is in. MirrorError if the
+    store refuses."""
+    with _translated(uri):
+        files, root = fsspec.core.url_to_fs(_trials_at(uri, sweep))
+        for path in paths:
+            target = f"{root}/{path}"
+            try:
+                if path.endswith(f"/{LATEST}"):
+                    files.rm(target.rpartition("/")[0], recursive=True)
+                else:
+                    files.rm_file(target)
+            except FileNotFoundError:
+                continue
 
 
 def check_store(uri: str) -> None:

@@ -183,6 +183,21 @@ def create(folder: Path, sweep: SweepRow) -> Journal:
     return journal
 
 
+def is_held(path: Path) -> bool:
+    """Returns whether a process has locked the journal at `path` for writing, i.e. whether its sweep runs."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def trial_folder(folder: Path, trial: int) -> Path:
     """Returns the folder of a trial's weights and training state: `folder`/trials/NNNN, where `folder` is the
     sweep's."""

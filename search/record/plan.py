@@ -16,7 +16,7 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .records import Facts, SweepRow
+from .records import KEEP_BEST, KEEPS, Facts, SweepRow
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
@@ -51,6 +51,12 @@ class SweepConfig:
         0, least=0, most=MOST_TRIALS, help="trials that go on to their last epoch when the time budget is over"
     )
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
+    keep: str = knob(
+        KEEP_BEST,
+        choices=KEEPS,
+        help="checkpoints of ended trials that stay; best: the weights of the sweep's best trial; last: every trial's "
+        "best weights and last training state; all: also a state every loop.snapshot_epochs",
+    )
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
 
     @property
@@ -219,7 +225,7 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
     ConfigError if the record does not hold a valid plan."""
     return Plan(
         name=sweep.name,
-        sweep=load(SweepConfig, sweep.plan, where),
+        sweep=load(SweepConfig, {**sweep.plan, "keep": sweep.keep}, where),
         space=parse_space(parse_yaml(sweep.space, where), where),
         space_text=sweep.space,
         base=config_from(sweep.base, where),

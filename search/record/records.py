@@ -23,6 +23,9 @@ ENDS = (*ENDED, STOPPED, LOST)
 # fault of the machine.
 CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
 
+# What a sweep keeps of the checkpoints of ended trials (`SweepConfig.keep`).
+KEEPS = KEEP_BEST, KEEP_LAST, KEEP_ALL = "best", "last", "all"
+
 
 class MisfitError(ValueError):
     """Raised for text that is no valid record, or a record that contradicts those before it. The reader adds file and
@@ -128,6 +131,12 @@ class SweepRow(Row):
     def checkpoints(self) -> str:
         """Returns the URI to which trials copy their checkpoints, or ''."""
         return str(self.plan.get("checkpoints", ""))
+
+    @property
+    def keep(self) -> str:
+        """Returns one of KEEPS: which checkpoints of ended trials stay; in journals without it, and of a single run,
+        KEEP_LAST."""
+        return str(self.plan.get("keep", KEEP_LAST))
 
     def knob(self, path: str) -> Any:
         """Returns the value of a knob in the recipe's config by dotted path; None if there is no such knob."""

@@ -18,6 +18,7 @@ from ..cli.export import ExportRequest
 from ..executors.mirror import bring
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
+from .retention import lacking_weights
 
 
 def export(request: ExportRequest) -> int:
@@ -31,7 +32,7 @@ def export(request: ExportRequest) -> int:
         bring(journal, trial)
     weights = trial_folder(request.journal.parent, trial.number) / BEST
     if request.weights is not None and not weights.is_file():
-        raise ConfigError("export", [f"trial {trial.number} has no weights at {weights}"])
+        raise ConfigError("export", [lacking_weights(journal, trial)])
     text = config_text(journal, trial)
     write_text(request.out, text)
     print(f"trial {trial.number} -> {request.out}; train it: {request.where.line('train', request.out)}")

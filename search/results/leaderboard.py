@@ -7,6 +7,7 @@ from typing import Any
 from spaces.table import text_table
 
 from ..record.journal import Journal
+from ..record.records import LOST
 
 
 def leaderboard(journal: Journal) -> dict[str, Any]:
@@ -16,6 +17,8 @@ def leaderboard(journal: Journal) -> dict[str, Any]:
         {
             "trial": trial.number,
             "state": trial.state,
+            "reason": trial.reason,
+            "cause": trial.cause if trial.state == LOST else "",
             "score": trial.score(objective),
             "epochs": trial.last_epoch,
             "config_id": trial.config_id,

@@ -14,6 +14,7 @@ from ..cli.show import LookRequest
 from ..record.glance import Glance, glance
 from ..record.journal import FILE, Journal, sweeps
 from .leaderboard import leaderboard, leaderboard_text
+from .trial import trial_facts, trial_text
 
 COLUMNS = ("sweep", "model", "data", "state", "ended", "trials", "objective", "best", "best_trial")
 
@@ -50,7 +51,12 @@ def _row(folder: Path, found: Glance) -> dict[str, object]:
 
 
 def show(request: LookRequest) -> int:
-    """Prints the leaderboard of one sweep; returns the exit code. DataError if the journal is damaged."""
+    """Prints the leaderboard of one sweep, or all that is known of one trial; returns the exit code. DataError if the
+    journal is damaged."""
     journal = Journal(request.storage / request.name / FILE)
+    if request.trial is not None:
+        facts = trial_facts(journal, journal.trials[request.trial])
+        print(json.dumps(facts, indent=1) if request.as_json else trial_text(facts))
+        return OK
     print(json.dumps(leaderboard(journal), indent=1) if request.as_json else leaderboard_text(journal))
     return OK

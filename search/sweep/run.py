@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -26,7 +25,9 @@ from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
 from ..cluster.guard import watched
+from ..cluster.scratch import scratch_folder
 from ..cluster.session import SHARE, SLOT, ray_session
+from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task, now_text
 from ..environment.store import redacted
@@ -37,9 +38,10 @@ from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
 from ..record.plan import Plan, begun_by, next_name, shortened
 from ..record.provenance import facts_of_run
-from ..record.records import Facts, OpenRow
+from ..record.records import KEEP_ALL, Facts, OpenRow
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
+from ..results.retention import Retention
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
@@ -116,7 +118,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         in_groups=sweep.chosen_executor == "group",
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
-    with ray_session(place.where.address, wish) as (demand, concurrent), _interrupts() as interrupts:
+    with ray_session(place.where.address, wish) as (demand, concurrent, session), _interrupts() as interrupts:
         journal = open_journal()
         plan = dataclasses.replace(plan, name=journal.sweep.name)
         place = dataclasses.replace(place, folder=journal.path.parent)
@@ -124,7 +126,9 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         spool.start()
         spent = spent_before(journal.path, sweep.time_budget_s)
         budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
-        conductor = Conductor(journal, plan, concurrent, tell, budget)
+        retention = Retention(journal, tell, concurrent)
+        retention.settle()
+        conductor = Conductor(journal, plan, concurrent, tell, budget, retention.watch)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
 
         def without_ray(fault: str) -> int:
@@ -152,9 +156,12 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         # Who interrupts wants it to end; `resume` draws.
         has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
+    reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
     unsent = settle(spool, place)
-    return conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent)
+    code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent)
+    clear_ray(session, place.folder / RAY, code)
+    return code
 
 
 def _has_drawn(journal: Journal, tell: Callable[[str], None]) -> bool:
@@ -180,11 +187,13 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
         return {
             "sweep": plan.name,
             "trial": task.trial,
+            "attempt": task.attempt,
             "checkpoints": plan.sweep.checkpoints,
             "after_epoch": task.after_epoch,
             "folder": str(trial_folder(place.folder, task.trial)),
             "data_root": data_root,
             "parts": task.parts,
+            "has_snapshots": plan.sweep.keep == KEEP_ALL,
             "config": json.dumps(task.config),
             "demand": demand,
         }
@@ -211,7 +220,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
                 trial_dirname_creator=name_of,
             ),
             run_config=tune.RunConfig(
-                name="ray",
+                name=RAY,
                 storage_path=folder,
                 callbacks=[LossCallback(reins)],
                 stop=SweepStopper(reins),
@@ -227,8 +236,8 @@ def _folder_of_tune(place: Place) -> Iterator[str]:
     if place.where.address is not None:
         yield str(place.folder)
         return
-    with TemporaryDirectory(prefix="posesweep-", ignore_cleanup_errors=True) as folder:
-        yield folder
+    with scratch_folder() as folder:
+        yield str(folder)
 
 
 @contextmanager

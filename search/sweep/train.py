@@ -26,6 +26,7 @@ from ..cli.train import RayTrainRequest
 from ..cluster.claims import Wish
 from ..cluster.guard import watched
 from ..cluster.session import ray_session
+from ..cluster.sessions import RAY, clear_ray
 from ..decisions.conductor import now_text
 from ..environment.store import redacted
 from ..executors.group import train_group
@@ -67,7 +68,7 @@ def train(request: RayTrainRequest) -> int:
         flush=True,
     )
     journal.unlock()
-    reason = _train(request, place, journal.path)
+    reason, session = _train(request, place, journal.path)
     journal = Journal(journal.path)
     journal.lock()
     trial = journal.trials[0]
@@ -77,7 +78,9 @@ def train(request: RayTrainRequest) -> int:
     # A traceback is the reason of the trial; of the run it is an error.
     journal.close(reason if reason == "interrupted" else "error" if reason else "done", has_pictures=has_pictures)
     journal.unlock()
-    return _conclude_run(request, trial, reason, place, settle(spool, place))
+    code = _conclude_run(request, trial, reason, place, settle(spool, place))
+    clear_ray(session, place.folder / RAY, code)
+    return code
 
 
 def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Journal:
@@ -102,8 +105,10 @@ def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Jou
     return journal
 
 
-def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
-    """Trains the config in a worker group; returns '' on success, 'interrupted', or the traceback of the error."""
+def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, Path | None]:
+    """Trains the config in a worker group. Returns '' on success, 'interrupted', or the traceback of the error; and the
+    session folder of our own Ray."""
+    session = None
     try:
         wish = Wish(
             who=f"train {config_id(request.run.config)}",
@@ -121,15 +126,16 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
             print(f"its epochs are on disk; go on with: {_line_again(request, place)}", file=sys.stderr)
             return FAILED
 
-        with ray_session(place.where.address, wish) as (demand, _), _following(journal), watched(without_ray):
+        ours = ray_session(place.where.address, wish)
+        with ours as (demand, _, session), _following(journal), watched(without_ray):
             train_group(request.run, journal, demand)
     except KeyboardInterrupt:
-        return "interrupted"
+        return "interrupted", session
     except ConfigError:
         raise
     except Exception:
-        return traceback.format_exc()
-    return ""
+        return traceback.format_exc(), session
+    return "", session
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def main(folder: Path, counts: list[int]) -> None:
     write_tiny(folder / "poses", frames=12)
     made_images(folder / "images")
     write_hands(folder / "meshes")
-    with ray_session(None, WISH) as (demand, _):
+    with ray_session(None, WISH) as (demand, _, _):
         for workers in counts:
             tasks = [task_of(config_of(name, folder), folder / f"{name}-{workers}") for name in registry.names()]
             wanted = dataclasses.replace(demand, workers=workers)

@@ -11,7 +11,7 @@ from spaces.schema import config_id, dump
 from ..config import TrainConfig, read_config
 from ..engines.engine import Report, State
 from ..weights.checkpoint import load_state, save_state, save_weights
-from .names import BEST, CONFIG, LATEST, LOG, STATE
+from .names import BEST, CONFIG, LATEST, LOG, SNAPSHOT, STATE, is_output, is_part
 
 COLUMNS = ("epoch", "lr", "loss", "seconds")
 
@@ -42,7 +42,7 @@ class RunFolder:
             if config_id(held) != config_id(self.config):
                 found = f"holds a run of config {config_id(held)}, this one is {config_id(self.config)}"
                 raise ConfigError(str(self.path), [f"{found}; choose another --out"])
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and not all(is_output(file.name) or is_part(file.name) for file in self.path.iterdir()):
             raise ConfigError(str(self.path), ["is not empty and holds no run of ours; choose another --out"])
         return load_state(self.latest) if self.latest.exists() else None
 
@@ -57,7 +57,7 @@ class RunFolder:
             facts = {"epoch": report.epoch, **report.metrics}
             save_weights(self.best, report.engine.export(report.lane), self.config, facts)
         if self._every and report.epoch % self._every == 0:
-            save_state(self.path / f"epoch_{report.epoch:04d}" / STATE, state)
+            save_state(self.path / SNAPSHOT.format(report.epoch) / STATE, state)
         save_state(self.latest, state)
         self.write_log(state)
 

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import keyword
-import os
 import re
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-from spaces import space
 from spaces.errors import InputError
 
 from .. import registry
+from ..cli.new_model import NewModel, space_file
 
 TEMPLATE = "lifter"  # the template's folder, and the word in its files that the new model's name replaces
 MODULES = ("__init__.py", "config.py", "network.py", "objective.py")
 SPACE = "space.yaml"
-LONGEST = 40  # characters of a name; lines of the template have room for as many
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewModel:
-    """The name of a model to be written."""
-
-    name: str
-
-
-def name_problems(name: str) -> list[str]:
-    """Why no model of this name can be written here."""
-    return list(_faults(name))
-
-
-def _faults(name: str) -> Iterator[str]:
-    if len(name) > LONGEST:
-        yield f"has {len(name)} characters; at most {LONGEST} are allowed"
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")[:LONGEST].rstrip("_")
-        offer = f"; for example {near}" if near and not list(_faults(near)) else ""
-        yield f"must be small letters, digits and single underscores, with a letter first{offer}"
-        return
-    if keyword.iskeyword(name):
-        yield "is a keyword of Python; choose another name"
-    elif importlib.util.find_spec(name) is not None:
-        yield f"is a module that code imports as `import {name}`; choose another name"
-    for path, shown in ((registry.FOLDER / name, f"trainables/models/{name}"), (_space(name), f"spaces/{name}.yaml")):
-        if path.exists():
-            yield f"{shown} exists and is not overwritten; choose another name or remove it"
-        elif not os.access(path.parent, os.W_OK | os.X_OK):
-            yield f"{path.parent} is not writable; run this in a clone of the repository whose files are yours"
-
-
-def _space(name: str) -> Path:
-    return space.FOLDER / f"{name}.yaml"
 
 
 def files_of(name: str) -> dict[str, str]:
@@ -90,7 +50,7 @@ def new_model(request: NewModel) -> int:
 
 def write_together(name: str, files: Mapping[str, str]) -> None:
     """Puts the model's folder and space where they belong. InputError, and neither is there, if one cannot be."""
-    folder, listed = registry.FOLDER / name, _space(name)
+    folder, listed = registry.FOLDER / name, space_file(name)
     try:
         # Deeper than the registry looks, and on the disk of its target: one renaming makes the model whole.
         with tempfile.TemporaryDirectory(dir=registry.FOLDER, prefix=f".{name}.") as draft:

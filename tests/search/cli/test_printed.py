@@ -11,6 +11,7 @@ from data.__main__ import VERBS as DATA_VERBS
 from search.__main__ import VERBS
 from search.cli.command import NEEDS, Where
 from search.record.journal import FILE
+from search.record.records import AttemptRow, EndRow
 from search.sweep import last_words, place
 from search.tracking import sync as syncing
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK, Verb, main
@@ -109,6 +110,19 @@ def test_a_sweep_that_ended_says_how_to_export_its_best(here, storage, capsys):
     Path("best.yaml").touch()
     (words,) = commands_in(conclude(here, "done", capsys)[1])
     assert taken(words).out == Path("first.yaml")
+
+
+def test_a_sweep_whose_recipe_failed_says_how_to_see_why(here, storage, capsys):
+    journal = last_words.Journal(storage / "first" / FILE)
+    journal.lock()
+    journal.append(AttemptRow(trial=0, attempt=2, after_epoch=8))
+    journal.append(EndRow(trial=0, state="failed", epoch=8, reason="ValueError: width 7 is odd"))
+    journal.unlock()
+    assert last_words.conclude(journal, here, 0, "done", "") == FAILED
+    (words,) = commands_in(capsys.readouterr().err)
+    assert taken(words).trial == 0
+    code, out, _ = answer_of(capsys, VERBS, *words[3:])
+    assert (code, "width 7 is odd" in out) == (OK, True)
 
 
 def test_an_interrupted_sweep_says_how_to_resume(here, storage, capsys):

@@ -65,6 +65,12 @@ def test_a_group_trial_that_is_stopped_leaves_no_process_and_no_reservation(home
     states = [trial.state for trial in journal_of(home, "stopped").trials.values()]
     assert states.count("finished") >= 1
     assert len(gone) == states.count("pruned")
+    folder = journal_of(home, "stopped").path.parent
+    assert not (folder / "ray").exists()
+    assert not list(folder.glob("trials/*/latest"))
+    for rank, name in enumerate(("log.txt", "log.1.txt")):
+        text = (folder / "trials" / "0000" / name).read_text()
+        assert text.startswith(f"--- trial 0, attempt 1, rank {rank} of 2, "), text
 
 
 def _group_workers(sweep):

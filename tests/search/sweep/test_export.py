@@ -98,12 +98,15 @@ def test_show_has_the_contracts_json(storage, answer):
     assert best == {
         "trial": 2,
         "state": "finished",
+        "reason": "",
+        "cause": "",
         "score": 48.5,
         "epochs": 3,
         "config_id": config_id(made_plan("first").config({"optim.lr": 1e-3, "network.layers": 4})),
         "knobs": {"optim.lr": 1e-3, "network.layers": 4},
     }
     assert (last["state"], last["score"], last["epochs"]) == ("diverged", None, 1)
+    assert last["reason"] == "loss is nan"
 
 
 def test_show_prints_the_leaderboard_best_first(storage, answer):

@@ -6,6 +6,8 @@ import shlex
 import shutil
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -30,10 +32,23 @@ def timed(line):
 
 
 @pytest.fixture(scope="module")
-def first(home):
-    done = timed(launch(home, "first", "--trials", "5", "--epochs", "3", "--seed", "3"))
+def sessions():
+    """Where Ray keeps its sessions for the sweep `first`. A short path: sockets are in it."""
+    with TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder, "ray")
+
+
+@pytest.fixture(scope="module")
+def first(home, sessions):
+    line = launch(home, "first", "--trials", "5", "--epochs", "3", "--seed", "3")
+    done = timed(["env", f"RAY_TMPDIR={sessions.parent}", *line])
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def test_a_sweep_that_ended_well_leaves_no_session_of_ray(sessions, first):
+    assert sessions.is_dir()
+    assert not list(sessions.glob("session_*"))
 
 
 def test_a_sweep_tries_the_recipe_first_and_prints_a_leaderboard(home, first):
@@ -122,6 +137,22 @@ def test_a_diverging_and_a_failing_trial_do_not_end_the_sweep(home, tmp_path):
     assert {"finished", "diverged", "failed"} <= states, states
     failed = next(trial for trial in journal.trials.values() if trial.state == "failed")
     assert "leaves no frame" in failed.reason
+    shown = run([*LINE, "show", "risky", "--trial", str(failed.number), *places(home)[:2]]).stdout
+    log = home / "sweeps" / "risky" / "trials" / f"{failed.number:04d}" / "log.txt"
+    assert failed.reason.strip() in shown
+    assert f"log: {log}" in shown
+    head, second, *lines = log.read_text().splitlines()
+    assert head.startswith(f"--- trial {failed.number}, attempt 1, ")
+    assert second == "Traceback (most recent call last):"
+    assert "leaves no frame" in lines[-1]
+    # An actor that a trial has failed in, or that later trials reuse, writes each trial's own file.
+    for trial in journal.trials.values():
+        text = (log.parents[1] / f"{trial.number:04d}" / "log.txt").read_text()
+        assert [line for line in text.splitlines() if line.startswith("--- ")] == [text.splitlines()[0]]
+        assert text.startswith(f"--- trial {trial.number}, ")
+    held = [path.parent.name for path in log.parents[1].glob("*/best.safetensors")]
+    assert held == [f"{journal.best('val/mpjpe_mm').number:04d}"]
+    assert not list(log.parents[1].glob("*/latest"))
 
 
 def test_a_time_budget_stops_what_runs_and_says_so(home, first):
@@ -171,7 +202,7 @@ def test_checkpoints_go_to_a_uri_and_come_back_for_export(far, tmp_path):
     done, sweep, bucket = far
     assert done.returncode == 0, done.stdout + done.stderr
     kept = bucket / "trials" / "0000"
-    assert {path.name for path in kept.iterdir()} == {"best.safetensors", "config.yaml", "latest"}
+    assert {path.name for path in kept.iterdir()} == {"best.safetensors", "config.yaml"}
     shutil.rmtree(sweep / "trials")
     weights = tmp_path / "best.safetensors"
     exported = run([*LINE, "export", sweep.name, "--out", str(tmp_path / "b.yaml"), "--weights", str(weights)])

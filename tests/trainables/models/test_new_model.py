@@ -16,6 +16,7 @@ from spaces.cli import BAD_INPUT, OK, main
 from tests import ROOT
 from tests.documents.pages import blocks_of, section_of, text_of
 from trainables import registry
+from trainables.cli import new_model as options
 from trainables.templates import skeleton
 
 NAME = "probe_lifting"
@@ -104,8 +105,8 @@ def test_what_else_a_finished_model_needs_is_one_list(home):
 
 
 def test_the_style_is_ours_even_with_the_longest_name(home):
-    assert len(LONG) == skeleton.LONGEST
-    assert skeleton.name_problems(LONG) == []
+    assert len(LONG) == options.LONGEST
+    assert options.name_problems(LONG) == []
     files = {home[0] / path: text for path, text in skeleton.files_of(LONG).items()}
     assert max(len(line) for text in files.values() for line in text.splitlines()) <= 120
     folder = home[0] / "trainables" / "models" / LONG
@@ -187,7 +188,7 @@ def test_a_name_that_is_taken_is_not_offered(capsys):
 
 
 def test_a_read_only_installation_is_told_the_remedy(empty, capsys, monkeypatch):
-    monkeypatch.setattr(skeleton.os, "access", lambda *_: False)
+    monkeypatch.setattr(options.os, "access", lambda *_: False)
     assert new_model(NAME) == BAD_INPUT
     assert capsys.readouterr().err.count("is not writable; run this in a clone of the repository") == 2
     assert empty() == []
@@ -208,6 +209,6 @@ def test_what_cannot_be_finished_leaves_nothing(empty, capsys, monkeypatch, end)
 def test_a_file_that_appears_meanwhile_stays(empty, tmp_path, capsys):
     (tmp_path / "spaces" / f"{NAME}.yaml").write_text("mine")
     with pytest.raises(ValueError, match="cannot be written: File exists; nothing was written"):
-        skeleton.new_model(skeleton.NewModel(name=NAME))
+        skeleton.new_model(options.NewModel(name=NAME))
     assert empty() == [f"spaces/{NAME}.yaml"]
     assert (tmp_path / "spaces" / f"{NAME}.yaml").read_text() == "mine"
