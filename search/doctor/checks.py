@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..cli.doctor import DoctorRequest
+from ..cluster.token import settle_token
 from ..environment.variables import pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
-from .token import settle_token
 
 NODES_S = 300.0
 
@@ -24,7 +24,7 @@ def cluster_findings(request: DoctorRequest, address: str) -> Iterator[Finding]:
         return
     if told := settle_token(may_make=address == "local"):
         yield Finding("token", "ok", told)
-    line = [sys.executable, "-m", "search.cluster.nodes", address, str(request.data_root), str(request.storage)]
+    line = [sys.executable, "-m", "search.doctor.nodes", address, str(request.data_root), str(request.storage)]
     done = run_line(line, NODES_S)
     if done.returncode:
         remedy = "is it running (`ray status`), is its token here (RAY_AUTH_TOKEN), are Ray and Python the same there?"

@@ -71,7 +71,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
-    done = run_line([sys.executable, "-m", "search.cluster.probe"], PROBE_S)
+    done = run_line([sys.executable, "-m", "search.doctor.probe"], PROBE_S)
     if done.returncode:
         yield Finding("devices", "broken", f"torch cannot be used: {last_words(done)}", INSTALL)
         return
