@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from spaces.errors import InputError
 
 from ..environment.variables import LOOPBACK, pins, settle_environment
+from .folders import ray_folder, worker_environment
 from .session import join
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
@@ -48,6 +50,7 @@ def look(packages: list[str], probe: str, marker: str, data_root: str) -> dict[s
     return {
         "host": platform.node(),
         "python": platform.python_version(),
+        "executable": sys.executable,
         "versions": versions,
         "torch": json.loads(done.stdout) if done.returncode == 0 else None,
         "torch_error": done.stderr.strip()[-500:],
@@ -65,23 +68,28 @@ def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
     packages = list(pins())
     probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     marker = Path(folder, f".doctor-{uuid.uuid4().hex}")
-    if address == "local":
-        ray.init(
-            address="local",
-            num_cpus=1,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address=LOOPBACK,
-        )
-    else:
-        join(address)
-    try:
-        return _survey(packages, probe, marker, data_root)
-    finally:
-        ray.shutdown()
-        for left in marker.parent.glob(f"{marker.name}*"):
-            left.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        if address == "local":
+            temporary = stack.enter_context(ray_folder())
+            stack.callback(ray.shutdown)
+            ray.init(
+                address="local",
+                num_cpus=1,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env=worker_environment() or None,
+                _temp_dir=temporary,
+                _node_ip_address=LOOPBACK,
+            )
+        else:
+            join(address)
+            stack.callback(ray.shutdown)
+        try:
+            return _survey(packages, probe, marker, data_root)
+        finally:
+            for left in marker.parent.glob(f"{marker.name}*"):
+                left.unlink(missing_ok=True)
 
 
 def _survey(packages: list[str], probe: str, marker: Path, data_root: str) -> dict[str, Any]:
