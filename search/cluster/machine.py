@@ -20,7 +20,7 @@ from ..cli.doctor import DoctorRequest
 from ..environment.store import redacted, resolve_uri, sqlite_path, store_problems
 from ..environment.variables import ROOT, pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
-from .folders import folder_problems, interpreter_problems, is_too_long, named_folder
+from .folders import folder_problems, is_too_long, named_folder
 
 LEAST_PYTHON = (3, 11)
 # The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.
@@ -89,8 +89,8 @@ def _threads() -> Finding:
 
 
 def _ray() -> Iterator[Finding]:
-    """Checks that a Ray of our own can start: the folder for its sockets and logs, and the path of the interpreter."""
-    problems = [*folder_problems(), *interpreter_problems()]
+    """Checks the folder in which a Ray of our own keeps its sockets and logs."""
+    problems = folder_problems()
     for problem in problems:
         found, _, remedy = problem.rpartition("; ")
         yield Finding("ray", "broken", found, remedy)

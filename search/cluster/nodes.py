@@ -24,7 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from spaces.errors import InputError
 
 from ..environment.variables import LOOPBACK, pins, settle_environment
-from .folders import ray_folder, worker_environment
+from .folders import quoted_commands, ray_folder, worker_environment
 from .session import join
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
@@ -72,6 +72,7 @@ def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
         if address == "local":
             temporary = stack.enter_context(ray_folder())
             stack.callback(ray.shutdown)
+            stack.enter_context(quoted_commands())
             ray.init(
                 address="local",
                 num_cpus=1,

@@ -18,7 +18,7 @@ from trainables.devices.cpus import num_cpus
 from ..environment.variables import LOOPBACK, ROOT
 from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
-from .folders import interpreter_problems, ray_folder, worker_environment
+from .folders import quoted_commands, ray_folder, worker_environment
 from .guard import hush
 from .ports import free_ports, settled_ports
 
@@ -47,8 +47,6 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int]]
                 at_a_time = stack.enter_context(claimed_share(demand, wish, have))
             else:
                 at_a_time = most_at_a_time(demand, wish, have, have, [])
-            if problems := interpreter_problems():
-                raise ConfigError("Ray", problems)
             folder = stack.enter_context(ray_folder())
             stack.callback(ray.shutdown)
             _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups, folder)
@@ -86,7 +84,7 @@ def _start_once(num_cpus: int, for_groups: bool, folder: str | None) -> None:
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
-        with settled_ports() as metrics_port:
+        with quoted_commands(), settled_ports() as metrics_port:
             ray.init(
                 address="local",
                 num_cpus=num_cpus,

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from search.cluster import folders, guard, session
-from search.cluster.folders import folder_problems, interpreter_problems, is_too_long, ray_folder, worker_environment
+from search.cluster.folders import folder_problems, is_too_long, ray_folder, worker_environment
 from spaces.errors import ConfigError
 
 
@@ -77,16 +77,17 @@ def test_a_folder_that_cannot_be_written_is_named(monkeypatch):
 @pytest.mark.parametrize("path", ["/opt/python", "/my home/.venv/bin/python", "/a$(b)&c/python"])
 def test_workers_get_the_interpreter_as_a_shell_reads_it(monkeypatch, path):
     monkeypatch.setattr(sys, "executable", path)
-    assert interpreter_problems() == []
     line = worker_environment().get("py_executable", path)
     assert shlex.split(line) == [path]
     assert (line == path) == (path == "/opt/python")
 
 
-@pytest.mark.parametrize("path", ["/it's/python", '/a "b"/python', "/a\\b/python"])
-def test_an_interpreter_whose_path_ray_cannot_read_is_refused(monkeypatch, path):
-    monkeypatch.setattr(sys, "executable", path)
-    assert interpreter_problems()[0].startswith(f"{path}: Ray starts no workers from a path with a quote")
+def test_commands_are_quoted_for_ray_while_it_starts():
+    words = ['/it\'s/a "b"/c\\d/python', "-u", "x y"]
+    plain = subprocess.list2cmdline
+    with folders.quoted_commands():
+        assert shlex.split(subprocess.list2cmdline(words)) == words
+    assert subprocess.list2cmdline is plain
 
 
 def test_a_ray_that_comes_too_late_is_started_again_and_then_told(monkeypatch, capsys):
