@@ -35,6 +35,7 @@ ONLY_IN = {
     "msgspec": ("search.record.records",),
     "alembic": ("search.tracking.mlflow_tracker",),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
+    "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
     "grpc": ("search.cluster.addresses",),
     "fsspec": ("search.executors.mirror",),

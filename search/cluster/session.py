@@ -19,7 +19,7 @@ from trainables.devices.cpus import num_cpus
 from ..environment.variables import LOOPBACK, ROOT
 from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
-from .folders import interpreter_problems, ray_folder, worker_environment
+from .folders import quoted_commands, ray_folder, worker_environment
 from .gpus import only_visible, visible_gpus
 from .guard import hush
 from .ports import free_ports, settled_ports
@@ -50,8 +50,6 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
             share = stack.enter_context(claimed_share(demand, wish, float(num_cpus()), gpus))
             at_a_time = share.at_a_time
-            if problems := interpreter_problems():
-                raise ConfigError("Ray", problems)
             # What this process itself computes on a GPU, it computes on these, too.
             stack.enter_context(only_visible(share.gpus))
             folder = stack.enter_context(ray_folder())
@@ -97,7 +95,7 @@ def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups:
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
-        with settled_ports() as metrics_port:
+        with quoted_commands(), settled_ports() as metrics_port:
             context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,

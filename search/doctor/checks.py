@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -51,6 +52,9 @@ def _node(row: Mapping[str, Any], request: DoctorRequest) -> Iterator[Finding]:
     ]
     if wrong:
         yield Finding(subject, "broken", "; ".join(wrong), "the same versions on every node: requirements.txt")
+    if shlex.quote(row["executable"]) != row["executable"]:
+        remedy = "keep the environment below folders without blanks there, and start its Ray from it"
+        yield Finding(subject, "broken", f"Ray starts no trials with an interpreter at {row['executable']}", remedy)
     if row["torch"] is None:
         yield Finding(subject, "broken", f"torch cannot be used: {row['torch_error']}", INSTALL)
     else:

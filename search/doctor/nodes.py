@@ -51,6 +51,7 @@ def look(packages: list[str], probe: str, marker: str, data_root: str) -> dict[s
     return {
         "host": platform.node(),
         "python": platform.python_version(),
+        "executable": sys.executable,
         "versions": versions,
         "torch": json.loads(done.stdout) if done.returncode == 0 else None,
         "torch_error": done.stderr.strip()[-500:],

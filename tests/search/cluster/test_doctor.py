@@ -155,7 +155,7 @@ def test_a_disk_that_fills_up_is_told(answer, said, monkeypatch, free_gib, state
 
 NODE = {
     "node": "0123abcd", "address": "10.0.0.2", "error": "", "host": "two", "python": None, "torch": TORCH,
-    "torch_error": "", "shares_storage": True, "sets": ["data_3d_tiny.npz"],
+    "torch_error": "", "shares_storage": True, "sets": ["data_3d_tiny.npz"], "executable": "/opt/bin/python",
 }  # fmt: skip
 
 
@@ -171,6 +171,7 @@ def cluster_of(*nodes):
         ({"python": "3.10.1"}, "python 3.10.1 instead of "),
         ({"versions": pins() | {"ray": None}}, "ray is missing instead of 2.60.0"),
         ({"torch": None, "torch_error": "no torch"}, "torch cannot be used: no torch"),
+        ({"executable": "/my home/.venv/bin/python"}, "Ray starts no trials with an interpreter at /my home/"),
         ({"shares_storage": False}, "does not share "),
         ({"sets": []}, "lacks data_3d_tiny.npz"),
     ],
