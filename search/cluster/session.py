@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -14,12 +15,13 @@ from typing import Any
 import ray
 import torch
 
-from spaces.errors import ConfigError
+from spaces.errors import ConfigError, InputError
 from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
 from .claims import Demand, Wish, claimed_share, most_at_a_time
 from .ports import free_ports, settled_ports
+from .sessions import remove_session
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
 CONNECT_S = 10.0
@@ -48,6 +50,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             else:
                 at_a_time = most_at_a_time(demand, wish, have, have, [])
             folder = _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
+            stack.push(functools.partial(_after_refusal, folder))
             stack.callback(ray.shutdown)
         else:
             join(address)
@@ -56,6 +59,12 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
         yield demand, at_a_time, folder
+
+
+def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object) -> None:
+    """Removes the session folder if the block was left by an InputError: nothing was trained then."""
+    if kind is not None and issubclass(kind, InputError):
+        remove_session(folder)
 
 
 def _start_own(num_cpus: int, for_groups: bool) -> Path:
