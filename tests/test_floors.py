@@ -33,7 +33,6 @@ ONLY_IN = {
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions",),
     "msgspec": ("search.record.records",),
-    "alembic": ("search.tracking.mlflow_tracker",),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),

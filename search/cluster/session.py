@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 import ray
 
-from spaces.errors import ConfigError, one_line
+from spaces.errors import ConfigError, InputError, one_line
 from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
@@ -23,6 +24,7 @@ from .folders import quoted_commands, ray_folder, worker_environment
 from .gpus import only_visible, visible_gpus
 from .guard import hush
 from .ports import free_ports, settled_ports
+from .sessions import remove_session
 from .token import tell_token
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
@@ -53,9 +55,11 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             # What this process itself computes on a GPU, it computes on these, too.
             stack.enter_context(only_visible(share.gpus))
             folder = stack.enter_context(ray_folder())
-            stack.callback(ray.shutdown)
+            stack.callback(ray.shutdown)  # where the start is interrupted
             num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
             session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
+            stack.push(functools.partial(_after_refusal, session))
+            stack.callback(ray.shutdown)
         else:
             join(address)
             stack.callback(ray.shutdown)
@@ -63,6 +67,12 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
         yield demand, at_a_time, session
+
+
+def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object) -> None:
+    """Removes the session folder if the block was left by an InputError: nothing was trained then."""
+    if kind is not None and issubclass(kind, InputError):
+        remove_session(folder)
 
 
 def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:

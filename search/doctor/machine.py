@@ -17,10 +17,10 @@ from spaces.files import GIB
 from trainables.devices.cpus import num_cpus
 
 from ..cli.doctor import DoctorRequest
+from ..cluster.folders import folder_problems, is_too_long, named_folder
 from ..environment.store import redacted, resolve_uri, sqlite_path, store_problems
 from ..environment.variables import ROOT, pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
-from .folders import folder_problems, is_too_long, named_folder
 
 LEAST_PYTHON = (3, 11)
 # The published GraFormer leaves 10 MB a trial: weights, best weights, and Adam's two moments.

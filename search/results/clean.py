@@ -89,8 +89,8 @@ def _found(request: CleanRequest, note: Callable[[str], None]) -> Iterator[Lefto
     for folder in _folders(request):
         why = "it is running" if is_held(folder / FILE) else f"{folder} is a link" if folder.is_symlink() else ""
         try:
-            yield from () if why else _of_sweep(request, Journal(folder / FILE))
-        except (DataError, MirrorError) as error:
+            yield from () if why else _of_sweep(request, Journal(folder / FILE), note)
+        except DataError as error:
             why = str(error)
         if why:
             note(f"sweep {folder.name} is left alone: {why}")
@@ -107,9 +107,10 @@ def _of_machine() -> Iterator[Leftover]:
         yield _leftover("temporary folder", "", folder)
 
 
-def _of_sweep(request: CleanRequest, journal: Journal) -> Iterator[Leftover]:
+def _of_sweep(request: CleanRequest, journal: Journal, note: Callable[[str], None]) -> Iterator[Leftover]:
     """Iterates over what nobody needs of a sweep that does not run. Training states that an explicit `--keep` last or
-    all keeps are left out unless the sweep is named. MirrorError if its URI does not answer."""
+    all keeps are left out unless the sweep is named; copies, if the sweep's URI does not answer, which `note` is
+    told."""
     sweep, folder = journal.sweep, journal.path.parent
     is_wanted = "keep" in sweep.plan and sweep.keep != KEEP_BEST and sweep.plan.get("recipe") != CONFIRMED
     states = bool(request.name) or not is_wanted
@@ -119,13 +120,16 @@ def _of_sweep(request: CleanRequest, journal: Journal) -> Iterator[Leftover]:
         yield _leftover("Ray's folder", folder.name, folder / RAY)
     for path in _parts(folder):
         yield _leftover(PART, folder.name, path)
-    if sweep.checkpoints:
-        there = copies(sweep.checkpoints, sweep.name)
-        chosen = surplus_copies(journal, there, with_states=states, with_weights=request.weights)
-        for copy in [*chosen, *(copy for copy in there if is_part(PurePosixPath(copy).name))]:
-            what = PART if is_part(PurePosixPath(copy).name) else WEIGHTS if copy.endswith(BEST) else STATE
-            shown = redacted(f"{sweep.checkpoints.rstrip('/')}/{sweep.name}/trials/{copy}")
-            yield Leftover(what, folder.name, shown, there[copy], copy)
+    try:
+        there = copies(sweep.checkpoints, sweep.name) if sweep.checkpoints else {}
+    except MirrorError as error:
+        note(f"the copies of sweep {folder.name} are left alone: {error}")
+        return
+    chosen = surplus_copies(journal, there, with_states=states, with_weights=request.weights)
+    for copy in [*chosen, *(copy for copy in there if is_part(PurePosixPath(copy).name))]:
+        what = PART if is_part(PurePosixPath(copy).name) else WEIGHTS if copy.endswith(BEST) else STATE
+        shown = redacted(f"{sweep.checkpoints.rstrip('/')}/{sweep.name}/trials/{copy}")
+        yield Leftover(what, folder.name, shown, there[copy], copy)
 
 
 def _leftover(what: str, sweep: str, path: Path) -> Leftover:
@@ -164,20 +168,17 @@ def _removed(request: CleanRequest, found: list[Leftover]) -> list[str]:
             problems.append(f"sweep {folder.name}: {error}")
             continue
         try:
-            _remove_of_sweep(journal, [one for one in _of_sweep(request, journal) if one.path in agreed], problems)
+            mine = [one for one in _of_sweep(request, journal, problems.append) if one.path in agreed]
+            for one in mine:
+                if not one.copy:
+                    _remove(one, problems)
+            if there := [one.copy for one in mine if one.copy]:
+                discard_copies(journal.sweep.checkpoints, journal.sweep.name, there)
+        except MirrorError as error:
+            problems.append(str(error))
         finally:
             journal.unlock()
     return problems
-
-
-def _remove_of_sweep(journal: Journal, found: list[Leftover], problems: list[str]) -> None:
-    for one in found:
-        if not one.copy:
-            _remove(one, problems)
-    try:
-        discard_copies(journal.sweep.checkpoints, journal.sweep.name, [one.copy for one in found if one.copy])
-    except MirrorError as error:
-        problems.append(str(error))
 
 
 def _remove(one: Leftover, problems: list[str]) -> None:

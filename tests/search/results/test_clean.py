@@ -207,6 +207,16 @@ def test_copies_at_the_uri_are_found_and_removed(tmp_path, machine, answer):
     assert there == configs | {f"0000/{BEST}", f"0002/{BEST}", f"0002/{LATEST}"}
 
 
+def test_a_store_that_does_not_answer_hides_nothing_here(tmp_path, machine, answer):
+    storage = tmp_path / "sweeps"
+    made(storage, checkpoints="nosuch://bucket")
+    found, code, err, _ = left(answer, "--storage", storage, "--yes")
+    assert len(found) == 3
+    assert "the copies of sweep first are left alone: the checkpoint store nosuch://bucket" in err
+    assert code == FAILED
+    assert left(answer, "--storage", storage)[0] == set()
+
+
 def test_what_cannot_be_removed_is_told(tmp_path, machine, answer, monkeypatch):
     storage = tmp_path / "sweeps"
     made(storage)
