@@ -15,6 +15,7 @@ import ray
 from spaces.errors import ConfigError
 from trainables.devices.cpus import num_cpus
 
+from ..environment.store import redacted
 from ..environment.variables import LOOPBACK, ROOT
 from .claims import Demand, Wish, claimed_share, most_at_a_time
 from .gpus import only_visible, visible_gpus
@@ -98,4 +99,6 @@ def join(address: str) -> None:
             socket.create_connection((host.rpartition("/")[2], int(port)), timeout=CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except OSError as error:  # ConnectionError is one; no such host and no answer in time are others
-        raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from None
+        raise ConfigError(
+            f"--address {redacted(address)}", [f"no Ray cluster answers: {redacted(str(error))}"]
+        ) from None

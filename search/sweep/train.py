@@ -121,7 +121,7 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> str:
     except ConfigError:
         raise
     except Exception:
-        return traceback.format_exc()
+        return redacted(traceback.format_exc())
     return ""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import socket
+import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any
@@ -83,7 +83,7 @@ class DistributedTeam(Team):
 def narrow_store() -> None:
     """Makes the store through which the ranks of this process's group find each other listen on the address that the
     ranks are given, and nowhere else: torch 2.13 opens it on every interface, and it asks nobody who they are."""
-    module: Any = importlib.import_module("torch.distributed.rendezvous")  # a function of the same name hides it
+    module: Any = sys.modules["torch.distributed.rendezvous"]  # which a function of the same name hides
 
     def store(host: str, port: int, rank: int, world: int, timeout: timedelta, use_libuv: bool = True) -> Any:
         listening = None
