@@ -16,7 +16,7 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .records import KEEP_BEST, KEEPS, Facts, SweepRow
+from .records import KEEP_LAST, KEEPS, Facts, SweepRow
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
@@ -52,7 +52,7 @@ class SweepConfig:
     )
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     keep: str = knob(
-        KEEP_BEST,
+        KEEP_LAST,
         choices=KEEPS,
         help="checkpoints of ended trials that stay; best: the weights of the sweep's best trial; last: every trial's "
         "best weights and last training state; all: also a state every loop.snapshot_epochs",
