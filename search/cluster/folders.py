@@ -91,7 +91,7 @@ def quoted_commands() -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.list2cmdline = plain
+        vars(subprocess)["list2cmdline"] = plain
 
 
 def worker_environment() -> dict[str, str]:

@@ -29,6 +29,7 @@ from ..cluster.session import ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.conductor import now_text
 from ..environment.store import redacted
+from ..executors.faults import loss_of
 from ..executors.group import train_group
 from ..record import journal as journals
 from ..record.journal import Journal
@@ -106,8 +107,8 @@ def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Jou
 
 
 def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, Path | None]:
-    """Trains the config in a worker group. Returns '' on success, 'interrupted', or the traceback of the error; and the
-    session folder of our own Ray."""
+    """Trains the config in a worker group. Returns '' on success, 'interrupted', what the machine refused (one line),
+    or the traceback of an error of the run; and the session folder of our own Ray."""
     session = None
     try:
         wish = Wish(
@@ -121,10 +122,7 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, 
         )
 
         def without_ray(fault: str) -> int:
-            print(f"the run stopped: {fault}", file=sys.stderr)
-            tell_note(place, "train")
-            print(f"its epochs are on disk; go on with: {_line_again(request, place)}", file=sys.stderr)
-            return FAILED
+            return _stopped(request, place, fault)
 
         ours = ray_session(place.where.address, wish)
         with ours as (demand, _, session), _following(journal), watched(without_ray):
@@ -133,8 +131,9 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, 
         return "interrupted", session
     except ConfigError:
         raise
-    except Exception:
-        return redacted(traceback.format_exc()), session
+    except Exception as error:
+        loss = loss_of(error)
+        return redacted(traceback.format_exc()) if loss is None else loss.reason, session
     return "", session
 
 
@@ -177,6 +176,8 @@ def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Pl
         return INTERRUPTED
     if reason or trial.state == "diverged":
         tell_all(unsent)
+        if reason and "\n" not in reason:
+            return _stopped(request, place, reason)
         print(reason or f"diverged: {trial.reason}", file=sys.stderr)
         return FAILED
     print(
@@ -186,6 +187,14 @@ def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Pl
     print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}", flush=True)
     tell_all(unsent)
     return OK
+
+
+def _stopped(request: RayTrainRequest, place: Place, fault: str) -> int:
+    """Prints that the machine stopped the run (`fault`, one line) and how to go on; returns the exit code."""
+    print(f"the run stopped: {fault}", file=sys.stderr)
+    tell_note(place, "train")
+    print(f"once that is mended, go on with: {_line_again(request, place)}", file=sys.stderr)
+    return FAILED
 
 
 def _line_again(request: RayTrainRequest, place: Place) -> str:
