@@ -27,7 +27,7 @@ sweep: .venv/.ready
 	$(RUN) search export $$name --out mlruns/sweeps/$$name/best.yaml --weights mlruns/sweeps/$$name/best.safetensors
 
 test: check
-	$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 check: .venv/.tested
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.schema import knob
+from spaces.schema import LARGEST_SIZE, knob
 
 from .poses.families import FAMILIES, Family, family_of
 from .poses.skeleton import BODY_24, HAND_21, Skeleton
@@ -15,6 +15,8 @@ from .poses.splits import mesh_split_named, set_of
 NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
 
 CROP_STEP = 32  # pixels; an image trunk halves its maps five times
+LARGEST_CROP = 4096  # pixels of a side
+MOST_DECODERS = 256  # processes
 MESH_CROP = (224, 224)  # of mesh sets, as published: the networks on them are wired for it
 
 
@@ -57,8 +59,13 @@ class DataConfig:
         choices=("camera", "world"),
         help="axes of the 3D poses: those of a sample's first camera, or the world's",
     )
-    frames: int = knob(1, least=1, help="frames of the input window, odd")
-    stride: int = knob(1, least=1, help="target frames of a training sample, side by side; scoring takes every frame")
+    frames: int = knob(1, least=1, most=LARGEST_SIZE, help="frames of the input window, odd")
+    stride: int = knob(
+        1,
+        least=1,
+        most=LARGEST_SIZE,
+        help="target frames of a training sample, side by side; scoring takes every frame",
+    )
     causal: bool = knob(False, help="the target is the last frame of the window, not the middle one")
     flip: bool = knob(False, help="train on every sample a second time, mirrored")
     flip_by: str = knob(
@@ -72,9 +79,11 @@ class DataConfig:
     actions: tuple[str, ...] = knob((), help="actions to use, by exact name without the take number; empty: all")
     downsample: int = knob(1, least=1, help="training keeps every n-th target frame; val and test keep all")
     subset: float = knob(1.0, above=0, most=1, help="share of each training track to keep, from a drawn start")
-    workers: int = knob(0, least=0, help="processes that decode images; pose files live on the device and use none")
-    crop_height: int = knob(256, least=32, unit="px", help="height of image crops, a multiple of 32")
-    crop_width: int = knob(192, least=32, unit="px", help="width of image crops, a multiple of 32")
+    workers: int = knob(
+        0, least=0, most=MOST_DECODERS, help="processes that decode images; pose files live on the device and use none"
+    )
+    crop_height: int = knob(256, least=32, most=LARGEST_CROP, unit="px", help="height of image crops, a multiple of 32")
+    crop_width: int = knob(192, least=32, most=LARGEST_CROP, unit="px", help="width of image crops, a multiple of 32")
     cache: str = knob("cache", help="folder of decoded crops, as seen from data.root; may be deleted at any time")
     broken_images: str = knob(
         "stop", choices=("stop", "skip"), help="missing or broken images: stop and name them, or go on without"

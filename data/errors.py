@@ -12,9 +12,4 @@ class DataError(InputError):
 
     `problems` holds every fault; the text shows the first twelve and counts the rest."""
 
-    def __str__(self) -> str:
-        rest = len(self.problems) - PROBLEMS_SHOWN
-        if rest <= 0:
-            return super().__str__()
-        head = f"{self.where}: {len(self.problems)} problems"
-        return "\n  ".join([head, *self.problems[:PROBLEMS_SHOWN], f"and {rest} more"])
+    lines_shown = PROBLEMS_SHOWN

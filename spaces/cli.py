@@ -6,12 +6,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from .commands import shell_line
-from .errors import InputError
+from .console import settle_console
+from .errors import InputError, shown
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -28,6 +31,34 @@ class Verb:
     check: Callable[[argparse.Namespace], object] = lambda options: options
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Returns the argparse type of an option that takes whole numbers from `least` to `most`."""
+
+    def read(text: str) -> int:
+        # Longer digits are beyond any bound, and int() refuses thousands of them with a message of its own.
+        number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"'{shown(text)}' is no whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def number_above_0(most: float) -> Callable[[str], float]:
+    """Returns the argparse type of an option that takes numbers above 0, up to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"'{shown(text)}' is no number above 0 and at most {most:g}")
+        return number
+
+    return read
+
+
 def main(
     package: str,
     about: str,
@@ -37,8 +68,15 @@ def main(
 ) -> int:
     """Parses the command line, validates it and runs the verb; returns the exit code: 2 for invalid input (InputError,
     printed without traceback), 130 after an interrupt. `argv`: arguments (None: sys.argv); `hide`: redacts passwords in
-    an argument before it is printed."""
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about, allow_abbrev=False)
+    an argument or a message before it is printed."""
+    if argv is None:
+        settle_console()
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            super().error(hide(message))
+
+    parser = Parser(prog=f"python -m {package}", description=about, allow_abbrev=False)
     lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in verbs.items():
         line = lines.add_parser(
@@ -57,7 +95,7 @@ def main(
         module, _, function = verb.run.partition(":")
         return int(getattr(importlib.import_module(module), function)(request))
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(hide(str(error)), file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         words = sys.argv[1:] if argv is None else argv

@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+from .console import visible
+
 
 def command(package: str, verb: str, *words: object) -> str:
     """Formats the command `python -m PACKAGE VERB ...` with these arguments; None is omitted.
@@ -23,8 +25,15 @@ def synth_line(root: Path | str) -> str:
 
 def shell_line(*words: str) -> str:
     """Quotes the arguments for the shell and joins them. The last one is escaped instead of quoted: a closing quote at
-    the end of a line looks as if it belonged to the surrounding sentence."""
-    *front, last = [shlex.quote(word) for word in words]
-    if last.endswith("'") and re.fullmatch(r"[^\x00-\x1f]+", words[-1]):
+    the end of a line looks as if it belonged to the surrounding sentence. Control characters are written as bash reads
+    them in $'...'."""
+    *front, last = [_quoted(word) for word in words]
+    if last.endswith("'") and visible(words[-1]) == words[-1]:
         last = re.sub(r"([^\w@%+=:,./-])", r"\\\1", words[-1])
     return " ".join([*front, last])
+
+
+def _quoted(word: str) -> str:
+    if visible(word) == word:
+        return shlex.quote(word)
+    return "$'" + visible(re.sub(r"(['\\])", r"\\\1", word)) + "'"

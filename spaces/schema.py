@@ -20,6 +20,8 @@ Config = TypeVar("Config")
 Scalar = bool | int | float | str | None
 Value = Scalar | tuple[Scalar, ...]
 WHOLE = range(-(2**63), 2**63)  # what 64 bits hold, and with them every library below
+# Bounds of the knobs that networks are built of; beyond them no memory holds a network, so none is built to be weighed.
+LARGEST_SIZE, MOST_LAYERS, LARGEST_RATIO = 2**14, 1000, 100
 
 
 @typing.runtime_checkable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,16 @@ import yaml
 from .errors import ConfigError
 
 MOST_MERGED = 10_000  # merges of merges grow tenfold a line
+LARGEST_BYTES = 2**15  # of a file; configs and spaces take a quarter of it, and PyYAML a second for all
+MOST_NESTED = 100  # brackets within brackets, for each of which PyYAML looks at all around it again and again
 
 
 class _Loader(yaml.SafeLoader):
     """YAML loader that rejects repeated keys, of which PyYAML keeps the last, and more than MOST_MERGED merged keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1})
+        counts = Counter(key.value for key, _ in node.value if isinstance(key.value, str))
+        twice = sorted(key for key, count in counts.items() if count > 1)
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
@@ -34,9 +38,13 @@ def read_yaml(path: Path | str) -> Any:
 
 
 def read_text(path: Path | str) -> str:
-    """Reads a UTF-8 text file. ConfigError if it is missing, unreadable or not UTF-8."""
+    """Reads a UTF-8 text file. ConfigError if it is missing, unreadable, not UTF-8, or larger than LARGEST_BYTES."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise ConfigError(str(path), [f"is larger than {LARGEST_BYTES:,} bytes, so it is no config and no space"])
+        return content.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(str(path), [f"cannot be read: {reason}"]) from None
@@ -44,6 +52,12 @@ def read_text(path: Path | str) -> str:
 
 def parse_yaml(text: str, where: str) -> Any:
     """Parses YAML text. `where`: file for messages. ConfigError with the position of the first error."""
+    depth, deepest = 0, 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        deepest = max(deepest, depth)
+    if deepest > MOST_NESTED:
+        raise ConfigError(where, [f"is not valid YAML: brackets are nested {deepest} deep, allowed is {MOST_NESTED}"])
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -23,14 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, for `make test`
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """One process has all tests that start Ray, which want cores for themselves; others take files, whose fixtures are
-    made once."""
+    """One process has the tests of sweeps and one those of clusters that start Ray: they wait more than they compute,
+    but many at once would not come up in time. The others take files, whose fixtures are made once."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "ray" if Path(file).name in RAY_FILES else file
+            return Path(file).parent.name if Path(file).name in RAY_FILES else file
 
     return ByFile(config, log)
 

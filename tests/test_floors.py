@@ -35,6 +35,7 @@ ONLY_IN = {
     "msgspec": ("search.record.records",),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
     "sqlalchemy": ("search.tracking.one_transaction",),
+    "grpc": ("search.cluster.addresses",),
     "fsspec": ("search.executors.mirror",),
     "cdflib": ("data.conversion.cdf",),
     "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.sampler"),

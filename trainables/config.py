@@ -60,8 +60,8 @@ class OptimConfig:
 class LoopConfig:
     """Knobs of the training loop: epochs, batch size, precision, seed, and which checkpoints are kept."""
 
-    epochs: int = knob(10, least=1, lane=True, help="passes over the training split")
-    batch: int = knob(64, least=1, help="samples in one optimiser step, over all workers")
+    epochs: int = knob(10, least=1, most=1_000_000, lane=True, help="passes over the training split")
+    batch: int = knob(64, least=1, most=1_000_000, help="samples in one optimiser step, over all workers")
     accumulate: int = knob(
         1, least=1, most=256, help="parts of a batch that are computed one after the other: less memory, the same step"
     )

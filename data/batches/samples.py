@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +13,8 @@ from spaces.errors import ConfigError
 from ..config import DataConfig, Sizes
 from ..formats.source import read_poses, split_of
 from ..images.mesh_crops import Boxed
+from ..poses.detected import affected_frames
+from ..poses.poseset import TRUE_2D, PoseSet
 from ..poses.splits import MESH_SPLITS, SPLITS, TRAINING_PARTS, MeshSplit, Split, mesh_split_named
 from . import meshes as mesh_module
 from . import poses as module
@@ -153,14 +155,27 @@ def any_split_of(config: DataConfig) -> Split | MeshSplit:
     return mesh_split_named(config.name) or split_of(config)
 
 
-def facts_of(config: DataConfig, parts: Sequence[str] = TRAINING_PARTS) -> dict[str, Any]:
+def facts_of(
+    config: DataConfig, parts: Sequence[str] = TRAINING_PARTS, tell: Callable[[str], None] | None = None
+) -> dict[str, Any]:
     """Reads the named splits of a config and returns what a run records of its data: set, keypoints, fingerprint, and
-    the subjects or files that train and select. DataError or ConfigError when something is missing."""
+    the subjects or files that train and select. DataError or ConfigError when something is missing.
+
+    `tell`: is called with a line about the frames in which a detector's 2D is not usable as it is; not for true 2D."""
     split: Split | MeshSplit
     if config.sizes.mesh:
         sets, split = read_mesh_sets(config, parts)
         facts = {"set": split.name, "keypoints": config.keypoints, "fingerprint": fingerprint_of(sets)}
     else:
         poses, split = read_poses(config, parts)
+        if tell is not None and poses.keypoints != TRUE_2D:
+            tell(_detections_line(poses, config.root))
         facts = {"set": poses.name, "keypoints": poses.keypoints, "fingerprint": poses.fingerprint()}
     return facts | {part: list(split.members(part)) for part in TRAINING_PARTS}
+
+
+def _detections_line(poses: PoseSet, root: str) -> str:
+    """Describes the share of camera frames whose 2D is not usable as it is."""
+    affected, count = affected_frames(poses)
+    line = f"2D '{poses.keypoints}' of {poses.name}: {affected:,} of {count:,} camera frames ({affected / count:.1%})"
+    return f"{line} have no detection, exchanged sides or cameras, or lie far from the 3D"

@@ -6,7 +6,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from spaces.cli import number_above_0
+
 from .places import STORE
+
+MOST_FPS = 10_000
 
 
 def add_convert_options(parser: argparse.ArgumentParser) -> None:
@@ -33,25 +37,15 @@ def _add_cmu_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--index", type=Path, metavar="FILE", help=index)
     parser.add_argument("--subject-prefix", default="", metavar="C", help="letters before the folder's name: C01 of 01")
     scale = "metres per unit of length (default: as ASF headers say; of BVH the unit that gives a person's stature)"
-    parser.add_argument("--scale", type=_above_0, metavar="METRES", help=scale)
+    parser.add_argument("--scale", type=number_above_0(1000), metavar="METRES", help=scale)
     fps = "frames per second of .amc files, which do not tell (default 120)"
-    parser.add_argument("--fps", type=_above_0, default=120.0, metavar="F", help=fps)
+    parser.add_argument("--fps", type=number_above_0(MOST_FPS), default=120.0, metavar="F", help=fps)
     parser.add_argument("--detector", action="store_true", help="also 2D with a detector's noise (keypoints det)")
 
 
 def _add_h36m_options(parser: argparse.ArgumentParser) -> None:
     source = "folder with S1/MyPoseFeatures/D3_Positions/*.cdf, or a .pkl or data_3d_h36m.npz, or such a file"
     parser.add_argument("dir", type=Path, metavar="DIR", help=source)
-
-
-def _above_0(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
-    return value
 
 
 def _add_h36m_images_options(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..formats.json_text import parse_json
 from ..formats.meshes.mesh_labels import label_text, with_confidence
 from ..formats.meshes.mesh_tsv import Sample
 
@@ -81,7 +81,7 @@ def read_freihand(root: Path) -> FreiHand:
 def _numbers(path: Path, shape: tuple[int, ...], problems: list[str]) -> Numbers:
     """Reads [n, *shape] from a JSON list of arrays; an axis of one in between is dropped."""
     try:
-        content: Any = json.loads(path.read_bytes())
+        content: Any = parse_json(path.read_bytes())
         values = np.array(content, np.float64)
     except OSError as error:
         problems.append(f"{path.name}: cannot be read ({error.strerror}); it comes with the training set")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
+import struct
 import sys
 import zipfile
 import zlib
@@ -15,17 +17,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spaces.errors import did_you_mean
+from spaces.errors import did_you_mean, shown
 
 from ..errors import DataError
+from .arrays import REMEDY, UNREADABLE, check_members, read_header
 
 # What numpy writes for arrays, scalars and types; the inner package is `core` in numpy 1, `_core` in numpy 2.
 ADMITTED = frozenset(
     {
-        ("numpy", "ndarray"),
         ("numpy", "dtype"),
-        ("numpy._core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "scalar"),
         ("numpy._core.numeric", "_frombuffer"),
     }
@@ -33,9 +35,9 @@ ADMITTED = frozenset(
 # Everything the unpickler raises on bytes that are no pickle, or one of objects that do not fit together.
 BROKEN_PICKLE = (
     pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, OverflowError,
-    TypeError, ValueError,
+    TypeError, ValueError, MemoryError, RecursionError, NotImplementedError,
 )  # fmt: skip
-REMEDY = "copy or download it again"
+SMALL_PICKLE = 2**20  # bytes; the codes of larger ones are not looked through, which takes a second a million
 Admit = Callable[[str, str], Any]  # module, name -> a harmless stand-in for what is asked for, None for no such
 
 
@@ -64,6 +66,7 @@ def read_object(path: Path, key: str, admit: Admit | None = None) -> object:
     payload = io.BytesIO(_member(path, key))
     _check_header(path, key, payload)
     try:
+        check_codes(payload.getvalue()[payload.tell() :])
         array = _PlainUnpickler(path, payload, admit).load()
     except DataError:
         raise
@@ -80,6 +83,8 @@ def read_pickle(path: Path, admit: Admit | None = None) -> object:
     data."""
     try:
         with path.open("rb") as file:
+            check_codes(file.read(SMALL_PICKLE + 1))
+            file.seek(0)
             return _PlainUnpickler(path, file, admit).load()
     except OSError as error:
         raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
@@ -93,8 +98,12 @@ def _member(path: Path, key: str) -> bytes:
     """Reads the bytes of one array file; reading to the end makes zipfile compare the checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.read(f"{key}.npy")
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            info = archive.getinfo(f"{key}.npy")
+            check_members(path, [info], path.stat().st_size)
+            return archive.read(info)
+    except DataError:
+        raise
+    except (MemoryError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(str(path), [f"'{key}' is damaged ({error}); {REMEDY}"]) from None
     except KeyError:
         raise DataError(str(path), [f"'{key}' is no numpy array; write the file with numpy.savez"]) from None
@@ -105,17 +114,14 @@ def _member(path: Path, key: str) -> bytes:
 
 
 def _check_header(path: Path, key: str, payload: io.BytesIO) -> None:
-    """Moves `payload` to the pickle. Header versions beyond 2.0 are for field names, never for objects."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    """Moves `payload` to the pickle. DataError unless its header announces objects."""
     try:
-        version = np.lib.format.read_magic(payload)
-        dtype = readers[version](payload)[2] if version in readers else None
-    except ValueError as error:
+        _, dtype = read_header(payload)
+    except UNREADABLE as error:
         raise DataError(str(path), [f"'{key}' is damaged ({error}); {REMEDY}"]) from None
-    if dtype is None or dtype.kind != "O":
-        found = f"holds {dtype} numbers" if dtype is not None else f"has header version {version}"
+    if dtype.kind != "O":
         expected = "a dictionary is stored as numpy.savez(file, name=dictionary)"
-        raise DataError(str(path), [f"'{key}' {found}, not Python objects; {expected}"])
+        raise DataError(str(path), [f"'{key}' holds {dtype} numbers, not Python objects; {expected}"])
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -138,11 +144,47 @@ def plain_class(path: Path, module: str, name: str) -> Any:
     if (module, name) in (("__builtin__", "bytes"), ("builtins", "bytes")):
         return _no_bytes
     home = module.replace("numpy.core.", "numpy._core.")
+    if (home, name) in _ARRAYS:
+        return _ARRAYS[home, name]
     if (home, name) not in ADMITTED:
         asked = f"the file asks to import {module}.{name}; it is not plain data"
         remedy = "do not open it with other tools, they may run it; get it again from a source you trust"
         raise DataError(str(path), [f"{asked}: {remedy}"])
     return getattr(sys.modules[home], name)
+
+
+class _ArrayClass:
+    """Placeholder of `numpy.ndarray` in pickles, which only name it: called, it would take the memory of any shape."""
+
+    def __init__(self, *parts: object) -> None:
+        raise pickle.UnpicklingError("an array without content")
+
+
+def _empty_array(kind: object, shape: object, code: object) -> NDArray[Any]:
+    """Creates the array without rows that a pickle fills next, whatever shape is asked for."""
+    if kind is not _ArrayClass or shape != (0,):
+        raise pickle.UnpicklingError(f"an array of shape {shown(shape)} without content")
+    return np.ndarray((0,), np.int8)
+
+
+_ARRAYS: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _ArrayClass,
+    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+}
+
+
+def check_codes(content: bytes) -> None:
+    """Checks that no code of a small pickle announces more than the pickle holds. UnpicklingError if one does, or if it
+    is damaged."""
+    if len(content) > SMALL_PICKLE:
+        return
+    try:
+        for code, number, _ in pickletools.genops(content):
+            # The unpickler takes memory for as many places as the largest number says.
+            if "PUT" in code.name and isinstance(number, int) and number > len(content):
+                raise pickle.UnpicklingError(f"place {number} in a pickle of {len(content)} bytes")
+    except (ValueError, EOFError, struct.error, OverflowError) as error:
+        raise pickle.UnpicklingError(str(error)) from None
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import DataError
+from ..formats.json_text import read_json
 from ..formats.meshes.mesh_rows import picture_of
 from ..formats.meshes.mesh_tsv import MeshSet
 from ..images.crops import BOX_MARGIN, SCALE_PX
 from ..images.mesh_crops import Boxed
-from .detections import read_tree
 from .keypoints import DEFAULT_FPS, Told, frame_rate
 from .photos import Entry, listed, listed_entries, opened
 
@@ -94,7 +94,7 @@ def _set(path: Path, kind: str, told: Told) -> MeshImages:
 
 
 def _list(path: Path, told: Told) -> MeshImages:
-    tree = read_tree(path, f"is no JSON; allowed: {FORMS}")
+    tree = read_json(path, f"is no JSON; allowed: {FORMS}")
     problems: list[str] = []
     entries = _boxed_entries(listed_entries(path, tree, FORMS, problems))
     fps = frame_rate(told, tree if isinstance(tree, dict) else {}, problems)

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
+import sys
 from collections.abc import Hashable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-
 Points = NDArray[np.float64]
 Frame = TypeVar("Frame", bound=Hashable)
-
-
-def read_tree(path: Path, otherwise: str) -> Any:
-    """Parses a JSON file; DataError says what it is `otherwise`, and why it is no JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(str(path), [f"cannot be read: {error.strerror or error}"]) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(str(path), [f"{otherwise} ({error})"]) from None
 
 
 def joint_rows(frame: Any) -> Points | None:
@@ -51,9 +38,11 @@ def flat_rows(entry: Any) -> Points | None:
 
 
 def score_of(entry: Mapping[str, Any]) -> float:
-    """Returns a detector's confidence in a person; 0 where there is none."""
+    """Returns a detector's confidence in a person; 0 where there is none, or no finite number."""
     score = entry.get("score", 0.0)
-    return float(score) if isinstance(score, int | float) else 0.0
+    # A whole number may be beyond floats; nan would win against nobody and lose to nobody.
+    is_number = isinstance(score, int | float) and abs(score) <= sys.float_info.max
+    return float(score) if is_number else 0.0
 
 
 def best_people(people: Iterable[tuple[Frame, float, Points]]) -> tuple[dict[Frame, Points], set[Frame]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from spaces.errors import shown
+
 from ..errors import DataError
+from ..formats.arrays import read_npz
+from ..formats.json_text import read_json
+from ..poses.sentinels import not_detected
 from ..poses.skeleton import H36M_16, H36M_17, HUMANEVA_15, MPI_INF_3DHP_17
-from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
+from .detections import Points, best_people, flat_rows, joint_rows, score_of
 
 COCO_17 = (
     *("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist"),
@@ -33,6 +36,7 @@ FORMS = (
     "frames: [[[x, y, score], ...], null]} or a list of {frame or image_id, keypoints: [51 numbers]}"
 )
 DEFAULT_FPS = 25.0  # where neither file nor option tells; only times depend on it, poses do not
+FARTHEST = 1_000_000  # pixels of a joint
 MOST_PIXELS = 100_000  # of a side; larger is a slip
 SPARSEST = 100  # frames a detection; image ids further apart number the images of a set, not the frames of a video
 
@@ -40,12 +44,13 @@ SPARSEST = 100  # frames a detection; image ids further apart number the images 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
     """Command-line facts about a file (image size, frame rate, layout); None where the file decides. width, height in
-    pixels."""
+    pixels; min_score: joints scored below it count as not detected, None for 0."""
 
     width: int | None = None
     height: int | None = None
     fps: float | None = None
     layout: str | None = None
+    min_score: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +74,7 @@ class Keypoints:
 def read_keypoints(path: Path, told: Told) -> Keypoints:
     """Reads the keypoints in `path`; DataError with all problems. Nothing in the file is unpickled.
 
-    A joint counts as not detected when a coordinate is nan, when its score is 0 or less, or when it lies at exactly (0,
-    0), where detectors put what they did not find."""
+    `sentinels.not_detected` says which joints count as not detected."""
     return check_keypoints(path, *_read(path), told)
 
 
@@ -91,10 +95,16 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
     if joints is None or layout is None:
         raise DataError(str(where), problems)
     points, score = values[..., :2].copy(), values[..., 2].copy() if values.shape[-1] == 3 else None
-    if score is not None:
-        points[~(score > 0)] = np.nan
-    points[np.isnan(points).any(-1) | (points == 0).all(-1)] = np.nan
-    problems += _value_problems(points, width)
+    if told.min_score is not None and score is None:
+        problems.append(f"--min-score {told.min_score:g}: there are no scores; leave the option out")
+    is_gone, found = not_detected(points, score, width, height, told.min_score or 0.0)
+    notes += found
+    points[is_gone] = np.nan
+    if told.min_score and score is not None and is_gone.all() and (score > 0).any():
+        best = f"the highest score is {np.nanmax(score):g}"
+        problems.append(f"--min-score {told.min_score:g}: no joint is scored that high; {best}")
+    else:
+        problems += _value_problems(points, width)
     if problems:
         raise DataError(str(where), problems)
     assert width is not None, where
@@ -122,12 +132,10 @@ def _read(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
 
 def _read_arrays(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            known = [name for name in ("keypoints", "width", "height", "fps", "layout") if name in archive.files]
-            arrays = {name: archive[name] for name in known}
-            here = ", ".join(archive.files) or "none"
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DataError(str(path), [f"is no readable .npz of plain numbers ({error}); allowed: {FORMS}"]) from None
+        arrays, names = read_npz(path, ("keypoints", "width", "height", "fps", "layout"))
+    except DataError as error:
+        raise DataError(str(path), [f"{problem}; allowed: {FORMS}" for problem in error.problems]) from None
+    here = ", ".join(names) or "none"
     if "keypoints" not in arrays:
         raise DataError(str(path), [f"has no key 'keypoints'; keys here: {here}; allowed: {FORMS}"])
     facts: dict[str, Any] = {name: array.item() for name, array in arrays.items() if array.size == 1}
@@ -142,7 +150,7 @@ def _read_arrays(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
 
 
 def _read_json(path: Path) -> tuple[Points, dict[str, Any], list[str]]:
-    tree = read_tree(path, f"is neither .npz nor JSON; allowed: {FORMS}")
+    tree = read_json(path, f"is neither .npz nor JSON; allowed: {FORMS}")
     facts = tree if isinstance(tree, dict) else {}
     entries = tree if isinstance(tree, list) else facts.get("annotations")
     if isinstance(facts.get("frames"), list):
@@ -188,7 +196,7 @@ def _from_results(path: Path, entries: Sequence[Any]) -> tuple[Points, list[str]
         name = entry.get("frame", entry.get("image_id")) if isinstance(entry, dict) else None
         number, rows = _frame_number(name), flat_rows(entry)
         if number is None:
-            problems.append(f"result {place}: frame {name!r} is no frame number; give `frame` or `image_id`")
+            problems.append(f"result {place}: frame {shown(name)} is no frame number; give `frame` or `image_id`")
         elif rows is None:
             problems.append(f"result {place}: `keypoints` must be x, y, score for each joint, 51 numbers for COCO")
         else:
@@ -234,11 +242,13 @@ def _layout(
 ) -> tuple[tuple[str, ...] | None, str | None]:
     """Returns joint names and layout, from option, file, or joint count."""
     if told is not None and own is not None and told != own:
-        problems.append(f"--layout {told}, but the file says layout {own!r}; leave the option out or mend the file")
+        problems.append(
+            f"--layout {told}, but the file says layout '{shown(own)}'; leave the option out or mend the file"
+        )
         return None, None
     layout = told or own
     if layout is not None and (not isinstance(layout, str) or layout not in LAYOUTS):
-        problems.append(f"layout {layout!r} is not known; allowed: {ALLOWED}")
+        problems.append(f"layout '{shown(layout)}' is not known; allowed: {ALLOWED}")
         return None, None
     fitting = [name for name, counts in LAYOUTS.items() if count in counts]
     if not fitting or (layout is not None and layout not in fitting):
@@ -262,14 +272,16 @@ def _side(name: str, told: int | None, own: Any, problems: list[str]) -> int | N
         problems.append(f"the image's {name} is not known: give --{name} PIXELS, or put `{name}` into the file")
         return None
     if told is not None and own is not None and told != own:
-        problems.append(f"--{name} {told}, but the file says {name} {own}; leave the option out or mend the file")
+        problems.append(
+            f"--{name} {told}, but the file says {name} {shown(own)}; leave the option out or mend the file"
+        )
         return None
     value = own if told is None else told
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or not 1 <= value <= MOST_PIXELS:
-        problems.append(f"{name} = {value!r}: expected pixels from 1 to {MOST_PIXELS}")
+        problems.append(f"{name} = {shown(value)}: expected pixels from 1 to {MOST_PIXELS}")
         return None
     if int(value) != value:
-        problems.append(f"{name} = {value!r}: expected whole pixels")
+        problems.append(f"{name} = {shown(value)}: expected whole pixels")
         return None
     return int(value)
 
@@ -278,12 +290,14 @@ def frame_rate(told: Told, facts: Mapping[str, Any], problems: list[str]) -> flo
     """Returns the frames per second; None when neither option nor file gives them."""
     own = facts.get("fps")
     if told.fps is not None and own is not None and told.fps != own:
-        problems.append(f"--fps {told.fps:g}, but the file says fps {own}; leave the option out or mend the file")
+        problems.append(
+            f"--fps {told.fps:g}, but the file says fps {shown(own)}; leave the option out or mend the file"
+        )
     value = own if told.fps is None else told.fps
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 10_000:
-        problems.append(f"fps = {value!r}: expected frames a second, above 0 and at most 10000")
+        problems.append(f"fps = {shown(value)}: expected frames a second, above 0 and at most 10000")
         return 0.0
     return float(value)
 
@@ -295,6 +309,8 @@ def _value_problems(points: Points, width: int | None) -> list[str]:
     seen = points[~np.isnan(points[..., 0])]
     if not len(seen):
         return ["holds no pose: no joint was detected in any frame"]
+    if np.abs(seen).max() > FARTHEST:
+        return [f"coordinates reach {np.abs(seen).max():.3g}: they are no pixels; allowed: up to {FARTHEST:,}"]
     # Screen units reach 1 in x and the aspect in y; a person of two pixels cannot be meant.
     if width is not None and width > 16 and np.abs(seen).max() <= 2:
         return ["all coordinates lie within 2 of 0: they look normalised; give pixels, x right and y down"]

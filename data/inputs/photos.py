@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import DataError
+from ..formats.json_text import read_json
 from ..images.crops import decode
 from ..poses.skeleton import Skeleton
-from .detections import Points, best_people, flat_rows, joint_rows, read_tree, score_of
+from .detections import Points, best_people, flat_rows, joint_rows, score_of
 from .joint_maps import to_skeleton
 from .keypoints import DEFAULT_FPS, Keypoints, Told, check_keypoints, frame_rate
 
@@ -52,13 +53,13 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
 
     Of several people in an image the one with the highest score is taken. A joint is missing as in `read_keypoints`,
     and that is a problem: there is no other frame to interpolate from."""
-    tree = read_tree(path, f"is no JSON; allowed: {FORMS}")
+    tree = read_json(path, f"is no JSON; allowed: {FORMS}")
     people, notes, problems = _people(path, tree)
     own: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
     fps = frame_rate(told, own, problems) or DEFAULT_FPS
     usual = None if "annotations" not in own and own else "coco"
     facts = {"layout": own.get("layout"), "usual": usual, "fps": fps}
-    one = Told(layout=told.layout)
+    one = Told(layout=told.layout, min_score=told.min_score)
     photos: list[tuple[Keypoints, Points, list[str]]] = []
     faults: dict[str, list[str]] = {}
     for file, rows in people.items():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .skeleton import Skeleton
 
 Array = NDArray[np.float32]
+TRUE_2D = "gt"  # the source of 2D that is no detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

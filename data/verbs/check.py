@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import torch
+import numpy as np
 
 from spaces.commands import synth_line
 from spaces.errors import did_you_mean
 
 from ..errors import DataError
 from ..formats.poses import mpi_inf_3dhp
-from ..poses.geometry import project, to_pixels, world_to_camera
-from ..poses.poseset import Camera, PoseSet, Sequence
+from ..poses.detected import detection_faults, projected_px
+from ..poses.poseset import TRUE_2D, Camera, PoseSet, Sequence
 from ..poses.splits import split_named
 from .check_tsv import check_tsv
 from .image_faults import image_faults
@@ -102,12 +102,17 @@ def _measure_h36m(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
     errors = reprojection_px(poses)
     total = sum(count for _, count in errors.values())
     mean = sum(mean * count for mean, count in errors.values()) / total
-    return {"reprojection_px": mean}, _wide(errors) if poses.keypoints == "gt" else []
+    return {"reprojection_px": mean}, _wide(errors) if poses.keypoints == TRUE_2D else detection_faults(poses)
+
+
+def _measure_humaneva(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
+    """Without a lens there is nothing to compare the 2D with."""
+    return {}, [] if poses.keypoints == TRUE_2D else detection_faults(poses)
 
 
 def _measure_images(poses: PoseSet) -> tuple[dict[str, object], list[str]]:
     values, faults = _measure_h36m(poses)
-    if poses.keypoints != "gt":  # the images are the same whatever the 2D
+    if poses.keypoints != TRUE_2D:  # the images are the same whatever the 2D
         return values, faults
     broken = image_faults(poses)
     return values | {"broken": len(broken)}, faults + broken
@@ -131,10 +136,8 @@ def reprojection_px(poses: PoseSet) -> dict[tuple[str, int], tuple[float, int]]:
 
 
 def _distance_px(clip: Sequence, view: int, camera: Camera) -> float:
-    orientation, translation = torch.from_numpy(camera.orientation), torch.from_numpy(camera.translation)
-    points = world_to_camera(torch.from_numpy(clip.pose3d), orientation, translation)
-    pixels = to_pixels(project(points, torch.from_numpy(camera.intrinsics)), camera.width, camera.height)
-    return float((pixels - torch.from_numpy(clip.pose2d[view])).norm(dim=-1).mean())
+    away = projected_px(clip.pose3d, camera) - clip.pose2d[view]
+    return float(np.linalg.norm(away, axis=-1).mean())
 
 
 def _wide(errors: dict[tuple[str, int], tuple[float, int]]) -> list[str]:
@@ -190,8 +193,7 @@ class Measured:
 MEASURED: Mapping[str, Measured] = MappingProxyType(
     {
         "h36m": Measured(names=("reprojection_px",), measure=_measure_h36m, note=_note_h36m),
-        # Without a lens there is nothing to compare the 2D with.
-        "humaneva": Measured(names=(), measure=lambda poses: ({}, []), note=lambda poses: None),
+        "humaneva": Measured(names=(), measure=_measure_humaneva, note=lambda poses: None),
         "3dhp": Measured(names=("valid_frames",), measure=_measure_3dhp, note=_note_3dhp),
         "h36m-images": Measured(names=("reprojection_px", "broken"), measure=_measure_images, note=lambda poses: None),
     }

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import ConfigError
-from spaces.schema import config_id, knobs, load
+from spaces.schema import WHOLE, config_id, knobs, load
 from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
-from ..record.journal import FILE, Journal, has_begun
+from ..record.journal import FILE, Journal, has_begun, leads_out
 from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
 from ..record.records import KEEP_LAST
 from .command import Where, where_of
-from .places import add_places, folder_problems
+from .places import add_places, folder_problems, is_new_name
 from .storage import add_storage, check_uri, held_uri, uri_problems
 from .train import WORKER_KNOBS
 
@@ -53,7 +53,7 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
     fixed["keep"] = KEEP_LAST
     name = options.name or f"confirm-{config_id(config)}"
     folder = options.storage / name
-    is_there = has_begun(folder)
+    is_there = is_new_name(name) and not leads_out(folder) and has_begun(folder)
     problems = uri_problems(options.checkpoints)
     checkpoints = held_uri(folder) if is_there else options.checkpoints
     kept = {"checkpoints": checkpoints} if checkpoints else {}
@@ -61,6 +61,11 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
         sweep = load(SweepConfig, {**given, **fixed, **kept, "seed": config.loop.seed}, "confirm")
     except ConfigError as error:
         raise ConfigError("confirm", [*problems, *error.problems_in("confirm")]) from None
+    last = sweep.seed + sweep.trials - 1
+    if last not in WHOLE:
+        raise ConfigError(
+            "confirm", [*problems, f"--seeds {sweep.trials}: seed {last} is beyond 64 bits; lower loop.seed"]
+        )
     plan = confirm_plan(name, sweep, config)
     if is_there:
         check_uri(options, folder, "confirm", is_needed=True)

@@ -22,13 +22,14 @@ from .storage import add_storage, uri_problems
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
     """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `time_budget_s`:
-    new time limit in seconds of a resumed sweep."""
+    new time limit in seconds of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused."""
 
     name: str
     plan: Plan | None
     folder: Path
     where: Where
     time_budget_s: float | None = None
+    is_named: bool = True
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
@@ -82,4 +83,6 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     problems += folder_problems(folder, name, where_of(options))
     if problems or plan is None:
         raise ConfigError("launch", problems)
-    return SweepRequest(name=name, plan=plan, folder=folder.resolve(), where=where_of(options))
+    return SweepRequest(
+        name=name, plan=plan, folder=folder.resolve(), where=where_of(options), is_named=bool(options.name)
+    )

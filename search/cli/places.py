@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from spaces.errors import ConfigError, did_you_mean
+from spaces.errors import ConfigError, did_you_mean, shown
 
-from ..record.journal import Journal, has_begun, is_vacant, sweeps
+from ..record.journal import Journal, has_begun, is_vacant, leads_out, sweeps
 from .command import Where
 
 
@@ -40,11 +40,20 @@ def collect(problems: list[str], make: Any) -> Any:
         return None
 
 
+def is_new_name(name: str) -> bool:
+    """Returns whether a new sweep may have this name."""
+    return re.fullmatch(r"\w[\w.-]{0,99}", name) is not None
+
+
 def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
     """Checks that a new sweep `name` can be created in `folder`: the name is valid, the folder vacant, its parent
     writable. Returns one message per problem. `where`: options as typed, for the printed remedy."""
-    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        return [f"--name {name!r}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"]
+    if not is_new_name(name):
+        return [
+            f"--name {shown(repr(name))}: use letters, digits, '-', '_' and '.', at most 100, a letter or digit first"
+        ]
+    if os.path.islink(folder):
+        return [f"--name {name}: {folder} is a link; choose another name, or remove it"]
     # Path.exists raises where a folder above may not be entered; os.path.exists says no.
     if os.path.exists(folder) and not is_vacant(folder):
         remedy = f"choose another, or go on with it: {where.line('resume', name)}"
@@ -63,9 +72,17 @@ def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
 
 
 def find_sweep(storage: Path, name: str) -> Path:
-    """Returns the folder of the sweep `name` under `storage`. ConfigError suggests the nearest name."""
+    """Returns the folder of the sweep `name` under `storage`. ConfigError suggests the nearest name, and refuses one
+    that is no name of a folder in there or leads out of it."""
+    # `train` takes any folder, so that its name may have blanks.
+    if name in ("", ".", "..") or not re.fullmatch(r"[^/\x00-\x1f\x7f]+", name):
+        raise ConfigError(f"sweep {shown(repr(name))}", ["give the name of a folder in --storage, without '/'"])
     folder = storage / name
-    if not name or not has_begun(folder):
+    if leads_out(folder):
+        raise ConfigError(
+            f"sweep '{name}'", [f"{folder} is a link out of {storage}; give --storage {folder.resolve().parent}"]
+        )
+    if not has_begun(folder):
         known = [found.name for found in sweeps(storage)]
         found = f"no such sweep in {storage}{did_you_mean(name, known)}"
         raise ConfigError(f"sweep '{name}'", [f"{found}; sweeps here: {', '.join(known) or 'none'}"])

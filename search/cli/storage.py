@@ -60,7 +60,10 @@ class _Storage(argparse.Action):
         if is_uri and scheme != "file":
             options.checkpoints = text
         else:
-            options.storage = Path(rest if is_uri else text)
+            folder = rest if is_uri else text
+            if not folder or not folder.isprintable():
+                parser.error(f"argument --storage: {folder!r} is no folder; give one without control characters")
+            options.storage = Path(folder)
 
 
 def uri_problems(uri: str | None) -> list[str]:
@@ -70,6 +73,10 @@ def uri_problems(uri: str | None) -> list[str]:
         return []
     scheme, _, rest = uri.partition("://")
     shown = f"--storage {redacted(uri)}"
+    if redacted(uri) != uri:
+        # The journal keeps the URI, and colleagues read that.
+        remedy = f"keep it where fsspec looks for it: FSSPEC_{scheme.upper()}='{{\"password\": ...}}', or its conf.json"
+        return [f"{shown}: a password or token in it would stand in the sweep's record; {remedy}"]
     if scheme not in STORES:
         near = did_you_mean(scheme, STORES)
         allowed = ", ".join(f"{kind}://" for kind in STORES)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.errors import ConfigError
+from spaces.errors import ConfigError, shown
 
 from ..environment.store import artifact_root, resolve_uri, sqlite_path
 from ..environment.variables import LOOPBACK, ROOT
@@ -20,21 +22,35 @@ UI_PORT = 5000  # mlflow's own default
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UiRequest:
     """Validated request of `ui`. `uri`: resolved tracking URI; `artifacts`: artifact folder of a database; `host`,
-    `port`: address to listen on; `is_shared`: other machines may write runs."""
+    `port`: address to listen on; `is_shared`: other machines may write runs; `names`: further host names by which
+    browsers and sweeps may call it."""
 
     uri: str
     artifacts: Path
     host: str
     port: int
     is_shared: bool
+    names: tuple[str, ...] = ()
+
+    @property
+    def is_private(self) -> bool:
+        """Returns whether only this machine reaches the server."""
+        return is_loopback(self.host)
 
 
 def add_ui_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `ui`: --port, --tracking-uri, --serve, --host."""
+    """Adds the options of `ui`: --port, --tracking-uri, --serve, --host, --allowed-host."""
     parser.add_argument("--port", metavar="N", default=str(UI_PORT), help=f"port to listen on (default {UI_PORT})")
     parser.add_argument("--serve", action="store_true", help="a server that sweeps of other machines may write to")
     parser.add_argument(
         "--host", metavar="IP", help=f"with --serve: address to listen on (default {LOOPBACK}); it asks no passwords"
+    )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a host name by which it may be called, besides localhost and --host; may be given again",
     )
     add_tracking_uri(parser)
 
@@ -46,9 +62,14 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
     if options.host is not None and not options.serve:
         problems.append(f"--host {options.host} is for --serve; without it only this machine may look")
     database = sqlite_path(uri)
-    if database is not None and not database.is_file() and not options.serve:
+    if database is not None and database.exists() and not database.is_file():
+        problems.append(f"{database} is no file; give --tracking-uri the path of a store")
+    elif database is not None and not database.is_file() and not options.serve:
         remedy = f"the first sweep makes it: {where_of(options).line('launch', 'graformer', '--recipe', 'small')}"
         problems.append(f"there is no store at {database} yet; {remedy}")
+    for name in options.allowed_host:
+        if not re.fullmatch(r"(?!-)[A-Za-z0-9_.-]{1,253}", name):
+            problems.append(f"--allowed-host {shown(repr(name))}: give one host name, without port, scheme and '*'")
     host = options.host or LOOPBACK
     port = int(options.port) if options.port.isdecimal() and len(options.port) <= 5 else 0
     if not 1 <= port <= 65535:
@@ -57,7 +78,22 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
         problems.append(fault)
     if problems:
         raise ConfigError("ui", problems)
-    return UiRequest(uri=uri, artifacts=artifact_root(uri, ROOT), host=host, port=port, is_shared=options.serve)
+    return UiRequest(
+        uri=uri,
+        artifacts=artifact_root(uri, ROOT),
+        host=host,
+        port=port,
+        is_shared=options.serve,
+        names=tuple(dict.fromkeys(options.allowed_host)),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether an address is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _port_fault(host: str, port: int) -> str:

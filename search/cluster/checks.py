@@ -11,6 +11,7 @@ from typing import Any
 from ..cli.doctor import DoctorRequest
 from ..environment.variables import pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
+from .token import settle_token
 
 NODES_S = 300.0
 
@@ -21,6 +22,8 @@ def cluster_findings(request: DoctorRequest, address: str) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("cluster", "broken", f"{request.storage}: {error.strerror}", "give another --storage")
         return
+    if told := settle_token(may_make=address == "local"):
+        yield Finding("token", "ok", told)
     line = [sys.executable, "-m", "search.cluster.nodes", address, str(request.data_root), str(request.storage)]
     done = run_line(line, NODES_S)
     if done.returncode:

@@ -3,19 +3,16 @@ sweeps."""
 
 from __future__ import annotations
 
-import fcntl
-import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from spaces.errors import ConfigError
 
-CLAIMS = "POSESWEEP_CLAIMS"  # environment: another folder for claims, so that some sweeps do not count others
+from .claim_files import claims_folder, lay_claim, live_claims, open_claims
+from .gpus import Gpu, share_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,55 +56,63 @@ class Wish:
         return Demand(self.workers, self.cpus, float(has_gpus) if self.gpus is None else self.gpus)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Part of this machine that a sweep or run may use: `at_a_time`, trials at once; `gpus`, the GPUs for them."""
+
+    at_a_time: int
+    gpus: tuple[Gpu, ...]
+
+
 def most_at_a_time(
     demand: Demand, wish: Wish, free: dict[str, float], have: dict[str, float], others: list[str]
 ) -> int:
+    """Computes how many trials run at once on the free CPUs and GPUs. `have`: all there are; `others`: who uses the
+    rest, for the message. ConfigError, with figures, if not one fits."""
     count = demand.fits(free)
     if count < 1:
-        here = f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU here"
-        left = f"{free.get('CPU', 0):g} CPU and {free.get('GPU', 0):g} GPU free"
-        who = f" (in use: {', '.join(others)})" if others else ""
-        remedy = "wait, give others a smaller --concurrent, or lower --workers, --cpus-per-worker or --gpus-per-worker"
-        raise ConfigError("resources", [f"a trial needs {demand}; {here}, {left}{who}; {remedy}"])
+        raise _no_room(demand, free, have, others)
     return min(count, wish.at_a_time or count)
 
 
+def _no_room(demand: Demand, free: dict[str, float], have: dict[str, float], others: list[str]) -> ConfigError:
+    here = f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU here"
+    left = f"{free.get('CPU', 0):g} CPU and {free.get('GPU', 0):g} GPU free"
+    who = f" (in use: {', '.join(others)})" if others else ""
+    remedy = "wait, give others a smaller --concurrent, or lower --workers, --cpus-per-worker or --gpus-per-worker"
+    return ConfigError("resources", [f"a trial needs {demand}; {here}, {left}{who}; {remedy}"])
+
+
 @contextmanager
-def claimed_share(demand: Demand, wish: Wish, have: dict[str, float]) -> Iterator[int]:
-    """Reserves resources of this machine against other sweeps of this user for the duration of the block; yields the
-    number of trials that run at once. ConfigError if not one fits.
+def claimed_share(demand: Demand, wish: Wish, cpus: float, gpus: Sequence[Gpu]) -> Iterator[Share]:
+    """Reserves CPUs and GPUs of this machine against other sweeps of this user for the duration of the block; yields
+    them and the number of trials that run at once. `cpus`, `gpus`: those that this process may use. ConfigError if not
+    one trial fits. A run that is no sweep reserves nothing, and takes the GPUs that sweeps use least.
 
     Every sweep has a Ray instance of its own that knows nothing of the others, so each writes its claim to a file that
-    it keeps locked; the lock ends with its process. `have`: CPUs and GPUs of the machine."""
-    folder = Path(os.environ.get(CLAIMS) or Path(tempfile.gettempdir(), f"posesweep-{os.getuid()}"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        taken = _live_claims(folder)
-        free = {kind: amount - sum(claim[kind] for claim in taken) for kind, amount in have.items()}
-        others = [f"{claim['who']} {claim['CPU']:g} CPU and {claim['GPU']:g} GPU" for claim in taken]
-        count = most_at_a_time(demand, wish, free, have, others)
-        handle, name = tempfile.mkstemp(dir=folder, suffix=".claim")
-        file = os.fdopen(handle, "w")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        json.dump({"who": wish.who, **{kind: need * count for kind, need in demand.total.items()}}, file)
-        file.flush()
+    it keeps locked."""
+    claim: tuple[str, int] | None = None
+    with open_claims() if wish.is_sweep or gpus else nullcontext() as folder:
+        taken = [] if folder is None else live_claims(folder)
+        free_gpus = {gpu.identity: 1 - sum(one["gpus"].get(gpu.identity, 0.0) for one in taken) for gpu in gpus}
+        have = {"CPU": cpus, "GPU": float(len(gpus))}
+        free = {"CPU": cpus - sum(one["CPU"] for one in taken), "GPU": sum(free_gpus.values())}
+        others = [f"{one['who']} {one['CPU']:g} CPU and {one['GPU']:g} GPU" for one in taken]
+        if not wish.is_sweep:
+            free_gpus = dict.fromkeys(sorted(free_gpus, key=free_gpus.__getitem__, reverse=True), 1.0)
+            free, others = have, []
+        count, shares = most_at_a_time(demand, wish, free, have, others), dict[str, float]()
+        if demand.gpus:
+            count, shares = share_out(demand.workers, demand.gpus, count, free_gpus)
+            if count < 1:
+                raise _no_room(demand, free, have, others)
+        if wish.is_sweep and folder is not None:
+            total = {kind: need * count for kind, need in demand.total.items()}
+            claim = lay_claim(folder, {"who": wish.who, **total, "gpus": shares})
     try:
-        yield count
+        yield Share(count, tuple(gpu for gpu in gpus if gpu.identity in shares))
     finally:
-        Path(name).unlink(missing_ok=True)
-        file.close()
-
-
-def _live_claims(folder: Path) -> list[dict[str, float]]:
-    """Reads the claims of running processes and deletes the files of ended ones."""
-    found = []
-    for path in folder.glob("*.claim"):
-        with open(path) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found.append(json.load(file))
-            else:
-                path.unlink()
-    return found
+        if claim is not None:
+            with suppress(OSError):
+                os.unlink(claims_folder() / claim[0])
+            os.close(claim[1])

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from spaces.console import visible
+
 from ..environment.store import redacted
 from ..environment.variables import ROOT
 
@@ -28,8 +30,8 @@ class Finding:
 
 
 def finding_text(finding: Finding) -> str:
-    line = f"{SIGNS[finding.state]}  {finding.subject}: {finding.found}"
-    return f"{line}\n         -> {finding.remedy}" if finding.remedy else line
+    line = f"{SIGNS[finding.state]}  {visible(finding.subject)}: {visible(finding.found)}"
+    return f"{line}\n         -> {visible(finding.remedy)}" if finding.remedy else line
 
 
 def public_version(version: str) -> str:

@@ -28,6 +28,7 @@ from ..environment.store import redacted
 from ..environment.variables import RAY, ROOT
 from ..record.provenance import code_revision
 from .scratch import scratch_folder
+from .token import tell_token
 
 # Data sets, runs and environments stay where they are: nodes mount them.
 LEFT_OUT = (".git", ".venv", "mlruns", "data/store")
@@ -44,6 +45,7 @@ def submit(request: SubmitRequest) -> int:
     logging.getLogger("ray").setLevel(logging.WARNING)
     for name in ("dashboard_sdk", "job.sdk"):
         logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
+    tell_token(may_make=False)
     client = _client(request.address)
     if request.is_here:
         provide(request.data)

@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import uuid
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import InputError
 
-from ..environment.variables import LOOPBACK, pins, settle_environment
-from .session import join
+from ..environment.variables import pins, settle_environment
+from .folders import ray_folder
+from .gpus import visible_gpus
+from .session import join, start_own
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
 
@@ -65,23 +68,17 @@ def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
     packages = list(pins())
     probe = Path(__file__).with_name("probe.py").read_text(encoding="utf-8")
     marker = Path(folder, f".doctor-{uuid.uuid4().hex}")
-    if address == "local":
-        ray.init(
-            address="local",
-            num_cpus=1,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address=LOOPBACK,
-        )
-    else:
-        join(address)
-    try:
-        return _survey(packages, probe, marker, data_root)
-    finally:
-        ray.shutdown()
-        for left in marker.parent.glob(f"{marker.name}*"):
-            left.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        if address == "local":
+            start_own(1, len(visible_gpus()), stack.enter_context(ray_folder()), for_groups=False)
+        else:
+            join(address)
+        try:
+            return _survey(packages, probe, marker, data_root)
+        finally:
+            ray.shutdown()
+            for left in marker.parent.glob(f"{marker.name}*"):
+                left.unlink(missing_ok=True)
 
 
 def _survey(packages: list[str], probe: str, marker: Path, data_root: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Free TCP ports for the services of our own Ray instance, chosen before it starts."""
+"""Address and TCP ports of the services of our own Ray instance, settled before it starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ray import _raylet
-from ray._private import node, parameter
+from ray._private import node, parameter, services
 
 from ..environment.variables import LOOPBACK
 
@@ -30,12 +30,13 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def settled_ports() -> Iterator[int]:
-    """Makes a Ray instance that is started within the block use preselected ports for its agents; yields the port for
-    `ray.init`'s own metrics."""
+    """Makes a Ray instance that is started within the block listen on loopback only, and use preselected ports for its
+    agents; yields the port for `ray.init`'s own metrics."""
     parts: Any = parameter
     nodes: Any = node.Node
     raylet: Any = _raylet
-    plain, start = parts.RayParams, nodes.start_raylet
+    addresses: Any = services
+    plain, start, resolve = parts.RayParams, nodes.start_raylet, addresses.resolve_ip_for_localhost
     metrics, *others = free_ports(1 + len(PRIVATE))
     ports = dict(zip(PRIVATE, others, strict=True))
 
@@ -46,7 +47,10 @@ def settled_ports() -> Iterator[int]:
 
     parts.RayParams = functools.partial(plain, **ports)
     nodes.start_raylet = start_knowing
+    # Ray 2.60 takes the machine's own address for a loopback one that it is given, and then all its processes listen on
+    # every interface. With a node that stays on loopback they listen there.
+    addresses.resolve_ip_for_localhost = str
     try:
         yield metrics
     finally:
-        parts.RayParams, nodes.start_raylet = plain, start
+        parts.RayParams, nodes.start_raylet, addresses.resolve_ip_for_localhost = plain, start, resolve

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import os
-import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-import torch
 
-from spaces.errors import ConfigError, InputError
+from spaces.errors import ConfigError, InputError, one_line
 from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import LOOPBACK, ROOT
+from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
+from .folders import interpreter_problems, ray_folder, worker_environment
+from .gpus import only_visible, visible_gpus
+from .guard import hush
 from .ports import free_ports, settled_ports
 from .sessions import remove_session
+from .token import tell_token
 
 SLOT = "trial_slot"  # a resource of our own for light trial drivers, so that they take no share of a CPU
-CONNECT_S = 10.0
+LOOPBACK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
@@ -39,51 +42,79 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    folder = None
+    hush()
+    session = None
+
+    def after_refusal(kind: type[BaseException] | None, *rest: object) -> None:
+        # Wrong input, found only now: nothing was trained, and nothing is left behind.
+        if session is not None and kind is not None and issubclass(kind, InputError):
+            remove_session(session)
+
     with ExitStack() as stack:
         if address is None:
-            have = {"CPU": float(num_cpus()), "GPU": float(torch.cuda.device_count())}
-            demand = wish.demand(has_gpus=have["GPU"] >= 1)
+            gpus = visible_gpus()
+            demand = wish.demand(has_gpus=bool(gpus))
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
-            if wish.is_sweep:
-                at_a_time = stack.enter_context(claimed_share(demand, wish, have))
-            else:
-                at_a_time = most_at_a_time(demand, wish, have, have, [])
-            folder = _start_own(max(1, math.ceil(at_a_time * demand.total["CPU"])), wish.in_groups)
-            stack.push(functools.partial(_after_refusal, folder))
+            share = stack.enter_context(claimed_share(demand, wish, float(num_cpus()), gpus))
+            at_a_time = share.at_a_time
+            if problems := interpreter_problems():
+                raise ConfigError("Ray", problems)
+            # What this process itself computes on a GPU, it computes on these, too.
+            stack.enter_context(only_visible(share.gpus))
+            folder = stack.enter_context(ray_folder())
+            stack.push(after_refusal)
             stack.callback(ray.shutdown)
+            num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
+            session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
         else:
             join(address)
             stack.callback(ray.shutdown)
             free, have = ray.available_resources(), ray.cluster_resources()
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
-        yield demand, at_a_time, folder
+        yield demand, at_a_time, session
 
 
-def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object) -> None:
-    """Removes the session folder if the block was left by an InputError: nothing was trained then."""
-    if kind is not None and issubclass(kind, InputError):
-        remove_session(folder)
+def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
+    """Starts our own Ray instance, on loopback only and with a token; a second time if the first fails, as on a busy
+    machine. Returns its session folder. ConfigError if it does not start.
 
-
-def _start_own(num_cpus: int, for_groups: bool) -> Path:
-    """Starts our own Ray instance, on loopback only, and returns its session folder. `for_groups`: trials run in Ray
-    Train worker groups.
+    `for_groups`: trials run in Ray Train worker groups; `folder`: for Ray's files (None: Ray's own choice).
 
     Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
     this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
+    tell_token(may_make=True)
+    # Ranks of a group find each other on this machine: torch's backends would take the first interface.
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        os.environ.setdefault(name, LOOPBACK_INTERFACE)
+    try:
+        return _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
+    except Exception as error:  # Ray raises what its processes, sockets and files raise
+        ray.shutdown()
+        print(f"Ray did not start ({one_line(error)}); trying once more", file=sys.stderr, flush=True)
+    try:
+        return _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
+    except Exception as error:
+        ray.shutdown()
+        remedy = "see what it lacks (python -m search doctor --ray), or free CPUs and memory and run it again"
+        raise ConfigError("Ray", [f"did not start on this machine: {one_line(error)}; {remedy}"]) from None
+
+
+def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
         with settled_ports() as metrics_port:
             context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,
+                num_gpus=num_gpus,
                 resources={SLOT: 1000.0},
                 include_dashboard=for_groups,
                 dashboard_host=LOOPBACK,
-                runtime_env={"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}} if for_groups else None,
+                runtime_env=worker_environment() | (groups if for_groups else {}) or None,
+                _temp_dir=folder,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 _node_ip_address=LOOPBACK,
@@ -95,12 +126,11 @@ def _start_own(num_cpus: int, for_groups: bool) -> Path:
 
 
 def join(address: str) -> None:
-    """Connects to the running Ray cluster at `address`. ConfigError if none answers."""
+    """Connects to the running Ray cluster at `address`. ConfigError if none answers, or it refuses us."""
+    tell_token(may_make=False)
+    check_address(address)
     try:
-        host, _, port = address.rpartition(":")
-        if host and port.isdecimal():
-            # Where nothing listens Ray would wait for minutes.
-            socket.create_connection((host.rpartition("/")[2], int(port)), timeout=CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except OSError as error:  # ConnectionError is one; no such host and no answer in time are others
-        raise ConfigError(f"--address {address}", [f"no Ray cluster answers: {error}"]) from None
+    except Exception as error:  # of connections, tokens and versions
+        ray.shutdown()
+        raise no_cluster(address, one_line(error)) from None

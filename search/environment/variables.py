@@ -9,7 +9,6 @@ from pathlib import Path
 from .store import environment as mlflow_environment
 
 ROOT = Path(__file__).resolve().parents[2]  # the repository
-TOKEN = Path(".ray", "auth_token")  # below the home folder, where Ray keeps a cluster's token
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
@@ -51,8 +50,14 @@ def home() -> Path:
 def auth() -> dict[str, str]:
     """Returns the environment variables that enable Ray's token authentication; {} if no token is found. Ray's clients
     send a token only if told to by these."""
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return {"RAY_AUTH_MODE": "token"} if named or (Path.home() / TOKEN).is_file() else {}
+    is_found = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or token_file().is_file()
+    return {"RAY_AUTH_MODE": "token"} if is_found else {}
+
+
+def token_file() -> Path:
+    """Returns the file with the token of Ray's clients, where none is in the environment: RAY_AUTH_TOKEN_PATH, or
+    `.ray/auth_token` below the home folder."""
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
 
 
 def pins() -> dict[str, str]:

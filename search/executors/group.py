@@ -10,12 +10,13 @@ import ray.train
 import ray.train.torch
 import torch
 from ray import tune
-from ray.train.torch import TorchTrainer
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch.config import _TorchBackend
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from trainables.cli.train import TrainRequest
 from trainables.devices.device import pick_device
-from trainables.devices.team import DistributedTeam, Team
+from trainables.devices.team import DistributedTeam, Team, narrow_store
 from trainables.engines.engine import Report
 from trainables.engines.single import SingleEngine
 from trainables.runs.folder import RunFolder
@@ -56,6 +57,21 @@ def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
     _trainer(_run_worker, task, request.out.resolve(), RAY, demand, [], restarts=RESTARTS).fit()
 
 
+class _Backend(_TorchBackend):
+    """Ray Train's set-up of a group under torch.distributed, whose store listens on the workers' own address only."""
+
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
+        """Narrows the store of every worker, and sets the group up."""
+        worker_group.execute(narrow_store)
+        super().on_start(worker_group, backend_config)
+
+
+class _GroupConfig(TorchConfig):
+    @property
+    def backend_cls(self) -> type[_Backend]:
+        return _Backend
+
+
 def _trainer(
     worker: Any,
     task: dict[str, Any],
@@ -69,6 +85,7 @@ def _trainer(
     return TorchTrainer(
         worker,
         train_loop_config=task,
+        torch_config=_GroupConfig(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=demand.workers,
             use_gpu=demand.gpus > 0,

@@ -206,9 +206,11 @@ def trial_folder(folder: Path, trial: int) -> Path:
 
 def sweeps(storage: Path) -> list[Path]:
     """Lists the folders of all sweeps and runs under `storage`, oldest first. A damaged journal is dated by its
-    modification time; a folder without a first record is left out."""
+    modification time; a folder without a first record, and a link to a folder elsewhere, is left out."""
     born = []
     for file in storage.glob(f"*/{FILE}"):
+        if leads_out(file.parent):
+            continue
         try:
             ts_ms = birth(file)
         except DataError:
@@ -216,6 +218,11 @@ def sweeps(storage: Path) -> list[Path]:
         if ts_ms is not None:
             born.append((ts_ms, file.parent))
     return [folder for _, folder in sorted(born)]
+
+
+def leads_out(folder: Path) -> bool:
+    """Returns whether the folder of a sweep is a link to one that is not in the same storage folder."""
+    return folder.is_symlink() and folder.resolve().parent != folder.parent.resolve()
 
 
 def birth(file: Path) -> int | None:

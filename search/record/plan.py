@@ -19,6 +19,7 @@ from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, def
 from .records import KEEP_BEST, KEEPS, Facts, SweepRow
 
 STORAGE = "mlruns/sweeps"
+MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
 CONFIRMED = "confirmed"  # the recipe of a sweep over seeds
 
 
@@ -28,8 +29,10 @@ class SweepConfig:
     budget, seed."""
 
     recipe: str = knob("", help="published configuration of trial 0 and base of all others; empty: the space's first")
-    trials: int = knob(20, least=1, help="configurations to try, the recipe included")
-    concurrent: int | None = knob(None, least=1, help="trials at a time; none: as many as the devices hold")
+    trials: int = knob(20, least=1, most=MOST_TRIALS, help="configurations to try, the recipe included")
+    concurrent: int | None = knob(
+        None, least=1, most=MOST_TRIALS, help="trials at a time; none: as many as the devices hold"
+    )
     sampler: str = knob("tpe", choices=("tpe", "random"), help="who draws the points")
     scheduler: str = knob("asha", choices=("asha", "none"), help="who stops weak trials early")
     objective: str = knob("val/mpjpe_mm", choices=OBJECTIVES, help="metric whose lowest value wins")
@@ -38,11 +41,15 @@ class SweepConfig:
         choices=("auto", "solo", "group"),
         help="how a trial runs; solo: one process; group: Ray Train workers; auto: group above one worker",
     )
-    workers: int = knob(1, least=1, help="workers of one trial, which share every batch")
-    cpus_per_worker: float = knob(1.0, above=0, help="CPU cores of one worker")
-    gpus_per_worker: float | None = knob(None, least=0, help="GPUs of one worker; none: 1 where there are GPUs")
+    workers: int = knob(1, least=1, most=MOST_WORKERS, help="workers of one trial, which share every batch")
+    cpus_per_worker: float = knob(1.0, above=0, most=MOST_WORKERS, help="CPU cores of one worker")
+    gpus_per_worker: float | None = knob(
+        None, least=0, most=MOST_WORKERS, help="GPUs of one worker; none: 1 where there are GPUs"
+    )
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
-    at_least: int = knob(0, least=0, help="trials that go on to their last epoch when the time budget is over")
+    at_least: int = knob(
+        0, least=0, most=MOST_TRIALS, help="trials that go on to their last epoch when the time budget is over"
+    )
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     keep: str = knob(
         KEEP_BEST,
@@ -259,11 +266,18 @@ def read_duration(text: str) -> float:
     """Parses a duration to seconds: '90s', '20m', '2h', '1h30m', or a plain number of seconds. ValueError for any other
     text."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+        return _finite(float(text), text)
     parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text)
     if not text or parts is None:
-        raise ValueError(f"'{text}' is no duration; write 90s, 20m, 2h or 1h30m")
-    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+        raise ValueError(f"'{shown(text)}' is no duration; write 90s, 20m, 2h or 1h30m")
+    seconds = sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+    return _finite(seconds, text)
+
+
+def _finite(seconds: float, text: str) -> float:
+    if seconds == float("inf"):
+        raise ValueError(f"'{shown(text)}' is too long; leave it out for no limit")
+    return seconds
 
 
 def duration_text(seconds: float) -> str:

@@ -24,7 +24,7 @@ def facts_of_run(data: dict[str, Any]) -> Facts:
         versions={"python": platform.python_version(), **_versions()},
         data=data,
         machine=platform.node(),
-        command=redacted(" ".join(["python -m search", *sys.argv[1:]])),
+        command=" ".join(["python -m search", *map(redacted, sys.argv[1:])]),
     )
 
 

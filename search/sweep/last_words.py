@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from ..record.journal import Journal
 from ..record.plan import CONFIRMED, duration_text
 from ..results.confirm import confirmation_text
 from ..results.leaderboard import leaderboard_text
-from .place import Place, tell_note
+from .place import Place, tell_all, tell_note
 
 
-def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: str, fault: str = "") -> int:
+def conclude(
+    journal: Journal, place: Place, thrown: int, reason: str, error: str, fault: str = "", unsent: Sequence[str] = ()
+) -> int:
     """Prints the leaderboard and the final lines of a sweep; returns the exit code. `thrown`: number of rejected draws;
-    `reason`: why the sweep ended; `error`: traceback, or ''; `fault`: what the machine refused, or ''. The code is 1
-    after an error or fault, if the recipe failed or nothing finished, 130 after an interrupt."""
+    `reason`: why the sweep ended; `error`: traceback, or ''; `fault`: what the machine refused, or ''; `unsent`: lines
+    about what MLflow has not taken. The code is 1 after an error or fault, if the recipe failed or nothing finished,
+    130 after an interrupt."""
     sweep, objective = journal.sweep, journal.sweep.objective
     print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
     if thrown:
@@ -29,6 +33,7 @@ def conclude(journal: Journal, place: Place, thrown: int, reason: str, error: st
     if best is not None:
         score = f"best: trial {best.number}, {objective} {best.score(objective):.2f}"
         print(f"{score}; {place.line('export', '--out', free_file(sweep.name))}")
+    tell_all(unsent)
     if error:
         print(error, file=sys.stderr)
         return FAILED

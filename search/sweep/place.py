@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from spaces.console import visible
+
 from ..cli.command import Where
-from ..environment.store import artifact_root, redacted, resolve_uri
+from ..environment.store import artifact_root, check_tracking, redacted, resolve_uri
 from ..environment.variables import home
 from ..tracking.mlflow_tracker import MlflowTracker
 from ..tracking.spool import Spool
+from ..tracking.sync import unsent_lines
 
 DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow
 
@@ -35,20 +39,22 @@ def spool_of(journal: Path, objective: str, place: Place) -> Spool:
     return Spool(journal, lambda: MlflowTracker(place.tracking_uri, place.artifact_root), objective, place.tracking_uri)
 
 
-def settle(spool: Spool, place: Place) -> None:
-    """Waits up to DRAIN_S seconds for the unsent records, stops the spool, and reports on stderr what MLflow has not
-    accepted."""
+def settle(spool: Spool, place: Place) -> list[str]:
+    """Waits up to DRAIN_S seconds for the unsent records and stops the spool. Returns the lines that say what MLflow
+    has not accepted, why, and what sends it."""
     spool.stop(DRAIN_S)
+    lines = [f"MLflow: {problem}" for problem in spool.problems]
     if unsent := spool.pending():
         why = f" ({spool.trouble})" if spool.trouble else ""
-        print(
-            f"MLflow at {redacted(place.tracking_uri)} has not taken {unsent} records{why}; they are kept; "
-            f"to send them: {place.line('sync')}",
-            file=sys.stderr,
-        )
-        tell_note(place, "sync")
-    for problem in spool.problems:
-        print(f"MLflow: {problem}", file=sys.stderr)
+        lines.append(f"MLflow at {redacted(place.tracking_uri)} has not taken {unsent} records{why}; they are kept")
+        lines += unsent_lines(spool, place.where, place.folder.name)
+    return lines
+
+
+def tell_all(lines: Iterable[str]) -> None:
+    """Prints the lines on stderr."""
+    for line in lines:
+        print(visible(line), file=sys.stderr)
 
 
 def tell_note(place: Place, verb: str) -> None:
@@ -59,6 +65,7 @@ def tell_note(place: Place, verb: str) -> None:
 
 def place_of(folder: Path, where: Where) -> Place:
     """Resolves the location of a sweep or run from its folder and the typed options. ConfigError for an invalid
-    tracking URI."""
+    tracking URI, or a sqlite store that cannot be written."""
     uri = resolve_uri(where.tracking_uri, home())
+    check_tracking(uri)
     return Place(folder=folder, tracking_uri=uri, artifact_root=artifact_root(uri, home()), where=where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import signal
@@ -17,11 +18,13 @@ from ray import tune
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
-from spaces.errors import one_line
+from spaces.console import visible
+from spaces.errors import ConfigError, one_line
 from trainables.config import config_from
 from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
+from ..cluster.guard import watched
 from ..cluster.scratch import scratch_folder
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..cluster.sessions import RAY, clear_ray
@@ -33,7 +36,7 @@ from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
-from ..record.plan import Plan, begun_by, shortened
+from ..record.plan import Plan, begun_by, next_name, shortened
 from ..record.provenance import facts_of_run
 from ..record.records import KEEP_ALL, Facts, OpenRow
 from ..results.confirm import score_seeds
@@ -52,12 +55,20 @@ def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
         check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
     provide(plan.base.data)
-    return facts_of_run(facts_of(plan.base.data, parts))
+    return facts_of_run(facts_of(plan.base.data, parts, tell=print))
 
 
-def begin(plan: Plan, facts: Facts, place: Place) -> Journal:
-    """Creates the journal of a new sweep and locks it. ConfigError if the folder holds a sweep already."""
-    return journals.create(place.folder, begun_by(plan, uuid.uuid4().hex, facts))
+def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
+    """Creates the journal of a new sweep and locks it. ConfigError if the folder holds a sweep already; one that the
+    user did not name takes the next free name instead: another may have begun since its own was chosen."""
+    storage = place.folder.parent
+    while True:
+        try:
+            return journals.create(storage / plan.name, begun_by(plan, uuid.uuid4().hex, facts))
+        except ConfigError:
+            if is_named:
+                raise
+        plan = dataclasses.replace(plan, name=next_name(storage, plan.space.model))
 
 
 def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
@@ -73,10 +84,17 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     """Trains the remaining trials of a sweep, prints its leaderboard, or for a confirmation the mean over the seeds,
     and returns the exit code.
 
-    `open_journal`: creates or opens the locked journal; it is called only once Ray is running and has room for a
-    trial."""
+    `open_journal`: creates or opens the locked journal, whose folder and name then count; it is called only once Ray is
+    running and has room for a trial."""
+
+    def opened() -> Journal:
+        nonlocal place
+        journal = open_journal()
+        place = dataclasses.replace(place, folder=journal.path.parent)
+        return journal
+
     try:
-        return _run(plan, place, open_journal)
+        return _run(plan, place, opened)
     except KeyboardInterrupt:
         # A second Ctrl-C, or one while MLflow is waited for. Without a sweep on record, the same line starts it.
         if journals.birth(place.folder / journals.FILE) is None:
@@ -88,7 +106,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     started = time.monotonic()
 
     def tell(line: str) -> None:
-        print(f"{now_text(started)}  {line}", flush=True)
+        print(f"{now_text(started)}  {visible(line)}", flush=True)
 
     sweep = plan.sweep
     wish = Wish(
@@ -102,6 +120,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
     with ray_session(place.where.address, wish) as (demand, concurrent, session), _interrupts() as interrupts:
         journal = open_journal()
+        plan = dataclasses.replace(plan, name=journal.sweep.name)
+        place = dataclasses.replace(place, folder=journal.path.parent)
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
         spent = spent_before(journal.path, sweep.time_budget_s)
@@ -110,6 +130,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         retention.settle()
         conductor = Conductor(journal, plan, concurrent, tell, budget, retention.watch)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
+
+        def without_ray(fault: str) -> int:
+            return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, settle(spool, place))
+
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
@@ -118,7 +142,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
         try:
-            _tune(reins, plan, place, demand)
+            with watched(without_ray):
+                _tune(reins, plan, place, demand)
         except Exception as error:  # of Tune's own: ours are guarded
             if not conductor.has_ended_all:
                 reins.stop(f"Ray Tune gave up: {one_line(error)}")
@@ -133,8 +158,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
     reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
-    settle(spool, place)
-    code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault)
+    unsent = settle(spool, place)
+    code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent)
     clear_ray(session, place.folder / RAY, code)
     return code
 
@@ -241,5 +266,4 @@ def conclude_done(journal: Journal, place: Place) -> int:
     """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    settle(spool, place)
-    return conclude(journal, place, 0, "done", "")
+    return conclude(journal, place, 0, "done", "", unsent=settle(spool, place))

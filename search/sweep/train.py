@@ -24,6 +24,7 @@ from trainables.runs.train import state_to_resume, weights_to_start
 
 from ..cli.train import RayTrainRequest
 from ..cluster.claims import Wish
+from ..cluster.guard import watched
 from ..cluster.session import ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.conductor import now_text
@@ -36,7 +37,7 @@ from ..record.provenance import facts_of_run
 from ..record.records import EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
 from ..record.trial import Trial
 from ..results.pictures import draw_best
-from .place import Place, place_of, settle, spool_of, tell_note
+from .place import Place, place_of, settle, spool_of, tell_all, tell_note
 
 
 def train(request: RayTrainRequest) -> int:
@@ -49,7 +50,7 @@ def train(request: RayTrainRequest) -> int:
     is_fresh = run_request.init is None and not folder.latest.exists()
     check_run(config, is_fresh=is_fresh, is_here=request.where.address is None)
     provide(config.data)
-    data_facts = facts_of(config.data)
+    data_facts = facts_of(config.data, tell=print)
     # Its folder is to `sync` what a sweep's is.
     where = dataclasses.replace(request.where, storage=run_request.out.parent)
     place = place_of(run_request.out, where)
@@ -77,8 +78,7 @@ def train(request: RayTrainRequest) -> int:
     # A traceback is the reason of the trial; of the run it is an error.
     journal.close(reason if reason == "interrupted" else "error" if reason else "done", has_pictures=has_pictures)
     journal.unlock()
-    settle(spool, place)
-    code = _conclude_run(request, trial, reason, place)
+    code = _conclude_run(request, trial, reason, place, settle(spool, place))
     clear_ray(session, place.folder / RAY, code)
     return code
 
@@ -119,7 +119,15 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, 
             in_groups=False,  # its one group ends with Ray itself
             is_sweep=False,
         )
-        with ray_session(place.where.address, wish) as (demand, _, session), _following(journal):
+
+        def without_ray(fault: str) -> int:
+            print(f"the run stopped: {fault}", file=sys.stderr)
+            tell_note(place, "train")
+            print(f"its epochs are on disk; go on with: {_line_again(request, place)}", file=sys.stderr)
+            return FAILED
+
+        ours = ray_session(place.where.address, wish)
+        with ours as (demand, _, session), _following(journal), watched(without_ray):
             train_group(request.run, journal, demand)
     except KeyboardInterrupt:
         return "interrupted", session
@@ -159,23 +167,31 @@ def _following(journal: Path) -> Iterator[None]:
         thread.join()
 
 
-def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place) -> int:
+def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place, unsent: list[str]) -> int:
     config, folder = request.run.config, RunFolder(request.run.out, request.run.config)
     held = folder.path / "config.yaml"
     if reason == "interrupted":
+        tell_all(unsent)
         tell_note(place, "train")
-        begun = ("--init", request.run.init) if request.run.init else ()
-        if request.run.resume and not folder.latest.exists():
-            begun = ("--resume", request.run.resume)
-        again = place.where.line("train", held, *request.words, *begun, "--out", folder.path)
-        print(f"interrupted; go on with: {again}")
+        print(f"interrupted; go on with: {_line_again(request, place)}")
         return INTERRUPTED
     if reason or trial.state == "diverged":
+        tell_all(unsent)
         print(reason or f"diverged: {trial.reason}", file=sys.stderr)
         return FAILED
     print(
         f"best: {config.loop.select} {trial.score(config.loop.select):.2f} at epoch "
         f"{trial.best_epoch(config.loop.select)}, {folder.best}"
     )
-    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}")
+    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}", flush=True)
+    tell_all(unsent)
     return OK
+
+
+def _line_again(request: RayTrainRequest, place: Place) -> str:
+    """Formats the command that continues the run."""
+    folder = RunFolder(request.run.out, request.run.config)
+    begun = ("--init", request.run.init) if request.run.init else ()
+    if request.run.resume and not folder.latest.exists():
+        begun = ("--resume", request.run.resume)
+    return place.where.line("train", folder.path / "config.yaml", *request.words, *begun, "--out", folder.path)

@@ -25,7 +25,7 @@ def launch(request: SweepRequest) -> int:
     assert plan is not None, "launch without a plan"
     place = place_of(request.folder, request.where)
     facts = check_data(plan, place, _parts(plan))
-    return run(plan, place, lambda: begin(plan, facts, place))
+    return run(plan, place, lambda: begin(plan, facts, place, is_named=request.is_named))
 
 
 def resume(request: SweepRequest) -> int:

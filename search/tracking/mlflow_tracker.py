@@ -4,24 +4,36 @@ the only file that imports mlflow, which takes seconds."""
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from spaces.commands import command, shell_line
-from spaces.errors import ConfigError
-
-from ..environment.store import VARIABLE, redacted, sqlite_path
+from ..environment.store import sqlite_path, sqlite_uri
+from .moves import follow_move
 from .one_transaction import one_transaction
-from .tracker import NONE, PARAM_CHARACTERS, TAG_CHARACTERS, End, Points, Values, finite_points, spelled_values
+from .tracker import (
+    NONE,
+    PARAM_CHARACTERS,
+    TAG_CHARACTERS,
+    DeletedExperiment,
+    End,
+    Points,
+    Values,
+    finite_points,
+    spelled_values,
+)
 
 RUNS_PER_PAGE = 200  # with all that they hold, which a server must answer within its time limit
 
@@ -29,12 +41,16 @@ RUNS_PER_PAGE = 200  # with all that they hold, which a server must answer withi
 class MlflowTracker:
     """Writes runs to an MLflow database or server at `uri`, a resolved tracking URI; a missing sqlite file is created.
     `artifact_root`: folder for the artifacts of new experiments in a database; a server has its own. Not thread-safe.
-    Raises MLflow's exceptions, and ConfigError for a deleted experiment."""
+    Raises MLflow's exceptions and sqlite3's, and DeletedExperiment."""
 
     def __init__(self, uri: str, artifact_root: Path) -> None:
         database = sqlite_path(uri)
-        if database is not None and not database.exists():
-            _make_database(database, artifact_root)
+        _escape_script_location()
+        if database is not None:
+            if database.exists():
+                follow_move(database, artifact_root)
+            else:
+                _make_database(database, artifact_root)
         self._has_server = uri.startswith("http")
         self._artifact_root = artifact_root
         self._uri = uri
@@ -105,6 +121,14 @@ class MlflowTracker:
         place = get_artifact_repository(self._artifact_uris[run_id], tracking_uri=self._uri)
         place.log_artifact(str(path), folder or None)
 
+    def restore(self, experiment: str) -> bool:
+        """Restores an experiment and its runs if they were deleted; returns whether they were."""
+        found = self._client.get_experiment_by_name(experiment)
+        if found is None or found.lifecycle_stage != "deleted":
+            return False
+        self._client.restore_experiment(found.experiment_id)
+        return True
+
     def together(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self._store is None else one_transaction(self._store)
 
@@ -114,11 +138,7 @@ class MlflowTracker:
         if experiment is None:
             return None
         if experiment.lifecycle_stage == "deleted":
-            line = command("mlflow", "experiments restore", "--experiment-id", experiment.experiment_id)
-            # A password is not printed: who has one in the address has set it in the environment.
-            store = f"{VARIABLE}={shell_line(self._uri)} " if redacted(self._uri) == self._uri else ""
-            remedy = f"restore it: {store}{line}"
-            raise ConfigError(f"MLflow experiment {name}", [f"is deleted and takes no runs; {remedy}"])
+            raise DeletedExperiment(name)
         self._experiments[name] = str(experiment.experiment_id)
         return self._experiments[name]
 
@@ -134,13 +154,28 @@ def _has(key: Mapping[str, str]) -> str:
     return " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
 
 
+@functools.cache
+def _escape_script_location() -> None:
+    """Lets MLflow open databases where its own package lies below a folder with a '%' in its name: of what it tells
+    alembic it escapes the address of the database, and not the path of its scripts."""
+    if "%" not in mlflow.__file__:
+        return
+    config: Any = importlib.import_module("alembic.config").Config
+    plain = config.set_main_option
+
+    def set_main_option(self: Any, name: str, value: str) -> None:
+        plain(self, name, value.replace("%", "%%") if name == "script_location" else value)
+
+    config.set_main_option = set_main_option
+
+
 def _make_database(path: Path, artifact_root: Path) -> None:
     """Creates an empty MLflow sqlite store atomically: a process killed while MLflow creates its tables would leave a
     file that cannot be opened."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".mlflow-") as folder:
         made = Path(folder, path.name)
-        SqlAlchemyStore(f"sqlite:///{made}", artifact_root.resolve().as_uri()).engine.dispose()
+        SqlAlchemyStore(sqlite_uri(made), artifact_root.resolve().as_uri()).engine.dispose()
         # A link, not a rename: of two processes that make it at once, the second must not take away the first's.
         with contextlib.suppress(FileExistsError):
             os.link(made, path)

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from spaces.errors import ConfigError
+from spaces.errors import ConfigError, InputError
 from spaces.files import write_text
 
 from ..environment.store import redacted
@@ -23,7 +23,7 @@ from ..record.lines import read_rows
 from ..record.records import Row, trial_of
 from .projection import Change
 from .sweep_runs import SweepRuns
-from .tracker import Tracker
+from .tracker import DeletedExperiment, Tracker
 
 OFFSETS = "mlflow.offset"  # JSON: hash of the redacted tracking URI -> bytes of the journal that this store has
 LOCK = "mlflow.lock"  # two processes that look for a run at once would both make it
@@ -77,9 +77,9 @@ class Spool:
     the calling thread with `send_all`.
 
     `sent`: number of records accepted. `problems`: records and files that will never be sent, and why. `trouble`: last
-    error of the tracker, '' once a send succeeds. `objective`: the metric to minimise. `uri`: resolved tracking URI;
-    progress is saved per URI beside the journal. `pause_s`: first and longest wait after an error, in seconds, doubled
-    in between."""
+    error of the tracker, '' once a send succeeds; `is_deleted`: it was a DeletedExperiment. `objective`: the metric to
+    minimise. `uri`: resolved tracking URI; progress is saved per URI beside the journal. `pause_s`: first and longest
+    wait after an error, in seconds, doubled in between."""
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class Spool:
         self.sent = 0
         self.problems: list[str] = []
         self.trouble = ""
+        self.is_deleted = False
         self._journal = journal_path
         self._tracker_factory = tracker_factory
         self._objective = objective
@@ -187,7 +188,7 @@ class Spool:
         return True
 
     def _forgive(self) -> None:
-        self._errors, self._refusals, self.trouble = 0, 0, ""
+        self._errors, self._refusals, self.trouble, self.is_deleted = 0, 0, "", False
 
     def _read(self, runs: SweepRuns) -> None:
         if not self._unsent:
@@ -210,7 +211,9 @@ class Spool:
         once the tracker, though reachable, has refused it TRIES times."""
         self._errors += 1
         self._refusals += is_answering
-        self.trouble = redacted(f"{type(error).__name__}: {error}")[:TROUBLE_CHARACTERS]
+        self.is_deleted = isinstance(error, DeletedExperiment)
+        told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        self.trouble = " ".join(redacted(told).split())[:TROUBLE_CHARACTERS]
         if self._runs is not None:
             self._runs.doubt(change for unsent in islice(self._unsent, self._most) for change in unsent.changes)
         self._most = 1

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+from spaces.errors import ConfigError
+
 from ..environment.store import redacted
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -23,6 +25,13 @@ NONE: Values = MappingProxyType({})
 KEY_CHARACTERS = 250
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
+
+
+class DeletedExperiment(ConfigError):
+    """Raised when runs are sent to an experiment that somebody deleted, which MLflow keeps and can restore."""
+
+    def __init__(self, experiment: str) -> None:
+        super().__init__(f"MLflow experiment {experiment}", ["is deleted and takes no runs"])
 
 
 class Tracker(Protocol):

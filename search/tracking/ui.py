@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,17 +13,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from spaces.cli import FAILED, OK
 
 from ..cli.ui import UiRequest
-from ..environment.store import redacted
+from ..environment.store import redacted, sqlite_path
 from ..environment.variables import LOOPBACK, ROOT
+from .moves import follow_move
 
 START_S = 120.0  # 12 s on a quiet machine, a minute on a busy one
 STOP_S = 10.0
 LOG_LINES = 20
+EVERYWHERE = ("0.0.0.0", "::", "")
+PRIVATE = ("10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)))
 
 
 def ui(request: UiRequest) -> int:
@@ -31,6 +36,12 @@ def ui(request: UiRequest) -> int:
     if request.uri.startswith("http"):
         print(f"the store in use is a server with a UI of its own: {redacted(request.uri)}")
         return OK
+    database = sqlite_path(request.uri)
+    if database is not None and database.exists():
+        try:
+            follow_move(database, request.artifacts)
+        except sqlite3.Error as error:
+            print(f"{database}: {error}; if it was moved, artifacts are sought in the old place", file=sys.stderr)
     url = f"http://{request.host}:{request.port}"
     print(f"starting MLflow over {redacted(request.uri)} ...", flush=True)
     # A plain `kill` must not leave the server behind either.
@@ -39,6 +50,11 @@ def ui(request: UiRequest) -> int:
         if not _answers(f"http://{_reached(request.host)}:{request.port}/health", server):
             return _told(log, f"MLflow did not start on {url}")
         print(f"MLflow UI: {url}   (Ctrl-C ends it)", flush=True)
+        print(
+            f"answers to {', '.join(answered(request))}; another name of this machine: --allowed-host NAME", flush=True
+        )
+        if not request.is_private:
+            print(_warning(request), file=sys.stderr, flush=True)
         if request.is_shared:
             print(_advice(request, url), flush=True)
         server.wait()
@@ -55,17 +71,32 @@ def _server(request: UiRequest, log: IO[str]) -> Iterator[subprocess.Popen[bytes
         "MLFLOW_ARTIFACTS_DESTINATION": request.artifacts.as_uri(),
         # Ten more processes that nobody here has work for.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **host_variables(request),
     }
-    # A session of its own: Ctrl-C reaches us alone, and we end the server with all its workers.
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", *place],
-        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield server
-    finally:
-        _end(server)
+    with _plain_python() as python:
+        # A session of its own: Ctrl-C reaches us alone, and we end the server with all its workers.
+        server = subprocess.Popen(
+            [python, "-m", "mlflow", "server", *place],
+            cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield server
+        finally:
+            _end(server)
+
+
+@contextmanager
+def _plain_python() -> Iterator[str]:
+    """Yields a path of this interpreter without '%' in it, through a link to its environment where need be: MLflow does
+    not open databases where its own package lies below a folder with a '%' in its name."""
+    if "%" not in sys.prefix:
+        yield sys.executable
+        return
+    with tempfile.TemporaryDirectory(prefix="posesweep-") as folder:
+        link = Path(folder, "environment")
+        link.symlink_to(sys.prefix)
+        yield str(link / Path(sys.executable).relative_to(sys.prefix))
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
@@ -80,7 +111,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 
 
 def _reached(host: str) -> str:
-    return LOOPBACK if host in ("0.0.0.0", "") else host
+    return LOOPBACK if host in EVERYWHERE else host
 
 
 def _answers(url: str, server: subprocess.Popen[bytes]) -> bool:
@@ -101,13 +132,33 @@ def _told(log: IO[str], what: str) -> int:
     return FAILED
 
 
+def answered(request: UiRequest) -> list[str]:
+    """Lists the host names that the server answers to, as a URL has them. Of an address that stands for all of this
+    machine's, those of private networks are allowed, as MLflow's own list has them."""
+    own = list(PRIVATE) if request.host in EVERYWHERE else [request.host]
+    return list(dict.fromkeys(["localhost", LOOPBACK, *own, *request.names]))
+
+
+def host_variables(request: UiRequest) -> dict[str, str]:
+    """Returns MLflow's variables for the names that it answers to. It takes a browser's changes, and a search is one,
+    only from pages of origins that are listed, its own page included. What the user has set is kept and added to."""
+    names = answered(request)
+    called = [*names, *(f"{name}:*" for name in names if not name.endswith("*"))]
+    pages = [f"{scheme}://{name}" for name in names if not name.endswith("*") for scheme in ("http", "https")]
+    origins = [origin for page in pages for origin in (page, f"{page}:{request.port}")]
+    lists = {"MLFLOW_SERVER_ALLOWED_HOSTS": called, "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": origins}
+    return {variable: ",".join([*filter(None, [os.environ.get(variable)]), *own]) for variable, own in lists.items()}
+
+
+def _warning(request: UiRequest) -> str:
+    return (
+        f"warning: it listens on {request.host}, not only for this machine, and asks no passwords: "
+        f"whoever reaches port {request.port} reads and writes every run; keep it in a private network"
+    )
+
+
 def _advice(request: UiRequest, url: str) -> str:
     lines = [f"sweeps write to it with --tracking-uri {url}"]
-    if request.host == LOOPBACK:
+    if request.is_private:
         lines.append(f"from another machine: ssh -L {request.port}:{LOOPBACK}:{request.port} THIS_MACHINE")
-        return "\n".join(lines)
-    lines.append("it asks no passwords: whoever reaches it reads and writes every run, so keep it in a private network")
-    if not os.environ.get("MLFLOW_SERVER_ALLOWED_HOSTS"):
-        hosts = f"localhost:*,{LOOPBACK}:*,NAME:{request.port}"
-        lines.append(f"to be reached by a name and not by a private IP: MLFLOW_SERVER_ALLOWED_HOSTS='{hosts}'")
     return "\n".join(lines)

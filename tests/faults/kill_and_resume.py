@@ -27,7 +27,7 @@ from tests.made.small import TINY, write_tiny
 
 from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
-from search.record.records import AttemptRow, EndRow, EpochRow
+from search.record.records import ENDED, AttemptRow, EndRow, EpochRow
 
 LINE = [sys.executable, "-m", "search"]
 
@@ -78,7 +78,7 @@ def check_books(folder: Path, trials: int) -> list[str]:
             faults.append(f"trial {row.trial} was run again after its end")
         if isinstance(row, EpochRow):
             epochs[row.trial, row.epoch] += 1
-        if isinstance(row, EndRow):
+        if isinstance(row, EndRow) and row.state in ENDED:
             ended.add(row.trial)
     faults += [
         f"epoch {epoch} of trial {trial} is booked {count} times"

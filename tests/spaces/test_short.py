@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from spaces.errors import ConfigError, shown
+from spaces.errors import LONGEST_TEXT, ConfigError, shown
 from spaces.space import parse_space
-from spaces.yaml_text import parse_yaml
+from spaces.yaml_text import LARGEST_BYTES, parse_yaml, read_yaml
 from trainables.config import config_from
 
 
@@ -51,3 +51,22 @@ def test_a_shown_value_fits_a_line(value):
 @pytest.mark.parametrize(("value", "text"), [(1.5, "1.5"), ("text", "text"), (None, "None"), ([1, 2], "[1, 2]")])
 def test_a_short_value_is_shown_as_it_is(value, text):
     assert shown(value) == text
+
+
+@pytest.mark.parametrize("count", [1, 2, 5000])
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_a_message_fits_a_screen_whatever_is_wrong(count, length):
+    text = str(ConfigError("a.yaml", ["x" * length + " remedy"] * count))
+    assert len(text) < LONGEST_TEXT + 500
+    assert text.startswith("a.yaml: ")
+    assert "remedy" in text
+    assert (f"and {count - text.count('remedy')} more" in text) == (text.count("remedy") < count)
+    assert text.endswith("remedy")
+
+
+def test_a_file_too_large_to_be_a_config_is_not_parsed(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: 1\n" * (LARGEST_BYTES // 5 + 1))
+    with pytest.raises(ConfigError, match="is larger than"):
+        read_yaml(tmp_path / "a.yaml")
+    with pytest.raises(ConfigError, match="is larger than"):
+        read_yaml("/dev/zero")

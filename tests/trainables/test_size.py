@@ -5,10 +5,11 @@ import time
 import pytest
 
 from spaces.errors import ConfigError
+from spaces.schema import LARGEST_SIZE, MOST_LAYERS, type_name
 from spaces.space import find_space, read_space
 from tests.made.small import tiny_config, write_tiny
 from trainables import registry
-from trainables.config import default_config
+from trainables.config import default_config, knobs_of
 from trainables.runs import size
 from trainables.runs.demands import check_run
 
@@ -32,17 +33,30 @@ def test_published_networks_do_not_fit_a_hundred_kilobytes(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("network.width", 10**10), ("network.width", 10**6), ("network.layers", 10**12)]
+    ("path", "value"), [("network.width", LARGEST_SIZE), ("network.layers", MOST_LAYERS), ("network.width", 10**4)]
 )
-def test_the_knob_that_makes_a_network_large_is_named_at_once(path, value):
+def test_the_knob_that_makes_a_network_large_is_named_at_once(path, value, monkeypatch):
+    monkeypatch.setattr(size, "memory_here", lambda: 16 * size.GIB)
     started = time.perf_counter()
     (problem,) = size.size_problems(published("graformer", **{path: value}))
     assert problem.startswith(f"{path} = {value}: makes a network")
     assert time.perf_counter() - started < 60  # a second, where nothing else runs
 
 
-def test_a_run_is_checked_unless_it_runs_elsewhere(tmp_path):
-    config = tiny_config(write_tiny(tmp_path), network__width=10**10)
-    with pytest.raises(ConfigError, match=r"network\.width = 10000000000"):
+def test_a_run_is_checked_unless_it_runs_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(size, "memory_here", lambda: size.GIB)
+    config = tiny_config(write_tiny(tmp_path), network__width=10**4)
+    with pytest.raises(ConfigError, match=r"network\.width = 10000: makes a network"):
         check_run(config, is_fresh=True)
     check_run(config, is_fresh=True, is_here=False)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_no_whole_number_of_a_network_is_without_bound(name):
+    found = knobs_of(name)
+    sizes = [
+        one
+        for path, one in found.items()
+        if path.startswith("network.") and type_name(one.type).split(" ")[-1] == "int"
+    ]
+    assert all(one.most is not None and one.most <= LARGEST_SIZE for one in sizes), sizes

@@ -26,7 +26,7 @@ LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
 class PredictRequest:
     """Checked options of `predict`: keypoints of a video to lift, or of one from each of several cameras, or, where the
     network reads them, images. width, height, fps, layout: options that the files may state themselves; None where they
-    do."""
+    do; min_score: joints scored below it count as not detected, None for 0."""
 
     config: TrainConfig
     weights: Path
@@ -41,6 +41,7 @@ class PredictRequest:
     height: int | None
     fps: float | None
     layout: str | None
+    min_score: float | None
 
     @property
     def has_meshes(self) -> bool:
@@ -98,6 +99,9 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout", metavar="NAME", help=f"order of the joints, where the file does not tell: {', '.join(LAYOUT_NAMES)}"
     )
+    parser.add_argument(
+        "--min-score", metavar="X", help="joints scored below X, from 0 to 1, count as not detected (default 0)"
+    )
     parser.add_argument("--force", action="store_true", help="replace existing files")
     add_set_option(parser)
 
@@ -135,6 +139,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         if other != name:
             problems.append(f"{name} {path}: is {other} too; choose another name")
     numbers = {name: _number(problems, name, getattr(options, name)) for name in ("width", "height", "fps")}
+    min_score = _share(problems, "min-score", options.min_score)
     if options.layout is not None and options.layout not in LAYOUT_NAMES:
         problems.append(f"--layout {options.layout}: is not known; allowed: {', '.join(LAYOUT_NAMES)}")
     if problems or config is None:
@@ -142,7 +147,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     return PredictRequest(
         config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
         flip=options.flip, multiscale=options.multiscale, submission=options.submission, force=options.force,
-        layout=options.layout, **numbers,
+        layout=options.layout, min_score=min_score, **numbers,
     )  # fmt: skip
 
 
@@ -166,9 +171,25 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
             for name, value in (("width", options.width), ("height", options.height))
             if value is not None
         ]
-    if data.sizes.mesh and options.layout is not None:
-        problems.append(f"--layout {options.layout}: {config.model} reads no keypoints; leave the option out")
+    problems += [
+        f"--{name} {value}: {config.model} reads no keypoints; leave the option out"
+        for name, value in (("layout", options.layout), ("min-score", options.min_score))
+        if data.sizes.mesh and value is not None
+    ]
     return problems
+
+
+def _share(problems: list[str], name: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        problems.append(f"--{name} {text}: expected a number from 0 to 1")
+        return None
+    return value
 
 
 def _number(problems: list[str], name: str, text: str | None) -> Any:

@@ -49,6 +49,8 @@ def check_train(options: argparse.Namespace) -> TrainRequest:
     ]
     if missing:
         raise ConfigError("train", missing)
+    if options.out is not None and not str(options.out).isprintable():
+        raise ConfigError(f"--out {str(options.out)!r}", ["holds a control character; give another folder"])
     out = options.out or RUNS / config_id(config)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}", ["is a file; give a folder"])

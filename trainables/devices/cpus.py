@@ -10,8 +10,9 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 def num_cpus() -> int:
-    """Returns the CPUs that this process may use at a time, at least 1: those of its affinity mask (`taskset`, SLURM,
-    `docker --cpuset-cpus`), or fewer where a cgroup quota (`docker --cpus`, Kubernetes limits) allows fewer."""
+    """Returns the CPUs that this process may use at a time, at least 1: those of its affinity mask, which lies within
+    the cpuset of its cgroup (`taskset`, SLURM, `docker --cpuset-cpus`), or fewer where a cgroup quota (`docker --cpus`,
+    Kubernetes limits) allows fewer."""
     has_mask = hasattr(os, "sched_getaffinity")  # Linux only
     count = len(os.sched_getaffinity(0)) if has_mask else os.cpu_count() or 1
     quota = cgroup_quota()
@@ -27,9 +28,12 @@ def cgroup_quota(root: Path = CGROUPS, own: Path = OWN_CGROUP) -> float | None:
         controllers, _, path = rest.partition(":")
         if controllers and "cpu" not in controllers.split(","):
             continue
+        # Version 1 is mounted below the name of one controller, or of all that share it.
+        bases = {root / "cpu", root / controllers} if controllers else {root}
         # In a container the path may be that on the host, of which only the root is visible.
-        base, inside = (root / "cpu" if controllers else root), Path(path.lstrip("/"))
-        limits += [limit for at in (inside, *inside.parents) if (limit := _limit(base / at)) is not None]
+        inside = Path(path.lstrip("/"))
+        folders = [base / at for base in bases for at in (inside, *inside.parents)]
+        limits += [limit for folder in folders if (limit := _limit(folder)) is not None]
     return min(limits, default=None)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import importlib
+import socket
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -74,3 +78,22 @@ class DistributedTeam(Team):
         total = tensor.to(self._device, copy=True)
         distributed.all_reduce(total)
         return total.to(tensor.device)
+
+
+def narrow_store() -> None:
+    """Makes the store through which the ranks of this process's group find each other listen on the address that the
+    ranks are given, and nowhere else: torch 2.13 opens it on every interface, and it asks nobody who they are."""
+    module: Any = importlib.import_module("torch.distributed.rendezvous")  # a function of the same name hides it
+
+    def store(host: str, port: int, rank: int, world: int, timeout: timedelta, use_libuv: bool = True) -> Any:
+        listening = None
+        if rank == 0:
+            # An address that is not this machine's own, behind a translation: torch's own way is left.
+            with suppress(OSError):
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                listening = socket.create_server((host, port), family=family).detach()
+        return module.TCPStore(
+            host, port, world, rank == 0, timeout, multi_tenant=True, use_libuv=use_libuv, master_listen_fd=listening
+        )
+
+    module._create_c10d_store = store

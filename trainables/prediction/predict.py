@@ -68,7 +68,9 @@ def predict(request: PredictRequest) -> int:
 
 def _given(request: PredictRequest) -> Input:
     """Reads the input, of the kind that the network needs."""
-    told = Told(width=request.width, height=request.height, fps=request.fps, layout=request.layout)
+    told = Told(
+        width=request.width, height=request.height, fps=request.fps, layout=request.layout, min_score=request.min_score
+    )
     if request.has_meshes:
         return given_meshes(request, told)
     if request.has_images:

@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from data.errors import DataError
+from data.formats.json_text import parse_json
 from spaces.errors import ConfigError
 from spaces.files import replacing
 from spaces.schema import dump, flatten
@@ -22,6 +23,11 @@ from ..config import TrainConfig, config_from
 from .misfits import misfits
 
 METADATA = "posesweep"
+# Keys of a training state, and their types.
+STATE_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "config_id": str, "epoch": int, "step": int, "best_epoch": int, "best_score": (int, float), "history": list,
+    "network": dict, "moments": dict,
+}  # fmt: skip
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -40,8 +46,11 @@ def load_state(path: Path) -> dict[str, Any]:
         raise DataError(
             str(path), [f"is no readable checkpoint ({error.__class__.__name__}); use another one"]
         ) from None
-    assert isinstance(state, dict), type(state)
-    return state
+    held = state if isinstance(state, dict) else {}
+    wrong = [key for key, kind in STATE_KEYS.items() if not isinstance(held.get(key), kind)]
+    if wrong:
+        raise DataError(str(path), [f"is no training state of ours: it has no {', '.join(wrong)}; use another one"])
+    return held
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], config: TrainConfig, facts: Mapping[str, object]) -> None:
@@ -72,8 +81,21 @@ def read_maker(path: Path) -> tuple[TrainConfig, dict[str, Any]]:
         raise DataError(str(path), [f"is no readable safetensors file: {error}"]) from None
     if METADATA not in metadata:
         raise DataError(str(path), ["holds no config beside its weights; convert authors' files before use"])
-    maker = json.loads(metadata[METADATA])
-    return config_from(parse_yaml(maker["config"], str(path)), str(path)), maker["facts"]
+    config, facts = _maker(metadata[METADATA])
+    if config is None or facts is None:
+        remedy = "its metadata is not what `train` and `import` write; train or import the weights again"
+        raise DataError(str(path), [f"holds no config beside its weights: {remedy}"])
+    return config_from(parse_yaml(config, str(path)), str(path)), facts
+
+
+def _maker(text: str) -> tuple[str | None, dict[str, Any] | None]:
+    """Parses the metadata of a weights file: config and facts, None where there are none."""
+    try:
+        maker = parse_json(text)
+    except ValueError:
+        return None, None
+    config, facts = (maker.get(key) for key in ("config", "facts")) if isinstance(maker, dict) else (None, None)
+    return config if isinstance(config, str) else None, facts if isinstance(facts, dict) else None
 
 
 def load_into(network: nn.Module, path: Path, config: TrainConfig) -> dict[str, Any]:

@@ -4,7 +4,6 @@ The files are licensed and come from the user; a synthetic model in the same for
 
 from __future__ import annotations
 
-import io
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from spaces.files import replacing
 
 from ...bodies.body_model import SHAPE_NUMBERS, BodyModel, MeshLevels
 from ...errors import DataError
+from ..arrays import read_npy, read_npz
 from ..pickles import member_names, read_object, read_pickle
 from .body_pickles import admit, as_array
 from .mesh_sampling import read_levels, write_sampling
@@ -188,9 +188,8 @@ def _getter(path: Path) -> Callable[[str], object]:
             if key not in names:
                 raise KeyError(key)
             try:
-                with np.load(path, allow_pickle=False) as archive:
-                    return archive[key]
-            except ValueError:  # it holds objects
+                return read_npz(path, (key,))[0][key]
+            except DataError:  # it holds objects, or is damaged, which the other reader tells too
                 return read_object(path, key, admit)
 
         return from_archive
@@ -201,13 +200,9 @@ def _getter(path: Path) -> Callable[[str], object]:
 
 
 def _read_regressor(path: Path, rows: int, vertices: int) -> Numbers:
-    try:
-        found = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(str(path), [f"cannot be read as an array ({error}); copy it again"]) from None
-    if not isinstance(found, np.ndarray) or found.shape != (rows, vertices) or found.dtype.kind != "f":
-        shape = getattr(found, "shape", None)
-        raise DataError(str(path), [f"has shape {shape}; expected numbers of shape {(rows, vertices)}"])
+    found = read_npy(path)
+    if found.shape != (rows, vertices) or found.dtype.kind != "f":
+        raise DataError(str(path), [f"has shape {found.shape}; expected numbers of shape {(rows, vertices)}"])
     return found.astype(np.float64)
 
 

@@ -24,6 +24,7 @@ from spaces.files import write_text
 from spaces.yaml_text import read_yaml
 
 from ...errors import DataError
+from ..json_text import parse_json
 from .mesh_labels import Exact, Label, box_of, label_of
 from .tsv import Table, read_numbers, writing
 
@@ -99,7 +100,7 @@ class MeshSet:
         """Returns the dictionary that a label is stored as."""
         table, row = self._labels[self._source[number]], int(self._row[number])
         try:
-            content = json.loads(table.row(row)[1])
+            content = parse_json(table.row(row)[1])
             content = content[0] if isinstance(content, list) and len(content) == 1 else content
         except (IndexError, ValueError) as error:
             raise DataError(self.place(number), [f"has no JSON in its second column ({error})"]) from None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...errors import DataError
 from ...poses.geometry import normalize_intrinsics, to_pixels
 from ...poses.poseset import Camera
+from ..json_text import read_json
 
 Rigs = dict[str, tuple[Camera, ...]]
 
@@ -36,12 +37,7 @@ UNIT_TOLERANCE = 1e-3  # published quaternions are float32 and off by 1e-7; what
 
 def read_cameras(path: Path) -> Rigs:
     """Reads the cameras of every subject of a calibration file, in its order. DataError lists every fault."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None
-    except ValueError as error:
-        raise DataError(str(path), [f"is not valid JSON: {error}; copy or write it again"]) from None
+    tree = read_json(path, "is not valid JSON; copy or write it again")
     problems: list[str] = []
     rigs: Rigs = {}
     for subject, entries in _entries(tree, problems).items():

@@ -19,6 +19,7 @@ Clips = Mapping[str, Mapping[str, Any]]  # subject -> action -> what the file ho
 
 # Metres reach this value nowhere in a room; millimetres exceed it a hand's width away from the origin.
 LARGEST_METRES = 100
+LARGEST_PX = 100_000  # from the image; a detector that loses a joint writes other numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,16 @@ def _track(view: Any, frames: int | None, place: str, check: Check) -> Array | N
         check.fault(f"{place}: {found}; re-run the detector or drop it")
         return None
     check_finite(track[:frames], "2D", place, check)
+    _check_pixels(track[:frames], place, check)
     return track[:frames]
+
+
+def _check_pixels(track: Array, place: str, check: Check) -> None:
+    far = np.abs(track) > LARGEST_PX
+    if far.any() and np.isfinite(track).all():
+        frame, joint, channel = np.argwhere(far)[0]
+        found = f"2D reaches {track[frame, joint, channel]:g} at frame {frame}, joint {joint}"
+        check.fault(f"{place}: {found} ({check.skeleton.joints[joint]}), which is no pixel; mend it or drop the clip")
 
 
 def reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
@@ -169,7 +179,8 @@ def reduced(array: Any, kind: str, place: str, check: Check) -> Array | None:
     part = array[:, :, :channels]
     if count != target.num_joints:
         part = np.take(part, kept, axis=1)
-    return np.require(part, np.float32, ("C", "W"))
+    with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite, which is a fault
+        return np.require(part, np.float32, ("C", "W"))
 
 
 def check_finite(array: Array, kind: str, place: str, check: Check) -> None:

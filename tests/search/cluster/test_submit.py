@@ -24,6 +24,7 @@ from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
 from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, run
+from tests.made.sockets import listening_below
 from tests.made.sweeps import FOUR_POINTS, answer_of, files_below
 
 GOOD = ["graformer", "--recipe", "small"]
@@ -301,6 +302,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypa
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
         for printed in started.stdout:
             if "epoch 2/" in printed:
+                assert listening_below(started.pid) == set()  # it is a client
                 started.send_signal(signal.SIGINT)
                 break
         *_, stop, last = started.stdout.read().splitlines()

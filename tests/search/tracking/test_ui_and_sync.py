@@ -6,8 +6,10 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from tests import ROOT
 from tests.made.commands import LIMIT_S, LINE
+from tests.made.sockets import listening_below
 from tests.made.sweeps import answer_of, book, made_journal, made_plan
 
 # mlflow reads some of its environment while it is imported.
@@ -25,6 +28,7 @@ for variable, wanted in environment().items():
     os.environ.setdefault(variable, wanted)
 
 from search.tracking import sync as syncs  # noqa: E402
+from search.tracking import ui as ui_verb  # noqa: E402
 from search.tracking.memory import MemoryTracker  # noqa: E402
 from search.tracking.spool import sync as send  # noqa: E402
 
@@ -112,6 +116,10 @@ def test_a_port_in_use_is_told_with_the_next_free_one(answer, taken_port):
         ),
         (["--tracking-uri", "mlruns"], "is a folder of plain files"),
         (["--serve", "--host", "192.0.2.77"], "this machine cannot listen there"),
+        (["--allowed-host", "*"], "--allowed-host '*': give one host name, without port"),
+        (["--allowed-host", "http://box"], "--allowed-host 'http://box': give one host name"),
+        (["--allowed-host", "a,*"], "--allowed-host 'a,*': give one host name"),
+        (["--allowed-host", ""], "--allowed-host '': give one host name"),
     ],
 )
 def test_a_ui_that_cannot_be_is_answered_with_2(answer, words, text):
@@ -120,9 +128,58 @@ def test_a_ui_that_cannot_be_is_answered_with_2(answer, words, text):
     assert text in err
 
 
+def _request(host="127.0.0.1", names=()):
+    return ui_options.UiRequest(
+        uri="sqlite:////x.db", artifacts=Path("/x"), host=host, port=5001, is_shared=True, names=names
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "good", "bad"),
+    [
+        ("127.0.0.1", (), ["localhost:5001", "127.0.0.1:9", "localhost"], ["box:5001", "10.0.0.1:5001", "evil.com"]),
+        ("127.0.0.1", ("box", "box.lab"), ["box:5001", "box", "box.lab:80"], ["boxx:5001", "a.box", "box.evil.com"]),
+        ("10.0.0.7", (), ["10.0.0.7:5001"], ["10.0.0.8:5001", "10.evil.com"]),
+        ("0.0.0.0", ("box",), ["10.0.0.8:5001", "192.168.1.1:5001", "172.20.0.1:5001", "box:5001"], ["evil.com"]),
+    ],
+)
+def test_the_server_answers_to_its_own_names_and_those_that_are_allowed(monkeypatch, host, names, good, bad):
+    from mlflow.server import security_utils
+
+    for name, text in ui_verb.host_variables(_request(host, names)).items():
+        monkeypatch.setenv(name, text)
+    allowed, origins = security_utils.get_allowed_hosts_from_env(), security_utils.get_allowed_origins_from_env()
+    assert [name for name in good if not security_utils.is_allowed_host_header(allowed, name)] == []
+    assert [name for name in bad if security_utils.is_allowed_host_header(allowed, name)] == []
+    for name in names:
+        assert not security_utils.should_block_cors_request(f"http://{name}:5001", "POST", origins)
+    assert security_utils.should_block_cors_request("http://evil.com:5001", "POST", origins)
+
+
+def test_what_the_user_allows_is_kept(monkeypatch):
+    monkeypatch.setenv("MLFLOW_SERVER_ALLOWED_HOSTS", "mine:*")
+    assert ui_verb.host_variables(_request())["MLFLOW_SERVER_ALLOWED_HOSTS"].startswith("mine:*,localhost,")
+
+
+def test_a_server_for_other_machines_is_warned_about():
+    assert _request("127.0.0.1").is_private
+    assert not _request("10.0.0.7").is_private
+    assert "listens on 0.0.0.0, not only for this machine, and asks no passwords" in ui_verb._warning(
+        _request("0.0.0.0")
+    )
+
+
 def test_a_server_has_a_ui_of_its_own(answer):
     code, out, _ = answer("ui", "--port", _free_port(), "--tracking-uri", "http://me:secret@there:5000")
     assert (code, out) == (OK, "the store in use is a server with a UI of its own: http://me:***@there:5000\n")
+
+
+def _status(asked):
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def _free_port():
@@ -135,7 +192,7 @@ def _free_port():
 def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
     port, uri = _free_port(), f"sqlite:///{tmp_path}/mlflow.db"
     # --serve makes the store, so that the test needs none from elsewhere.
-    line = [*LINE, "ui", "--serve", "--port", str(port), "--tracking-uri", uri]
+    line = [*LINE, "ui", "--serve", "--port", str(port), "--tracking-uri", uri, "--allowed-host", "gpu-box"]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
         try:
             lines = []
@@ -149,6 +206,17 @@ def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
             with urllib.request.urlopen(f"{url}/api/2.0/mlflow/experiments/search?max_results=5", timeout=30) as reply:
                 names = [row["name"] for row in json.loads(reply.read())["experiments"]]
             assert names == ["Default"]
+            assert (
+                "answers to localhost, 127.0.0.1, gpu-box; another name of this machine: --allowed-host NAME" in lines
+            )
+            for name, wanted in (("gpu-box", 200), ("other-box", 403)):
+                # A browser's search, from the server's own page.
+                page = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}", "Content-Type": "application/json"}
+                asked = urllib.request.Request(
+                    f"{url}/ajax-api/2.0/mlflow/runs/search", json.dumps({"experiment_ids": ["0"]}).encode(), page
+                )
+                assert _status(asked) == wanted
+            assert listening_below(started.pid) == {("127.0.0.1", port)}
         finally:
             started.send_signal(signal.SIGINT)
             assert started.wait(30) == INTERRUPTED

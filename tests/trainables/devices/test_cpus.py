@@ -1,9 +1,13 @@
 """How many CPUs a process may use."""
 
 import os
+import re
+import subprocess
+import sys
 
 import pytest
 
+from tests import ROOT
 from trainables.devices import cpus
 
 
@@ -34,6 +38,40 @@ def test_a_quota_of_cgroups_version_1_is_read_where_only_the_root_is_visible(tmp
     assert cpus.cgroup_quota(tmp_path, tmp_path / "own") == 2.5
     group(tmp_path / "cpu", cpu__cfs_quota_us="-1")
     assert cpus.cgroup_quota(tmp_path, tmp_path / "own") is None
+
+
+@pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
+def test_the_tightest_quota_of_nested_groups_of_version_1_counts(tmp_path, mount):
+    (tmp_path / "own").write_text("0::/init.scope\n4:cpu,cpuacct:/pods/one\n7:cpuset:/pods/one\n")
+    group(tmp_path / mount / "pods", cpu__cfs_quota_us="300000", cpu__cfs_period_us="100000")
+    group(tmp_path / mount / "pods" / "one", cpu__cfs_quota_us="400000", cpu__cfs_period_us="50000")
+    group(tmp_path / "cpuset" / "pods", cpu__cfs_quota_us="100", cpu__cfs_period_us="100")  # no quota of CPU time
+    assert cpus.cgroup_quota(tmp_path, tmp_path / "own") == 3
+
+
+def test_a_mask_narrowed_by_the_system_is_what_counts():
+    """The kernel keeps the mask within the cpuset of the cgroup, so that a narrowed process counts what it has."""
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
+    code += "from trainables.devices.cpus import num_cpus; print(num_cpus())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize("text", ["garbage", "1 0", "-5 100000", "1 2 3", "\x00"])
+def test_what_is_no_quota_limits_nothing(tmp_path, text):
+    (tmp_path / "own").write_text("garbage\n0::/\n")
+    group(tmp_path, cpu__max=text)
+    assert cpus.cgroup_quota(tmp_path, tmp_path / "own") is None
+
+
+def test_no_other_place_counts_cpus():
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for floor in ("spaces", "data", "trainables", "search", "bench")
+        for path in (ROOT / floor).rglob("*.py")
+        if re.search(r"cpu_count|sched_getaffinity|\bnproc\b", path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["trainables/devices/cpus.py"]
 
 
 def test_where_there_are_no_cgroups_there_is_no_quota(tmp_path):

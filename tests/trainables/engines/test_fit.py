@@ -174,6 +174,18 @@ def test_parts_of_a_batch_make_the_step_of_the_batch(root):
         torch.testing.assert_close(weights[1][name], value, rtol=0, atol=1e-9)
 
 
+def test_an_engine_splits_a_batch_further_at_the_same_config(root):
+    whole = tiny_config(root, loop__accumulate=2, **dict.fromkeys(RATES, 0.0))
+    split = tiny_config(root, loop__accumulate=6, **dict.fromkeys(RATES, 0.0))
+    engines = [SingleEngine(parts=3), SingleEngine()]
+    for engine, config in zip(engines, (whole, split), strict=True):
+        engine.join(0, config)
+        engine.train_epoch(tiny_module(config))
+    assert engines[0].rehearse(tiny_module(whole)) == engines[1].rehearse(tiny_module(split)) == 6
+    for name, value in engines[1].export(0).items():
+        assert torch.equal(engines[0].export(0)[name], value), name
+
+
 def test_parts_of_a_batch_draw_masks_of_their_own_and_are_no_lane(root):
     config = tiny_config(root, loop__accumulate=2)
     assert "loop.accumulate" in config.traits.unfusable

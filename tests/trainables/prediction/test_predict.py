@@ -190,6 +190,23 @@ def test_every_wrong_option_is_told_at_once_and_nothing_is_written(home, capsys)
     assert (home / "o.npz").read_text() == "mine"
 
 
+def test_joints_scored_too_low_are_filled_and_a_limit_outside_0_to_1_is_refused(home, capsys):
+    values = np.load(home / "k.npz")["keypoints"]
+    scored = np.concatenate((values, np.full((30, 17, 1), 0.9)), -1)
+    scored[4, 3, 2] = 0.2
+    np.savez(home / "k.npz", keypoints=scored, width=1000, height=1002, fps=50, layout="h36m")
+    for limit in ("-0.1", "1.1", "nan", "x"):
+        assert predict(home, "--min-score", limit) == 2
+        assert f"--min-score {limit}: expected a number from 0 to 1" in capsys.readouterr().err
+    assert predict(home, "--min-score", "0.95") == 2
+    assert "no joint is scored that high" in capsys.readouterr().err
+    assert not (home / "o.npz").exists()
+    assert predict(home, "--min-score", "0.3") == 0
+    assert capsys.readouterr().out.count("1 joints in 1 frames count as not detected: 1 scored below 0.3") == 1
+    filled = np.load(home / "o.npz")["is_joint_filled"]
+    assert filled.sum() == filled[4].sum() == 1
+
+
 def test_existing_files_are_replaced_only_by_force_and_sources_never(home, capsys):
     (home / "f.gif").write_text("mine")
     assert predict(home, "--render", str(home / "f.gif")) == 2

@@ -1,8 +1,14 @@
 """What is read of authors' checkpoints, and that nothing that they ask for is run."""
 
+import argparse
+import collections
+import datetime
+import decimal
 import io
 import os
+import pathlib
 import pickle
+import types
 import warnings
 import zipfile
 
@@ -11,6 +17,7 @@ import pytest
 import torch
 
 from data.errors import DataError
+from tests.faults.damaged import hollow_pickles
 from tests.made.checkpoints import GRAFORMER, network, published, script_checkpoint
 from trainables.weights.published import read_published
 from trainables.weights.torch_files import read_torch_file
@@ -51,6 +58,60 @@ def _as_zip(payload):
         archive.writestr("archive/version", "3\n")
         archive.writestr("archive/byteorder", "little")
     return file.getvalue()
+
+
+PLAIN = [
+    argparse.Namespace(lr=1e-3, subjects=["S1"]),
+    types.SimpleNamespace(lr=1e-3),
+    pathlib.PurePosixPath("a/b"),
+    datetime.datetime(2026, 1, 2, 3, 4),
+    datetime.timedelta(seconds=3),
+    collections.defaultdict(list, {"a": [1]}),
+    collections.Counter("abca"),
+    collections.deque([1, 2, 3]),
+    {1, 2},
+    frozenset("ab"),
+    slice(1, 2),
+    range(3),
+    1 + 2j,
+    bytearray(b"abc"),
+    decimal.Decimal("1.5"),
+]
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("beside", PLAIN, ids=lambda value: type(value).__name__)
+def test_plain_data_beside_the_weights_does_not_matter(tmp_path, beside, protocol):
+    weights = network()[0].state_dict()
+    content = {"args": beside, "state_dict": weights, "more": [beside, {"x": beside}]}
+    path = published(content, tmp_path / "a.bin", pickle_protocol=protocol)
+    assert list(read_published(path, GRAFORMER).tensors) == list(weights)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: torch.zeros(1).expand(10**12),
+        lambda: torch.sparse_coo_tensor(
+            torch.zeros((1, 1), dtype=torch.int64), torch.ones(1), (10**12,), check_invariants=True
+        ),
+        lambda: torch.empty(10**12, device="meta"),
+    ],
+)
+def test_tensors_without_numbers_of_their_own_are_refused(tmp_path, made, is_zip):
+    path = published({"state_dict": {"a": made()}}, tmp_path / "a.bin", _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(DataError, match=r"a announces shape|a is no plain tensor|damaged"):
+        read_torch_file(path)
+
+
+@pytest.mark.parametrize("kind", hollow_pickles())
+def test_a_pickle_that_asks_for_memory_is_refused(tmp_path, kind):
+    path = tmp_path / "a.bin"
+    for content in (_as_zip(hollow_pickles()[kind]), hollow_pickles()[kind]):
+        path.write_bytes(content)
+        with pytest.raises(DataError):
+            read_published(path, GRAFORMER)
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model_pos", "model", "net"])

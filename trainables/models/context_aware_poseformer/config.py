@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.config import Sizes
-from spaces.schema import knob
+from spaces.schema import LARGEST_RATIO, LARGEST_SIZE, MOST_LAYERS, knob
 
 from ...entry import Traits
 from ...layers.widths import hidden_of, near_heads
@@ -36,12 +36,16 @@ class NetworkConfig:
         "auto", choices=("auto", "device", "file"), help="where cached maps lie; auto: on the device when they fit"
     )
     context: bool = knob(True, help="blocks that look around a joint; without: the MPI-INF-3DHP variant")
-    embed_dim: int = knob(128, least=1, help="channels of a level of a joint")
-    depth: int = knob(4, least=1, help="blocks of each stack: context, levels of a joint, joints")
-    heads: int = knob(8, least=1, help="attention heads among levels and joints; must divide embed_dim")
-    context_heads: int = knob(4, least=1, help="heads of the context blocks; must divide embed_dim")
-    points: int = knob(4, least=1, help="places that a head of a context block looks at")
-    mlp_ratio: float = knob(2.0, above=0, help="hidden channels of a block's feed-forward, as a multiple of its width")
+    embed_dim: int = knob(128, least=1, most=LARGEST_SIZE, help="channels of a level of a joint")
+    depth: int = knob(4, least=1, most=MOST_LAYERS, help="blocks of each stack: context, levels of a joint, joints")
+    heads: int = knob(
+        8, least=1, most=LARGEST_SIZE, help="attention heads among levels and joints; must divide embed_dim"
+    )
+    context_heads: int = knob(4, least=1, most=LARGEST_SIZE, help="heads of the context blocks; must divide embed_dim")
+    points: int = knob(4, least=1, most=LARGEST_SIZE, help="places that a head of a context block looks at")
+    mlp_ratio: float = knob(
+        2.0, above=0, most=LARGEST_RATIO, help="hidden channels of a block's feed-forward, as a multiple of its width"
+    )
     dropout: float = knob(0.0, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")
     attention_dropout: float = knob(0.0, least=0, below=1, lane=True, help="dropout of the weights of attention")
     drop_path: float = knob(

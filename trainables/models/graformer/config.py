@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.config import Sizes
-from spaces.schema import knob
+from spaces.schema import LARGEST_SIZE, MOST_LAYERS, knob
 
 from ...layers.widths import near_heads
 
@@ -15,9 +15,11 @@ from ...layers.widths import near_heads
 class NetworkConfig:
     """Knobs of GraFormer's network: sizes, dropout and initialisation."""
 
-    width: int = knob(96, least=2, help="channels of a joint")
-    layers: int = knob(5, least=1, help="attention layers, each followed by two Chebyshev convolutions")
-    heads: int = knob(4, least=1, help="attention heads; must divide the width")
+    width: int = knob(96, least=2, most=LARGEST_SIZE, help="channels of a joint")
+    layers: int = knob(
+        5, least=1, most=MOST_LAYERS, help="attention layers, each followed by two Chebyshev convolutions"
+    )
+    heads: int = knob(4, least=1, most=LARGEST_SIZE, help="attention heads; must divide the width")
     dropout: float = knob(0.25, least=0, below=1, lane=True, help="dropout of the attention and graph branches")
     attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the attention weights")
     graph_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout behind a Chebyshev convolution")

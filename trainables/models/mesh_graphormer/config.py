@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.config import CROP_STEP, Sizes
-from spaces.schema import knob
+from spaces.schema import LARGEST_RATIO, LARGEST_SIZE, MOST_LAYERS, knob
 
 from ...entry import Traits
 from ...layers.widths import near_heads
@@ -44,11 +44,13 @@ class NetworkConfig:
         help="how upsampling and camera begin: published: at random; template: between the template's vertices, the "
         "camera on it",
     )
-    hidden: tuple[int, ...] = knob((1024, 256, 64), least=2, help="channels inside the three blocks")
-    widths: tuple[int, ...] = knob((512, 128), least=1, help="channels between them")
-    layers: int = knob(4, least=1, help="layers of each block")
-    heads: int = knob(4, least=1, help="attention heads of every layer; must divide each of hidden")
-    feed_forward: float = knob(2.0, above=0, help="hidden channels of a feed-forward, as a multiple of its block's")
+    hidden: tuple[int, ...] = knob((1024, 256, 64), least=2, most=LARGEST_SIZE, help="channels inside the three blocks")
+    widths: tuple[int, ...] = knob((512, 128), least=1, most=LARGEST_SIZE, help="channels between them")
+    layers: int = knob(4, least=1, most=MOST_LAYERS, help="layers of each block")
+    heads: int = knob(4, least=1, most=LARGEST_SIZE, help="attention heads of every layer; must divide each of hidden")
+    feed_forward: float = knob(
+        2.0, above=0, most=LARGEST_RATIO, help="hidden channels of a feed-forward, as a multiple of its block's"
+    )
     graph: tuple[bool, ...] = knob((False, False, True), help="which blocks have graph convolutions")
     dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")
     attention_dropout: float = knob(0.1, least=0, below=1, lane=True, help="dropout of the weights of attention")

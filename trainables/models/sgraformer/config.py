@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.config import Sizes
-from spaces.schema import knob
+from spaces.schema import LARGEST_RATIO, LARGEST_SIZE, MOST_LAYERS, knob
 
 from ...entry import Traits
 from ...layers.widths import width_problems
@@ -19,11 +19,17 @@ class NetworkConfig:
     """Knobs of SGraFormer's network: sizes, rates, and which slips of the published code to keep. Its temporal width is
     embed_dim_ratio times the number of joints; its views are those of the data."""
 
-    embed_dim_ratio: int = knob(32, least=1, help="channels of a joint; the temporal width is this times the joints")
-    depth: int = knob(4, least=1, help="blocks of the temporal stack, at least 4; each view has 4 spatial ones")
-    heads: int = knob(8, least=1, help="attention heads of every block; must divide embed_dim_ratio")
-    mlp_ratio: float = knob(2.0, above=0, help="hidden channels of a block's feed-forward, as a multiple of its width")
-    mvf_kernel: int = knob(7, least=1, help="side of the kernel that fuses the views, odd")
+    embed_dim_ratio: int = knob(
+        32, least=1, most=LARGEST_SIZE, help="channels of a joint; the temporal width is this times the joints"
+    )
+    depth: int = knob(
+        4, least=1, most=MOST_LAYERS, help="blocks of the temporal stack, at least 4; each view has 4 spatial ones"
+    )
+    heads: int = knob(8, least=1, most=LARGEST_SIZE, help="attention heads of every block; must divide embed_dim_ratio")
+    mlp_ratio: float = knob(
+        2.0, above=0, most=LARGEST_RATIO, help="hidden channels of a block's feed-forward, as a multiple of its width"
+    )
+    mvf_kernel: int = knob(7, least=1, most=LARGEST_SIZE, help="side of the kernel that fuses the views, odd")
     qkv_bias: bool = knob(True, help="queries, keys and values have a bias")
     qk_scale: float = knob(0.0, least=0, help="factor on attention scores; 0: (channels of a head)^-1/2")
     dropout: float = knob(0.0, least=0, below=1, lane=True, help="dropout of embeddings, projections, feed-forwards")

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.config import Sizes
-from spaces.schema import knob
+from spaces.schema import LARGEST_SIZE, knob
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
     """Knobs of VideoPose3D's network: sizes, dropout and batch norm."""
 
-    channels: int = knob(1024, least=1, help="channels of a frame")
+    channels: int = knob(1024, least=1, most=LARGEST_SIZE, help="channels of a frame")
     widths: tuple[int, ...] = knob(
-        (), least=1, help="filter widths, odd, with the product data.frames; empty: as many threes as that takes"
+        (),
+        least=1,
+        most=LARGEST_SIZE,
+        help="filter widths, odd, with the product data.frames; empty: as many threes as that takes",
     )
     dropout: float = knob(0.25, least=0, below=1, lane=True, help="dropout behind every convolution but the last")
     dense: bool = knob(False, help="plain convolutions as wide as the dilated ones reach, instead of these")

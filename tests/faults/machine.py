@@ -1,0 +1,302 @@
+"""Disturbs a sweep with seeded faults of the machine, resumes it each time, and compares it with the undisturbed one.
+
+    python tests/faults/machine.py --faults 40 --seed 0
+
+Faults: SIGKILL of the driver, a trial's process, the raylet or Ray's GCS; SIGTERM, SIGHUP, Ctrl-C once, twice, and
+before Ray is up; a full disk under the sweep (needs the right to mount); a locked MLflow store. Holds when it exits 0:
+the leaderboard is that of the undisturbed sweep (same seed, one trial at a time), no ended trial was run again, no
+epoch is booked twice, every trial has one MLflow run and none is left RUNNING, and no process is alive 5 s after its
+sweep ended. Works in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
+
+from search.record.journal import FILE, Journal
+from tests.faults.kill_and_resume import LINE, check_books, launch_line, places
+from tests.made.small import write_tiny
+
+MARK = "POSESWEEP_FAULTS"
+LIMIT_S = 300  # of a command until its end
+FILLED = "filled"
+
+
+class Laboratory:
+    """A folder with a sweep, and the process that runs it. All that descends from it carries a mark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = folder / "sweeps" / "killed" / FILE
+        self.mark = uuid.uuid4().hex
+        self.process: subprocess.Popen[bytes] | None = None
+        self.told = b""
+        self.is_small = self._mount()
+
+    def _mount(self) -> bool:
+        place = self.folder / "sweeps"
+        place.mkdir()
+        line = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+        return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+    def close(self) -> None:
+        for pid in self.alive():
+            os.kill(pid, signal.SIGKILL)
+        if self.is_small:
+            subprocess.run(["umount", "-l", str(self.folder / "sweeps")], check=False)
+
+    def start(self, line: list[str]) -> None:
+        self.told = b""
+        environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"}
+        log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            line, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            # A shell starts what runs in the background with Ctrl-C ignored, and so may have started this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def wait(self) -> int:
+        """Waits for the process to end; returns its exit code."""
+        assert self.process is not None, "nothing was started"
+        try:
+            return self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return -1
+
+    def signal(self, number: int) -> None:
+        if self.is_running and self.process is not None:
+            os.kill(self.process.pid, number)
+
+    def alive(self) -> list[int]:
+        return [pid for pid, _ in self._marked()]
+
+    def named(self, *words: str) -> list[int]:
+        """Processes of the sweep whose command line has one of the words."""
+        return [pid for pid, line in self._marked() if any(word in line for word in words)]
+
+    def _marked(self) -> Iterator[tuple[int, str]]:
+        for place in Path("/proc").iterdir():
+            try:
+                if place.name.isdigit() and f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes():
+                    line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    if (place / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                        yield int(place.name), line
+            except OSError:
+                continue
+
+    def under_way(self) -> bool:
+        """Waits until the sweep records something; returns whether it does so before it ends."""
+        before = self.journal.stat().st_size if self.journal.exists() else 0
+        deadline = time.monotonic() + LIMIT_S
+        while self.is_running and time.monotonic() < deadline:
+            if self.journal.exists() and self.journal.stat().st_size > before:
+                return True
+            time.sleep(0.05)
+        return False
+
+
+def kill(lab: Laboratory, *words: str) -> bool:
+    """Kills one process of the sweep; returns whether there was one."""
+    for pid in lab.named(*words)[:1]:
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
+
+
+def driver(lab: Laboratory) -> bool:
+    lab.signal(signal.SIGKILL)
+    return True
+
+
+def worker(lab: Laboratory) -> bool:
+    return kill(lab, "ray::train_trial", "ray::ImplicitFunc", "ray::_Inner")
+
+
+def raylet(lab: Laboratory) -> bool:
+    return kill(lab, "raylet/raylet")
+
+
+def gcs(lab: Laboratory) -> bool:
+    return kill(lab, "gcs/gcs_server")
+
+
+def term(lab: Laboratory) -> bool:
+    lab.signal(signal.SIGTERM)
+    return True
+
+
+def hang_up(lab: Laboratory) -> bool:
+    lab.signal(signal.SIGHUP)
+    return True
+
+
+def interrupt(lab: Laboratory) -> bool:
+    lab.signal(signal.SIGINT)
+    return True
+
+
+def interrupt_twice(lab: Laboratory) -> bool:
+    lab.signal(signal.SIGINT)
+    time.sleep(0.3)
+    lab.signal(signal.SIGINT)
+    return True
+
+
+def full_disk(lab: Laboratory) -> bool:
+    """Fills the disk under the sweep until it ends."""
+    if not lab.is_small:
+        return False
+    filled = lab.folder / "sweeps" / FILLED
+    with filled.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 9, 1):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                continue
+    lab.wait()
+    filled.unlink()
+    return True
+
+
+def locked_store(lab: Laboratory) -> bool:
+    """Holds the store for some seconds; the sweep goes on."""
+    with closing(sqlite3.connect(lab.folder / "mlflow.db", timeout=30, isolation_level=None)) as store:
+        store.execute("BEGIN EXCLUSIVE")
+        time.sleep(4)
+        store.execute("ROLLBACK")
+    return True
+
+
+# Those that leave the sweep running, and those that end it.
+GOES_ON = {worker, locked_store}
+EARLY = "before Ray is up"
+FAULTS: dict[str, Callable[[Laboratory], bool]] = {
+    "driver killed": driver,
+    "worker killed": worker,
+    "raylet killed": raylet,
+    "GCS killed": gcs,
+    "SIGTERM": term,
+    "SIGHUP": hang_up,
+    "Ctrl-C": interrupt,
+    "Ctrl-C twice": interrupt_twice,
+    "disk full": full_disk,
+    "store locked": locked_store,
+    f"Ctrl-C {EARLY}": interrupt,
+    f"SIGTERM {EARLY}": term,
+    f"driver killed {EARLY}": driver,
+}
+
+
+def leaderboard(folder: Path) -> object:
+    """The leaderboard as `show --json` gives it, without what names the data folder."""
+    line = [*LINE, "show", "killed", "--storage", str(folder / "sweeps"), "--json"]
+    shown = subprocess.run(line, cwd=ROOT, capture_output=True, check=True)
+    kept = ("trial", "state", "score", "epochs", "knobs")
+    return [{name: row[name] for name in kept} for row in json.loads(shown.stdout)["trials"]]
+
+
+def last_line(lab: Laboratory) -> str:
+    lines = (lab.folder / "log").read_text(errors="replace").strip().splitlines()
+    return lines[-1][:150] if lines else ""
+
+
+def disturb(lab: Laboratory, line: list[str], names: list[str], chance: random.Random, longest_s: float) -> list[str]:
+    """Lets all faults happen to the sweep in turn; returns what does not hold."""
+    problems: list[str] = []
+    for number, name in enumerate(names):
+        if not lab.is_running:
+            lab.start(line)
+        if EARLY in name:
+            time.sleep(chance.uniform(0.1, 3.0))
+        elif not lab.under_way():
+            break  # the sweep has ended
+        else:
+            time.sleep(chance.uniform(0.0, longest_s))
+        was_running = lab.is_running
+        happened = was_running and FAULTS[name](lab)
+        if FAULTS[name] not in GOES_ON:
+            rc = lab.wait()
+            ended = time.monotonic()
+            while lab.alive() and time.monotonic() < ended + 5:
+                time.sleep(0.1)
+            if left := lab.named(""):
+                problems.append(f"{name}: {len(left)} processes are alive 5 s later")
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+            told = (lab.folder / "log").read_text(errors="replace")
+            if "Traceback (most recent call last)" in told:
+                problems.append(f"{name}: a traceback: {told[-800:]}")
+        else:
+            rc = None
+        trials = Journal(lab.journal).trials.values() if lab.journal.exists() else []
+        print(
+            f"{number + 1:3d} {name}: {'happened' if happened else 'too late'}, exit {rc}, "
+            f"{sum(trial.has_ended for trial in trials)} of {len(trials)} trials had ended; {last_line(lab)}",
+            flush=True,
+        )
+        if lab.journal.exists() and lab.journal.stat().st_size:
+            line = [*LINE, "resume", "killed", *places(lab.folder)]
+    rc = lab.wait() if lab.is_running else 0
+    lab.start([*LINE, "resume", "killed", *places(lab.folder)])
+    rc = lab.wait()
+    if rc != 0:
+        problems.append(f"the last resume exited with {rc}: {(lab.folder / 'log').read_text(errors='replace')[-800:]}")
+    return problems
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faults", type=int, default=40)
+    parser.add_argument("--kinds", nargs="+", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--longest", type=float, default=4.0, help="seconds of work before a fault, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
+    chance = random.Random(options.seed)
+    names = [options.kinds[i % len(options.kinds)] for i in range(options.faults)]
+    chance.shuffle(names)
+    with tempfile.TemporaryDirectory(prefix="f") as one, tempfile.TemporaryDirectory(prefix="f") as other:
+        folders = [Path(one), Path(other)]
+        for folder in folders:
+            write_tiny(folder / "store", frames=600)
+        lines = [[*launch_line(folder, options.trials, options.epochs), "--concurrent", "1"] for folder in folders]
+        started = time.monotonic()
+        subprocess.run(lines[0], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        print(f"undisturbed: {time.monotonic() - started:.0f} s", flush=True)
+        lab = Laboratory(folders[1])
+        try:
+            problems = disturb(lab, lines[1], names, chance, options.longest)
+            problems += check_books(folders[1], options.trials)
+            if leaderboard(folders[0]) != leaderboard(folders[1]):
+                problems.append(f"the leaderboards differ:\n{leaderboard(folders[0])}\n{leaderboard(folders[1])}")
+        finally:
+            lab.close()
+    print("\n".join(problems) if problems else f"all as undisturbed after {len(names)} faults")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
