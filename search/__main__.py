@@ -128,7 +128,7 @@ VERBS = {
         example="python -m search doctor --address auto",
         add_options=doctor.add_doctor_options,
         check=doctor.check_doctor,
-        run="search.cluster.doctor:doctor",
+        run="search.doctor.doctor:doctor",
     ),
 }
 

@@ -28,7 +28,7 @@ def shell_line(*words: str) -> str:
     the end of a line looks as if it belonged to the surrounding sentence. Control characters are written as bash reads
     them in $'...'."""
     *front, last = [_quoted(word) for word in words]
-    if last.endswith("'") and visible(words[-1]) == words[-1]:
+    if words[-1] and last.endswith("'") and visible(words[-1]) == words[-1]:
         last = re.sub(r"([^\w@%+=:,./-])", r"\\\1", words[-1])
     return " ".join([*front, last])
 

@@ -29,11 +29,12 @@ LIBRARIES = {
 }
 # Libraries of few rooms or files.
 ONLY_IN = {
-    "ray": ("search.cluster", "search.executors", "search.sweep"),
+    "ray": ("search.cluster", "search.doctor.nodes", "search.executors", "search.sweep"),
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions",),
     "msgspec": ("search.record.records",),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
+    "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
     "grpc": ("search.cluster.addresses",),
     "fsspec": ("search.executors.mirror",),

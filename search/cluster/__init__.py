@@ -1,1 +1,1 @@
-"""Ray sessions, resource claims, job submission, and the checks of `doctor`."""
+"""Ray sessions, resource claims, job submission."""

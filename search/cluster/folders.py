@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ MOST_BYTES = 107
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 PRIVATE = "ray-"  # beginning of the names of private folders below these
 _private: list[str] = []
-UNQUOTABLE = "'\"\\"  # Ray's own reader of command lines takes these for its own
 
 
 def named_folder() -> tuple[str, Path]:
@@ -83,12 +83,16 @@ def remove_private_folders() -> None:
         shutil.rmtree(_private.pop(), ignore_errors=True)
 
 
-def interpreter_problems() -> list[str]:
-    """Checks that Ray can start workers with this interpreter. Returns a message, or []."""
-    if not any(character in sys.executable for character in UNQUOTABLE):
-        return []
-    problem = f"{sys.executable}: Ray starts no workers from a path with a quote or a backslash in it"
-    return [f"{problem}; rename the folder, or move the project"]
+@contextmanager
+def quoted_commands() -> Iterator[None]:
+    """Makes a Ray that is started within the block quote the command lines of its servers and workers as its own parts
+    read them, so that it starts from folders of any name. Its own quoting, that of Windows, knows blanks alone."""
+    plain = subprocess.list2cmdline
+    subprocess.list2cmdline = shlex.join
+    try:
+        yield
+    finally:
+        subprocess.list2cmdline = plain
 
 
 def worker_environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -19,7 +20,7 @@ from trainables.devices.cpus import num_cpus
 from ..environment.variables import LOOPBACK, ROOT
 from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
-from .folders import interpreter_problems, ray_folder, worker_environment
+from .folders import quoted_commands, ray_folder, worker_environment
 from .gpus import only_visible, visible_gpus
 from .guard import hush
 from .ports import free_ports, settled_ports
@@ -44,12 +45,6 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     hush()
     session = None
-
-    def after_refusal(kind: type[BaseException] | None, *rest: object) -> None:
-        # Wrong input, found only now: nothing was trained, and nothing is left behind.
-        if session is not None and kind is not None and issubclass(kind, InputError):
-            remove_session(session)
-
     with ExitStack() as stack:
         if address is None:
             gpus = visible_gpus()
@@ -57,15 +52,14 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             # One run that somebody asks for by name may share the machine; sweeps, which take all of it, may not.
             share = stack.enter_context(claimed_share(demand, wish, float(num_cpus()), gpus))
             at_a_time = share.at_a_time
-            if problems := interpreter_problems():
-                raise ConfigError("Ray", problems)
             # What this process itself computes on a GPU, it computes on these, too.
             stack.enter_context(only_visible(share.gpus))
             folder = stack.enter_context(ray_folder())
-            stack.push(after_refusal)
-            stack.callback(ray.shutdown)
+            stack.callback(ray.shutdown)  # where the start is interrupted
             num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
             session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
+            stack.push(functools.partial(_after_refusal, session))
+            stack.callback(ray.shutdown)
         else:
             join(address)
             stack.callback(ray.shutdown)
@@ -73,6 +67,12 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
         yield demand, at_a_time, session
+
+
+def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object) -> None:
+    """Removes the session folder if the block was left by an InputError: nothing was trained then."""
+    if kind is not None and issubclass(kind, InputError):
+        remove_session(folder)
 
 
 def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
@@ -105,7 +105,7 @@ def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups:
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
-        with settled_ports() as metrics_port:
+        with quoted_commands(), settled_ports() as metrics_port:
             context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,

@@ -108,6 +108,9 @@ def store_problems(uri: str) -> list[str]:
         tempfile.TemporaryFile(dir=database.parent).close()
         with contextlib.closing(sqlite3.connect(database, timeout=0.0, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            # That a file may only be read shows at a change, which is not kept.
+            connection.execute("CREATE TABLE posesweep_writes (number INTEGER)")
+            connection.execute("ROLLBACK")
     except OSError as error:
         return [f"{database} cannot be written ({error.strerror}); change the rights of its folder, or {another}"]
     except sqlite3.OperationalError as error:

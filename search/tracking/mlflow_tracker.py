@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+from alembic.config import Config
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -160,7 +160,7 @@ def _escape_script_location() -> None:
     alembic it escapes the address of the database, and not the path of its scripts."""
     if "%" not in mlflow.__file__:
         return
-    config: Any = importlib.import_module("alembic.config").Config
+    config: Any = Config
     plain = config.set_main_option
 
     def set_main_option(self: Any, name: str, value: str) -> None:

@@ -17,7 +17,7 @@ ROOMS = {
         *("engines", "pictures", "runs", "prediction", "__main__"),
     ),
     "search": (
-        *("environment", "record", "cli", "decisions", "cluster", "executors", "tracking", "results"),
+        *("environment", "record", "cli", "decisions", "cluster", "doctor", "executors", "tracking", "results"),
         *("sweep", "__main__"),
     ),
 }

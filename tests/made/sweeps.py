@@ -1,8 +1,10 @@
 """Sweeps made by hand, a plan without data and a journal without training, and what the command line says of them."""
 
-from search.record.journal import create
+from search.decisions.conductor import Conductor
+from search.record.journal import Journal, create
+from search.record.lines import read_rows
 from search.record.plan import SweepConfig, begun_by, make_plan
-from search.record.records import AttemptRow, EndRow, EpochRow, Facts, SweepRow, TrialRow
+from search.record.records import AttemptRow, EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
 from search.record.trial import Trial
 from spaces.cli import main
 from spaces.schema import config_id
@@ -91,3 +93,35 @@ def answer_of(capsys, verbs, *words):
 def files_below(folder):
     """Path -> content of everything in a folder, to see that nothing was written."""
     return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+class Led:
+    """A conductor over a journal on disk, led without Ray, and what it said."""
+
+    def __init__(self, folder, plan, concurrent=2, journal=None):
+        self.journal = journal if journal is not None else made_journal(folder, plan)
+        self.said = []
+        self.conductor = Conductor(self.journal, plan, concurrent, self.said.append)
+
+    def records(self, kind):
+        return [row for row, _ in read_rows(self.journal.path) if isinstance(row, kind)]
+
+
+def leads(folder, plan):
+    """Yields what makes a Led, or leads on after `again` closed and reopened the journal, as a new process would; lets
+    go of all journals in the end."""
+    made, default = [], plan
+
+    def make(again=None, plan=default, concurrent=2):
+        journal = None
+        if again is not None:
+            again.journal.unlock()
+            journal = Journal(again.journal.path)
+            journal.lock()
+            journal.append(OpenRow())
+        made.append(Led(folder, plan, concurrent, journal))
+        return made[-1]
+
+    yield make
+    for led in made:
+        led.journal.unlock()

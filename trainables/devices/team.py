@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import socket
+import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 
 import torch
+import torch.distributed.rendezvous
 from torch import Tensor, distributed, nn
 
 RUNNING = "running_"  # begins the names of what a norm keeps, torch's and ours
@@ -83,7 +84,7 @@ class DistributedTeam(Team):
 def narrow_store() -> None:
     """Makes the store through which the ranks of this process's group find each other listen on the address that the
     ranks are given, and nowhere else: torch 2.13 opens it on every interface, and it asks nobody who they are."""
-    module: Any = importlib.import_module("torch.distributed.rendezvous")  # a function of the same name hides it
+    module: Any = sys.modules["torch.distributed.rendezvous"]  # a function of the same name hides it
 
     def store(host: str, port: int, rank: int, world: int, timeout: timedelta, use_libuv: bool = True) -> Any:
         listening = None

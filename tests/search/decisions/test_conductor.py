@@ -8,8 +8,7 @@ from search.decisions.sampler import REDRAWS
 from search.record.plan import value_at
 from search.record.records import AttemptRow, CloseRow, EndRow, EpochRow, TrialRow
 from spaces.schema import config_id
-from tests.made.led import Led, leads
-from tests.made.sweeps import FOUR_POINTS, book, diverged, made_journal, made_plan, row
+from tests.made.sweeps import FOUR_POINTS, Led, book, diverged, leads, made_journal, made_plan, row
 from trainables.config import config_from
 
 

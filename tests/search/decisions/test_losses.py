@@ -6,8 +6,7 @@ from search.decisions import conductor as conductors
 from search.decisions.conductor import MOST_LOSSES
 from search.record.journal import Journal
 from search.record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, EndRow
-from tests.made.led import leads
-from tests.made.sweeps import OBJECTIVE, made_plan, row
+from tests.made.sweeps import OBJECTIVE, leads, made_plan, row
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import shlex
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 
 from search.tracking.memory import MemoryRun, MemoryTracker  # noqa: E402
 from search.tracking.mlflow_tracker import MlflowTracker  # noqa: E402
+from search.tracking.tracker import DeletedExperiment  # noqa: E402
 
 # mlflow 3.17 declares its tables with a loader that sqlalchemy 2.1 deprecates; it says so once, at the first client.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
@@ -257,16 +257,16 @@ def test_artifacts_lie_beside_the_database(database):
     assert (root / "runs" / "artifacts" / "placed" / run_id / "artifacts" / "config.yaml").is_file()
 
 
-def test_a_deleted_experiment_says_how_to_restore_it(database):
+def test_a_deleted_experiment_is_told_and_restored_with_its_runs(database):
     tracker, client, _ = database
-    tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
-    experiment_id = client.get_experiment_by_name("gone").experiment_id
-    client.delete_experiment(experiment_id)
-    with pytest.raises(ConfigError, match=f"mlflow experiments restore --experiment-id {experiment_id}") as refused:
+    run_id = tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
+    assert not tracker.restore("gone")
+    client.delete_experiment(client.get_experiment_by_name("gone").experiment_id)
+    with pytest.raises(DeletedExperiment, match="MLflow experiment gone: is deleted and takes no runs"):
         tracker.make_run("gone", "a run", None, 0, {"test": "gone"})
-    line = str(refused.value).partition("restore it: ")[2]
-    subprocess.run(line.replace("python -m", f"{shlex.quote(sys.executable)} -m", 1), shell=True, cwd=ROOT, check=True)
-    tracker.make_run("gone", "another run", None, 0, {"test": "gone"})
+    assert tracker.restore("gone")
+    assert tracker.find_run("gone", {"test": "gone"}) == run_id
+    assert not tracker.restore("never made")
 
 
 def test_mlflow_holds_what_memory_holds_even_after_a_replay(tmp_path, database, monkeypatch):

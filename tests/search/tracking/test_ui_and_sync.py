@@ -20,8 +20,8 @@ from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from tests import ROOT
 from tests.made.commands import LIMIT_S, LINE
-from tests.made.sockets import listening_below
 from tests.made.sweeps import answer_of, book, made_journal, made_plan
+from tests.search.sockets import listening_below
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():
@@ -31,6 +31,7 @@ from search.tracking import sync as syncs  # noqa: E402
 from search.tracking import ui as ui_verb  # noqa: E402
 from search.tracking.memory import MemoryTracker  # noqa: E402
 from search.tracking.spool import sync as send  # noqa: E402
+from search.tracking.tracker import DeletedExperiment  # noqa: E402
 
 
 @pytest.fixture
@@ -74,9 +75,61 @@ def test_sync_to_a_server_that_does_not_answer_keeps_everything_and_fails(answer
     code, out, err = answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")
     assert code == FAILED
     assert "0 records sent" in out
-    assert "nobody at http://me:***@there:5000; once it does: python -m search sync first --storage " in err
+    refused, line = err.splitlines()
+    assert refused.endswith("nobody at http://me:***@there:5000")
+    assert line.startswith("once it does, send them: python -m search sync first --storage ")
     monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: sweep)
     assert answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")[0] == OK
+
+
+def test_sync_restores_a_deleted_experiment_and_sends(answer, sweep, tmp_path, monkeypatch):
+    words = ("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")
+    deleted = ["graformer"]
+
+    class Bin(MemoryTracker):
+        def find_runs(self, experiment, key):
+            if experiment in deleted:
+                raise DeletedExperiment(experiment)
+            return super().find_runs(experiment, key)
+
+        def restore(self, experiment):
+            if experiment not in deleted:
+                return False
+            deleted.remove(experiment)
+            return True
+
+    tracker = Bin()
+    monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: tracker)
+    code, _, err = answer(*words)
+    refused, line = err.splitlines()
+    assert (code, "MLflow experiment graformer: is deleted and takes no runs" in refused) == (FAILED, True)
+    assert line.startswith("to restore the experiment and send them: python -m search sync first --storage ")
+    assert line.endswith(" --restore")
+    code, out, err = answer(*words, "--restore")
+    assert (code, err) == (OK, "")
+    assert out.startswith("restored experiment graformer in MLflow at http://there:5000\n")
+    assert tracker.runs
+    assert "restored" not in answer(*words, "--restore")[1]
+
+
+def test_a_store_that_refuses_to_restore_is_told(answer, sweep, tmp_path, monkeypatch):
+    def nobody(uri, artifacts):
+        raise ConnectionError("nobody\nat http://me:secret@there:5000")
+
+    monkeypatch.setattr(syncs, "MlflowTracker", nobody)
+    words = ("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000", "--restore")
+    code, _, err = answer(*words)
+    assert code == FAILED
+    assert err.startswith("MLflow does not restore it: ConnectionError: nobody at http://me:***@there:5000; once ")
+    assert err.endswith(" --restore\n")
+
+
+def test_sync_to_a_store_that_cannot_be_written_is_refused(answer, sweep, tmp_path):
+    (tmp_path / "folder.db").mkdir()
+    words = ("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", f"sqlite:///{tmp_path}/folder.db")
+    code, out, err = answer(*words)
+    assert (code, out) == (BAD_INPUT, "")
+    assert "folder.db is no file" in err
 
 
 def test_sync_of_an_unknown_sweep_offers_the_nearest(answer, sweep, tmp_path):

@@ -1,6 +1,6 @@
 """Reports the devices that torch finds on a machine, as one line of JSON.
 
-A separate program, `python -m search.cluster.probe`, so that a torch that cannot be imported becomes a finding instead
+A separate program, `python -m search.doctor.probe`, so that a torch that cannot be imported becomes a finding instead
 of ending the caller; cluster nodes run its source text."""
 
 from __future__ import annotations

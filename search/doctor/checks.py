@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..cli.doctor import DoctorRequest
+from ..cluster.token import settle_token
 from ..environment.variables import pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
-from .token import settle_token
 
 NODES_S = 300.0
 
@@ -24,7 +25,7 @@ def cluster_findings(request: DoctorRequest, address: str) -> Iterator[Finding]:
         return
     if told := settle_token(may_make=address == "local"):
         yield Finding("token", "ok", told)
-    line = [sys.executable, "-m", "search.cluster.nodes", address, str(request.data_root), str(request.storage)]
+    line = [sys.executable, "-m", "search.doctor.nodes", address, str(request.data_root), str(request.storage)]
     done = run_line(line, NODES_S)
     if done.returncode:
         remedy = "is it running (`ray status`), is its token here (RAY_AUTH_TOKEN), are Ray and Python the same there?"
@@ -51,6 +52,9 @@ def _node(row: Mapping[str, Any], request: DoctorRequest) -> Iterator[Finding]:
     ]
     if wrong:
         yield Finding(subject, "broken", "; ".join(wrong), "the same versions on every node: requirements.txt")
+    if shlex.quote(row["executable"]) != row["executable"]:
+        remedy = "keep the environment below folders without blanks there, and start its Ray from it"
+        yield Finding(subject, "broken", f"Ray starts no trials with an interpreter at {row['executable']}", remedy)
     if row["torch"] is None:
         yield Finding(subject, "broken", f"torch cannot be used: {row['torch_error']}", INSTALL)
     else:

@@ -1,5 +1,5 @@
 """Collects versions, devices, data sets and shared storage of every node of a Ray cluster, as JSON: `python -m
-search.cluster.nodes ADDRESS DATA_ROOT FOLDER`.
+search.doctor.nodes ADDRESS DATA_ROOT FOLDER`.
 
 A separate program: its task is sent to the nodes as text, so that a node without this repository answers, too, and a
 Ray that cannot be imported or does not answer becomes a finding of the caller."""
@@ -23,10 +23,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from spaces.errors import InputError
 
+from ..cluster.folders import ray_folder
+from ..cluster.gpus import visible_gpus
+from ..cluster.session import join, start_own
 from ..environment.variables import pins, settle_environment
-from .folders import ray_folder
-from .gpus import visible_gpus
-from .session import join, start_own
 
 NODE_S = 120.0  # for one node: a fresh process that imports torch
 
@@ -51,6 +51,7 @@ def look(packages: list[str], probe: str, marker: str, data_root: str) -> dict[s
     return {
         "host": platform.node(),
         "python": platform.python_version(),
+        "executable": sys.executable,
         "versions": versions,
         "torch": json.loads(done.stdout) if done.returncode == 0 else None,
         "torch_error": done.stderr.strip()[-500:],

@@ -17,7 +17,8 @@ from spaces.files import GIB
 from trainables.devices.cpus import num_cpus
 
 from ..cli.doctor import DoctorRequest
-from ..environment.store import redacted, resolve_uri, sqlite_path
+from ..cluster.folders import folder_problems, is_too_long, named_folder
+from ..environment.store import redacted, resolve_uri, sqlite_path, store_problems
 from ..environment.variables import ROOT, pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
 
@@ -37,6 +38,7 @@ def machine_findings(request: DoctorRequest) -> Iterator[Finding]:
     yield from _packages()
     yield from _torch()
     yield _threads()
+    yield from _ray()
     yield from _store(request)
     yield from _disk(request.storage)
     yield from _checkpoints(request.checkpoints)
@@ -71,7 +73,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
-    done = run_line([sys.executable, "-m", "search.cluster.probe"], PROBE_S)
+    done = run_line([sys.executable, "-m", "search.doctor.probe"], PROBE_S)
     if done.returncode:
         yield Finding("devices", "broken", f"torch cannot be used: {last_words(done)}", INSTALL)
         return
@@ -86,6 +88,20 @@ def _threads() -> Finding:
     return Finding("threads", "ok", f"{cores} CPU cores, 1 thread a trial")
 
 
+def _ray() -> Iterator[Finding]:
+    """Checks the folder in which a Ray of our own keeps its sockets and logs."""
+    problems = folder_problems()
+    for problem in problems:
+        found, _, remedy = problem.rpartition("; ")
+        yield Finding("ray", "broken", found, remedy)
+    name, folder = named_folder()
+    if is_too_long(folder):
+        found = f"{name}={folder} is too long for the paths of Ray's sockets; sweeps use a private folder below /tmp"
+        yield Finding("ray", "warning", found, "set RAY_TMPDIR to a short path to have Ray's logs elsewhere")
+    elif not problems:
+        yield Finding("ray", "ok", f"its sockets and logs go to {folder / 'ray'}")
+
+
 def _store(request: DoctorRequest) -> Iterator[Finding]:
     try:
         uri = resolve_uri(request.where.tracking_uri, ROOT)
@@ -93,6 +109,10 @@ def _store(request: DoctorRequest) -> Iterator[Finding]:
         yield Finding("store", "broken", str(error), "set it right or unset it")
         return
     shown, database = redacted(uri), sqlite_path(uri)
+    if problems := store_problems(uri):
+        found, _, remedy = problems[0].rpartition("; ")
+        yield Finding("store", "broken", found, remedy)
+        return
     if database is not None:
         if not database.exists():
             yield Finding("store", "ok", f"{shown} is not there yet; the first sweep makes it")

@@ -1,0 +1,71 @@
+"""What is printed: control characters and what the console cannot encode are escaped."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+
+from spaces.commands import shell_line
+from spaces.console import Console, visible
+from spaces.errors import ConfigError, one_line, shown
+from spaces.table import text_table
+from tests import ROOT
+
+EVIL = "a\x1b[2J\nb\u202ec"
+SHOWN = r"a\x1b[2J\nb\u202ec"
+
+
+def test_control_characters_are_escaped_and_others_are_not():
+    assert visible(EVIL) == SHOWN
+    assert visible("größe 姿 a\\n b'") == "größe 姿 a\\n b'"
+    assert visible("\t\r\x7f\x9b\u2028") == r"\t\r\x7f\x9b\u2028"
+    assert visible(3) == "3"
+
+
+def test_messages_and_tables_show_no_control_characters():
+    assert str(ConfigError(EVIL, [EVIL])) == f"{SHOWN}: {SHOWN}"
+    assert str(ConfigError(EVIL, [EVIL, "b"])) == f"{SHOWN}: 2 problems\n  {SHOWN}\n  b"
+    assert shown(EVIL) == SHOWN
+    assert one_line(ValueError("a\x1b[2J")) == r"ValueError: a\x1b[2J"
+    assert text_table([EVIL], [[EVIL], [[EVIL, 1]]]) == f"{SHOWN}\n{SHOWN}\n{SHOWN} 1"
+
+
+@pytest.mark.parametrize("word", [EVIL, "new\nline", "it's\x1b", "\\\x07", "$'\t"])
+def test_a_printed_command_has_no_control_characters_and_bash_reads_them(word):
+    line = shell_line("printf", "%s", word, "x")
+    assert line == visible(line)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert done.stdout == f"{word}x".encode()
+
+
+def test_a_console_escapes_what_it_cannot_encode_and_what_a_terminal_obeys():
+    under = io.BytesIO()
+    console = Console(under, encoding="ascii", errors="backslashreplace", newline="\n", line_buffering=True)
+    print(f"größe\t{EVIL}\udce9", file=console)
+    assert under.getvalue() == b"gr\\xf6\\xdfe\ta\\x1b[2J\nb\\u202ec\\udce9\n"
+
+
+@pytest.mark.parametrize("package", ["search", "data", "trainables"])
+def test_every_command_line_answers_on_a_console_of_ascii(package, tmp_path):
+    words = {
+        "search": ("show", "größe\x1b"),
+        "data": ("check", "h36m", "größe\x1b"),
+        "trainables": ("train", "größe\x1b.yaml"),
+    }[package]
+    done = subprocess.run(
+        [sys.executable, "-m", package, *words],
+        cwd=ROOT, capture_output=True, check=False, env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert rb"gr\xf6\xdfe\x1b" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_lines_of_stdout_and_stderr_stay_in_order_in_one_file(tmp_path):
+    code = "import sys; from spaces.console import settle_console; settle_console()\n"
+    code += "for n in range(3): print(n); print(-n, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
+    )
+    assert done.stdout.split() == [b"0", b"0", b"1", b"-1", b"2", b"-2"]
