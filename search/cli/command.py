@@ -59,6 +59,8 @@ class Where:
         value = getattr(self, name)
         if value is None or (name == "tracking_uri" and self.has_secret):
             return ()
+        if name == "address":
+            value = redacted(value)
         return (f"--{name.replace('_', '-')}", value)
 
 

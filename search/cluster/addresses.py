@@ -10,6 +10,8 @@ from ray._private import services
 
 from spaces.errors import ConfigError
 
+from ..environment.store import redacted
+
 CONNECT_S = 5.0  # each, for a connection and for an answer
 # A call that every Ray cluster has; without a token it is refused, which tells as much.
 CALL = "/ray.rpc.NodeInfoGcsService/CheckAlive"
@@ -39,7 +41,7 @@ def check_address(address: str) -> None:
 def no_cluster(address: str, found: str) -> ConfigError:
     """Builds the error of an address at which no Ray cluster can be used. `found`: what was found there."""
     remedy = "start one or look at the address (`ray status`); without --address a Ray of our own is started"
-    return ConfigError(f"--address {address}", [f"no Ray cluster answers: {found}; {remedy}"])
+    return ConfigError(f"--address {redacted(address)}", [f"no Ray cluster answers: {redacted(found)}; {remedy}"])
 
 
 def _uses_tls() -> bool:

@@ -88,7 +88,7 @@ def quoted_commands() -> Iterator[None]:
     """Makes a Ray that is started within the block quote the command lines of its servers and workers as its own parts
     read them, so that it starts from folders of any name. Its own quoting, that of Windows, knows blanks alone."""
     plain = subprocess.list2cmdline
-    subprocess.list2cmdline = shlex.join
+    subprocess.list2cmdline = shlex.join  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -52,7 +52,7 @@ def submit(request: SubmitRequest) -> int:
     with scratch_folder() as folder:
         _stage(folder, request.space)
         job = _start(client, request, str(folder))
-    print(f"job {job} on {request.address}: sweep {request.name} in {request.storage}", flush=True)
+    print(f"job {job} on {redacted(request.address)}: sweep {request.name} in {request.storage}", flush=True)
     there = Where(storage=request.storage)
     print(f"its leaderboard, once it has begun: {there.line('show', request.name)}", flush=True)
     if not request.is_here:
@@ -79,14 +79,14 @@ def _ray_command(verb: str, address: str, job: str) -> str:
     # Ray's own commands send the token only when they are told to.
     mode = "RAY_AUTH_MODE=token " if os.environ.get("RAY_AUTH_MODE") == "token" else ""
     ray = str(Path(sys.executable).with_name("ray"))
-    return mode + shell_line(ray, "job", *verb.split(), "--address", address, job)
+    return mode + shell_line(ray, "job", *verb.split(), "--address", redacted(address), job)
 
 
 def _client(address: str) -> JobSubmissionClient:
     # Ray prefers these to the address that it is given.
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
         os.environ.pop(name, None)
-    where = f"--address {address}"
+    where = f"--address {redacted(address)}"
     try:
         return JobSubmissionClient(address)
     except ConnectionError:
@@ -158,7 +158,7 @@ def _start(client: JobSubmissionClient, request: SubmitRequest, folder: str) -> 
                 raise
             if time.monotonic() > deadline:
                 remedy = "another cluster on this machine may hold its port: --dashboard-agent-listen-port of ray start"
-                raise ConfigError(f"--address {request.address}", [f"takes no jobs; {remedy}"]) from None
+                raise ConfigError(f"--address {redacted(request.address)}", [f"takes no jobs; {remedy}"]) from None
             time.sleep(1)
 
 

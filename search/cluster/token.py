@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -52,6 +53,8 @@ def _made(path: Path) -> str:
             # A link, not a rename: of two processes that make it at once, the second must not take the first's away.
             with suppress(FileExistsError):
                 os.link(name, path)
+            if not path.is_file():
+                raise OSError(errno.EEXIST, "it is there and is no file")
         finally:
             os.unlink(name)
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from spaces.errors import ConfigError
 from spaces.schema import config_id
 
+from ..environment.store import redacted
 from ..record.journal import Journal
 from ..record.plan import Plan, value_at
 from ..record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, AttemptRow, EndRow, EpochRow, Row, TrialRow
@@ -248,6 +249,7 @@ class Conductor:
         self.journal.close(reason, has_pictures=has_pictures)
 
     def _end(self, trial: Trial, state: str, reason: str, cause: str | None = None) -> None:
+        reason = redacted(reason)  # an error may quote the address of a store
         row = EndRow(trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason, cause=cause)
         self._running.discard(trial.number)
         self.journal.append(row)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..cli.doctor import DoctorRequest
 from ..cluster.token import settle_token
-from ..environment.variables import pins
+from ..environment.variables import auth, pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
 
 NODES_S = 300.0
@@ -26,7 +26,8 @@ def cluster_findings(request: DoctorRequest, address: str) -> Iterator[Finding]:
     if told := settle_token(may_make=address == "local"):
         yield Finding("token", "ok", told)
     line = [sys.executable, "-m", "search.doctor.nodes", address, str(request.data_root), str(request.storage)]
-    done = run_line(line, NODES_S)
+    # Ray reads the mode while it is imported, and the token may just have been made.
+    done = run_line(line, NODES_S, **auth())
     if done.returncode:
         remedy = "is it running (`ray status`), is its token here (RAY_AUTH_TOKEN), are Ray and Python the same there?"
         yield Finding("cluster", "broken", f"{address}: {last_words(done)}", remedy)

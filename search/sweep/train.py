@@ -134,7 +134,7 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, 
     except ConfigError:
         raise
     except Exception:
-        return traceback.format_exc(), session
+        return redacted(traceback.format_exc()), session
     return "", session
 
 

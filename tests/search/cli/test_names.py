@@ -132,3 +132,12 @@ def test_a_message_about_the_command_line_hides_passwords(here, words, capsys):
     err = capsys.readouterr().err
     assert "http://me:***@lab" in err
     assert "hush" not in err
+
+
+def test_a_taken_name_says_what_to_set_where_the_store_has_a_password(here, answer):
+    line = "launch graformer --recipe small --storage in --name kept --tracking-uri http://me:hush@lab:5000"
+    code, _, err = answer(*line.split(), "--address", "http://me:hush@head:8265")
+    assert code == BAD_INPUT
+    assert "(first set MLFLOW_TRACKING_URI to http://me:***@lab:5000 with its password, which is not printed)" in err
+    assert "@head:8265" in err
+    assert "hush" not in err

@@ -23,9 +23,8 @@ from search.cluster import jobs
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
-from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, new_home, run
+from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, listening_below, new_home, run
 from tests.made.sweeps import FOUR_POINTS, answer_of, files_below
-from tests.search.sockets import listening_below
 
 GOOD = ["graformer", "--recipe", "small"]
 

@@ -75,8 +75,14 @@ def test_a_client_makes_no_token(file):
     assert not file.exists()
 
 
-def test_where_no_file_can_be_made_the_token_is_that_of_one_ray(file, monkeypatch):
-    file.parent.write_text("a file where the folder should be")
+def _linked(file):
+    file.parent.mkdir()
+    file.symlink_to(file.parent / "nowhere")
+
+
+@pytest.mark.parametrize("made", [lambda file: file.parent.write_text("no folder"), _linked], ids=["file", "link"])
+def test_where_no_file_can_be_made_the_token_is_that_of_one_ray(file, monkeypatch, made):
+    made(file)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "")
     told = settle_token(may_make=True)
     assert f"Ray's token cannot be kept in {file}" in told

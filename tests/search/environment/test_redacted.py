@@ -91,6 +91,7 @@ def test_other_forms_of_secrets_are_hidden(text, shown):
         "postgresql://me@db/x",
         "sqlite:////data/me@home/mlflow.db?timeout=5",
         "s3://bucket/sweeps",
+        "sqlite:////data/token=5/mlflow.db",
         "python -m search launch graformer --set network.token_width=5 --set data.keypoints=gt --name x@y",
         '["http://a","x@b"]',
         "sorted(names, key=len) at http://lab:5000; mail me@home",

@@ -19,9 +19,8 @@ from search.environment.store import environment
 from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from tests import ROOT
-from tests.made.commands import LIMIT_S, LINE
+from tests.made.commands import LIMIT_S, LINE, listening_below
 from tests.made.sweeps import answer_of, book, made_journal, made_plan
-from tests.search.sockets import listening_below
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():
