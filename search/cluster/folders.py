@@ -18,6 +18,7 @@ from spaces.errors import ConfigError
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 MOST_BYTES = 107
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+PRIVATE = "ray-"  # beginning of the names of private folders below these
 _private: list[str] = []
 
 
@@ -62,7 +63,7 @@ def ray_folder() -> Iterator[str | None]:
         return
     for above in SHORT:
         try:
-            short = tempfile.mkdtemp(prefix="ray-", dir=above)
+            short = tempfile.mkdtemp(prefix=PRIVATE, dir=above)
         except OSError:
             continue
         break

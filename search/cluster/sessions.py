@@ -8,13 +8,15 @@ import re
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from spaces.cli import FAILED, OK
 from spaces.commands import command
+
+from .folders import PRIVATE, SHORT, named_folder
 
 RAY = "ray"  # folder in that of a sweep or run, for what Ray Tune and Ray Train write
 LATEST = "session_latest"  # Ray's link to the newest session
@@ -23,12 +25,8 @@ STRAGGLERS_S = 2.0  # how long processes of a Ray that was shut down may still w
 
 
 def dead_sessions() -> list[Path]:
-    """Lists the session folders of this user, oldest first, that no process uses any more."""
-    base = ray_folder()
-    try:
-        found = sorted(base.glob("session_*"))
-    except OSError:
-        return []
+    """Lists the session folders of this user that no process uses any more."""
+    found = [folder for base in _bases() for folder in sorted(base.glob("session_*"))]
     lines = list(_command_lines())
     return [folder for folder in found if _is_ours(folder) and not _is_alive(folder, lines)]
 
@@ -41,7 +39,7 @@ def clear_ray(session: Path | None, groups: Path, code: int) -> None:
         shutil.rmtree(groups, ignore_errors=True)
         if session is not None:
             remove_session(session)
-    elif code == FAILED and session is not None:
+    elif code == FAILED and session is not None and session.is_dir():
         print(f"Ray's logs are in {session}; to remove them: {command('search', 'clean')}", file=sys.stderr)
 
 
@@ -53,17 +51,19 @@ def remove_session(folder: Path) -> None:
         time.sleep(0.1)
         shutil.rmtree(folder, ignore_errors=True)
     link = folder.parent / LATEST
-    try:
+    with suppress(OSError):  # there is none, or another Ray has just replaced it
         if link.readlink() == folder:
             link.unlink()
-    except OSError:  # there is none, or another Ray has just replaced it
-        return
+    if folder.parent.name.startswith(PRIVATE):
+        with suppress(OSError):  # another session is in it
+            folder.parent.rmdir()
 
 
-def ray_folder() -> Path:
-    """Returns the folder in which Ray makes its sessions, as Ray chooses it."""
-    base = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or tempfile.gettempdir()
-    return Path(base, "ray")
+def _bases() -> Iterator[Path]:
+    """Iterates over the folders in which Rays of ours make their sessions."""
+    yield named_folder()[1] / "ray"
+    for above in SHORT:
+        yield from sorted(path for path in Path(above).glob(f"{PRIVATE}*") if not path.is_symlink())
 
 
 def _is_ours(folder: Path) -> bool:

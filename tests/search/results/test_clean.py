@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from search.__main__ import VERBS
+from search.cluster import sessions
 from search.cluster.scratch import left_folders, scratch_folder
 from search.cluster.sessions import clear_ray
 from search.executors.mirror import Mirror
@@ -36,6 +37,7 @@ def machine(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(sessions, "SHORT", (str(tmp_path / "short"),))
     return folder
 
 
@@ -163,9 +165,7 @@ def test_links_are_not_followed(tmp_path, machine, answer):
     (machine / "ray").mkdir()
     (machine / "ray" / f"session_2026-11-29_12-45-04_158344_{GONE}").symlink_to(away)
     before = files_below(away)
-    _, code, err, _ = left(answer, "--storage", storage, "--yes")
-    assert code == OK
-    assert "sweep linked is left alone: " in err
+    assert left(answer, "--storage", storage, "--yes")[1] == OK
     assert files_below(away) == before
     assert state.is_symlink()
 
@@ -238,6 +238,7 @@ def test_sessions_in_use_and_of_others_are_left_alone(answer, tmp_path, monkeypa
         machine = Path(short)
         monkeypatch.setenv("RAY_TMPDIR", short)
         monkeypatch.setattr(tempfile, "tempdir", short)
+        monkeypatch.setattr(sessions, "SHORT", ())
         mine = session(machine)
         session(machine, os.getpid(), "2026-11-29_12-45-05_000001")
         named = session(machine, GONE, "2026-11-29_12-45-06_000002")
@@ -253,6 +254,15 @@ def test_sessions_in_use_and_of_others_are_left_alone(answer, tmp_path, monkeypa
         assert len(left(answer, "--storage", tmp_path / "none")[0]) == 3
         monkeypatch.setattr(os, "getuid", lambda: 12345)
         assert left(answer, "--storage", tmp_path / "none")[0] == set()
+
+
+def test_a_session_in_a_private_folder_goes_with_it(machine, tmp_path, answer):
+    folder = tmp_path / "short" / "ray-ab12_x9z" / f"session_2026-11-29_12-45-04_158344_{GONE}"
+    folder.mkdir(parents=True)
+    (folder.parent / "session_latest").symlink_to(folder)
+    found, code, _, _ = left(answer, "--storage", tmp_path / "none", "--yes")
+    assert (found, code) == ({("Ray session", str(folder))}, OK)
+    assert not folder.parent.exists()
 
 
 def test_a_temporary_folder_is_left_alone_while_its_process_lives(machine):
