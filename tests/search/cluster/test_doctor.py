@@ -123,6 +123,24 @@ def test_a_wrong_address_of_the_store_is_wrong_input_as_an_option_and_a_finding_
     assert findings(answer)["store"]["state"] == "broken"
 
 
+def test_a_store_that_cannot_be_written_is_broken(answer, said, tmp_path):
+    (tmp_path / "folder.db").mkdir()
+    found = findings(answer, "--tracking-uri", f"sqlite:///{tmp_path}/folder.db")["store"]
+    assert (found["state"], found["found"]) == ("broken", f"{tmp_path}/folder.db is no file")
+    assert "the path of one" in found["remedy"]
+
+
+def test_the_folder_for_rays_sockets_is_looked_at(answer, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    assert findings(answer)["ray"]["state"] == "ok"
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("long" * 20)))
+    found = findings(answer)["ray"]
+    assert (found["state"], "is too long for the paths of Ray's sockets" in found["found"]) == ("warning", True)
+    monkeypatch.setenv("RAY_TMPDIR", "/proc/nowhere")
+    found = findings(answer)["ray"]
+    assert (found["state"], "RAY_TMPDIR=/proc/nowhere cannot be written" in found["found"]) == ("broken", True)
+
+
 def test_a_database_on_a_network_disk_is_a_warning(answer, said, tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").touch()
     monkeypatch.setattr(machine, "_file_system", lambda path: "nfs4")
