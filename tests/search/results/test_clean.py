@@ -52,7 +52,7 @@ def session(machine, process=GONE, name="2026-11-29_12-45-04_158344"):
 def made(storage, name="first", **options):
     """A sweep that was interrupted: the best trial that ended, one that was pruned, one that is to go on, and what a
     write that was cut short left."""
-    plan = made_plan(name, trials=4, **options)
+    plan = made_plan(name, **{"trials": 4, "keep": "best", **options})
     journal = made_journal(storage, plan)
     book(journal, plan, {"optim.lr": 2e-3}, [60.0, 52.0])
     book(journal, plan, {"optim.lr": 3e-3}, [70.0], "pruned")

@@ -44,7 +44,7 @@ class Sweep:
 
     def __init__(self, folder, **options):
         self.said = []
-        self.plan = made_plan(**{"trials": 6, "scheduler": "none", "epochs": 1, **options})
+        self.plan = made_plan(**{"trials": 6, "scheduler": "none", "epochs": 1, "keep": "best", **options})
         self.journal = made_journal(folder, self.plan)
         self.retention = Retention(self.journal, self.said.append, 3)
         self.conductor = Conductor(self.journal, self.plan, 3, self.said.append, None, self.retention.watch)
@@ -165,7 +165,7 @@ def test_a_confirmation_keeps_the_weights_that_it_scores(tmp_path):
 
 def crashed(folder, **options):
     """A sweep whose driver died between the records of two ends and what follows from them."""
-    plan = made_plan("crashed", trials=4, **options)
+    plan = made_plan("crashed", **{"trials": 4, "keep": "best", **options})
     journal = made_journal(folder, plan)
     book(journal, plan, {"optim.lr": 2e-3}, [60.0, 52.0])
     book(journal, plan, {"optim.lr": 3e-3}, [70.0], "pruned")

@@ -22,7 +22,7 @@ def answer(capsys):
 @pytest.fixture
 def storage(tmp_path):
     """A sweep with a failed recipe, a finished trial whose files are there, and one that was lost twice."""
-    plan = made_plan("first", trials=4)
+    plan = made_plan("first", trials=4, keep="best")
     journal = made_journal(tmp_path, plan)
     recipe = {"optim.lr": plan.base.optim.lr, "network.layers": plan.base.network.layers}
     book(journal, plan, recipe, [], "failed", TRACEBACK)
