@@ -49,7 +49,12 @@ found = {
 }
 for what, statements in found.items():
     print(f"{what}: {statements}")
-EXPECTED
+expected = {
+    "log_batch of one metric": {"INSERT": 1, "PRAGMA": 6, "SELECT": 4, "UPDATE": 1},
+    "log_batch of 100 metrics": {"INSERT": 1, "PRAGMA": 6, "SELECT": 4, "UPDATE": 2},
+    "log_text": {"PRAGMA": 3, "SELECT": 7},
+    "set_terminated": {"PRAGMA": 3, "SELECT": 4, "UPDATE": 1},
+}
 sys.exit(found != expected)
 PY
 echo "as stated"

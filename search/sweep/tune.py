@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from ray.tune.search import Searcher
 from ..decisions.conductor import Conductor, Task
 from ..executors.faults import loss_of
 from ..record.records import PROCESS, from_text
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray's, in tracebacks
 
 
 class Reins:
@@ -145,7 +148,7 @@ class LossCallback(tune.Callback):
         if file is None:
             conductor.lost(number, "its process died", PROCESS)
         else:
-            conductor.failed(number, Path(file).read_text(encoding="utf-8"))
+            conductor.failed(number, COLOUR.sub("", Path(file).read_text(encoding="utf-8")))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Records the trial as failed if its function returned before the last epoch."""

@@ -264,20 +264,20 @@ def test_the_ray_of_a_sweep_has_the_gpus_of_its_claim_and_no_others(folder, mach
     machine(3, "2,1,0")
     started = []
 
-    def start(num_cpus, num_gpus, *, for_groups):
+    def start(num_cpus, num_gpus, folder, *, for_groups):
         started.append((num_cpus, num_gpus, os.environ["CUDA_VISIBLE_DEVICES"]))
 
     monkeypatch.setattr(session, "start_own", start)
     monkeypatch.setattr(session, "num_cpus", lambda: 8)
     monkeypatch.setattr(session.ray, "shutdown", lambda: None)
     monkeypatch.setenv("PYTHONPATH", "")
-    with session.ray_session(None, wish("sweep a", cpus=2.0, each=None, at_a_time=2)) as (demand, at_a_time):
+    with session.ray_session(None, wish("sweep a", cpus=2.0, each=None, at_a_time=2)) as (demand, at_a_time, _):
         assert (demand.gpus, at_a_time) == (1.0, 2)
         # What is visible to another process is not what the first one has hidden from itself.
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,1,0")
-        with session.ray_session(None, wish("sweep b", cpus=2.0, each=None)) as (_, at_a_time):
+        with session.ray_session(None, wish("sweep b", cpus=2.0, each=None)) as (_, at_a_time, _):
             assert at_a_time == 1
-        with session.ray_session(None, wish("sweep c", cpus=2.0, each=0.0)) as (_, at_a_time):
+        with session.ray_session(None, wish("sweep c", cpus=2.0, each=0.0)) as (_, at_a_time, _):
             assert at_a_time == 2
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,1,0"
     assert started == [(4, 2, "2,1"), (2, 1, "0"), (4, 0, "")]

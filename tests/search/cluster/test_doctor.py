@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.__main__ import VERBS
-from search.cluster import checks, machine
+from search.doctor import checks, machine
 from search.environment.variables import auth, pins
 from spaces.cli import BAD_INPUT, FAILED, OK
 from tests import ROOT

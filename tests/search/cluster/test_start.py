@@ -93,18 +93,22 @@ def test_commands_are_quoted_for_ray_while_it_starts():
 def test_a_ray_that_comes_too_late_is_started_again_and_then_told(monkeypatch, capsys):
     starts = []
 
-    def start(*values):
+    monkeypatch.setattr(session, "tell_token", lambda **told: None)
+    for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+        monkeypatch.setenv(name, "lo")
+
+    def start(*values, **named):
         starts.append(values)
         if len(starts) != 2:
             raise RuntimeError("the current node timed out\nduring startup")
 
     monkeypatch.setattr(session, "_start_once", start)
-    session._start_own(1, False, None)
+    session.start_own(1, 0, None, for_groups=False)
     assert len(starts) == 2
     fault = "RuntimeError: the current node timed out during startup"
     assert capsys.readouterr().err == f"Ray did not start ({fault}); trying once more\n"
     with pytest.raises(ConfigError, match=f"did not start on this machine: {fault}; see what it lacks"):
-        session._start_own(1, False, None)
+        session.start_own(1, 0, None, for_groups=False)
     assert len(starts) == 4
 
 

@@ -129,7 +129,7 @@ def test_show_of_a_single_run_names_no_recipe(storage, answer):
 @pytest.mark.parametrize("verb", [["show"], ["resume"], ["export", "--out", "x.yaml"]], ids=lambda words: words[0])
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("frist", "did you mean first?"), ("zzz", "sweeps here: first"), ("", "sweeps here: first")],
+    [("frist", "did you mean first?"), ("zzz", "sweeps here: first")],
 )
 def test_an_unknown_sweep_is_answered_with_the_nearest(storage, answer, verb, name, words):
     before = files_below(storage.parent)

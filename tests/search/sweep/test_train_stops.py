@@ -31,7 +31,7 @@ def reason_of(request_and_place, monkeypatch, error):
 
     monkeypatch.setattr(train, "ray_session", session)
     request, place = request_and_place
-    return train._train(request, place, place.folder / "journal.jsonl")
+    return train._train(request, place, place.folder / "journal.jsonl")[0]
 
 
 def test_what_the_machine_refuses_is_one_line(request_and_place, monkeypatch):
