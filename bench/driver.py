@@ -6,7 +6,7 @@ python bench/driver.py --sweep 10000                  a whole sweep without trai
 12 searched knobs, 8 trials at a time, about 5 epochs a trial, TPE and ASHA, scores from a made-up bowl. The journals on
 record are led by the product's own conductor, but with blind points and without fsync, to have them in a minute.
   book_epoch_ms    booking one epoch        draw_ms        handing out a new trial, its draw and its records included
-  tpe_ms           Optuna's share of that   load_s         reading the journal from disk
+  tpe_ms           Optuna's share of that   load_s         reading the journal from disk, in a fresh process
   bytes_per_trial  growth of resident memory by reading it, in a fresh process
   poll_ms          one look of the tracker's follower at a journal that has nothing new
 """
@@ -50,16 +50,17 @@ CONCURRENT = 8
 DRAWS = 30  # timed
 FACTS = Facts(revision="bench", versions={}, data={"set": "tiny", "train": ["S1"], "val": ["S8"]}, machine="here")
 RSS = """
-import gc, sys
+import gc, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from search.record.journal import Journal, create
 def resident():
     gc.collect()
     return int(open("/proc/self/statm").read().split()[1]) * 4096
-before = resident()
+before, started = resident(), time.process_time()
 journal = Journal(Path(sys.argv[2]))
-print(resident() - before, len(journal.trials))
+spent = time.process_time() - started
+print(resident() - before, spent)
 """
 
 
@@ -194,9 +195,7 @@ def made_journal(storage: Path, trials: int, sink: Any) -> Path:
 
 def figures(path: Path, trials: int, sink: Any) -> dict[str, float]:
     """All figures of a journal with so many trials."""
-    loaded, asked, memory = Stopwatch(), Stopwatch(), grown(path)
-    with loaded():
-        Journal(path)
+    asked, (memory, load_s) = Stopwatch(), read_afresh(path)
     idle = poll_ms(path)
     journal = Journal(path)
     journal.lock()
@@ -218,17 +217,18 @@ def figures(path: Path, trials: int, sink: Any) -> dict[str, float]:
         "book_epoch_ms": sweep.booked.ms,
         "draw_ms": sweep.drawn.ms,
         "tpe_ms": round(1000 * asked.seconds / sweep.drawn.times, 3),
-        "load_s": round(loaded.seconds, 3),
+        "load_s": round(load_s, 3),
         "bytes_per_trial": round(memory / trials),
         "poll_ms": idle,
     }
 
 
-def grown(path: Path) -> int:
-    """Bytes by which a fresh process grows when it reads the journal."""
+def read_afresh(path: Path) -> tuple[int, float]:
+    """Bytes by which a fresh process grows when it reads the journal, and the seconds of processor time."""
     line = [sys.executable, "-c", RSS, str(REPOSITORY), str(path)]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[0])
+    memory, seconds = done.stdout.split()
+    return int(memory), float(seconds)
 
 
 def poll_ms(path: Path, polls: int = 12) -> float:
