@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -35,6 +36,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def is_locked(file: int) -> bool:
+    """Returns whether another process has locked an open file or folder (flock) for itself alone, and closes it.
+    `file`: its descriptor. OSError if locks cannot be asked for."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from spaces.files import is_locked
+
 PREFIX = "posesweep-"
 _NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
 
@@ -39,13 +41,6 @@ def _is_left(path: Path) -> bool:
     try:
         if path.is_symlink() or path.lstat().st_uid != os.getuid():
             return False
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        return not is_locked(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
     except OSError:
         return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from data.errors import DataError
 from spaces.errors import ConfigError
+from spaces.files import is_locked
 
 from .lines import chain_at, damaged, read_rows
 from .records import CloseRow, MisfitError, Row, SweepRow, from_text
@@ -189,13 +190,7 @@ def is_held(path: Path) -> bool:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
+    return is_locked(file)
 
 
 def trial_folder(folder: Path, trial: int) -> Path:
