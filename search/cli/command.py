@@ -43,6 +43,11 @@ class Where:
         further arguments."""
         return command("search", verb, name, *(part for place in NEEDS[verb] for part in self._option(place)), *more)
 
+    def line_told(self, verb: str, name: object, *more: object) -> str:
+        """Formats the command as `line` does, with the note in brackets behind it, if there is one."""
+        note = self.note(verb)
+        return self.line(verb, name, *more) + (f" ({note})" if note else "")
+
     def note(self, verb: str) -> str:
         """Returns what the user must do before such a command works, '' if nothing: a password in the tracking URI is
         not printed and must be set in the environment."""

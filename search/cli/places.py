@@ -56,8 +56,7 @@ def folder_problems(folder: Path, name: str, where: Where) -> list[str]:
         return [f"--name {name}: {folder} is a link; choose another name, or remove it"]
     # Path.exists raises where a folder above may not be entered; os.path.exists says no.
     if os.path.exists(folder) and not is_vacant(folder):
-        told = f" ({note})" if (note := where.note("resume")) else ""
-        remedy = f"choose another, or go on with it: {where.line('resume', name)}{told}"
+        remedy = f"choose another, or go on with it: {where.line_told('resume', name)}"
         return [f"--name {name}: a sweep of this name exists in {folder.parent}; {remedy}"]
     above = folder.parent
     while not os.path.exists(above):

@@ -6,8 +6,9 @@ import argparse
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from data.config import DataConfig
@@ -25,12 +26,15 @@ OWN = ("verb", "space", "changes", "address", "tracking_uri", "no_wait", "python
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SubmitRequest:
-    """Validated request of `submit`: a sweep to run as a Ray job. `words`: its `launch` command without interpreter;
+    """Validated request of `submit`: a sweep to run as a Ray job. `is_named`: the user chose the name, so it is kept or
+    refused; `words`: its `launch` command without interpreter;
     `space`: space file to send along, None for a built-in one; `data`: the data settings, before paths were made
     absolute; `is_here`: the cluster is on this machine; `python`: interpreter on the cluster; `waits`: follow the job's
     log."""
 
     name: str
+    is_named: bool
+    model: str
     words: tuple[str, ...]
     space: Path | None
     data: DataConfig
@@ -40,6 +44,11 @@ class SubmitRequest:
     tracking_uri: str
     storage: Path
     waits: bool
+
+    def renamed(self, name: str) -> Self:
+        """Returns the request of the same sweep under another name."""
+        old, new = (f"--name={one}" for one in (self.name, name))
+        return replace(self, name=name, words=tuple(new if word == old else word for word in self.words))
 
 
 def add_submit_options(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +96,8 @@ def check_submit(options: argparse.Namespace) -> SubmitRequest:
     is_here = parts.hostname is not None and _is_here(parts.hostname)
     return SubmitRequest(
         name=sweep.name,
+        is_named=sweep.is_named,
+        model=sweep.plan.space.model,
         words=("-m", "search", "launch", *launch_words(settled), "--address=auto"),
         space=own_space,
         data=sweep.plan.base.data,

@@ -18,6 +18,7 @@ import ray
 from ray._private import worker
 
 from .folders import remove_private_folders
+from .scratch import remove_scratch_folders
 
 POLL_S = 1.0
 SERVERS = ("gcs_server", "raylet")  # of a Ray of our own; it goes on without any other
@@ -82,6 +83,7 @@ def _end(node: Any, own: dict[str, Any], last_words: Callable[[], int]) -> None:
         code = last_words()
     finally:
         remove_private_folders()
+        remove_scratch_folders()
         # Not sys.exit: the main thread waits for an answer of Ray that never comes, and so would Ray's own exit.
         os._exit(code)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ray.exceptions import AuthenticationError
@@ -26,6 +27,7 @@ from ..cli.submit import SPACE, SubmitRequest
 from ..environment.store import environment as mlflow_environment
 from ..environment.store import redacted
 from ..environment.variables import RAY, ROOT
+from ..record.plan import next_name
 from ..record.provenance import code_revision
 from .scratch import scratch_folder
 from .token import tell_token
@@ -49,7 +51,7 @@ def submit(request: SubmitRequest) -> int:
     client = _client(request.address)
     if request.is_here:
         provide(request.data)
-    with scratch_folder() as folder:
+    with scratch_folder() as folder, _reserved(request) as request:
         _stage(folder, request.space)
         job = _start(client, request, str(folder))
     print(f"job {job} on {redacted(request.address)}: sweep {request.name} in {request.storage}", flush=True)
@@ -68,11 +70,42 @@ def submit(request: SubmitRequest) -> int:
         if not asyncio.run(_follow(client, job)):
             print(f"the cluster no longer answers; once it does, the job's log: {logs}", file=sys.stderr)
             return FAILED
-        return _outcome(client, job)
+        code = _outcome(client, job)
+        if code == BAD_INPUT:
+            _give_back(request)
+        return code
     except KeyboardInterrupt:
         print(f"job {job} goes on without us; to stop it: {stop}")
         print(f"interrupted; go on with: {logs}")
         return INTERRUPTED
+
+
+@contextmanager
+def _reserved(request: SubmitRequest) -> Iterator[SubmitRequest]:
+    """Makes the folder of a sweep that the user has not named, so that no other takes its name before the job begins;
+    yields the request, with the next free name where another was faster. The folder is removed if the block raises."""
+    if request.is_named or not request.is_here:
+        yield request
+        return
+    while True:
+        folder = request.storage / request.name
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            request = request.renamed(next_name(request.storage, request.model))
+    try:
+        yield request
+    except BaseException:
+        _give_back(request)
+        raise
+
+
+def _give_back(request: SubmitRequest) -> None:
+    """Removes the folder of a sweep that has not begun, so that its name is free again."""
+    if not request.is_named and request.is_here:
+        with suppress(OSError):  # it holds something
+            (request.storage / request.name).rmdir()
 
 
 def _ray_command(verb: str, address: str, job: str) -> str:

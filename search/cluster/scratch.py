@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from spaces.files import is_locked
 
 PREFIX = "posesweep-"
 _NAME = re.compile(rf"{PREFIX}[a-z0-9_]{{8}}")
+_open: list[Path] = []
 
 
 @contextmanager
@@ -24,9 +26,19 @@ def scratch_folder() -> Iterator[Path]:
         lock = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            _open.append(Path(name))
             yield Path(name)
         finally:
             os.close(lock)
+            if Path(name) in _open:
+                _open.remove(Path(name))
+
+
+def remove_scratch_folders() -> None:
+    """Removes the temporary folders that `scratch_folder` has open in this process, for one that ends without leaving
+    its blocks."""
+    while _open:
+        shutil.rmtree(_open.pop(), ignore_errors=True)
 
 
 def left_folders() -> list[Path]:

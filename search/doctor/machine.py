@@ -131,7 +131,7 @@ def _store(request: DoctorRequest) -> Iterator[Finding]:
         remedy = "restore it from a backup; of another MLflow version: mlflow db upgrade URI"
         yield Finding("store", "broken", f"{shown} cannot be read: {last_words(done)}", remedy)
     else:
-        line = request.where.line("sync", "NAME")
+        line = request.where.line_told("sync", "NAME")
         remedy = f"start it, or look at the address; sweeps go on without it, and what it missed is sent by: {line}"
         yield Finding("store", "broken", f"{shown} does not answer: {last_words(done)}", remedy)
 

@@ -35,7 +35,7 @@ def export(request: ExportRequest) -> int:
         raise ConfigError("export", [lacking_weights(journal, trial)])
     text = config_text(journal, trial)
     write_text(request.out, text)
-    print(f"trial {trial.number} -> {request.out}; train it: {request.where.line('train', request.out)}")
+    print(f"trial {trial.number} -> {request.out}; train it: {request.where.line_told('train', request.out)}")
     if request.weights is not None:
         target = request.weights
         with replacing(target) as file, weights.open("rb") as source:

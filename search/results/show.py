@@ -34,7 +34,7 @@ def list_sweeps(request: LookRequest) -> int:
     elif rows:
         print(text_table(list(COLUMNS), [list(row.values()) for row in rows]))
     else:
-        first = request.where.line("launch", "graformer", "--recipe", "small")
+        first = request.where.line_told("launch", "graformer", "--recipe", "small")
         print(f"no sweeps in {request.storage}; start one: {first}")
     for problem in problems:
         print(problem, file=sys.stderr)

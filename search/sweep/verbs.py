@@ -51,7 +51,9 @@ def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
     if spent.is_over and not budget.may_start(()):
         limit = duration_text(spent.limit_s or 0)
         problem = f"its time budget of {limit} is spent; to go on for as long again: "
-        raise ConfigError(f"sweep '{plan.name}'", [problem + place.line("resume", "--time-budget", limit)])
+        raise ConfigError(
+            f"sweep '{plan.name}'", [problem + place.where.line_told("resume", plan.name, "--time-budget", limit)]
+        )
 
 
 def confirm(request: ConfirmRequest) -> int:

@@ -73,11 +73,15 @@ def check_books(folder: Path, trials: int) -> list[str]:
         faults.append(f"{len(journal.trials)} trials instead of {trials}")
     ended: set[int] = set()
     epochs: Counter[tuple[int, int]] = Counter()
+    last: Counter[int] = Counter()  # epoch of a trial
     for row, _ in read_rows(path):
         if isinstance(row, AttemptRow) and row.trial in ended:
             faults.append(f"trial {row.trial} was run again after its end")
+        if isinstance(row, AttemptRow) and row.after_epoch != last[row.trial]:
+            faults.append(f"trial {row.trial} goes on after epoch {row.after_epoch}, and {last[row.trial]} is booked")
         if isinstance(row, EpochRow):
             epochs[row.trial, row.epoch] += 1
+            last[row.trial] = row.epoch
         if isinstance(row, EndRow) and row.state in ENDED:
             ended.add(row.trial)
     faults += [

@@ -3,10 +3,11 @@
     python tests/faults/machine.py --faults 40 --seed 0
 
 Faults: SIGKILL of the driver, a trial's process, the raylet or Ray's GCS; SIGTERM, SIGHUP, Ctrl-C once, twice, and
-before Ray is up; a full disk under the sweep (needs the right to mount); a locked MLflow store. Holds when it exits 0:
-the leaderboard is that of the undisturbed sweep (same seed, one trial at a time), no ended trial was run again, no
-epoch is booked twice, every trial has one MLflow run and none is left RUNNING, and no process is alive 5 s after its
-sweep ended. Works in a temporary folder.
+before Ray is up; a full disk under the sweep (needs the right to mount); a locked MLflow store; with --server, which
+puts MLflow's server before the store, one that hangs or is away. Holds when it exits 0: the leaderboard is that of the
+undisturbed sweep (same seed, one trial at a time), no ended trial was run again, no epoch is booked twice, no attempt
+begins before the last booked epoch, every trial has one MLflow run and none is left RUNNING, and no process is alive
+5 s after its sweep ended. Works in a temporary folder.
 """
 
 from __future__ import annotations
@@ -21,98 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
 
-from search.record.journal import FILE, Journal
-from tests.faults.kill_and_resume import LINE, check_books, launch_line, places
+from search.record.journal import Journal
+from tests.faults.kill_and_resume import LINE, check_books, launch_line
+from tests.faults.laboratory import Laboratory
 from tests.made.small import write_tiny
 
-MARK = "POSESWEEP_FAULTS"
-LIMIT_S = 300  # of a command until its end
 FILLED = "filled"
-
-
-class Laboratory:
-    """A folder with a sweep, and the process that runs it. All that descends from it carries a mark."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.journal = folder / "sweeps" / "killed" / FILE
-        self.mark = uuid.uuid4().hex
-        self.process: subprocess.Popen[bytes] | None = None
-        self.told = b""
-        self.is_small = self._mount()
-
-    def _mount(self) -> bool:
-        place = self.folder / "sweeps"
-        place.mkdir()
-        line = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-        return subprocess.run(line, capture_output=True, check=False).returncode == 0
-
-    def close(self) -> None:
-        for pid in self.alive():
-            os.kill(pid, signal.SIGKILL)
-        if self.is_small:
-            subprocess.run(["umount", "-l", str(self.folder / "sweeps")], check=False)
-
-    def start(self, line: list[str]) -> None:
-        self.told = b""
-        environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"}
-        log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            line, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            # A shell starts what runs in the background with Ctrl-C ignored, and so may have started this.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def wait(self) -> int:
-        """Waits for the process to end; returns its exit code."""
-        assert self.process is not None, "nothing was started"
-        try:
-            return self.process.wait(LIMIT_S)
-        except subprocess.TimeoutExpired:
-            return -1
-
-    def signal(self, number: int) -> None:
-        if self.is_running and self.process is not None:
-            os.kill(self.process.pid, number)
-
-    def alive(self) -> list[int]:
-        return [pid for pid, _ in self._marked()]
-
-    def named(self, *words: str) -> list[int]:
-        """Processes of the sweep whose command line has one of the words."""
-        return [pid for pid, line in self._marked() if any(word in line for word in words)]
-
-    def _marked(self) -> Iterator[tuple[int, str]]:
-        for place in Path("/proc").iterdir():
-            try:
-                if place.name.isdigit() and f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes():
-                    line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    if (place / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
-                        yield int(place.name), line
-            except OSError:
-                continue
-
-    def under_way(self) -> bool:
-        """Waits until the sweep records something; returns whether it does so before it ends."""
-        before = self.journal.stat().st_size if self.journal.exists() else 0
-        deadline = time.monotonic() + LIMIT_S
-        while self.is_running and time.monotonic() < deadline:
-            if self.journal.exists() and self.journal.stat().st_size > before:
-                return True
-            time.sleep(0.05)
-        return False
 
 
 def kill(lab: Laboratory, *words: str) -> bool:
@@ -188,8 +110,28 @@ def locked_store(lab: Laboratory) -> bool:
     return True
 
 
+def hanging_server(lab: Laboratory) -> bool:
+    """Stops the store's server from answering for longer than the sweep waits for an answer."""
+    if lab.server is None:
+        return False
+    lab.server.signal(signal.SIGSTOP)
+    time.sleep(12)
+    lab.server.signal(signal.SIGCONT)
+    return True
+
+
+def server_away(lab: Laboratory) -> bool:
+    """Kills the store's server, and starts it again some seconds later."""
+    if lab.server is None:
+        return False
+    lab.server.stop()
+    time.sleep(4)
+    lab.server.start()
+    return True
+
+
 # Those that leave the sweep running, and those that end it.
-GOES_ON = {worker, locked_store}
+GOES_ON = {worker, locked_store, hanging_server, server_away}
 EARLY = "before Ray is up"
 FAULTS: dict[str, Callable[[Laboratory], bool]] = {
     "driver killed": driver,
@@ -202,6 +144,8 @@ FAULTS: dict[str, Callable[[Laboratory], bool]] = {
     "Ctrl-C twice": interrupt_twice,
     "disk full": full_disk,
     "store locked": locked_store,
+    "store hanging": hanging_server,
+    "store away": server_away,
     f"Ctrl-C {EARLY}": interrupt,
     f"SIGTERM {EARLY}": term,
     f"driver killed {EARLY}": driver,
@@ -256,9 +200,9 @@ def disturb(lab: Laboratory, line: list[str], names: list[str], chance: random.R
             flush=True,
         )
         if lab.journal.exists() and lab.journal.stat().st_size:
-            line = [*LINE, "resume", "killed", *places(lab.folder)]
+            line = lab.line("resume")
     rc = lab.wait() if lab.is_running else 0
-    lab.start([*LINE, "resume", "killed", *places(lab.folder)])
+    lab.start(lab.line("resume"))
     rc = lab.wait()
     if rc != 0:
         problems.append(f"the last resume exited with {rc}: {(lab.folder / 'log').read_text(errors='replace')[-800:]}")
@@ -269,6 +213,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=40)
     parser.add_argument("--kinds", nargs="+", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--server", action="store_true", help="MLflow's server before the store, which may be away")
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--longest", type=float, default=4.0, help="seconds of work before a fault, at most")
@@ -276,7 +221,8 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     chance = random.Random(options.seed)
-    names = [options.kinds[i % len(options.kinds)] for i in range(options.faults)]
+    kinds = [kind for kind in options.kinds if options.server or FAULTS[kind] not in (hanging_server, server_away)]
+    names = [kinds[i % len(kinds)] for i in range(options.faults)]
     chance.shuffle(names)
     with tempfile.TemporaryDirectory(prefix="f") as one, tempfile.TemporaryDirectory(prefix="f") as other:
         folders = [Path(one), Path(other)]
@@ -286,9 +232,11 @@ def main() -> int:
         started = time.monotonic()
         subprocess.run(lines[0], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         print(f"undisturbed: {time.monotonic() - started:.0f} s", flush=True)
-        lab = Laboratory(folders[1])
+        lab = Laboratory(folders[1], has_server=options.server)
         try:
-            problems = disturb(lab, lines[1], names, chance, options.longest)
+            # Of two the last counts.
+            line = [*lines[1], "--tracking-uri", lab.uri]
+            problems = disturb(lab, line, names, chance, options.longest)
             problems += check_books(folders[1], options.trials)
             if leaderboard(folders[0]) != leaderboard(folders[1]):
                 problems.append(f"the leaderboards differ:\n{leaderboard(folders[0])}\n{leaderboard(folders[1])}")

@@ -10,9 +10,10 @@ import pytest
 from data.__main__ import VERBS as DATA_VERBS
 from search.__main__ import VERBS
 from search.cli.command import NEEDS, Where
+from search.decisions.budget import Spent
 from search.record.journal import FILE
 from search.record.records import AttemptRow, EndRow
-from search.sweep import last_words, place
+from search.sweep import last_words, place, verbs
 from search.tracking import sync as syncing
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK, Verb, main
 from spaces.commands import command, shell_line
@@ -235,14 +236,33 @@ def test_an_export_says_how_to_train_and_to_score(storage, capsys, tmp_path):
     assert taken(evaluate).weights == weights
 
 
+@pytest.mark.parametrize("verb", ["export", "list", "resume"])
+def test_a_command_that_needs_a_password_is_followed_by_the_note(storage, capsys, verb, monkeypatch):
+    where = ["--storage", storage, "--tracking-uri", "http://me:hush@there"]
+    if verb == "resume":
+        monkeypatch.setattr(verbs, "spent_before", lambda path, limit_s: Spent(100.0, 100.0))
+    words = {
+        "export": ["export", "first", *where, "--out", storage.parent / "best.yaml"],
+        "list": ["list", "--storage", storage.parent / "none yet", *where[2:]],
+        "resume": ["resume", "first", *where],
+    }[verb]
+    _, out, err = answer_of(capsys, VERBS, *words)
+    note = "(first set MLFLOW_TRACKING_URI to http://me:***@there with its password, which is not printed)"
+    told = next(line for line in (out + err).splitlines() if "python -m search " in line)
+    assert told.endswith(note)
+    assert "hush" not in out + err
+
+
 def test_ctrl_c_before_there_is_a_sweep_repeats_the_line_without_its_password(capsys):
     def stop(options):
         raise KeyboardInterrupt
 
-    verbs = {"launch": Verb(summary="s", example="e", add_options=VERBS["launch"].add_options, check=stop, run="a:b")}
+    launching = {
+        "launch": Verb(summary="s", example="e", add_options=VERBS["launch"].add_options, check=stop, run="a:b")
+    }
     uri = "http://me:hush@there"
     words = ["launch", "graformer", "--storage", "my sweeps", "--tracking-uri", uri]
-    assert main("search", "", verbs, words, hide=lambda word: word.replace("hush", "***")) == INTERRUPTED
+    assert main("search", "", launching, words, hide=lambda word: word.replace("hush", "***")) == INTERRUPTED
     err = capsys.readouterr().err
     assert "hush" not in err
     assert "with the password put back in the place of ***" in err

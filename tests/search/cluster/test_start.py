@@ -157,19 +157,23 @@ def test_after_the_block_ray_may_end(ray_of_ours, monkeypatch):
             assert not one.is_alive()
 
 
-def test_the_last_words_are_said_and_nothing_of_ray_is_left():
+def test_the_last_words_are_said_and_nothing_of_ray_is_left(tmp_path):
     code = """if True:
         import subprocess, sys
         from types import SimpleNamespace
-        from search.cluster import guard
+        from search.cluster import guard, scratch
         worker = subprocess.Popen(["sleep", "60"], env={"RAY_RAYLET_PID": "4194305"})
         node = SimpleNamespace(kill_all_processes=lambda **how: print("servers end", flush=True))
         print(worker.pid, flush=True)
-        guard._end(node, {"raylet": SimpleNamespace(pid=4194305)}, lambda: (print("last words", flush=True), 3)[1])
+        with scratch.scratch_folder() as folder:
+            (folder / "inside").mkdir()
+            guard._end(node, {"raylet": SimpleNamespace(pid=4194305)}, lambda: (print("last words", flush=True), 3)[1])
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    line, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
     pid, *lines = done.stdout.split("\n")
     assert (done.returncode, lines) == (3, ["servers end", "last words", ""]), done.stderr
+    assert not list(tmp_path.iterdir())
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as line:
             assert line.read() == b""  # ended, and nobody has asked for its exit code yet

@@ -18,6 +18,8 @@ import psutil
 import pytest
 
 from search.__main__ import VERBS
+from search.cli.command import Where
+from search.cli.places import folder_problems
 from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
 from search.cluster import jobs
 from search.record.provenance import code_revision
@@ -121,6 +123,31 @@ def test_a_cluster_that_is_not_there_is_told(answer, tmp_path):
     code, out, err = answer("submit", *GOOD, "--address", "http://127.0.0.1:9")
     assert (code, out) == (BAD_INPUT, "")
     assert err.startswith("--address http://127.0.0.1:9: no dashboard answers there; start the cluster (ray start")
+
+
+# --- names
+
+
+def test_two_that_leave_the_name_to_us_at_one_moment_get_two(checked, monkeypatch):
+    one, other = checked(*GOOD), checked(*GOOD)
+    assert (one.name, other.name) == ("graformer-1", "graformer-1")
+    with jobs._reserved(one) as first, jobs._reserved(other) as second:
+        assert (first.name, second.name) == ("graformer-1", "graformer-2")
+        assert "--name=graformer-2" in second.words
+        assert "--name=graformer-1" not in second.words
+    # A job takes the folder that was made for it.
+    assert folder_problems(one.storage / "graformer-1", "graformer-1", Where()) == []
+
+
+def test_a_job_that_is_not_taken_leaves_its_name(checked):
+    request = checked(*GOOD)
+    with pytest.raises(RuntimeError), jobs._reserved(request):
+        raise RuntimeError("no agent")
+    assert not (request.storage / request.name).exists()
+    named = checked(*GOOD, "--name", "mine")
+    with jobs._reserved(named) as same:
+        assert same is named
+        assert not (named.storage / "mine").exists()
 
 
 # --- what is sent

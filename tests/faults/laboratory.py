@@ -1,0 +1,136 @@
+"""A folder with a sweep, the processes that run it, and MLflow's server before its store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from search.record.journal import FILE
+from tests.faults.kill_and_resume import LINE, ROOT
+
+MARK = "POSESWEEP_FAULTS"
+LIMIT_S = 300  # of a command until its end
+
+
+class Server:
+    """MLflow's server before the store of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        store = f"sqlite:///{folder}/mlflow.db"
+        self._line = [*LINE, "ui", "--serve", "--port", str(self.port), "--tracking-uri", store]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            self._line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 1.0).close()
+                return
+            time.sleep(0.2)
+        raise TimeoutError("MLflow's server does not come up")
+
+    def signal(self, number: int) -> None:
+        os.killpg(self._process.pid, number)
+
+    def stop(self) -> None:
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        self._process.wait()
+
+
+class Laboratory:
+    """A folder with a sweep, and the process that runs it. All that descends from it carries a mark."""
+
+    def __init__(self, folder: Path, *, has_server: bool) -> None:
+        self.folder = folder
+        self.server = Server(folder) if has_server else None
+        self.uri = self.server.uri if self.server else f"sqlite:///{folder}/mlflow.db"
+        self.journal = folder / "sweeps" / "killed" / FILE
+        self.mark = uuid.uuid4().hex
+        self.process: subprocess.Popen[bytes] | None = None
+        self.told = b""
+        self.is_small = self._mount()
+
+    def _mount(self) -> bool:
+        place = self.folder / "sweeps"
+        place.mkdir()
+        line = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+        return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+    def line(self, verb: str, *more: str) -> list[str]:
+        """The command line of a verb for this sweep."""
+        return [*LINE, verb, "killed", *more, "--storage", str(self.folder / "sweeps"), "--tracking-uri", self.uri]
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+        for pid in self.alive():
+            os.kill(pid, signal.SIGKILL)
+        if self.is_small:
+            subprocess.run(["umount", "-l", str(self.folder / "sweeps")], check=False)
+
+    def start(self, line: list[str]) -> None:
+        self.told = b""
+        environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"}
+        log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            line, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            # A shell starts what runs in the background with Ctrl-C ignored, and so may have started this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def wait(self) -> int:
+        """Waits for the process to end; returns its exit code."""
+        assert self.process is not None, "nothing was started"
+        try:
+            return self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return -1
+
+    def signal(self, number: int) -> None:
+        if self.is_running and self.process is not None:
+            os.kill(self.process.pid, number)
+
+    def alive(self) -> list[int]:
+        return [pid for pid, _ in self._marked()]
+
+    def named(self, *words: str) -> list[int]:
+        """Processes of the sweep whose command line has one of the words."""
+        return [pid for pid, line in self._marked() if any(word in line for word in words)]
+
+    def _marked(self) -> Iterator[tuple[int, str]]:
+        for place in Path("/proc").iterdir():
+            try:
+                if place.name.isdigit() and f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes():
+                    line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    if (place / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                        yield int(place.name), line
+            except OSError:
+                continue
+
+    def under_way(self) -> bool:
+        """Waits until the sweep records something; returns whether it does so before it ends."""
+        before = self.journal.stat().st_size if self.journal.exists() else 0
+        deadline = time.monotonic() + LIMIT_S
+        while self.is_running and time.monotonic() < deadline:
+            if self.journal.exists() and self.journal.stat().st_size > before:
+                return True
+            time.sleep(0.05)
+        return False
