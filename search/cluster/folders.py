@@ -18,6 +18,7 @@ from spaces.errors import ConfigError
 SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 MOST_BYTES = 107
 SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+NAMES = ("RAY_TMPDIR", "TMPDIR")  # variables of the folder for Ray's files, in its order
 PRIVATE = "ray-"  # beginning of the names of private folders below these
 _private: list[str] = []
 
@@ -25,7 +26,7 @@ _private: list[str] = []
 def named_folder() -> tuple[str, Path]:
     """Returns the variable that names the folder for Ray's files, '' for none, and the folder, as Ray itself finds
     it."""
-    for name in ("RAY_TMPDIR", "TMPDIR"):
+    for name in NAMES:
         if folder := os.environ.get(name):
             return name, Path(folder)
     return "", Path("/tmp")
@@ -58,6 +59,9 @@ def ray_folder() -> Iterator[str | None]:
     if problems := folder_problems():
         raise ConfigError("Ray", problems)
     name, folder = named_folder()
+    for empty in NAMES:
+        if os.environ.get(empty) == "":
+            del os.environ[empty]  # Ray would take it for the working directory, and not start there
     if not is_too_long(folder):
         yield None
         return

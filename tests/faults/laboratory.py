@@ -96,11 +96,11 @@ class Laboratory:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def wait(self) -> int:
-        """Waits for the process to end; returns its exit code."""
+    def wait(self, limit_s: float = LIMIT_S) -> int:
+        """Waits for the process to end; returns its exit code, -1 if it does not."""
         assert self.process is not None, "nothing was started"
         try:
-            return self.process.wait(LIMIT_S)
+            return self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
             return -1
 

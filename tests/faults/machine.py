@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
 
 from search.record.journal import Journal
 from tests.faults.kill_and_resume import LINE, check_books, launch_line
-from tests.faults.laboratory import Laboratory
+from tests.faults.laboratory import LIMIT_S, Laboratory
 from tests.made.small import write_tiny
 
 FILLED = "filled"
@@ -165,8 +165,11 @@ def last_line(lab: Laboratory) -> str:
     return lines[-1][:150] if lines else ""
 
 
-def disturb(lab: Laboratory, line: list[str], names: list[str], chance: random.Random, longest_s: float) -> list[str]:
-    """Lets all faults happen to the sweep in turn; returns what does not hold."""
+def disturb(
+    lab: Laboratory, line: list[str], names: list[str], chance: random.Random, longest_s: float, whole_s: float
+) -> list[str]:
+    """Lets all faults happen to the sweep in turn; returns what does not hold. `whole_s`: what the undisturbed one
+    took."""
     problems: list[str] = []
     for number, name in enumerate(names):
         if not lab.is_running:
@@ -201,9 +204,11 @@ def disturb(lab: Laboratory, line: list[str], names: list[str], chance: random.R
         )
         if lab.journal.exists() and lab.journal.stat().st_size:
             line = lab.line("resume")
-    rc = lab.wait() if lab.is_running else 0
+    limit_s = LIMIT_S + 3 * whole_s
+    if lab.is_running:
+        lab.wait(limit_s)
     lab.start(lab.line("resume"))
-    rc = lab.wait()
+    rc = lab.wait(limit_s)
     if rc != 0:
         problems.append(f"the last resume exited with {rc}: {(lab.folder / 'log').read_text(errors='replace')[-800:]}")
     return problems
@@ -231,12 +236,13 @@ def main() -> int:
         lines = [[*launch_line(folder, options.trials, options.epochs), "--concurrent", "1"] for folder in folders]
         started = time.monotonic()
         subprocess.run(lines[0], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        print(f"undisturbed: {time.monotonic() - started:.0f} s", flush=True)
+        whole_s = time.monotonic() - started
+        print(f"undisturbed: {whole_s:.0f} s", flush=True)
         lab = Laboratory(folders[1], has_server=options.server)
         try:
             # Of two the last counts.
             line = [*lines[1], "--tracking-uri", lab.uri]
-            problems = disturb(lab, line, names, chance, options.longest)
+            problems = disturb(lab, line, names, chance, options.longest, whole_s)
             problems += check_books(folders[1], options.trials)
             if leaderboard(folders[0]) != leaderboard(folders[1]):
                 problems.append(f"the leaderboards differ:\n{leaderboard(folders[0])}\n{leaderboard(folders[1])}")

@@ -88,9 +88,13 @@ def _number(value: Any) -> float | int | None:
     """Returns a finite plain number of a plain or numpy number or a tensor of one element; None of anything else."""
     if isinstance(value, Tensor):
         value = value.item() if value.numel() == 1 else None
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
-    return int(value) if isinstance(value, numbers.Integral) else float(value)
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:  # a whole number beyond the range of floats
+        is_finite = False
+    return (int(value) if isinstance(value, numbers.Integral) else float(value)) if is_finite else None
 
 
 def config_of(

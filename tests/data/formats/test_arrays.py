@@ -87,3 +87,14 @@ def test_deep_json_is_told_from_broken_json(tmp_path):
         with pytest.raises(DataError, match="nested too deeply"):
             read(tmp_path / "a.json")
     assert parse_json(json.dumps({"a": [1]})) == {"a": [1]}
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_a_whole_number_beyond_the_range_of_floats_is_told(tmp_path, as_bytes):
+    text = json.dumps({"focal_length": [10**400, 1]})
+    with pytest.raises(ValueError, match="more than 300 digits"):
+        parse_json(text.encode() if as_bytes else text)
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match="more than 300 digits"):
+        read_cameras(tmp_path / "a.json")
+    assert parse_json("1" * 300) == int("1" * 300)

@@ -240,6 +240,8 @@ def test_an_export_says_how_to_train_and_to_score(storage, capsys, tmp_path):
 def test_a_command_that_needs_a_password_is_followed_by_the_note(storage, capsys, verb, monkeypatch):
     where = ["--storage", storage, "--tracking-uri", "http://me:hush@there"]
     if verb == "resume":
+        facts = last_words.Journal(storage / "first" / FILE).sweep.facts
+        monkeypatch.setattr(verbs, "check_data", lambda *rest: facts)
         monkeypatch.setattr(verbs, "spent_before", lambda path, limit_s: Spent(100.0, 100.0))
     words = {
         "export": ["export", "first", *where, "--out", storage.parent / "best.yaml"],

@@ -5,16 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
-import psutil
 import pytest
 
 from search.record.journal import FILE, Journal
 from spaces.schema import dump
-from tests.made.commands import LIMIT_S, LINE, ROOT, journal_of, launch, new_home, run, tracking, wait_for
+from tests.made.commands import LIMIT_S, LINE, ROOT, journal_of, new_home, run, tracking
 from tests.made.small import TINY
+from tests.search.cluster.conftest import group_workers
 from trainables import registry
 from trainables.config import default_config
 from trainables.weights.checkpoint import load_weights
@@ -48,23 +47,13 @@ def test_every_model_trains_in_a_group(trained, name):
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
-def test_a_group_trial_that_is_stopped_leaves_no_process_and_no_reservation(home):
-    """Three trials one after the other on two CPUs: the second and third are stopped at their first epoch, and the
-    next group finds its places free."""
-    line = launch(home, "stopped", "--workers", "2", "--trials", "3", "--epochs", "3", "--keep", "best")
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as sweep:
-        gone = []
-        for printed in sweep.stdout:
-            if "pruned" in printed and "after epoch" in printed:
-                workers = _group_workers(sweep)
-                stopped_at = time.monotonic()
-                wait_for(lambda old=workers: not any(map(psutil.pid_exists, old)), 60)
-                gone.append(time.monotonic() - stopped_at)
-        assert sweep.wait(LIMIT_S) == 0
-    states = [trial.state for trial in journal_of(home, "stopped").trials.values()]
-    assert states.count("finished") >= 1
-    assert len(gone) == states.count("pruned")
-    folder = journal_of(home, "stopped").path.parent
+def test_a_group_trial_that_is_stopped_leaves_no_process_and_no_reservation(grouped):
+    assert grouped.code == 0, grouped.printed
+    journal = journal_of(grouped.home, "grouped")
+    # The second found the places of the first free.
+    assert [trial.state for trial in journal.trials.values()] == ["finished", "pruned"]
+    assert len(grouped.gone) == 1
+    folder = journal.path.parent
     assert not (folder / "ray").exists()
     assert not list(folder.glob("trials/*/latest"))
     for rank, name in enumerate(("log.txt", "log.1.txt")):
@@ -72,32 +61,20 @@ def test_a_group_trial_that_is_stopped_leaves_no_process_and_no_reservation(home
         assert text.startswith(f"--- trial 0, attempt 1, rank {rank} of 2, "), text
 
 
-def _group_workers(sweep):
-    """Processes of the worker group that was just told to stop."""
-    found = set()
-    for child in psutil.Process(sweep.pid).children(recursive=True):
-        try:
-            if "RayTrainWorker" in " ".join(child.cmdline()):
-                found.add(child.pid)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
 def test_a_killed_worker_goes_on_from_its_last_epoch(home, tmp_path):
-    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 30, "loop.batch": 8}
+    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 10, "loop.batch": 8}
     config = tmp_path / "config.yaml"
     config.write_text(dump(default_config("graformer", values, "test")))
     out = tmp_path / "out"
     line = [*LINE, "train", str(config), "--out", str(out), "--workers", "2", *tracking(home)]
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
         for printed in training.stdout:
-            if "epoch 3:" in printed:
-                os.kill(min(_group_workers(training)), signal.SIGKILL)
+            if "epoch 2:" in printed:
+                os.kill(min(group_workers(training.pid)), signal.SIGKILL)
                 break
         rest = training.stdout.read()
         assert training.wait(LIMIT_S) == 0, rest
     trial = Journal(out / FILE).trials[0]
     assert trial.state == "finished"
-    assert list(trial.epochs) == list(range(1, 31))
+    assert list(trial.epochs) == list(range(1, 11))
     assert trial.attempts == 2

@@ -41,6 +41,14 @@ def test_sockets_that_would_be_too_long_lie_in_a_private_folder_that_is_removed(
     assert os.listdir(long_folder) == []
 
 
+def test_an_empty_variable_counts_as_none(monkeypatch):
+    for name in folders.NAMES:
+        monkeypatch.setenv(name, "")
+    with folders.ray_folder() as folder:
+        assert folder is None
+        assert not set(folders.NAMES) & set(os.environ)
+
+
 def test_a_short_folder_is_rays_own_choice(monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", "/tmp")
     with ray_folder() as folder:

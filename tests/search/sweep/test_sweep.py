@@ -40,7 +40,16 @@ def sessions():
 
 @pytest.fixture(scope="module")
 def first(home, sessions):
-    line = launch(home, "first", "--trials", "5", "--epochs", "3", "--seed", "3")
+    """A sweep of the recipe and four other points: of two learning rates one diverges, and of two subsets of the data
+    one has no frame."""
+    space = home / "risky.yaml"
+    space.write_text(
+        (ROOT / "spaces" / "graformer.yaml").read_text().split("search:")[0]
+        + "search:\n  optim.lr: {choice: [1e-3, 1e30]}\n  optim.clip: {choice: [0]}\n"
+        "  data.subset: {choice: [1.0, 1e-9]}\n"
+    )
+    line = launch(home, "first", "--trials", "5", "--epochs", "3", "--scheduler", "none", "--keep", "best")
+    line[line.index("graformer")] = str(space)
     done = timed(["env", f"RAY_TMPDIR={sessions.parent}", *line])
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -54,7 +63,6 @@ def test_a_sweep_that_ended_well_leaves_no_session_of_ray(sessions, first):
 def test_a_sweep_tries_the_recipe_first_and_prints_a_leaderboard(home, first):
     journal = journal_of(home, "first")
     assert sorted(journal.trials) == [0, 1, 2, 3, 4]
-    assert {trial.state for trial in journal.trials.values()} <= {"finished", "pruned"}
     recipe = journal.trials[0]
     assert recipe.point["optim.lr"] == 0.002
     assert recipe.config["loop"]["epochs"] == 3
@@ -121,24 +129,14 @@ def test_resuming_a_finished_sweep_trains_nothing(home, first):
     assert (home / "sweeps" / "first" / FILE).read_bytes() == before
 
 
-def test_a_diverging_and_a_failing_trial_do_not_end_the_sweep(home, tmp_path):
-    space = tmp_path / "risky.yaml"
-    space.write_text(
-        (ROOT / "spaces" / "graformer.yaml").read_text().split("search:")[0]
-        + "search:\n  optim.lr: {choice: [1e-3, 1e30]}\n  optim.clip: {choice: [0]}\n"
-        "  data.subset: {choice: [1.0, 1e-9]}\n"
-    )
-    line = launch(home, "risky", "--trials", "4", "--epochs", "2", "--scheduler", "none", "--keep", "best")
-    line[line.index("graformer")] = str(space)
-    done = run(line)
-    journal = journal_of(home, "risky")
+def test_a_diverging_and_a_failing_trial_do_not_end_the_sweep(home, first):
+    journal = journal_of(home, "first")
     states = {trial.state for trial in journal.trials.values()}
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert {"finished", "diverged", "failed"} <= states, states
+    assert states == {"finished", "diverged", "failed"}
     failed = next(trial for trial in journal.trials.values() if trial.state == "failed")
     assert "leaves no frame" in failed.reason
-    shown = run([*LINE, "show", "risky", "--trial", str(failed.number), *places(home)[:2]]).stdout
-    log = home / "sweeps" / "risky" / "trials" / f"{failed.number:04d}" / "log.txt"
+    shown = run([*LINE, "show", "first", "--trial", str(failed.number), *places(home)[:2]]).stdout
+    log = home / "sweeps" / "first" / "trials" / f"{failed.number:04d}" / "log.txt"
     assert failed.reason.strip() in shown
     assert f"log: {log}" in shown
     head, second, *lines = log.read_text().splitlines()
@@ -155,11 +153,10 @@ def test_a_diverging_and_a_failing_trial_do_not_end_the_sweep(home, tmp_path):
     assert not list(log.parents[1].glob("*/latest"))
 
 
-def test_a_time_budget_stops_what_runs_and_says_so(home, first):
-    # Trials must have begun by then, however slow the machine is now.
-    budget = f"{10 + round(first.seconds)}s"
-    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--time-budget", budget, "--scheduler", "none")
-    done = run(line)
+def test_a_time_budget_stops_what_runs_and_says_so(home):
+    budget = "5s"  # over before the first epoch, or later; a sweep goes on until it has a score
+    line = launch(home, "brief", "--trials", "3", "--epochs", "5000", "--scheduler", "none", "--concurrent", "1")
+    done = run([*line, "--time-budget", budget])
     journal = journal_of(home, "brief")
     assert done.returncode == 0, done.stdout + done.stderr
     assert journal.close_reason == "time budget"
@@ -212,7 +209,7 @@ def test_checkpoints_go_to_a_uri_and_come_back_for_export(far, tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_that_the_machine_disturbs_ends_as_the_undisturbed_one():
-    kinds = ("worker killed", "driver killed", "disk full", "SIGHUP")
-    line = ["tests/faults/machine.py", "--faults", "4", "--kinds", *kinds, "--trials", "3", "--epochs", "8"]
+    kinds = ("worker killed", "driver killed", "disk full")
+    line = ["tests/faults/machine.py", "--faults", "3", "--kinds", *kinds, "--trials", "2", "--epochs", "8"]
     done = run([sys.executable, *line])
     assert done.returncode == 0, done.stdout + done.stderr

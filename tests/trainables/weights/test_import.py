@@ -20,6 +20,7 @@ from trainables import registry
 from trainables.config import read_config
 from trainables.runs.evaluate import evaluate_weights
 from trainables.weights.checkpoint import load_weights, save_weights
+from trainables.weights.published import read_published
 
 SETTINGS = [
     word
@@ -58,6 +59,13 @@ def test_an_imported_checkpoint_scores_as_the_network_that_made_it(answer, tmp_p
     assert imported["protocol"]["weights_epoch"] == 7
     facts = load_weights(Path("ours.safetensors"))[2]
     assert (facts["imported_from"], facts["step"], len(facts["sha256"])) == ("ckpt_best.pth.tar", 1234, 64)
+
+
+def test_a_number_beyond_the_range_of_floats_beside_weights_is_left_out(tmp_path):
+    made, _ = network()
+    published(script_checkpoint(made.state_dict()) | {"step": 10**400}, tmp_path / "ckpt.pth.tar")
+    facts = read_published(tmp_path / "ckpt.pth.tar", registry.get("graformer")).facts
+    assert (facts["epoch"], "step" in facts) == (7, False)
 
 
 GOLDEN = sorted((SHARED / "parity").glob("graformer-*.npz"))

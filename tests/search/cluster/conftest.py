@@ -1,0 +1,83 @@
+"""One sweep in worker groups, which several files look at: a group takes a minute to start."""
+
+import os
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+
+from tests.made.commands import LIMIT_S, ROOT, launch, listening_of, new_home, tree_of, wait_for
+
+# The recipe lies outside: no other point learns anything, so that each is stopped at its first epoch.
+SPACE = """
+model: graformer
+recipes: {small: {optim.lr: 2e-3}}
+search: {optim.lr: {log: [1e-12, 1e-10]}}
+"""
+
+
+@dataclass
+class Grouped:
+    """What was seen of the sweep: `heard`, command line and number of a process -> addresses and ports on which it
+    listened; `gone`: seconds until the processes of a stopped group were gone."""
+
+    home: object
+    code: int = -1
+    printed: str = ""
+    heard: dict = field(default_factory=dict)
+    gone: list = field(default_factory=list)
+
+    def look(self, sweep):
+        """Notes the sockets of every process of the sweep that is there now."""
+        for process in tree_of(sweep.pid):
+            with suppress(psutil.NoSuchProcess):
+                if places := listening_of(process.pid):
+                    self.heard.setdefault((" ".join(process.cmdline()), process.pid), set()).update(places)
+
+
+@pytest.fixture(scope="session")
+def grouped(tmp_path_factory, empty_store):
+    """Two trials one after the other, each in a group of two, on the CPUs of one group; the second is stopped."""
+    folder = tmp_path_factory.mktemp("grouped")
+    home = new_home(folder, empty_store)
+    (home / "space.yaml").write_text(SPACE)
+    line = launch(home, "grouped", "--workers", "2", "--trials", "2", "--epochs", "3", "--keep", "best")
+    line[line.index("graformer")] = str(home / "space.yaml")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    seen = Grouped(home)
+    with subprocess.Popen(
+        [*line, "--concurrent", "1", "--cpus-per-worker", "0.5"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment, "HOME": str(folder)},
+    ) as sweep:  # fmt: skip
+
+        def keep_looking():
+            while sweep.poll() is None:
+                with suppress(psutil.NoSuchProcess):
+                    seen.look(sweep)
+                time.sleep(0.3)
+
+        watcher = threading.Thread(target=keep_looking)
+        watcher.start()
+        for printed in sweep.stdout:
+            seen.printed += printed
+            if "pruned" in printed and "after epoch" in printed:
+                workers, stopped_at = group_workers(sweep.pid), time.monotonic()
+                wait_for(lambda old=workers: not any(map(psutil.pid_exists, old)), 60)
+                seen.gone.append(time.monotonic() - stopped_at)
+        seen.code = sweep.wait(LIMIT_S)
+        watcher.join()
+    return seen
+
+
+def group_workers(pid):
+    """Processes of the worker groups below a process."""
+    found = set()
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "RayTrainWorker" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
