@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from search.record.journal import FILE
 from tests.faults.kill_and_resume import LINE, ROOT
 
@@ -43,11 +45,14 @@ class Server:
         raise TimeoutError("MLflow's server does not come up")
 
     def signal(self, number: int) -> None:
-        os.killpg(self._process.pid, number)
+        """Sends a signal to the server and all that it has started."""
+        whole = psutil.Process(self._process.pid)
+        for process in [whole, *whole.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def stop(self) -> None:
-        with suppress(ProcessLookupError):
-            self.signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         self._process.wait()
 
 
