@@ -35,8 +35,9 @@ class Grouped:
         """Notes the sockets of every process of the sweep that is there now."""
         for process in tree_of(sweep.pid):
             with suppress(psutil.NoSuchProcess):
-                if places := listening_of(process.pid):
-                    self.heard.setdefault((" ".join(process.cmdline()), process.pid), set()).update(places)
+                places, line = listening_of(process.pid), " ".join(process.cmdline())
+                if places and line:  # one that ends has no line any more
+                    self.heard.setdefault((line, process.pid), set()).update(places)
 
 
 @pytest.fixture(scope="session")
