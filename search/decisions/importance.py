@@ -36,25 +36,28 @@ def importance(
     value of `objective` up to it. Pruned trials count as much as finished ones, so that the survivors of early stopping
     do not stand for all.
 
-    `domains`: dotted path -> domain; `epoch`: None for the latest that half of the trials reached. Trials with a value
-    outside its domain, as recipes may have, are left out. ValueError, with the reason, if fewer than LEAST_TRIALS
-    remain or all have the same value."""
-    found = [(trial, scores) for trial in trials if (scores := trial.scores(objective))]
-    reached = sorted((max(scores) for _, scores in found), reverse=True)
-    at = epoch if epoch is not None else reached[(len(reached) - 1) // 2] if reached else 0
+    `domains`: dotted path -> domain; `epoch`: None for the latest that half of the trials, and LEAST_TRIALS, reached.
+    Trials with a value outside its domain, as recipes may have, are left out. ValueError, with the reason, if fewer
+    than LEAST_TRIALS remain or all have the same value."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     spaces = {path: distribution(domain) for path, domain in domains.items()}
+    usable = []
+    for trial in trials:
+        scores, told = trial.scores(objective), frozen(trial, spaces, objective)
+        if scores and all(path in told.params for path in trial.point if path in spaces):
+            usable.append((told, scores))
+    reached = sorted((max(scores) for _, scores in usable), reverse=True)
+    if len(reached) < LEAST_TRIALS:
+        raise ValueError(f"{len(reached)} trials within the space have a score; importance needs {LEAST_TRIALS}")
+    at = epoch if epoch is not None else reached[max((len(reached) - 1) // 2, LEAST_TRIALS - 1)]
     study = optuna.create_study(direction="minimize")
-    for trial, scores in found:
-        told = frozen(trial, spaces, objective)
+    for told, scores in usable:
         until = [score for number, score in scores.items() if number <= at]
-        is_outside = any(path not in told.params for path in trial.point if path in spaces)
-        if max(scores) < at or not until or is_outside:
-            continue
-        study.add_trial(create_trial(params=told.params, distributions=told.distributions, value=min(until)))
+        if max(scores) >= at and until:
+            study.add_trial(create_trial(params=told.params, distributions=told.distributions, value=min(until)))
     used = study.get_trials(deepcopy=False)
     if len(used) < LEAST_TRIALS:
-        raise ValueError(f"{len(used)} trials reached epoch {at} within the space; importance needs {LEAST_TRIALS}")
+        raise ValueError(f"{len(used)} trials reached epoch {at}; importance needs {LEAST_TRIALS}")
     if len({trial.value for trial in used}) == 1:
         raise ValueError(f"all {len(used)} trials have the same {objective} at epoch {at}: no knob makes a difference")
     shared = [path for path in spaces if all(path in trial.params for trial in used)]

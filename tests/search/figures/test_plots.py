@@ -158,7 +158,7 @@ def test_a_knob_that_not_every_trial_has_is_named(tmp_path, plan):
 
 @pytest.mark.parametrize(
     ("scores", "reason"),
-    [([50.0, 51.0], "2 trials reached epoch 1 within the space; importance needs 4"), ([50.0] * 5, "no knob makes a")],
+    [([50.0, 51.0], "2 trials within the space have a score; importance needs 4"), ([50.0] * 5, "no knob makes a")],
 )
 def test_importance_of_too_little_is_refused_with_the_reason(tmp_path, plan, scores, reason):
     journal = made_journal(tmp_path, plan)
@@ -167,6 +167,16 @@ def test_importance_of_too_little_is_refused_with_the_reason(tmp_path, plan, sco
     journal.unlock()
     with pytest.raises(ConfigError, match=reason):
         plots.importance(journal)
+
+
+def test_importance_of_a_short_sweep_takes_the_epoch_that_enough_trials_reached(tmp_path, plan):
+    journal = made_journal(tmp_path, plan)
+    for number, epochs in enumerate((3, 3, 3, 1, 1, 1)):
+        book(journal, plan, point(1e-3 * (number + 1)), [60.0 - number, 50.0, 49.0][:epochs])
+    journal.unlock()
+    assert "6 trials at epoch 1" in plots.importance(journal).layout.title.text
+    with pytest.raises(ConfigError, match="3 trials reached epoch 2; importance needs 4"):
+        plots.importance(journal, epoch=2)
 
 
 @pytest.mark.parametrize("draw", [plots.history, plots.curves, plots.parallel, plots.importance])

@@ -102,7 +102,7 @@ def test_tables_and_figures_come_from_the_journal_as_it_is_now(storage, plan):
     assert len(sweep.plot_history().data) == 3
     assert sweep.plot_curves().data[-1].name == "best: trial 2"
     assert len(sweep.plot_parallel().data[0].dimensions) == 3
-    with pytest.raises(search.ConfigError, match="3 trials reached epoch 1"):
+    with pytest.raises(search.ConfigError, match="3 trials within the space have a score"):
         sweep.plot_importance(epoch=1)
     journal = Journal(sweep.folder / "journal.jsonl")
     journal.lock()
