@@ -15,7 +15,7 @@ from spaces.cli import FAILED, INTERRUPTED, named
 from ..__main__ import VERBS
 from ..environment.variables import settle_environment
 from ..record.glance import glance
-from ..record.journal import FILE, Journal
+from ..record.journal import FILE, Journal, has_begun
 from ..record.plan import STORAGE
 from .callbacks import Callbacks
 from .options import request_of
@@ -52,6 +52,8 @@ class Sweep:
         self._read: tuple[int, Journal] | None = None
 
     def __repr__(self) -> str:
+        if not has_begun(self.folder):
+            return f"<Sweep {self.name}: no longer in {self.folder.parent}>"
         found = glance(self.folder / FILE)
         best = "" if found.best is None else f", best {found.sweep.objective} {found.score:.2f} (trial {found.best})"
         ended = f"{found.ended} of {found.sweep.trials} trials ended"

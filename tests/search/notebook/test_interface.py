@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import threading
 
 import pytest
@@ -77,6 +78,14 @@ def test_a_sweep_is_found_by_name(storage):
         search.open("frist", storage="kept")
     with pytest.raises(search.ConfigError, match="sweep 'first': no such sweep in mlruns/sweeps"):
         search.open("first")
+
+
+def test_a_sweep_that_was_deleted_says_so(storage):
+    sweep = search.open("first", storage="kept")
+    shutil.rmtree(sweep.folder)
+    assert repr(sweep) == f"<Sweep first: no longer in {storage}>"
+    with pytest.raises(search.DataError, match="has no record yet"):
+        sweep.trials()
 
 
 def test_the_best_trial_has_config_score_and_number(storage, plan):
