@@ -28,6 +28,7 @@ COLOURS = {
 }
 OTHER = "#6c5b7b"  # of any other state
 BEST = "#111111"
+MOST_DIGITS = 1e6  # whole numbers below are written out
 
 
 def history(journal: Journal) -> go.Figure:
@@ -123,7 +124,7 @@ def _axis(path: str, values: Sequence[Any], domain: Domain | None) -> dict[str, 
     ticks = _log_ticks(min(there), max(there)) if is_log else _ticks(min(there), max(there))
     placed = [None if value is None else math.log10(value) if is_log else float(value) for value in values]
     marks = [math.log10(tick) if is_log else tick for tick in ticks]
-    texts = [f"{tick:.3g}" for tick in ticks]
+    texts = [f"{tick:.0f}" if tick == round(tick) and abs(tick) < MOST_DIGITS else f"{tick:.3g}" for tick in ticks]
     if None in placed:
         below = marks[0] - ((marks[-1] - marks[0]) or 1.0) / 10
         placed, marks, texts = [below if one is None else one for one in placed], [below, *marks], ["-", *texts]

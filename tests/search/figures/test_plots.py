@@ -87,6 +87,18 @@ def test_parallel_coordinates_have_an_axis_a_knob_and_one_for_the_score(journal)
     assert list(score["values"]) == list(trace.line.color) == [52.0, 70.0, 48.5, 64.0]
 
 
+def test_ticks_of_whole_numbers_are_written_out(tmp_path, plan):
+    space = SPACE.replace("network.layers: {range: [2, 4]}", "optim.lr_decay_steps: {log: [100, 5000]}")
+    (tmp_path / "steps.yaml").write_text(space)
+    plan = made_plan("steps", tmp_path / "steps.yaml", trials=3)
+    journal = made_journal(tmp_path, plan)
+    for number, steps in enumerate((592, 2847)):
+        book(journal, plan, {"optim.lr": 1e-3, "optim.lr_decay_steps": steps, "data.flip": False}, [50.0 - number])
+    journal.unlock()
+    axes = {axis.label: axis for axis in plots.parallel(journal).data[0].dimensions}
+    assert list(axes["optim.lr_decay_steps"].ticktext) == ["592", "1000", "2847"]
+
+
 def test_a_trial_without_a_knob_runs_through_a_dash(tmp_path, plan):
     journal = made_journal(tmp_path, plan)
     book(journal, plan, point(), [60.0])
