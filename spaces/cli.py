@@ -98,7 +98,8 @@ def main(
     options = parser.parse_args(argv)
     verb = verbs[options.verb]
     try:
-        return int(named(verb.run)(verb.check(options)))
+        request = verb.check(options)  # before the verb's own module is imported
+        return int(named(verb.run)(request))
     except InputError as error:
         print(hide(str(error)), file=sys.stderr)
         return BAD_INPUT
