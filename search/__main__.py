@@ -132,10 +132,14 @@ VERBS = {
     ),
 }
 
-if __name__ == "__main__":
+ABOUT = "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow."
+
+
+def posesweep(prog: str = "posesweep") -> int:
+    """Runs the command line of this process and returns the exit code; `prog`: name of the program in its help."""
     settle_environment()
-    sys.exit(
-        main(
-            "search", "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflow.", VERBS, hide=redacted
-        )
-    )
+    return main("search", ABOUT, VERBS, hide=redacted, prog=prog)
+
+
+if __name__ == "__main__":
+    sys.exit(posesweep(prog=""))

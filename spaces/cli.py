@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .commands import shell_line
 from .console import settle_console
@@ -29,6 +29,12 @@ class Verb:
     add_options: Callable[[argparse.ArgumentParser], None]
     run: str
     check: Callable[[argparse.Namespace], object] = lambda options: options
+
+
+def named(name: str) -> Any:
+    """Imports what "module:attribute" names, and returns it."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -65,10 +71,11 @@ def main(
     verbs: Mapping[str, Verb],
     argv: Sequence[str] | None = None,
     hide: Callable[[str], str] = str,
+    prog: str = "",
 ) -> int:
     """Parses the command line, validates it and runs the verb; returns the exit code: 2 for invalid input (InputError,
     printed without traceback), 130 after an interrupt. `argv`: arguments (None: sys.argv); `hide`: redacts passwords in
-    an argument or a message before it is printed."""
+    an argument or a message before it is printed; `prog`: name of the program in its help ('': `python -m PACKAGE`)."""
     if argv is None:
         settle_console()
 
@@ -76,7 +83,7 @@ def main(
         def error(self, message: str) -> NoReturn:
             super().error(hide(message))
 
-    parser = Parser(prog=f"python -m {package}", description=about, allow_abbrev=False)
+    parser = Parser(prog=prog or f"python -m {package}", description=about, allow_abbrev=False)
     lines = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in verbs.items():
         line = lines.add_parser(
@@ -91,9 +98,8 @@ def main(
     options = parser.parse_args(argv)
     verb = verbs[options.verb]
     try:
-        request = verb.check(options)
-        module, _, function = verb.run.partition(":")
-        return int(getattr(importlib.import_module(module), function)(request))
+        request = verb.check(options)  # before the verb's own module is imported
+        return int(named(verb.run)(request))
     except InputError as error:
         print(hide(str(error)), file=sys.stderr)
         return BAD_INPUT

@@ -38,6 +38,8 @@ ONLY_IN = {
     "sqlalchemy": ("search.tracking.one_transaction",),
     "grpc": ("search.cluster.addresses",),
     "fsspec": ("search.executors.mirror",),
+    "pandas": ("search.figures", "search.notebook.sweep"),
+    "plotly": ("search.figures", "search.notebook.sweep"),
     "cdflib": ("data.conversion.cdf",),
     "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.sampler"),
     "PIL": (
@@ -189,7 +191,8 @@ def test_modules_are_chosen_by_name_only_where_that_is_the_design():
         ("trainables.registry", "from .engines.engine import Report", "stands above"),
         ("trainables.config", "from .runs.loop import fit", "stands above"),
         ("trainables.engines.engine", "import ray", "ray is only for"),
-        ("search.record.journal", "import pandas", "no library of floor search"),
+        ("search.record.journal", "import pandas", "pandas is only for"),
+        ("search.record.journal", "import sklearn", "no library of floor search"),
         ("search.record.journal", "from ..sweep import run", "stands above"),
         ("search.record.plan", "from optuna.samplers import TPESampler", "optuna is only for"),
         ("search.decisions.conductor", "from ..executors.attempt import run_attempt", "kept apart"),

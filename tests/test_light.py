@@ -29,6 +29,7 @@ LIGHT = (
     "search.cli.submit",
     "trainables.cli.new_model",
     "search.record.plan",
+    "search.notebook.sweep",
     "search.__main__",
 )
 HEAVY = ("torch", "ray", "optuna", "mlflow", "PIL", "av")

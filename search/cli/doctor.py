@@ -9,7 +9,7 @@ from pathlib import Path
 from spaces.errors import ConfigError
 
 from ..environment.store import resolve_uri
-from ..environment.variables import ROOT
+from ..environment.variables import home
 from .command import Where, where_of
 from .places import add_json, add_places
 from .storage import add_storage, uri_problems
@@ -43,7 +43,7 @@ def check_doctor(options: argparse.Namespace) -> DoctorRequest:
     """Validates the options of `doctor`. ConfigError for an invalid --tracking-uri or --storage; an invalid environment
     variable is reported as a finding instead."""
     if options.tracking_uri:
-        resolve_uri(options.tracking_uri, ROOT)
+        resolve_uri(options.tracking_uri, home())
     if problems := uri_problems(options.checkpoints):
         raise ConfigError("doctor", problems)
     if options.ray and options.address:

@@ -14,6 +14,7 @@ from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
 from ..record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
+from ..record.watcher import SILENT, Watcher
 from .command import Where, where_of
 from .places import add_places, collect, folder_problems
 from .storage import add_storage, uri_problems
@@ -22,7 +23,9 @@ from .storage import add_storage, uri_problems
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
     """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `time_budget_s`:
-    new time limit in seconds of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused."""
+    new time limit in seconds of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
+    `watcher`: is told of the sweep as it runs; `words`: verb and arguments for the record (None: those of this
+    process)."""
 
     name: str
     plan: Plan | None
@@ -30,6 +33,8 @@ class SweepRequest:
     where: Where
     time_budget_s: float | None = None
     is_named: bool = True
+    watcher: Watcher = SILENT
+    words: tuple[str, ...] | None = None
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from spaces.errors import ConfigError
 from spaces.space import find_space
 
 from ..environment.store import resolve_uri
-from ..environment.variables import ROOT
+from ..environment.variables import home
 from .launch import add_launch_options, check_launch
 
 ADDRESS = "http://127.0.0.1:8265"  # Ray's own default for its dashboard
@@ -76,7 +76,7 @@ def check_submit(options: argparse.Namespace) -> SubmitRequest:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         problems.append(f"--address {address}: give the cluster's dashboard, e.g. {ADDRESS}")
     try:
-        tracking_uri = resolve_uri(options.tracking_uri, ROOT)
+        tracking_uri = resolve_uri(options.tracking_uri, home())
     except ConfigError as error:
         problems += error.problems_in("submit")
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..environment.store import artifact_root, check_tracking, resolve_uri
-from ..environment.variables import ROOT
+from ..environment.variables import home
 from ..record.journal import FILE
 from .command import Where, where_of
 from .places import add_tracking_uri, find_sweep
@@ -39,12 +39,12 @@ def check_sync(options: argparse.Namespace) -> SyncRequest:
     that cannot be written."""
     folder = find_sweep(options.storage, options.name)
     check_uri(options, folder, "sync")
-    uri = resolve_uri(options.tracking_uri, ROOT)
+    uri = resolve_uri(options.tracking_uri, home())
     check_tracking(uri)
     return SyncRequest(
         journal=folder.resolve() / FILE,
         uri=uri,
-        artifacts=artifact_root(uri, ROOT),
+        artifacts=artifact_root(uri, home()),
         where=where_of(options),
         restore=options.restore,
     )

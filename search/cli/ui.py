@@ -12,7 +12,7 @@ from pathlib import Path
 from spaces.errors import ConfigError, shown
 
 from ..environment.store import artifact_root, resolve_uri, sqlite_path
-from ..environment.variables import LOOPBACK, ROOT
+from ..environment.variables import LOOPBACK, home
 from .command import where_of
 from .places import add_tracking_uri
 
@@ -57,7 +57,7 @@ def add_ui_options(parser: argparse.ArgumentParser) -> None:
 
 def check_ui(options: argparse.Namespace) -> UiRequest:
     """Validates the options of `ui`. ConfigError if there is no store, or the port is invalid or in use."""
-    uri = resolve_uri(options.tracking_uri, ROOT)
+    uri = resolve_uri(options.tracking_uri, home())
     problems = []
     if options.host is not None and not options.serve:
         problems.append(f"--host {options.host} is for --serve; without it only this machine may look")
@@ -80,7 +80,7 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
         raise ConfigError("ui", problems)
     return UiRequest(
         uri=uri,
-        artifacts=artifact_root(uri, ROOT),
+        artifacts=artifact_root(uri, home()),
         host=host,
         port=port,
         is_shared=options.serve,

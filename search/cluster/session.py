@@ -39,7 +39,10 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
 
     Yields the demand of one trial, the number of trials that run at once, and the session folder of our own Ray, which
     stays at the end of the block (None on a cluster). ConfigError, with figures, if not one fits, or if no cluster
-    answers."""
+    answers, or this process uses a Ray already."""
+    if ray.is_initialized():
+        remedy = "leave it first with ray.shutdown(); a sweep joins a cluster by --address"
+        raise ConfigError("Ray", [f"this process is connected to a Ray already; {remedy}"])
     # Ray's worker processes import our packages from the repository, wherever they start.
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))

@@ -19,7 +19,7 @@ from trainables.devices.cpus import num_cpus
 from ..cli.doctor import DoctorRequest
 from ..cluster.folders import folder_problems, is_too_long, named_folder
 from ..environment.store import redacted, resolve_uri, sqlite_path, store_problems
-from ..environment.variables import ROOT, pins
+from ..environment.variables import ROOT, home, pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line
 
 LEAST_PYTHON = (3, 11)
@@ -104,7 +104,7 @@ def _ray() -> Iterator[Finding]:
 
 def _store(request: DoctorRequest) -> Iterator[Finding]:
     try:
-        uri = resolve_uri(request.where.tracking_uri, ROOT)
+        uri = resolve_uri(request.where.tracking_uri, home())
     except ConfigError as error:
         yield Finding("store", "broken", str(error), "set it right or unset it")
         return
@@ -150,7 +150,7 @@ def _file_system(path: Path) -> str:
 
 
 def _disk(storage: Path) -> Iterator[Finding]:
-    for folder in dict.fromkeys((storage, ROOT / "mlruns")):
+    for folder in dict.fromkeys((storage, home() / "mlruns")):
         above = next(one for one in (folder, *folder.parents) if one.exists())
         free = shutil.disk_usage(above).free / GIB
         found = f"{free:.1f} GiB free for {folder}"

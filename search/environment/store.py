@@ -39,8 +39,8 @@ def environment() -> dict[str, str]:
 
 
 def default_uri(root: Path) -> str:
-    """Returns the sqlite tracking URI of the repository at `root`, as an absolute path, because Ray changes the working
-    directory of its processes."""
+    """Returns the default sqlite tracking URI, of a file below the folder `root`, as an absolute path, because Ray
+    changes the working directory of its processes."""
     return sqlite_uri(root.resolve() / "mlruns" / "mlflow.db")
 
 

@@ -42,9 +42,9 @@ def settle_environment() -> None:
 
 
 def home() -> Path:
-    """Returns the folder whose mlruns/ is used: this repository, or, in a submitted job, the repository that it was
-    copied from (POSESWEEP_HOME)."""
-    return Path(os.environ.get("POSESWEEP_HOME") or ROOT)
+    """Returns the folder from which relative paths and mlruns/ count: the working directory, or, in a submitted job,
+    the repository that it was copied from (POSESWEEP_HOME)."""
+    return Path(os.environ.get("POSESWEEP_HOME") or Path.cwd())
 
 
 def auth() -> dict[str, str]:

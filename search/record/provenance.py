@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,15 +17,16 @@ from .records import Facts
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "safetensors", "PyYAML")
 
 
-def facts_of_run(data: dict[str, Any]) -> Facts:
+def facts_of_run(data: dict[str, Any], words: Sequence[str] | None = None) -> Facts:
     """Collects the provenance of the present process, which `export` prints and MLflow stores as tags. `data`:
-    provenance of the data, with its fingerprint. Passwords in the command line are redacted."""
+    provenance of the data, with its fingerprint; `words`: verb and arguments (None: those of this process). Passwords
+    in the command line are redacted."""
     return Facts(
         revision=code_revision(),
         versions={"python": platform.python_version(), **_versions()},
         data=data,
         machine=platform.node(),
-        command=" ".join(["python -m search", *map(redacted, sys.argv[1:])]),
+        command=" ".join(["python -m search", *map(redacted, sys.argv[1:] if words is None else words)]),
     )
 
 

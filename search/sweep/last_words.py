@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
@@ -13,18 +12,26 @@ from spaces.cli import FAILED, INTERRUPTED, OK
 from ..decisions.budget import spent_before
 from ..record.journal import Journal
 from ..record.plan import CONFIRMED, duration_text
+from ..record.watcher import SILENT, Watcher
 from ..results.confirm import confirmation_text
 from ..results.leaderboard import leaderboard_text
 from .place import Place, tell_all, tell_note
 
 
 def conclude(
-    journal: Journal, place: Place, thrown: int, reason: str, error: str, fault: str = "", unsent: Sequence[str] = ()
+    journal: Journal,
+    place: Place,
+    thrown: int,
+    reason: str,
+    error: str,
+    fault: str = "",
+    unsent: Sequence[str] = (),
+    watcher: Watcher = SILENT,
 ) -> int:
     """Prints the leaderboard and the final lines of a sweep; returns the exit code. `thrown`: number of rejected draws;
     `reason`: why the sweep ended; `error`: traceback, or ''; `fault`: what the machine refused, or ''; `unsent`: lines
-    about what MLflow has not taken. The code is 1 after an error or fault, if the recipe failed or nothing finished,
-    130 after an interrupt."""
+    about what MLflow has not taken; `watcher`: prints what went wrong. The code is 1 after an error or fault, if the
+    recipe failed or nothing finished, 130 after an interrupt."""
     sweep, objective = journal.sweep, journal.sweep.objective
     print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
     if thrown:
@@ -35,12 +42,12 @@ def conclude(
         print(f"{score}; {place.line('export', '--out', free_file(sweep.name))}")
     tell_all(unsent)
     if error:
-        print(error, file=sys.stderr)
+        watcher.failed(error)
         return FAILED
     if fault:
         tell_note(place, "resume")
-        print(f"the sweep stopped: {fault}", file=sys.stderr)
-        print(f"no trial is lost; once that is mended, go on with: {place.line('resume')}", file=sys.stderr)
+        watcher.failed(f"the sweep stopped: {fault}")
+        watcher.failed(f"no trial is lost; once that is mended, go on with: {place.line('resume')}")
         return FAILED
     if reason == "interrupted":
         return interrupted(place)
@@ -52,19 +59,19 @@ def conclude(
             f"{place.line('resume', '--time-budget', duration_text(limit))}"
         )
         return OK if best is not None else FAILED
-    return _verdict(journal, place)
+    return _verdict(journal, place, watcher)
 
 
-def _verdict(journal: Journal, place: Place) -> int:
+def _verdict(journal: Journal, place: Place, watcher: Watcher) -> int:
     """Returns the exit code of a sweep that ran to its end; says what went wrong in it if its recipe failed or no trial
     finished."""
     trials = journal.trials.values()
     failed = [trial.number for trial in trials if trial.state == "failed"]
     if not any(trial.state == "finished" for trial in trials):
         states = ", ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).items())
-        print(f"no trial finished ({states}); why: {place.line('show', '--trial', 0)}", file=sys.stderr)
+        watcher.failed(f"no trial finished ({states}); why: {place.line('show', '--trial', 0)}")
     elif 0 in failed:
-        print(f"trial 0, {journal.sweep.recipe}, failed; why: {place.line('show', '--trial', 0)}", file=sys.stderr)
+        watcher.failed(f"trial 0, {journal.sweep.recipe}, failed; why: {place.line('show', '--trial', 0)}")
     else:
         return OK
     return FAILED

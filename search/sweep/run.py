@@ -6,10 +6,11 @@ import dataclasses
 import json
 import logging
 import signal
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
 from ..record.plan import Plan, begun_by, next_name, shortened
 from ..record.provenance import facts_of_run
-from ..record.records import KEEP_ALL, Facts, OpenRow
+from ..record.records import KEEP_ALL, Facts, OpenRow, Row
+from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
@@ -47,15 +49,15 @@ from .place import Place, settle, spool_of
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, place: Place, parts: tuple[str, ...]) -> Facts:
+def check_data(plan: Plan, place: Place, parts: tuple[str, ...], words: Sequence[str] | None = None) -> Facts:
     """Validates config, data and checkpoint store of a sweep before it starts, and returns its provenance. `parts`:
-    splits that the sweep reads. DataError or ConfigError if the data is invalid, or the checkpoint store is not
-    writable."""
+    splits that the sweep reads; `words`: verb and arguments for the record (None: those of this process). DataError or
+    ConfigError if the data is invalid, or the checkpoint store is not writable."""
     if plan.sweep.checkpoints:
         check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
     provide(plan.base.data)
-    return facts_of_run(facts_of(plan.base.data, parts, tell=print))
+    return facts_of_run(facts_of(plan.base.data, parts, tell=print), words)
 
 
 def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
@@ -80,12 +82,12 @@ def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
     return journal
 
 
-def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
+def run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher: Watcher = SILENT) -> int:
     """Trains the remaining trials of a sweep, prints its leaderboard, or for a confirmation the mean over the seeds,
     and returns the exit code.
 
     `open_journal`: creates or opens the locked journal, whose folder and name then count; it is called only once Ray is
-    running and has room for a trial."""
+    running and has room for a trial. `watcher`: is told of the journal, its records and the last words."""
 
     def opened() -> Journal:
         nonlocal place
@@ -94,7 +96,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         return journal
 
     try:
-        return _run(plan, place, opened)
+        return _run(plan, place, opened, watcher)
     except KeyboardInterrupt:
         # A second Ctrl-C, or one while MLflow is waited for. Without a sweep on record, the same line starts it.
         if journals.birth(place.folder / journals.FILE) is None:
@@ -102,7 +104,7 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         return interrupted(place)
 
 
-def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
+def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher: Watcher) -> int:
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -118,17 +120,26 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         in_groups=sweep.chosen_executor == "group",
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
-    with ray_session(place.where.address, wish) as (demand, concurrent, session), _interrupts() as interrupts:
+    ours = ray_session(place.where.address, wish)
+    with ours as (demand, concurrent, session), _interrupts() as interrupts, ExitStack() as held:
         journal = open_journal()
+        held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
         place = dataclasses.replace(place, folder=journal.path.parent)
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
+        held.callback(spool.stop, 0.0)
         spent = spent_before(journal.path, sweep.time_budget_s)
         budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
         retention = Retention(journal, tell, concurrent)
         retention.settle()
-        conductor = Conductor(journal, plan, concurrent, tell, budget, retention.watch)
+        watcher.begun(journal)
+
+        def watch(row: Row) -> None:
+            retention.watch(row)
+            watcher.booked(row)
+
+        conductor = Conductor(journal, plan, concurrent, tell, budget, watch)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
 
         def without_ray(fault: str) -> int:
@@ -156,10 +167,11 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         # Who interrupts wants it to end; `resume` draws.
         has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
+        held.pop_all()
     reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
     unsent = settle(spool, place)
-    code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent)
+    code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent, watcher)
     clear_ray(session, place.folder / RAY, code)
     return code
 
@@ -244,8 +256,11 @@ def _folder_of_tune(place: Place) -> Iterator[str]:
 def _interrupts() -> Iterator[list[int]]:
     """Collects the first SIGINT, SIGTERM or SIGHUP (a closed terminal) within the block instead of raising, so that the
     sweep can close in order; a second one takes effect at once. One that is ignored, as under `nohup`, stays so. Yields
-    the list of received signals."""
+    the list of received signals, which stays empty in another thread than the main one: there Python takes none."""
     seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
     handlers = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
 
@@ -262,8 +277,9 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def conclude_done(journal: Journal, place: Place) -> int:
-    """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code."""
+def conclude_done(journal: Journal, place: Place, watcher: Watcher = SILENT) -> int:
+    """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code.
+    `watcher`: prints what went wrong in it."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    return conclude(journal, place, 0, "done", "", unsent=settle(spool, place))
+    return conclude(journal, place, 0, "done", "", unsent=settle(spool, place), watcher=watcher)

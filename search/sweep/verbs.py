@@ -24,8 +24,8 @@ def launch(request: SweepRequest) -> int:
     plan = request.plan
     assert plan is not None, "launch without a plan"
     place = place_of(request.folder, request.where)
-    facts = check_data(plan, place, _parts(plan))
-    return run(plan, place, lambda: begin(plan, facts, place, is_named=request.is_named))
+    facts = check_data(plan, place, _parts(plan), request.words)
+    return run(plan, place, lambda: begin(plan, facts, place, is_named=request.is_named), request.watcher)
 
 
 def resume(request: SweepRequest) -> int:
@@ -38,10 +38,10 @@ def resume(request: SweepRequest) -> int:
         problem = f"the data in {plan.base.data.root} is not what the sweep began with"
         raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
     if journal.is_closed and journal.close_reason == "done":
-        return conclude_done(journal, place)
+        return conclude_done(journal, place, request.watcher)
     if request.time_budget_s is None:
         _refuse_spent(journal, plan, place)
-    return run(plan, place, lambda: reopen(place, request.time_budget_s))
+    return run(plan, place, lambda: reopen(place, request.time_budget_s), request.watcher)
 
 
 def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:

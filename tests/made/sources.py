@@ -17,8 +17,8 @@ ROOMS = {
         *("engines", "pictures", "runs", "prediction", "__main__"),
     ),
     "search": (
-        *("environment", "record", "cli", "decisions", "cluster", "doctor", "executors", "tracking", "results"),
-        *("sweep", "__main__"),
+        *("environment", "record", "cli", "decisions", "cluster", "doctor", "executors", "tracking"),
+        *("figures", "results", "sweep", "__main__", "notebook"),
     ),
 }
 FLOORS = tuple(ROOMS)

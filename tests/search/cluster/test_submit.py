@@ -65,7 +65,7 @@ def test_a_submitted_line_is_the_launch_line_with_absolute_paths_and_a_name(chec
     } <= set(words)  # fmt: skip
     # The URI travels in the environment: lines are printed everywhere.
     assert not any("x.db" in word for word in words)
-    assert request.tracking_uri == f"sqlite:///{ROOT}/x.db"
+    assert request.tracking_uri == f"sqlite:///{tmp_path}/x.db"
 
 
 def test_a_data_root_set_as_a_knob_is_made_absolute_too(checked, tmp_path):

@@ -1,0 +1,67 @@
+"""Importance of the searched knobs by fANOVA: the share of the spread of a metric that each of them explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import create_trial
+
+from spaces.space import Domain
+
+from ..record.trial import Trial
+from .optuna_terms import distribution, frozen
+
+LEAST_TRIALS = 4  # with fewer the shares are those of chance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Importance:
+    """Importance of the knobs. `shares`: dotted path -> share of the spread, largest first, 1 in all; `epoch`: the
+    epoch at which the trials were compared; `trials`: their number; `left_out`: knobs that not all of these trials
+    have."""
+
+    shares: dict[str, float]
+    epoch: int
+    trials: int
+    left_out: tuple[str, ...]
+
+
+def importance(
+    trials: Iterable[Trial], domains: Mapping[str, Domain], objective: str, epoch: int | None = None
+) -> Importance:
+    """Computes the importance of the knobs with Optuna's fANOVA over the trials that reached `epoch`, by their lowest
+    value of `objective` up to it. Pruned trials count as much as finished ones, so that the survivors of early stopping
+    do not stand for all.
+
+    `domains`: dotted path -> domain; `epoch`: None for the latest that half of the trials, and LEAST_TRIALS, reached.
+    Trials with a value outside its domain, as recipes may have, are left out. ValueError, with the reason, if fewer
+    than LEAST_TRIALS remain or all have the same value."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spaces = {path: distribution(domain) for path, domain in domains.items()}
+    usable = []
+    for trial in trials:
+        scores, told = trial.scores(objective), frozen(trial, spaces, objective)
+        if scores and all(path in told.params for path in trial.point if path in spaces):
+            usable.append((told, scores))
+    reached = sorted((max(scores) for _, scores in usable), reverse=True)
+    if len(reached) < LEAST_TRIALS:
+        raise ValueError(f"{len(reached)} trials within the space have a score; importance needs {LEAST_TRIALS}")
+    at = epoch if epoch is not None else reached[max((len(reached) - 1) // 2, LEAST_TRIALS - 1)]
+    study = optuna.create_study(direction="minimize")
+    for told, scores in usable:
+        until = [score for number, score in scores.items() if number <= at]
+        if max(scores) >= at and until:
+            study.add_trial(create_trial(params=told.params, distributions=told.distributions, value=min(until)))
+    used = study.get_trials(deepcopy=False)
+    if len(used) < LEAST_TRIALS:
+        raise ValueError(f"{len(used)} trials reached epoch {at}; importance needs {LEAST_TRIALS}")
+    if len({trial.value for trial in used}) == 1:
+        raise ValueError(f"all {len(used)} trials have the same {objective} at epoch {at}: no knob makes a difference")
+    shared = [path for path in spaces if all(path in trial.params for trial in used)]
+    shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), params=shared)
+    return Importance(
+        shares=shares, epoch=at, trials=len(used), left_out=tuple(path for path in spaces if path not in shared)
+    )

@@ -1,0 +1,191 @@
+"""Figures of a sweep in plotly: scores in order, curves, importance of the knobs, parallel coordinates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from spaces.errors import ConfigError
+from spaces.schema import spelled
+from spaces.space import Choice, Domain
+
+from ..decisions.importance import importance as importance_of
+from ..record.journal import Journal
+from ..record.plan import plan_of
+from ..record.trial import Trial
+from .frames import best_of, check_metrics, knob_paths, scored
+
+COLOURS = {
+    "finished": "#1f6fb4",
+    "pruned": "#a8a8a8",
+    "diverged": "#c0392b",
+    "failed": "#7b241c",
+    "stopped": "#e08e0b",
+    "running": "#2e9e5b",
+}
+OTHER = "#6c5b7b"  # of any other state
+BEST = "#111111"
+MOST_DIGITS = 1e6  # whole numbers below are written out
+
+
+def history(journal: Journal) -> go.Figure:
+    """Draws the score of each trial by its number, coloured by state, with a star for trial 0, and the best score so
+    far as a line. ConfigError if no trial has a score."""
+    objective, trials = journal.sweep.objective, scored(journal)
+    figure = go.Figure()
+    for state, group in _by_state(trials).items():
+        figure.add_scatter(
+            x=[trial.number for trial in group],
+            y=[trial.score(objective) for trial in group],
+            mode="markers",
+            name=state,
+            marker={
+                "color": COLOURS.get(state, OTHER),
+                "size": [14 if trial.number == 0 else 9 for trial in group],
+                "symbol": ["star" if trial.number == 0 else "circle" for trial in group],
+            },
+            text=[_told(trial, objective) for trial in group],
+            hoverinfo="text",
+        )
+    best, lowest = math.inf, []
+    for trial in trials:
+        best = min(best, trial.score(objective) or math.inf)
+        lowest.append(best)
+    line = {"color": BEST, "shape": "hv", "width": 1.5}
+    figure.add_scatter(
+        x=[trial.number for trial in trials], y=lowest, mode="lines", name="best so far", line=line, hoverinfo="y"
+    )
+    return _titled(figure, f"{journal.sweep.name}: score of each trial", "trial (star: trial 0)", objective)
+
+
+def curves(journal: Journal, metric: str = "") -> go.Figure:
+    """Draws `metric` ('': the objective) over the epochs, a line per trial, coloured by state; the best trial on top.
+    One trace holds all trials of a state, so that a browser can show thousands. ConfigError for a metric that no trial
+    has, or if none has a score."""
+    objective, trials = journal.sweep.objective, scored(journal)
+    name = metric or objective
+    check_metrics(journal, [name])
+    best = best_of(journal)
+    figure = go.Figure()
+    for state, group in _by_state(trials).items():
+        if lines := [_curve(trial, name) for trial in group if trial.number != best.number]:
+            _add_curves(figure, lines, state, {"color": COLOURS.get(state, OTHER), "width": 1})
+    _add_curves(figure, [_curve(best, name)], f"best: trial {best.number}", {"color": BEST, "width": 3})
+    return _titled(figure, f"{journal.sweep.name}: {name} by epoch", "epoch", name)
+
+
+def importance(journal: Journal, epoch: int | None = None) -> go.Figure:
+    """Draws the importance of the searched knobs as bars, the largest on top: fANOVA over the trials that reached
+    `epoch` (None: the latest that half of them reached). The title says how many, and at which epoch. ConfigError if
+    they are too few."""
+    objective, domains = journal.sweep.objective, _searched(journal)
+    try:
+        found = importance_of(scored(journal), domains, objective, epoch)
+    except ValueError as error:
+        raise ConfigError(f"sweep '{journal.sweep.name}'", [str(error)]) from None
+    paths = list(found.shares)[::-1]
+    figure = go.Figure()
+    figure.add_bar(x=[found.shares[path] for path in paths], y=paths, orientation="h", marker={"color": "#1f6fb4"})
+    title = f"{journal.sweep.name}: importance (fANOVA, {found.trials} trials at epoch {found.epoch})"
+    if found.left_out:
+        title += f"<br>left out, as not all of these trials have it: {', '.join(found.left_out)}"
+    figure.update_xaxes(range=[0, 1])
+    return _titled(figure, title, f"share of the spread of {objective}", "")
+
+
+def parallel(journal: Journal) -> go.Figure:
+    """Draws every trial with a score as a line across an axis per searched knob and one for its score, whose colour it
+    has. Axes of logarithmic domains are logarithmic; a trial without a knob runs through '-' there. ConfigError if no
+    trial has a score."""
+    objective, domains, trials = journal.sweep.objective, _searched(journal), scored(journal)
+    scores = [trial.score(objective) for trial in trials]
+    columns = {path: [trial.point.get(path) for trial in trials] for path in knob_paths(journal)}
+    axes = [_axis(path, values, domains.get(path)) for path, values in columns.items()]
+    bar = {"title": {"text": objective}}
+    colour = {"color": scores, "colorscale": "Viridis", "reversescale": True, "colorbar": bar}
+    figure = go.Figure(go.Parcoords(line=colour, dimensions=[*axes, {"label": objective, "values": scores}]))
+    figure.update_layout(title={"text": f"{journal.sweep.name}: knobs and score", "y": 0.98}, margin={"t": 110})
+    return figure
+
+
+def _axis(path: str, values: Sequence[Any], domain: Domain | None) -> dict[str, Any]:
+    """Builds one axis of parallel coordinates: its label, the places of the values, and the ticks. `values`: None where
+    a trial lacks the knob."""
+    there = [value for value in values if value is not None]
+    if isinstance(domain, Choice) or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in there):
+        names = [spelled(value) for value in domain.values] if isinstance(domain, Choice) else []
+        names = list(dict.fromkeys([*names, *map(spelled, there), *(["-"] if len(there) < len(values) else [])]))
+        places = [names.index("-" if value is None else spelled(value)) for value in values]
+        return {"label": path, "values": places, "tickvals": [*range(len(names))], "ticktext": names}
+    is_log = domain is not None and domain.log and min(there) > 0
+    ticks = _log_ticks(min(there), max(there)) if is_log else _ticks(min(there), max(there))
+    placed = [None if value is None else math.log10(value) if is_log else float(value) for value in values]
+    marks = [math.log10(tick) if is_log else tick for tick in ticks]
+    texts = [f"{tick:.0f}" if tick == round(tick) and abs(tick) < MOST_DIGITS else f"{tick:.3g}" for tick in ticks]
+    if None in placed:
+        below = marks[0] - ((marks[-1] - marks[0]) or 1.0) / 10
+        placed, marks, texts = [below if one is None else one for one in placed], [below, *marks], ["-", *texts]
+    return {"label": path, "values": placed, "tickvals": marks, "ticktext": texts}
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    return [low] if low == high else [low + (high - low) * i / 4 for i in range(5)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Returns the two ends and the powers of ten between them."""
+    powers = [10.0**power for power in range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)]
+    return sorted({low, high, *powers})
+
+
+def _searched(journal: Journal) -> Mapping[str, Domain]:
+    """Returns the domains of the sweep by dotted path. ConfigError if it searches no knob."""
+    domains = {} if journal.sweep.single else plan_of(journal.sweep, str(journal.path)).domains
+    if not domains:
+        raise ConfigError(f"sweep '{journal.sweep.name}'", ["searches no knobs, so there is nothing to draw"])
+    return domains
+
+
+def _by_state(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
+    """Groups the trials by state, in the order of COLOURS."""
+    found: dict[str, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: [*COLOURS, trial.state].index(trial.state)):
+        found.setdefault(trial.state, []).append(trial)
+    return found
+
+
+def _curve(trial: Trial, metric: str) -> tuple[int, list[int], list[float]]:
+    points = sorted(trial.scores(metric).items())
+    return trial.number, [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _add_curves(
+    figure: go.Figure, lines: Sequence[tuple[int, list[int], list[float]]], name: str, line: Mapping[str, Any]
+) -> None:
+    """Adds the curves (trial, epochs, values) as one trace, with a gap after each."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    numbers: list[int | None] = []
+    for number, epochs, values in lines:
+        x += [*epochs, None]
+        y += [*values, None]
+        numbers += [number] * (len(epochs) + 1)
+    figure.add_scatter(
+        x=x, y=y, mode="lines+markers", name=name, line=line, marker={"size": 4}, customdata=numbers,
+        hovertemplate="trial %{customdata}, epoch %{x}: %{y:.2f}<extra></extra>",
+    )  # fmt: skip
+
+
+def _told(trial: Trial, objective: str) -> str:
+    """Formats a trial for the pointer: number, state, score, knobs, a line each."""
+    knobs = [f"{path} = {f'{value:.3g}' if isinstance(value, float) else spelled(value)}" for path, value in
+             trial.point.items()]  # fmt: skip
+    return "<br>".join([f"trial {trial.number}, {trial.state}: {trial.score(objective):.2f}", *knobs])
+
+
+def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+    figure.update_layout(title={"text": title}, template="plotly_white", xaxis_title=x, yaxis_title=y)
+    return figure

@@ -1,0 +1,1 @@
+"""Interface for Python and notebooks: `search.launch`, `search.open` and the sweep that they return."""
