@@ -7,41 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .domain_text import read_domain
+from .domains import Choice, Domain, Float, Int, typed
 from .errors import ConfigError, did_you_mean, shown
-from .schema import Knob, Value
+from .includes import FOLDER, find_space
+from .schema import Knob
 from .yaml_text import parse_yaml, read_text, read_yaml
 
-FOLDER = Path(__file__).parent
+__all__ = [
+    "FOLDER",
+    "Choice",
+    "Domain",
+    "Draft",
+    "Float",
+    "Int",
+    "Space",
+    "find_space",
+    "parse_space",
+    "read_draft",
+    "read_space",
+    "survey_space",
+    "typed",
+]
 _SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow")
-
-
-@dataclass(frozen=True, slots=True)
-class Float:
-    """Domain of real numbers in [low, high], sampled uniformly, or log-uniformly if `log`."""
-
-    low: float
-    high: float
-    log: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Int:
-    """Domain of integers in [low, high] in steps of `step`, sampled uniformly, or log-uniformly if `log`."""
-
-    low: int
-    high: int
-    step: int = 1
-    log: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Categorical domain: one of the values, unordered."""
-
-    values: tuple[Value, ...]
-
-
-Domain = Float | Int | Choice
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,32 +90,6 @@ def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> 
             knobs[path].read(value)
         except ValueError as error:
             yield f"{place} = {shown(value)}: {error}"
-
-
-def typed(domain: Domain, knob: Knob) -> Domain:
-    """Converts a domain to the declared type of its knob, which must allow its values: for a float knob, the integer
-    range [0, 1] becomes a real range and the choice 0 becomes 0.0. Integer ranges with a step above 1 are unchanged."""
-    if isinstance(domain, Choice):
-        return Choice(tuple(knob.read(value) for value in domain.values))
-    if isinstance(domain, Int) and domain.step == 1 and isinstance(knob.read(domain.low), float):
-        return Float(float(domain.low), float(domain.high), domain.log)
-    return domain
-
-
-def find_space(name: str) -> Path:
-    """Returns the file of a space. `name`: a model, or a path to a YAML file. ConfigError suggests the nearest
-    model."""
-    known = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
-    if name in known:
-        return known[name]
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        raise ConfigError(
-            name, ["there is no such space file; give a path to a YAML space or one of: " + ", ".join(known)]
-        )
-    raise ConfigError(f"model '{name}'", [f"is not here{did_you_mean(name, known) or '.'} Models: {', '.join(known)}"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,56 +178,7 @@ def _domains(table: str, entries: Mapping[str, Any], problems: list[str]) -> dic
     found: dict[str, Domain | None] = {}
     for path, entry in entries.items():
         try:
-            found[path] = None if entry is None and table != "search" else _domain(entry)
+            found[path] = None if entry is None and table != "search" else read_domain(entry)
         except ValueError as error:
             problems.append(f"{table}.{path}: {error}")
     return found
-
-
-def _domain(entry: object) -> Domain:
-    """Parses a domain: {choice: [...]}, {range: [low, high]}, {log: [low, high]}. Integer bounds give an Int, which
-    `step` may space. ValueError for any other form."""
-    forms = "{choice: [a, b]}, {range: [low, high]}, {range: [low, high], step: n}, {log: [low, high]}"
-    if not isinstance(entry, Mapping) or len(entry.keys() & {"choice", "range", "log"}) != 1:
-        raise ValueError(f"expected one of {forms}, found {shown(entry)}")
-    kind = next(iter(entry.keys() & {"choice", "range", "log"}))
-    if entry.keys() - {kind, "step"} or ("step" in entry and kind != "range"):
-        raise ValueError(f"expected one of {forms}, found {shown(dict(entry))}")
-    values = entry[kind]
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"{kind} needs a list, found {shown(values)}")
-    if kind == "choice":
-        if any(
-            isinstance(value, Mapping)
-            or (isinstance(value, list) and any(isinstance(one, list | Mapping) for one in value))
-            for value in values
-        ):
-            raise ValueError(f"choice needs plain values or lists of them, found {shown(values)}")
-        if len(set(map(repr, values))) < len(values):
-            raise ValueError(f"choice repeats a value: {shown(values)}")
-        return Choice(tuple(tuple(value) if isinstance(value, list) else value for value in values))
-    low, high = _ends(kind, values)
-    if "step" in entry and not (isinstance(low, int) and isinstance(high, int)):
-        raise ValueError("step is for whole numbers")
-    if isinstance(low, int) and isinstance(high, int):
-        step = entry.get("step", 1)
-        if not isinstance(step, int) or isinstance(step, bool) or step < 1 or (high - low) % step:
-            raise ValueError(f"step = {shown(step)} must be a whole number that divides {high} - {low}")
-        return Int(low, high, step, kind == "log")
-    return Float(float(low), float(high), kind == "log")
-
-
-def _ends(kind: str, values: list[Any]) -> tuple[int | float, int | float]:
-    try:
-        # Common YAML loaders read 1e-4 as text.
-        ends = [float(value) if isinstance(value, str) else value for value in values]
-    except ValueError:
-        ends = []
-    if len(ends) != 2 or any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends):
-        raise ValueError(f"{kind} needs two numbers [low, high], found {shown(values)}")
-    low, high = ends
-    if not low < high:
-        raise ValueError(f"{kind} needs low < high, found {shown(values)}")
-    if kind == "log" and low <= 0:
-        raise ValueError(f"log needs low > 0, found {shown(values)}")
-    return low, high
