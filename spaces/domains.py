@@ -166,8 +166,9 @@ def _on_step(value: float, low: float, step: float) -> int | float:
     """Returns the number nearest to `value`, which is no less, of low, low + step and so on: as a decimal, so that
     0.1 + 2 * 0.1 is 0.3."""
     if isinstance(low, int) and isinstance(step, int):
-        # In whole numbers, as doubles have no more than 53 bits.
-        count, rest = divmod(round(value) - low, step)
+        if not isinstance(value, int):
+            return low + round((value - low) / step) * step
+        count, rest = divmod(value - low, step)  # in whole numbers, as doubles have no more than 53 bits
         return low + (count + (2 * rest >= step)) * step
     return float(Decimal(str(low)) + round((value - low) / step) * Decimal(str(step)))
 

@@ -11,6 +11,7 @@ from .yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent
 INCLUDE = "include"
+MOST_NESTED = 20  # files in one another
 
 
 def _models() -> dict[str, Path]:
@@ -45,7 +46,7 @@ class _Joiner:
     """Joins files of spaces. Each is read once, however many others include it."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, dict[str, Any]] = {}
+        self._known: dict[Path, tuple[dict[str, Any], list[str]]] = {}
 
     def join(self, tree: Mapping[str, Any], path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[str]]:
         """Joins a tree with its includes. `above`: files that include this one, the outermost first."""
@@ -54,29 +55,33 @@ class _Joiner:
         names = tree.get(INCLUDE) or []
         for name in names if isinstance(names, list) else [names]:
             try:
-                joined = _over(joined, self._read(name, path, (*above, path.resolve())))
+                below, found = self._read(name, path, (*above, path.resolve()))
             except ConfigError as error:
-                faults += error.problems
+                below, found = {}, list(error.problems)
+            joined = _over(joined, below)
+            faults += [fault for fault in found if fault not in faults]
         return _over(joined, {key: value for key, value in tree.items() if key != INCLUDE}), faults
 
-    def _read(self, name: object, path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-        """Reads an included file, joined with its own includes. ConfigError, with `above` in it, if it cannot be."""
+    def _read(self, name: object, path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[str]]:
+        """Reads an included file and joins it with its own includes. ConfigError, with `path` in it, if there is no
+        such file, it is no space, or it lies in `above`."""
         file = _file_of(name, path)
-        if file.resolve() in above:
-            names = " -> ".join(one.name for one in (*above[above.index(file.resolve()) :], file))
+        place = file.resolve()
+        if place in above:
+            names = " -> ".join(one.name for one in (*above[above.index(place) :], file))
             raise ConfigError(str(path), [f"include: {names}: these files include each other in a circle"])
-        if file.resolve() not in self._known:
+        if len(above) > MOST_NESTED:
+            deep = f"files include each other more than {MOST_NESTED} deep"
+            raise ConfigError(str(path), [f"include: {file.name}: {deep}"])
+        if place not in self._known:
             try:
                 tree = read_yaml(file)
             except ConfigError as error:
                 raise ConfigError(str(path), [f"include: {error}"]) from None
             if not isinstance(tree, Mapping):
                 raise ConfigError(str(path), [f"include: {file}: is no space, which is a mapping"])
-            joined, faults = self.join(tree, file, above)
-            if faults:
-                raise ConfigError(str(path), faults)
-            self._known[file.resolve()] = joined
-        return self._known[file.resolve()]
+            self._known[place] = self.join(tree, file, above)
+        return self._known[place]
 
 
 def _file_of(name: object, path: Path) -> Path:
