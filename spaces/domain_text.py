@@ -117,11 +117,10 @@ def _normal(kind: str, values: list[Any], entry: Mapping[str, Any]) -> Normal:
     step = _number(given["step"]) if "step" in given else None
     if "step" in given and (len(given) < 3 or step is None or step <= 0 or not divides(step, low, high)):
         raise ValueError(f"{kind} with a step needs low and high, and a step that divides high - low: {shown(given)}")
-    if step is None:
-        ends: tuple[int | float, int | float] = (max(float(low), first), min(float(high), last))
-    else:
-        values = _range(low, high, False, given)
-        ends = (nearest_number(values, first), nearest_number(values, last))
+    ends: tuple[int | float, int | float] = (max(float(low), first), min(float(high), last))
+    if step is not None:
+        stepped = _range(low, high, False, given)
+        ends = (nearest_number(stepped, first), nearest_number(stepped, last))
     mean, deviation = (math.log(middle), math.log(spread)) if is_log else (middle, spread)
     made = Normal(mean, deviation, *ends, is_log, step)
     if not made.low < made.high or made.share < _LEAST_SHARE:

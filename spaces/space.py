@@ -18,6 +18,7 @@ from .yaml_text import parse_yaml, read_text, yaml_text
 
 __all__ = [
     "FOLDER",
+    "SECTIONS",
     "Choice",
     "Domain",
     "Draft",
@@ -31,7 +32,7 @@ __all__ = [
     "survey_space",
     "typed",
 ]
-_SECTIONS = (INCLUDE, "model", "objective", "recipes", "base", "search", "narrow", "points")
+SECTIONS = (INCLUDE, "model", "objective", "recipes", "base", "search", "narrow", "points")
 _MISSING = " is missing"
 DEFAULT = "default"  # the recipe of a space without recipes
 
@@ -183,11 +184,11 @@ def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
     """Parses as much of a space as possible. Returns the space, None if it names no model, and every structural error.
     `where`: file for messages."""
     if not isinstance(tree, Mapping):
-        return None, [f"a space is a mapping with the keys {', '.join(_SECTIONS)}"]
+        return None, [f"a space is a mapping with the keys {', '.join(SECTIONS)}"]
     problems = [
-        f"{shown(key)}: no such section{did_you_mean(shown(key), _SECTIONS)}; sections: {', '.join(_SECTIONS)}"
+        f"{shown(key)}: no such section{did_you_mean(shown(key), SECTIONS)}; sections: {', '.join(SECTIONS)}"
         for key in tree
-        if key not in _SECTIONS
+        if key not in SECTIONS
     ]
     if INCLUDE in tree:
         problems.append(f"{INCLUDE}: is for files of spaces, which are joined when they are read")
