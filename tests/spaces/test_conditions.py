@@ -2,7 +2,7 @@
 
 import pytest
 
-from spaces.conditions import active
+from spaces.conditions import active, attainable
 from spaces.space import parse_space
 from spaces.yaml_text import parse_yaml
 from trainables.config import knobs_of
@@ -63,6 +63,12 @@ def test_a_point_lacks_the_knobs_whose_conditions_do_not_hold(changes, dropped):
 def test_a_condition_on_a_knob_that_is_not_searched_looks_at_its_value(fixed, is_searched):
     found = active({"a": 1}, {"a": {"b": (1,)}}, {"b": fixed}.get)
     assert found == ({"a": 1} if is_searched else {})
+
+
+@pytest.mark.parametrize(("fixed", "left"), [(1, ["a", "b", "c"]), (2, ["c"])])
+def test_a_knob_that_is_active_in_no_point_is_told_apart(fixed, left):
+    conditions = {"a": {"fixed": (1,)}, "b": {"a": (3,), "c": (4,)}}
+    assert attainable(["a", "b", "c"], conditions, {"fixed": fixed}.get) == left
 
 
 def test_a_list_of_json_is_the_tuple_of_a_condition():

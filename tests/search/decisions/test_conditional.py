@@ -6,6 +6,7 @@ from search.decisions.optuna_terms import frozen
 from search.record.plan import value_at
 from search.record.records import TrialRow
 from spaces.domains import nearest
+from spaces.errors import ConfigError
 from tests.made.sweeps import OBJECTIVE, leads, made_plan, row
 
 SPACE = """
@@ -57,6 +58,14 @@ def test_a_conditional_space_is_searched_to_its_last_config_and_none_comes_twice
             assert trial.knob(path) == value_at(plan.base, path)
             section, name = path.split(".")
             assert trial.config[section][name] == value_at(plan.base, path)
+
+
+def test_a_knob_whose_parent_is_set_by_hand_is_searched_or_not_in_the_whole_sweep(tmp_path, plan):
+    space = tmp_path / "mine.yaml"
+    assert made_plan(space=space, changes={"network.heads": 2}).domains.keys() == {"network.layers", "network.dropout"}
+    assert made_plan(space=space, changes={"network.heads": 4}).domains.keys() == {"network.layers"}
+    with pytest.raises(ConfigError, match="nothing to search"):
+        made_plan(space=space, changes={"network.layers": 2})
 
 
 def test_the_sampler_is_told_a_whole_point_of_every_trial(lead, plan):

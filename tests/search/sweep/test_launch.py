@@ -101,7 +101,7 @@ BAD_LAUNCHES = [
     (["wrong.yaml"], ["wrong.yaml: search.network.widht: no such knob; did you mean network.width?"]),
     (
         ["circle.yaml"],
-        ["circle.yaml: when: conditions in a circle", "network.width -> network.layers -> network.width"],
+        ["circle.yaml: when: conditions in a circle", "width -> network.layers -> network.width"],
     ),
     (["lone.yaml"], ["lone.yaml: search.network.heads: 4 is a lone value", "base, as the line 'network.heads: 4'"]),
     (["lost.yaml"], ["lost.yaml: include: nowhere.yaml: there is no such file in "]),
