@@ -32,7 +32,7 @@ __all__ = [
     "survey_space",
     "typed",
 ]
-SECTIONS = (INCLUDE, "model", "objective", "recipes", "base", "search", "narrow", "points")
+SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow", "points", INCLUDE)
 _MISSING = " is missing"
 DEFAULT = "default"  # the recipe of a space without recipes
 

@@ -100,8 +100,8 @@ class Plan:
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched, nor those whose
-        condition holds in no point."""
+        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched, nor those
+        whose condition holds in no point."""
         found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
         searched = [path for path in found if path not in self.pinned]
         paths = attainable(searched, self._conditions, lambda path: value_at(self.base, path))
@@ -207,7 +207,8 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
-        raise ConfigError(where, ["every searched knob is set by hand, so there is nothing to search; use `train`"])
+        problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
+        raise ConfigError(where, [f"{problem}; use `train`"])
     return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
 
 

@@ -163,7 +163,7 @@ def test_a_space_needs_no_base_narrow_or_objective():
 @pytest.mark.parametrize("text", ["", "[]", "text", "3"])
 def test_a_space_that_is_no_mapping_is_told_its_keys(text):
     assert faults_of(text) == [
-        "a space is a mapping with the keys include, model, objective, recipes, base, search, narrow, points"
+        "a space is a mapping with the keys model, objective, recipes, base, search, narrow, points, include"
     ]
 
 

@@ -84,7 +84,7 @@ def test_ranks_are_those_of_optunas_own_model(good):
         (Int(2, 8), 8, 9, 8),
         (Int(32, 96, step=32), 64, 50, 64),
         (Int(10, 1000, log=True), 10, 1, 10),
-        (Int(1, 8), 4, None, 4),
+        (Int(1, 9), 4, None, 5),
         (Choice((1, 2, 4)), 4, 3.5, "4"),
         (Choice((True, False)), True, "yes", "true"),
         (Choice(((1, 2), (3,))), (1, 2), (2, 1), "[1, 2]"),

@@ -105,7 +105,10 @@ BAD_LAUNCHES = [
     ),
     (["lone.yaml"], ["lone.yaml: search.network.heads: 4 is a lone value", "base, as the line 'network.heads: 4'"]),
     (["lost.yaml"], ["lost.yaml: include: nowhere.yaml: there is no such file in "]),
-    (["points.yaml"], ["points.yaml: points[0]: network.width = 25 ", "points.yaml: points[1]: network.width = 26 "]),
+    (
+        ["points.yaml"],
+        ["points.yaml: points[0]: network.heads = 4 must", "points.yaml: points[1]: network.heads = 4 must"],
+    ),
     (["all-set.yaml", "--set", "network.width=24", "--set", "network.layers=2"], ["nothing to search; use `train`"]),
 ]
 
