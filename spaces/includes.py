@@ -11,6 +11,7 @@ from .yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent
 INCLUDE = "include"
+DEFAULT = "default"  # the recipe of a space without recipes
 MOST_NESTED = 20  # files in one another
 
 
@@ -101,12 +102,14 @@ def _file_of(name: object, path: Path) -> Path:
 
 def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Joins two spaces, of which the upper one wins knob by knob: a knob that it fixes in `base` is no longer searched
-    or set by a recipe below, one that it searches is no longer fixed or narrowed below, and one with an empty entry in
-    its `search` is taken out. Other parts, and malformed ones, are replaced whole."""
+    or set by a recipe below, one that it searches is no longer narrowed below, and where it was fixed, that is the
+    recipes' value. One with an empty entry in its `search` is taken out. Other parts, and malformed ones, are replaced
+    whole."""
     fixed, searched = _part(upper, "base"), _part(upper, "search")
     taken_out = [path for path, entry in searched.items() if entry is None and path in _part(lower, "search")]
+    freed = {path: value for path, value in _part(lower, "base").items() if searched.get(path) is not None}
     joined = {**lower, **upper}
-    for key, gone in (("base", searched), ("search", fixed)):
+    for key, gone in (("base", freed), ("search", fixed)):
         if _are_mappings(lower, upper, key):
             joined[key] = {**_without(lower[key], gone), **_part(upper, key)}
     for key, gone in (("recipes", fixed), ("narrow", {**fixed, **searched})):
@@ -116,6 +119,11 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
             joined[key] = {name: _both(below, own, name) for name in {**own, **below}}
     if taken_out:
         joined["search"] = _without(joined["search"], taken_out)
+    if freed:
+        recipes = _part(joined, "recipes") or {DEFAULT: {}}
+        joined["recipes"] = {
+            name: {**freed, **one} if isinstance(one, Mapping) else one for name, one in recipes.items()
+        }
     return joined
 
 

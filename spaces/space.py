@@ -12,7 +12,7 @@ from .console import visible
 from .domain_text import When, read_domain, read_when, split_entry
 from .domains import Choice, Domain, Float, Int, limits, typed
 from .errors import ConfigError, did_you_mean, shown
-from .includes import FOLDER, INCLUDE, find_space, with_includes
+from .includes import DEFAULT, FOLDER, INCLUDE, find_space, with_includes
 from .schema import Knob, spelled
 from .yaml_text import parse_yaml, read_text, yaml_text
 
@@ -34,7 +34,6 @@ __all__ = [
 ]
 SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow", "points", INCLUDE)
 _MISSING = " is missing"
-DEFAULT = "default"  # the recipe of a space without recipes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

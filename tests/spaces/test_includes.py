@@ -75,13 +75,26 @@ points: [{optim.clip: 2}]
     found = read_space(mine)
     assert found.objective == "val/mpjpe_mm"
     assert list(found.recipes) == ["mine", "small", "original"]  # the first is the default
-    # A knob fixed here is no longer set by recipes below; one searched here is no longer fixed or narrowed.
-    assert found.recipes["small"] == {"optim.lr": "4e-3"}
-    assert found.recipes["original"] == {"optim.lr": "1e-3"}
+    # A knob fixed here is no longer set by recipes below; one searched here is no longer narrowed, and where it was
+    # fixed, trial 0 has that value.
+    assert found.recipes["mine"] == {"optim.lr": "5e-4", "optim.clip": 1.0}
+    assert found.recipes["small"] == {"optim.lr": "4e-3", "optim.clip": 1.0}
+    assert found.recipes["original"] == {"optim.lr": "1e-3", "optim.clip": 1.0}
     assert found.base == {"data.frames": 1, "network.heads": 8}
     assert found.search == {"optim.lr": Choice(("1e-3", "1e-2")), "optim.clip": Choice((1, 2))}
     assert "optim.lr" not in found.narrow["small"]
     assert found.points == ({"optim.clip": 2},)
+
+
+def test_a_space_without_recipes_keeps_what_its_includes_fix_for_trial_0(put):
+    below = "model: graformer\nbase: {optim.clip: 3, network.layers: 2}\nsearch: {optim.lr: {range: [0.1, 0.2]}}\n"
+    mine = put(mine="include: below.yaml\nsearch: {optim.clip: {range: [0, 5]}, network.layers: }\n", below=below)
+    with pytest.raises(ConfigError, match=r"search\.network\.layers: expected one of"):  # it is not searched below
+        read_space(mine)
+    mine.write_text(mine.read_text().replace(", network.layers: ", ""))
+    found = read_space(mine)
+    assert found.base == {"network.layers": 2}
+    assert found.fixed("default") == {"network.layers": 2, "optim.clip": 3}
 
 
 def test_of_several_the_later_wins_and_a_model_is_one(put):
