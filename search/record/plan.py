@@ -19,8 +19,8 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .points import first_points
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
+from .space_points import first_points
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
