@@ -96,7 +96,7 @@ class PointSampler:
         old, self._frozen = self._frozen, {}
         for number in sorted(chosen | self._running):
             known = old.get(number)
-            self._frozen[number] = known or frozen(self._trials[number], self._spaces, self._objective)
+            self._frozen[number] = known or frozen(self._trials[number], self._domains, self._objective)
         return list(self._frozen.values())
 
     def draw(self, number: int, is_legal: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any] | None, int]:

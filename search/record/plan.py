@@ -3,6 +3,7 @@ input is reported at once."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spaces.conditions import active, attainable, typed_conditions
+from spaces.domain_text import When
 from spaces.errors import ConfigError, did_you_mean, shown
 from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
@@ -17,6 +20,7 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
+from .space_points import first_points
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
@@ -90,15 +94,32 @@ class Plan:
         return self.sweep.recipe == CONFIRMED
 
     @property
-    def domains(self) -> dict[str, Domain]:
-        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched."""
-        found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
-        return {path: typed(domain, known[path]) for path, domain in found.items() if path not in self.pinned}
+    def first_points(self) -> tuple[Mapping[str, Any], ...]:
+        """Returns the points of the first trials; {} is the recipe."""
+        return self.points or ({},)
 
-    def config(self, point: Mapping[str, object]) -> TrainConfig:
-        """Builds the config of a point: the recipe's config with the point's values. ConfigError if they violate a
-        constraint of the model."""
-        return changed(self.base, point, f"{self.name}, point {dict(point)}")
+    @property
+    def domains(self) -> dict[str, Domain]:
+        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched, nor those
+        whose condition holds in no point."""
+        found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
+        searched = [path for path in found if path not in self.pinned]
+        paths = attainable(searched, self._conditions, lambda path: value_at(self.base, path))
+        return {path: typed(found[path], known[path]) for path in paths}
+
+    @property
+    def _conditions(self) -> dict[str, When]:
+        conditions = self.space.conditions(self.sweep.recipe)
+        return typed_conditions(conditions, knobs_of(self.space.model)) if conditions else {}
+
+    def active(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the point without the knobs whose conditions do not hold in it: they keep the recipe's values."""
+        return active(point, self._conditions, lambda path: value_at(self.base, path))
+
+    def config(self, point: Mapping[str, Any]) -> TrainConfig:
+        """Builds the config of a point: the recipe's config with the values of the point's active knobs. ConfigError if
+        they violate a constraint of the model."""
+        return changed(self.base, self.active(point), f"{self.name}, point {dict(point)}")
 
 
 def make_plan(
@@ -186,8 +207,9 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
-        raise ConfigError(where, ["every searched knob is set by hand, so there is nothing to search; use `train`"])
-    return plan
+        problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
+        raise ConfigError(where, [f"{problem}; use `train`"])
+    return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
 
 
 def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
