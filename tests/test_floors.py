@@ -39,7 +39,8 @@ ONLY_IN = {
     "grpc": ("search.cluster.addresses",),
     "fsspec": ("search.executors.mirror",),
     "cdflib": ("data.conversion.cdf",),
-    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.sampler"),
+    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.samplers"),
+    "cmaes": ("search.decisions.samplers.cmaes",),
     "PIL": (
         *("data.bodies", "data.images", "data.formats", "data.inputs", "data.synthetic"),
         *("trainables.pictures", "trainables.prediction"),
@@ -47,7 +48,7 @@ ONLY_IN = {
     "av": ("trainables.pictures",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
-LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}
+LAZY = {"trainables.registry", "spaces.cli", "data.__main__", "search.decisions.sampler"}
 
 
 def room_of(name):

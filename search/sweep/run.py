@@ -141,6 +141,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal]) -> int:
         if not journal.trials and not plan.is_confirmation:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
+            for line in conductor.notes:
+                tell(line)
         try:
             with watched(without_ray):
                 _tune(reins, plan, place, demand)
