@@ -19,7 +19,7 @@ from .optuna_terms import distribution, to_point
 from .samplers.history import History
 from .samplers.protocol import Problem, Sampler
 
-# By the names of record.choices.SAMPLERS: module and class. Imported when chosen, as torch, scipy.stats and cmaes, that
+# By the names of record.sampling.SAMPLERS: module and class. Imported when chosen, as torch, scipy.stats and cmaes, that
 # some of them need, take seconds.
 PLACES = {
     "tpe": "tpe:TpePoints",
@@ -43,7 +43,7 @@ class PointSampler:
     """Samples the points of one sweep. Call `tell` with a trial when it is created, when it ends and when it restarts.
 
     `domains`: dotted path -> domain of the searched knobs. `objectives`: the metrics to minimise. `name`: one of
-    `record.choices.SAMPLERS`. `seed`: the sweep's. `trials`: planned number of trials. `told`: trials recorded
+    `record.sampling.SAMPLERS`. `seed`: the sweep's. `trials`: planned number of trials. `told`: trials recorded
     before."""
 
     def __init__(

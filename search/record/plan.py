@@ -16,7 +16,7 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .choices import SAMPLERS, sampler_refusal
+from .sampling import SAMPLERS, sampler_refusal
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
 
 STORAGE = "mlruns/sweeps"

@@ -88,7 +88,7 @@ def _edges(space: Number) -> tuple[float, float]:
 def _holds(space: Number, value: float) -> bool:
     if not space.low <= value <= space.high:
         return False
-    return isinstance(space, FloatDistribution) or (value - space.low) % space.step == 0
+    return space.step is None or math.isclose(value, snapped(space, value))
 
 
 def _is_number(value: Any) -> bool:
