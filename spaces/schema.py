@@ -65,7 +65,7 @@ class Knob:
         """Converts a value, possibly text, to the declared type and checks its bounds and choices. ValueError with the
         reason if it is not allowed."""
         result: Value = _coerce(self.type, value)
-        numbers = [n for n in (result if isinstance(result, tuple) else (result,)) if _is_number(n)]
+        numbers = [n for n in (result if isinstance(result, tuple) else (result,)) if is_number(n)]
         inside = all(
             (self.above is None or n > self.above)
             and (self.least is None or n >= self.least)
@@ -97,7 +97,8 @@ def type_name(kind: Any) -> str:
     return str(kind.__name__)
 
 
-def _is_number(value: object) -> typing.TypeGuard[int | float]:
+def is_number(value: object) -> typing.TypeGuard[int | float]:
+    """Returns whether a value is an int or a float; a bool is none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

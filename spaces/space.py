@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .conditions import circles, condition_faults
+from .console import visible
+from .domain_text import When, read_domain, read_when, split_entry
+from .domains import Choice, Domain, Float, Int, limits, typed
 from .errors import ConfigError, did_you_mean, shown
-from .schema import Knob, Value
-from .yaml_text import parse_yaml, read_text, read_yaml
+from .includes import FOLDER, INCLUDE, find_space, with_includes
+from .schema import Knob, spelled
+from .yaml_text import parse_yaml, read_text, yaml_text
 
-FOLDER = Path(__file__).parent
-_SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow")
-
-
-@dataclass(frozen=True, slots=True)
-class Float:
-    """Domain of real numbers in [low, high], sampled uniformly, or log-uniformly if `log`."""
-
-    low: float
-    high: float
-    log: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Int:
-    """Domain of integers in [low, high] in steps of `step`, sampled uniformly, or log-uniformly if `log`."""
-
-    low: int
-    high: int
-    step: int = 1
-    log: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Categorical domain: one of the values, unordered."""
-
-    values: tuple[Value, ...]
-
-
-Domain = Float | Int | Choice
+__all__ = [
+    "FOLDER",
+    "Choice",
+    "Domain",
+    "Draft",
+    "Float",
+    "Int",
+    "Space",
+    "find_space",
+    "parse_space",
+    "read_draft",
+    "read_space",
+    "survey_space",
+    "typed",
+]
+_SECTIONS = (INCLUDE, "model", "objective", "recipes", "base", "search", "narrow", "points")
+_MISSING = " is missing"
+DEFAULT = "default"  # the recipe of a space without recipes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +42,8 @@ class Space:
     fixed values of all recipes; `search`: dotted path -> domain; `where`: the file, for messages.
 
     `narrow`: recipe -> domains that replace those of `search` (None: not searched), so that a small recipe searches
-    small networks."""
+    small networks. `when`, `narrow_when`: the conditions that stand in `search` and in `narrow`. `points`: points to
+    try after trial 0, dotted path -> value."""
 
     model: str
     objective: str
@@ -59,6 +52,9 @@ class Space:
     search: Mapping[str, Domain]
     narrow: Mapping[str, Mapping[str, Domain | None]]
     where: str
+    when: Mapping[str, When] = field(default_factory=dict)
+    narrow_when: Mapping[str, Mapping[str, When]] = field(default_factory=dict)
+    points: tuple[Mapping[str, Any], ...] = ()
 
     def fixed(self, recipe: str) -> dict[str, Any]:
         """Returns the fixed values of a recipe, dotted path -> value: the config of trial 0 before options override it.
@@ -69,6 +65,13 @@ class Space:
         """Returns the domains that a sweep from this recipe searches, by dotted path."""
         joined = dict(self.search) | dict(self.narrow.get(recipe, {}))
         return {path: domain for path, domain in joined.items() if domain is not None}
+
+    def conditions(self, recipe: str) -> dict[str, When]:
+        """Returns the conditions on the knobs that a sweep from this recipe searches, by dotted path. Where `narrow`
+        gives a domain and no condition, that of `search` stays."""
+        joined = dict(self.when) | dict(self.narrow_when.get(recipe, {}))
+        domains = self.domains(recipe)
+        return {path: when for path, when in joined.items() if when and path in domains}
 
     def check(self, knobs: Mapping[str, Knob]) -> list[str]:
         """Checks every path, value and bound of the space against the model's knobs; returns one message per
@@ -83,14 +86,42 @@ class Space:
         searched = {"search": self.search} | {f"narrow.{name}": part for name, part in self.narrow.items()}
         for table, domains in searched.items():
             for path, domain in domains.items():
-                ends = (
-                    () if domain is None else domain.values if isinstance(domain, Choice) else (domain.low, domain.high)
-                )
+                ends = () if domain is None else limits(domain)
                 yield from _refusals(f"{table}.{path}", path, ends, knobs)
         for path in self.base.keys() & self.search.keys():
             yield f"{path} stands in base and in search; keep one"
         for name in self.narrow.keys() - self.recipes.keys():
             yield f"narrow.{name}: no such recipe{did_you_mean(name, self.recipes)}; recipes: {', '.join(self.recipes)}"
+        yield from self._condition_faults(knobs)
+        for number, point in enumerate(self.points):
+            for path, value in point.items():
+                yield from _refusals(f"points[{number}].{path}", path, [value], knobs)
+                if path in knobs and all(path not in domains for domains in searched.values()):
+                    yield f"points[{number}].{path} is not searched; give it a domain in search, or fix it in base"
+
+    def _condition_faults(self, knobs: Mapping[str, Knob]) -> Iterator[str]:
+        domains = self._domains_of_all(knobs)
+        conditions = {"search": self.when} | {f"narrow.{name}": part for name, part in self.narrow_when.items()}
+        for table, part in conditions.items():
+            for path, when in part.items():
+                yield from condition_faults(f"{table}.{path}", when, knobs, domains)
+        found = [circle for name in self.recipes for circle in circles(self.conditions(name), knobs)]
+        for circle in dict.fromkeys(found):
+            yield f"when: conditions in a circle, so none of these is searched: {' -> '.join(circle)}"
+
+    def _domains_of_all(self, knobs: Mapping[str, Knob]) -> dict[str, list[Domain]]:
+        """Collects the domains of each knob in `search` and `narrow`, in the type of the knob; knobs with a value that
+        is not allowed are left out."""
+        found: dict[str, list[Domain]] = {}
+        wrong = set()
+        for part in (self.search, *self.narrow.values()):
+            for path, domain in part.items():
+                try:
+                    if domain is not None and path in knobs:
+                        found.setdefault(path, []).append(typed(domain, knobs[path]))
+                except ValueError:
+                    wrong.add(path)
+        return {path: domains for path, domains in found.items() if path not in wrong}
 
 
 def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> Iterator[str]:
@@ -104,36 +135,10 @@ def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> 
             yield f"{place} = {shown(value)}: {error}"
 
 
-def typed(domain: Domain, knob: Knob) -> Domain:
-    """Converts a domain to the declared type of its knob, which must allow its values: for a float knob, the integer
-    range [0, 1] becomes a real range and the choice 0 becomes 0.0. Integer ranges with a step above 1 are unchanged."""
-    if isinstance(domain, Choice):
-        return Choice(tuple(knob.read(value) for value in domain.values))
-    if isinstance(domain, Int) and domain.step == 1 and isinstance(knob.read(domain.low), float):
-        return Float(float(domain.low), float(domain.high), domain.log)
-    return domain
-
-
-def find_space(name: str) -> Path:
-    """Returns the file of a space. `name`: a model, or a path to a YAML file. ConfigError suggests the nearest
-    model."""
-    known = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
-    if name in known:
-        return known[name]
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        raise ConfigError(
-            name, ["there is no such space file; give a path to a YAML space or one of: " + ", ".join(known)]
-        )
-    raise ConfigError(f"model '{name}'", [f"is not here{did_you_mean(name, known) or '.'} Models: {', '.join(known)}"])
-
-
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Space file that may be invalid: its text, the space as far as it could be parsed (None without a model name), and
-    every structural error."""
+    """Space file that may be invalid: its text, which includes nothing, the space as far as it could be parsed (None
+    without a model name), and every structural error."""
 
     where: str
     text: str
@@ -142,16 +147,28 @@ class Draft:
 
 
 def read_draft(path: Path) -> Draft:
-    """Reads a space file that may be invalid. ConfigError only if it cannot be read or is not YAML."""
+    """Reads a space file that may be invalid, joined with those that it includes. ConfigError only if it cannot be read
+    or is not YAML."""
     text = read_text(path)
-    space, faults = survey_space(parse_yaml(text, str(path)), str(path))
+    tree = parse_yaml(text, str(path))
+    missing: list[str] = []
+    if isinstance(tree, Mapping) and INCLUDE in tree:
+        tree, missing = with_includes(tree, path)
+        # The text must say all by itself: a sweep goes on with it when the included files have changed.
+        text = f"# {visible(path.name)}, joined with what it includes.\n{yaml_text(tree)}"
+    space, faults = survey_space(tree, str(path))
+    if missing:  # what else seems to be missing may be there
+        return Draft(str(path), text, None, (*missing, *(fault for fault in faults if not fault.endswith(_MISSING))))
     return Draft(str(path), text, space, tuple(faults))
 
 
 def read_space(path: Path) -> Space:
     """Reads a space from a YAML file and checks its structure; `Space.check` checks it against the model's knobs.
     ConfigError lists every problem."""
-    return parse_space(read_yaml(path), str(path))
+    draft = read_draft(path)
+    if draft.faults or draft.space is None:
+        raise ConfigError(draft.where, draft.faults)
+    return draft.space
 
 
 def parse_space(tree: object, where: str) -> Space:
@@ -172,10 +189,12 @@ def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
         for key in tree
         if key not in _SECTIONS
     ]
-    problems += [f"{key} is missing" for key in ("model", "recipes", "search") if key not in tree]
+    if INCLUDE in tree:
+        problems.append(f"{INCLUDE}: is for files of spaces, which are joined when they are read")
+    problems += [f"{key}{_MISSING}" for key in ("model", "search") if key not in tree]
     sections = _sections_of(tree, problems)
-    search = _domains("search", sections["search"], problems)
-    narrow = {name: _domains(f"narrow.{name}", part, problems) for name, part in sections["narrow"].items()}
+    search, when = _entries("search", sections["search"], problems)
+    narrowed = {name: _entries(f"narrow.{name}", part, problems) for name, part in sections["narrow"].items()}
     for name in ("model", "objective"):
         if not isinstance(tree.get(name, ""), str):
             problems.append(f"{name} must be text, not {shown(tree[name])}")
@@ -185,11 +204,14 @@ def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
     space = Space(
         model=tree["model"],
         objective=objective if isinstance(objective, str) else "val/mpjpe_mm",
-        recipes=sections["recipes"],
+        recipes=sections["recipes"] if "recipes" in tree else {DEFAULT: {}},
         base=sections["base"],
         search={path: domain for path, domain in search.items() if domain is not None},
-        narrow=narrow,
+        narrow={name: domains for name, (domains, _) in narrowed.items()},
         where=where,
+        when=when,
+        narrow_when={name: part for name, (_, part) in narrowed.items()},
+        points=_points_of(tree, problems),
     )
     return space, problems
 
@@ -208,64 +230,50 @@ def _sections_of(tree: Mapping[str, Any], problems: list[str]) -> dict[str, Mapp
         problems += [f"{key}.{name} must be a mapping of dotted paths to values" for name in bad]
         sections[key] = {str(name): part for name, part in sections[key].items() if name not in bad}
     if "recipes" in tree and not sections["recipes"]:
-        problems.append("recipes needs at least one entry: trial 0 of a sweep is a recipe")
+        problems.append("recipes needs at least one entry; without recipes trial 0 is the model's default with base")
     return sections
 
 
-def _domains(table: str, entries: Mapping[str, Any], problems: list[str]) -> dict[str, Domain | None]:
-    found: dict[str, Domain | None] = {}
+def _points_of(tree: Mapping[str, Any], problems: list[str]) -> tuple[Mapping[str, Any], ...]:
+    """Returns the points of a space; a malformed one is left out and added to `problems`."""
+    points = tree.get("points") or []
+    if not isinstance(points, list):
+        problems.append("points must be a list of mappings of dotted paths to values")
+        return ()
+    for number, point in enumerate(points):
+        if not isinstance(point, Mapping) or not point:
+            problems.append(f"points[{number}] must be a mapping of dotted paths to values, found {shown(point)}")
+    return tuple(point for point in points if isinstance(point, Mapping))
+
+
+def _entries(
+    table: str, entries: Mapping[str, Any], problems: list[str]
+) -> tuple[dict[str, Domain | None], dict[str, When]]:
+    """Reads the domains and conditions of `search`, or of a recipe in `narrow`; adds a message per fault to
+    `problems`."""
+    domains: dict[str, Domain | None] = {}
+    conditions: dict[str, When] = {}
     for path, entry in entries.items():
+        if entry is None and table != "search":
+            domains[path] = None
+            continue
+        if entry is not None and not isinstance(entry, Mapping | list):
+            problems.append(_lone(table, path, entry))
+            continue
+        plain, when = split_entry(entry)
         try:
-            found[path] = None if entry is None and table != "search" else _domain(entry)
+            domains[path] = read_domain(plain)
         except ValueError as error:
             problems.append(f"{table}.{path}: {error}")
-    return found
+        try:
+            if when is not None:
+                conditions[path] = read_when(when)
+        except ValueError as error:
+            problems.append(f"{table}.{path}: {error}")
+    return domains, conditions
 
 
-def _domain(entry: object) -> Domain:
-    """Parses a domain: {choice: [...]}, {range: [low, high]}, {log: [low, high]}. Integer bounds give an Int, which
-    `step` may space. ValueError for any other form."""
-    forms = "{choice: [a, b]}, {range: [low, high]}, {range: [low, high], step: n}, {log: [low, high]}"
-    if not isinstance(entry, Mapping) or len(entry.keys() & {"choice", "range", "log"}) != 1:
-        raise ValueError(f"expected one of {forms}, found {shown(entry)}")
-    kind = next(iter(entry.keys() & {"choice", "range", "log"}))
-    if entry.keys() - {kind, "step"} or ("step" in entry and kind != "range"):
-        raise ValueError(f"expected one of {forms}, found {shown(dict(entry))}")
-    values = entry[kind]
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"{kind} needs a list, found {shown(values)}")
-    if kind == "choice":
-        if any(
-            isinstance(value, Mapping)
-            or (isinstance(value, list) and any(isinstance(one, list | Mapping) for one in value))
-            for value in values
-        ):
-            raise ValueError(f"choice needs plain values or lists of them, found {shown(values)}")
-        if len(set(map(repr, values))) < len(values):
-            raise ValueError(f"choice repeats a value: {shown(values)}")
-        return Choice(tuple(tuple(value) if isinstance(value, list) else value for value in values))
-    low, high = _ends(kind, values)
-    if "step" in entry and not (isinstance(low, int) and isinstance(high, int)):
-        raise ValueError("step is for whole numbers")
-    if isinstance(low, int) and isinstance(high, int):
-        step = entry.get("step", 1)
-        if not isinstance(step, int) or isinstance(step, bool) or step < 1 or (high - low) % step:
-            raise ValueError(f"step = {shown(step)} must be a whole number that divides {high} - {low}")
-        return Int(low, high, step, kind == "log")
-    return Float(float(low), float(high), kind == "log")
-
-
-def _ends(kind: str, values: list[Any]) -> tuple[int | float, int | float]:
-    try:
-        # Common YAML loaders read 1e-4 as text.
-        ends = [float(value) if isinstance(value, str) else value for value in values]
-    except ValueError:
-        ends = []
-    if len(ends) != 2 or any(isinstance(end, bool) or not isinstance(end, int | float) for end in ends):
-        raise ValueError(f"{kind} needs two numbers [low, high], found {shown(values)}")
-    low, high = ends
-    if not low < high:
-        raise ValueError(f"{kind} needs low < high, found {shown(values)}")
-    if kind == "log" and low <= 0:
-        raise ValueError(f"log needs low > 0, found {shown(values)}")
-    return low, high
+def _lone(table: str, path: str, value: object) -> str:
+    home = "base" if table == "search" else f"recipes.{table.removeprefix('narrow.')}"
+    line = f"{path}: {shown(spelled(value))}"
+    return f"{table}.{line} is a lone value, with nothing to search; put it in {home}, as the line '{line}'"

@@ -63,3 +63,9 @@ def parse_yaml(text: str, where: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # PyYAML lets a month of 13, digits that are no number, and brackets without end through as plain errors.
         raise ConfigError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
+
+
+def yaml_text(tree: Any) -> str:
+    """Formats what `parse_yaml` returns as YAML text that parses to the same."""
+    text: str = yaml.safe_dump(tree, sort_keys=False, width=100)
+    return text

@@ -120,7 +120,7 @@ class Conductor:
         self._points.tell(trial)
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
-        is_recipe = trial.number == 0 and not self.plan.points
+        is_recipe = trial.number == 0 and not self.plan.first_points[0]
         what = f"recipe {self.plan.sweep.recipe}" if is_recipe else _short(trial.point)
         self._tell(f"trial {trial.number} starts{again}: {what}")
         return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts)
@@ -146,12 +146,10 @@ class Conductor:
         number = len(self.journal.trials)
         point: dict[str, Any] | None
         identity = ""
-        if number < len(self.plan.points):
-            point = dict(self.plan.points[number])
-            config = self.plan.config(point)
-        elif number == 0:
-            config = self.plan.base
-            point = {path: value_at(config, path) for path in self.plan.domains}
+        first = self.plan.first_points
+        if number < len(first):
+            config = self.plan.config(first[number])
+            point = dict.fromkeys([*self.plan.domains, *first[number]])
         else:
             point, thrown = self._points.draw(number, self._is_legal)
             self.thrown += thrown
@@ -161,7 +159,7 @@ class Conductor:
                 return None
             config, identity = self._drawn
         # The values of the config and not of the draw: they make the config again when they are put in its base.
-        values = {path: value_at(config, path) for path in point}
+        values = self.plan.active({path: value_at(config, path) for path in point})
         self.journal.append(TrialRow(trial=number, point=values, config_id=identity or config_id(config)))
         return self.journal.trials[number]
 

@@ -16,10 +16,10 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from spaces.space import Choice, Domain, Float, Int
+from spaces.domains import Choice, Domain, Float, Grid, Int, Normal, nearest
+from spaces.schema import is_number
 
 from ..record.trial import Trial
-from .samplers.units import nearest
 
 _STATES = {
     "finished": TrialState.COMPLETE,
@@ -34,15 +34,40 @@ _STATES = {
 
 
 def distribution(domain: Domain) -> BaseDistribution:
-    """Converts a search domain to an Optuna distribution. Categorical choices become their JSON texts, because Optuna's
-    persistent studies accept only scalars."""
+    """Converts a search domain to the Optuna distribution of its terms (`to_term`). Categorical choices become their
+    JSON texts, because Optuna's persistent studies accept only scalars."""
     match domain:
-        case Float(low, high, log):
-            return FloatDistribution(low, high, log=log)
-        case Int(low, high, step, log):
+        case Float(low, high, log, step) if step is None or not log:
+            return FloatDistribution(low, high, log=log, step=step)
+        case Int(low, high, step, log) if step == 1 or not log:
             return IntDistribution(low, high, log=log, step=step)
+        case Float(low, high) | Int(low, high):
+            # Optuna has no logarithm with a step. A value is drawn from as far around it as there are numbers nearest
+            # to it, also at the ends.
+            half = (domain.step or 1) / 2
+            return FloatDistribution(low - min(half, low / 2), high + half, log=True)
         case Choice(values):
             return CategoricalDistribution([json.dumps(value) for value in values])
+        case Grid(values):
+            return IntDistribution(0, len(values) - 1)
+        case Normal():
+            return FloatDistribution(0.0, 1.0)
+
+
+def to_term(domain: Domain, value: object) -> Any:
+    """Converts a value of a knob to that of Optuna's parameter, the inverse of `to_point`: for a choice its JSON text,
+    for a grid its place in the list, for a normal domain the share of the distribution below it, otherwise the value
+    itself. A value outside the domain is converted as the nearest one inside."""
+    value = nearest(domain, value)
+    match domain:
+        case Choice():
+            return json.dumps(value)
+        case Grid(values):
+            return values.index(value)
+        case Normal():
+            assert is_number(value), value
+            return domain.share_of(value)
+    return value
 
 
 def to_point(domains: Mapping[str, Domain], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,10 +76,15 @@ def to_point(domains: Mapping[str, Domain], params: Mapping[str, Any]) -> dict[s
     return {path: _value(domains[path], value) for path, value in params.items()}
 
 
-def _value(domain: Domain, value: Any) -> Any:
-    if not isinstance(domain, Choice):
-        return value
-    return next(choice for choice in domain.values if json.dumps(choice) == value)
+def _value(domain: Domain, term: Any) -> Any:
+    match domain:
+        case Choice(values):
+            return next(choice for choice in values if json.dumps(choice) == term)
+        case Grid(values):
+            return values[term]
+        case Normal():
+            return domain.at(term)
+    return nearest(domain, term)
 
 
 def outcome(trial: Trial, objectives: tuple[str, ...]) -> tuple[TrialState, tuple[float, ...] | None, dict[int, float]]:
@@ -88,16 +118,13 @@ def values_of(trial: Trial, objectives: tuple[str, ...]) -> tuple[float, ...] | 
     return values if all(map(math.isfinite, values)) else None
 
 
-def frozen(trial: Trial, spaces: Mapping[str, BaseDistribution], objectives: tuple[str, ...]) -> FrozenTrial:
+def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, ...]) -> FrozenTrial:
     """Converts a trial to an Optuna FrozenTrial with the same number.
 
-    `spaces`: distribution of every searched path. Trial 0 and predefined points may lie outside the space, or lack a
-    knob; they are given the nearest value inside, of a lacking knob that of the recipe, since a model of all knobs
-    leaves out every knob that one trial lacks."""
-    params = {}
-    for path, space in spaces.items():
-        value = trial.knob(path)
-        params[path] = nearest(space, json.dumps(value) if isinstance(space, CategoricalDistribution) else value)
+    `domains`: domain of every searched path. Each has its parameter, as Optuna models together only what all trials
+    have: a knob that is not active in the trial has the recipe's value, and a value outside its domain, as trial 0 may
+    have, is told as the nearest one inside."""
+    params = {path: to_term(domain, trial.knob(path)) for path, domain in domains.items()}
     state, values, reports = outcome(trial, objectives)
     return FrozenTrial(
         number=trial.number,
@@ -106,7 +133,7 @@ def frozen(trial: Trial, spaces: Mapping[str, BaseDistribution], objectives: tup
         value=None,
         values=values,
         params=params,
-        distributions=dict(spaces),
+        distributions={path: distribution(domain) for path, domain in domains.items()},
         intermediate_values=reports,
         user_attrs={},
         system_attrs={},

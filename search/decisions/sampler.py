@@ -12,15 +12,15 @@ from typing import Any
 
 import optuna
 
-from spaces.space import Domain
+from spaces.domains import Domain
 
 from ..record.trial import Trial
-from .optuna_terms import distribution, to_point
+from .optuna_terms import to_point
 from .samplers.history import History
 from .samplers.protocol import Problem, Sampler
 
-# By the names of record.sampling.SAMPLERS: module and class. Imported when chosen, as torch, scipy.stats and cmaes, that
-# some of them need, take seconds.
+# By the names of record.sampling.SAMPLERS: module and class. Imported when chosen, because torch, scipy.stats and cmaes,
+# which some need, take seconds.
 PLACES = {
     "tpe": "tpe:TpePoints",
     "gp": "gp:GpPoints",
@@ -57,11 +57,10 @@ class PointSampler:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._domains = domains
-        spaces = {path: distribution(domain) for path, domain in domains.items()}
-        self._history = History(spaces, objectives)
+        self._history = History(domains, objectives)
         for trial in told:
             self.tell(trial)
-        self._sampler = sampler_of(name, Problem(spaces, objectives, seed, trials, self._history))
+        self._sampler = sampler_of(name, Problem(domains, objectives, seed, trials, self._history))
 
     @property
     def notes(self) -> list[str]:

@@ -3,6 +3,7 @@ input is reported at once."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spaces.conditions import active, typed_conditions
 from spaces.errors import ConfigError, did_you_mean, shown
 from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .sampling import SAMPLERS, sampler_refusal
+from .points import first_points
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
+from .sampling import SAMPLERS, sampler_refusal
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
@@ -100,15 +103,28 @@ class Plan:
         return self.sweep.recipe == CONFIRMED
 
     @property
+    def first_points(self) -> tuple[Mapping[str, Any], ...]:
+        """Returns the points of the first trials; {} is the recipe."""
+        return self.points or ({},)
+
+    @property
     def domains(self) -> dict[str, Domain]:
         """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched."""
         found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
         return {path: typed(domain, known[path]) for path, domain in found.items() if path not in self.pinned}
 
-    def config(self, point: Mapping[str, object]) -> TrainConfig:
-        """Builds the config of a point: the recipe's config with the point's values. ConfigError if they violate a
-        constraint of the model."""
-        return changed(self.base, point, f"{self.name}, point {dict(point)}")
+    def active(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the point without the knobs whose conditions do not hold in it: they keep the recipe's values."""
+        conditions = self.space.conditions(self.sweep.recipe)
+        if not conditions:
+            return dict(point)
+        known = knobs_of(self.space.model)
+        return active(point, typed_conditions(conditions, known), lambda path: value_at(self.base, path))
+
+    def config(self, point: Mapping[str, Any]) -> TrainConfig:
+        """Builds the config of a point: the recipe's config with the values of the point's active knobs. ConfigError if
+        they violate a constraint of the model."""
+        return changed(self.base, self.active(point), f"{self.name}, point {dict(point)}")
 
 
 def make_plan(
@@ -200,7 +216,7 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
         raise ConfigError(where, ["every searched knob is set by hand, so there is nothing to search; use `train`"])
-    return plan
+    return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
 
 
 def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:

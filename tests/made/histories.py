@@ -2,7 +2,7 @@
 
 import math
 
-from spaces.space import Choice, Float, Int
+from spaces.domains import Choice, Float, Int
 from tests.made.sweeps import trial
 
 MIXED = {

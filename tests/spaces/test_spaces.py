@@ -1,9 +1,12 @@
 """Search spaces: those in the repository fit their models, and malformed ones are refused with the remedy."""
 
+import math
 from pathlib import Path
 
 import pytest
 
+from spaces.domain_text import read_domain
+from spaces.domains import Grid, Normal
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from spaces.space import FOLDER, Choice, Float, Int, Space, find_space, parse_space, read_space
@@ -93,7 +96,31 @@ def test_searched_knobs_may_take_the_recipes_values(space):
 # --- what a space says
 
 
-def test_domains_are_read_from_their_three_forms():
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("{log: [1e-4, 3e-3]}", Float(1e-4, 3e-3, log=True)),
+        ("{range: [0.8, 0.99]}", Float(0.8, 0.99)),
+        ("{range: [0.0, 0.5], step: 0.05}", Float(0.0, 0.5, step=0.05)),
+        ("{range: [0, 1], step: 0.1}", Float(0.0, 1.0, step=0.1)),
+        ("{range: [2, 8], step: 2}", Int(2, 8, step=2)),
+        ("{log: [16, 512], step: 16}", Int(16, 512, step=16, log=True)),
+        ("{log: [0.1, 0.9], step: 1e-1}", Float(0.1, 0.9, log=True, step=0.1)),
+        ("{choice: [1, 2, 4]}", Choice((1, 2, 4))),
+        ("{grid: [4, 1, 2]}", Grid((1, 2, 4))),
+        ("{grid: [1e-3, 0.1]}", Grid((0.001, 0.1))),
+        ("{grid: [max, mean]}", Choice(("max", "mean"))),
+        ("{normal: [0.5, 0.1]}", Normal(0.5, 0.1, 0.5 - 0.4, 0.9)),
+        ("{normal: [0, 1], low: 0, high: 3}", Normal(0.0, 1.0, 0.0, 3.0)),
+        ("{normal: [4, 2], low: 1, high: 8, step: 1}", Normal(4.0, 2.0, 1, 8, step=1)),
+        ("{lognormal: [1.0, 2]}", Normal(0.0, math.log(2), 1 / 16, 16.0, log=True)),
+    ],
+)
+def test_domains_are_read_from_their_forms(text, domain):
+    assert read_domain(parse_yaml(text, "mine.yaml")) == domain
+
+
+def test_a_space_is_read_with_its_domains():
     found = parsed(GOOD)
     assert dict(found.search) == {
         "optim.lr": Float(1e-4, 3e-3, log=True),
@@ -133,7 +160,9 @@ def test_a_space_needs_no_base_narrow_or_objective():
 
 @pytest.mark.parametrize("text", ["", "[]", "text", "3"])
 def test_a_space_that_is_no_mapping_is_told_its_keys(text):
-    assert faults_of(text) == ["a space is a mapping with the keys model, objective, recipes, base, search, narrow"]
+    assert faults_of(text) == [
+        "a space is a mapping with the keys include, model, objective, recipes, base, search, narrow, points"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +195,35 @@ def test_a_space_that_is_no_mapping_is_told_its_keys(text):
         ("{log: [1e-4, 3e-3]}", "{log: [1e-4]}", ["search.optim.lr: log needs two numbers [low, high]"]),
         ("{log: [1e-4, 3e-3]}", "{log: [low, high]}", ["search.optim.lr: log needs two numbers [low, high]"]),
         ("{log: [1e-4, 3e-3]}", "{log: 1e-4}", ["search.optim.lr: log needs a list"]),
-        ("{log: [1e-4, 3e-3]}", "{log: [1e-4, 3e-3], step: 2}", ["expected one of {choice: [a, b]}"]),
+        ("{log: [1e-4, 3e-3]}", "{log: [1e-4, 3e-3], step: 2}", ["step = 2 must be a number above 0 that divides"]),
+        ("{log: [1e-4, 3e-3]}", "{log: [1e-4, 3e-3], low: 2}", ["expected one of {choice: [a, b]}"]),
+        ("{log: [1e-4, 3e-3]}", "{choice: [1e-4, 3e-3], step: 2}", ["expected one of {choice: [a, b]}"]),
+        (
+            "{log: [1e-4, 3e-3]}",
+            "1e-3",
+            ["search.optim.lr: 1e-3 is a lone value", "in base, as the line 'optim.lr: 1e-3'"],
+        ),
+        ("{choice: [1, 2, 4]}", "4", ["search.network.heads: 4 is a lone", "in base, as the line 'network.heads: 4'"]),
+        ("{choice: [1, 2, 4]}", "true", ["as the line 'network.heads: true'"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1e-3]}", ["normal needs two numbers [mean, deviation], found [", "1e-3"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1e-3, 0]}", ["normal needs two numbers [mean, deviation]"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1e-3, .inf]}", ["normal needs two numbers [mean, deviation]"]),
+        ("{log: [1e-4, 3e-3]}", f"{{normal: [{10**400}, 1]}}", ["normal needs two numbers [mean, deviation]"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1e300, 1e308]}", ["normal needs two numbers [mean, deviation]"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1e-3, 1e-3]}", ["optim.lr = -0.003: out of bounds; allowed: float and > 0"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1, 1], low: 6}", ["normal needs low < high within 4 deviations", "low"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1, 1], low: 2, high: 2}", ["normal needs low < high within 4 deviations"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [9, 2], low: 1, step: 1}", ["normal with a step needs low and high"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [9, 2], low: 1, high: 8, step: 2}", ["a step that divides high - low"]),
+        ("{log: [1e-4, 3e-3]}", "{normal: [0, 1], low: 3.99, high: 3.990001}", ["normal has next to nothing between"]),
+        ("{log: [1e-4, 3e-3]}", "{lognormal: [1e-3, 1]}", ["lognormal needs two numbers [median, factor], a median"]),
+        ("{log: [1e-4, 3e-3]}", "{lognormal: [-1, 2]}", ["lognormal needs two numbers [median, factor]"]),
+        ("{log: [1e-4, 3e-3]}", "{lognormal: [1e-320, 1e6]}", ["lognormal needs two numbers [median, factor]"]),
+        ("{log: [1e-4, 3e-3]}", "{lognormal: [1, 1e300]}", ["lognormal needs two numbers [median, factor]"]),
+        ("{log: [1e-4, 3e-3]}", "{grid: []}", ["grid needs a list"]),
+        ("{log: [1e-4, 3e-3]}", "{grid: [1e-3, 0.001]}", ["grid repeats a value"]),
+        ("{log: [1e-4, 3e-3]}", "{grid: [1e-3, [1]]}", ["expected float, got"]),
+        ("{choice: [1, 2, 4]}", "{grid: [1, 2.5]}", ["search.network.heads = 2.5: expected int, got float"]),
         ("{log: [1e-4, 3e-3]}", "{log: [1, 2], range: [1, 2]}", ["expected one of {choice: [a, b]}"]),
         ("{log: [1e-4, 3e-3]}", "{uniform: [1, 2]}", ["expected one of {choice: [a, b]}"]),
         ("{log: [1e-4, 3e-3]}", "[1e-4, 3e-3]", ["expected one of {choice: [a, b]}"]),
@@ -175,12 +232,21 @@ def test_a_space_that_is_no_mapping_is_told_its_keys(text):
         ("{log: [1e-4, 3e-3]}", "{log: [1.0, .inf]}", ["search.optim.lr = inf: must be finite"]),
         ("{range: [2, 8], step: 2}", "{range: [2, 8], step: 5}", ["step = 5 must be a whole number that divides"]),
         ("{range: [2, 8], step: 2}", "{range: [2, 8], step: 0}", ["step = 0 must be a whole number"]),
-        ("{range: [0.8, 0.99]}", "{range: [0.8, 0.9], step: 1}", ["step is for whole numbers"]),
+        ("{range: [0.8, 0.99]}", "{range: [0.8, 0.9], step: 1}", ["step = 1 must be a number above 0 that divides"]),
+        ("{range: [0.8, 0.99]}", "{range: [0.8, 0.9], step: .nan}", ["step = nan must be a number above 0"]),
+        ("{range: [0.8, 0.99]}", "{range: [0.8, .inf], step: 0.1}", ["step = 0.1 must be a number above 0"]),
+        ("{range: [0.8, 0.99]}", "{range: [0.8, 0.9], step: true}", ["step = True must be a number above 0"]),
+        ("{range: [0.8, 0.99]}", "{range: [0.8, 0.9], step:}", ["step = None must be a number above 0"]),
+        ("{range: [0.8, 0.99]}", "{range: [0.8, 0.9], step: 1e-300}", ["step = 1e-300 must be a number above 0"]),
         ("{choice: [1, 2, 4]}", "{choice: [1, 2, 1]}", ["search.network.heads: choice repeats a value"]),
         ("{choice: [1, 2, 4]}", "{choice: []}", ["search.network.heads: choice needs a list"]),
         ("narrow:\n  small:", "narrow:\n  smal:", ["narrow.smal: no such recipe; did you mean small?; r"]),
         ("    network.layers: {r", "    network.depth: {r", ["narrow.small.network.depth: no such knob"]),
-        ("    network.layers: {r", "    optim.clip: 3\n    network.layers: {r", ["small.optim.clip: expected one"]),
+        (
+            "    network.layers: {r",
+            "    optim.clip: 3\n    network.layers: {r",
+            ["small.optim.clip: 3 is a lone value", "put it in recipes.small, as the line 'optim.clip: 3'"],
+        ),
     ],
 )
 def test_a_malformed_space_is_refused_with_the_place_and_the_remedy(old, new, words):
@@ -192,7 +258,15 @@ def test_a_malformed_space_is_refused_with_the_place_and_the_remedy(old, new, wo
 def test_recipes_must_hold_one():
     start, end = GOOD.index("recipes:"), GOOD.index("base:")
     found = faults_of(GOOD[:start] + "recipes: {}\n" + GOOD[end:])
-    assert "recipes needs at least one entry: trial 0 of a sweep is a recipe" in found
+    assert "recipes needs at least one entry; without recipes trial 0 is the model's default with base" in found
+
+
+def test_a_space_without_recipes_starts_from_the_models_default_with_base():
+    start, end, last = GOOD.index("recipes:"), GOOD.index("base:"), GOOD.index("narrow:")
+    found = parsed(GOOD[:start] + GOOD[end:last])
+    assert dict(found.recipes) == {"default": {}}
+    assert found.fixed("default") == {"data.frames": 1}
+    assert found.check(knobs_of("graformer")) == []
 
 
 def test_all_faults_of_a_space_come_at_once():

@@ -13,12 +13,12 @@ import numpy as np
 from cmaes import CMA
 from optuna.distributions import CategoricalDistribution
 
-from ..optuna_terms import Rank
+from ..optuna_terms import Rank, to_term
 from .protocol import OWN_DRAWS, Problem, Sampler
 from .random import RandomPoints
 from .replay import Replay
 from .tpe import TpePoints
-from .units import from_unit, nearest, to_unit
+from .units import from_unit, to_unit
 from .view import searched
 
 SPREAD = 1 / 6  # standard deviation of the first generation, as a share of each range
@@ -35,8 +35,8 @@ class CmaesPoints(Sampler):
         self._problem = problem
         known = searched(problem.spaces)
         self._numbers = {name: one for name, one in known.items() if not isinstance(one, CategoricalDistribution)}
-        rest = {name: one for name, one in problem.spaces.items() if name not in self._numbers}
-        self._rest = TpePoints(replace(problem, spaces=rest)) if rest else None
+        rest = {name: one for name, one in problem.domains.items() if name not in self._numbers}
+        self._rest = TpePoints(replace(problem, domains=rest)) if rest else None
         self._blind = RandomPoints(problem)
         self._replay: Replay[CMA, tuple[Rank, ...]] = Replay(self._begun(), self._step)
 
@@ -69,5 +69,6 @@ class CmaesPoints(Sampler):
 
     def _place(self, number: int) -> np.ndarray:
         """Returns a trial's numbers as shares of their ranges."""
-        trial = self._problem.history.trials[number]
-        return np.array([to_unit(space, nearest(space, trial.knob(name))) for name, space in self._numbers.items()])
+        trial, domains = self._problem.history.trials[number], self._problem.domains
+        terms = {name: to_term(domains[name], trial.knob(name)) for name in self._numbers}
+        return np.array([to_unit(space, terms[name]) for name, space in self._numbers.items()])

@@ -16,7 +16,6 @@ from scipy.special import ndtri
 
 from .protocol import OWN_DRAWS, Problem, Sampler
 from .random import RandomPoints
-from .units import nearest
 from .view import Asker, searched
 
 MODELLED = 200  # ended trials in the model; the time of a fit grows with their third power
@@ -49,7 +48,7 @@ class GpPoints(Sampler):
         trials = sorted(ended + history.running(), key=lambda one: one.number)
         params = self._asker.ask(sampler, trials, number, self._problem.spaces)
         for point in sampler.best(OWN_DRAWS):
-            yield params | {name: nearest(self._problem.spaces[name], value) for name, value in point.items()}
+            yield params | point
         yield from self._blind.candidates(number, OWN_DRAWS)
 
 
@@ -65,8 +64,8 @@ def _to_scores(trials: list[FrozenTrial]) -> None:
 
 class _Gp(GPSampler):
     """GP sampler with a given joint search space, and a search for the largest acquisition that evaluates many points
-    at once: Optuna's own goes along one knob at a time, and takes seconds with a few whole-number knobs. The points that
-    it has met are kept, so that a refused point costs no second fit."""
+    at once: Optuna's own goes along one knob at a time, and takes seconds with a few whole-number knobs. The points
+    that it has met are kept, so that a refused point costs no second fit."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
         super().__init__(seed=seed, n_startup_trials=1)
@@ -96,7 +95,7 @@ class _Gp(GPSampler):
         return self._found[0]
 
     def _children(self, parents: np.ndarray) -> np.ndarray:
-        """Returns points that lie, in some knobs, between a parent and a random point; a choice is one or the other's."""
+        """Returns points that lie, in some knobs, between a parent and a random point; a choice is of one of them."""
         chosen = parents[self._random.randint(len(parents), size=_CHILDREN)]
         others = self._space.sample_normalized_params(_CHILDREN, self._random)
         way = self._random.random_sample((_CHILDREN, 1)) ** 2

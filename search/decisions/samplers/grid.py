@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
 from scipy.stats.qmc import Sobol
 
+from spaces.schema import Value
+
+from ..optuna_terms import to_term
 from .protocol import Problem, Sampler
 from .units import levels
 
@@ -21,19 +23,18 @@ _ROUNDS = 8  # points of the Sobol sequence for each point of the grid, before t
 
 
 class GridPoints(Sampler):
-    """Draws the points of a grid, each once: all choices of a categorical knob, and of any other knob all values if
-    they are no more than LEVELS, else LEVELS evenly spaced ones, both ends among them. Reads no trial's outcome.
+    """Draws the points of a grid, each once: all values of a listed domain, and of a range all values if they are no
+    more than LEVELS, else LEVELS evenly spaced ones, both ends among them. Reads no trial's outcome.
 
     `size`: number of points of the grid, those that break a law included."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._names = sorted(problem.spaces)
-        self._chosen = {name for name, space in problem.spaces.items() if isinstance(space, CategoricalDistribution)}
-        self._levels = [levels(problem.spaces[name], LEVELS) for name in self._names]
+        self._names = sorted(problem.domains)
+        self._levels = [levels(problem.domains[name], LEVELS) for name in self._names]
         self.size = math.prod(len(values) for values in self._levels)
         self._cells = ordered([len(values) for values in self._levels])
-        self._next: dict[str, Any] | None = self._advance()
+        self._next: dict[str, Value] | None = self._advance()
         self._barren = 0  # points refused since the last that a trial has
         self._read = 0  # trials whose points are in `_taken`
         self._taken: set[str] = set()
@@ -41,13 +42,13 @@ class GridPoints(Sampler):
     def candidates(self, number: int) -> Iterator[dict[str, Any]]:
         """Yields the points that no trial has and that were never refused, in the order of `ordered`."""
         trials = self._problem.history.trials
-        self._taken.update(self._key_of(trial.point) for trial in islice(trials.values(), self._read, None))
+        self._taken.update(self._key(trial.point) for trial in islice(trials.values(), self._read, None))
         self._read = len(trials)
         while self._next is not None and self._barren < FRUITLESS:
             if self._key(self._next) in self._taken:
                 self._barren = 0
             else:
-                yield self._next
+                yield {name: to_term(self._problem.domains[name], value) for name, value in self._next.items()}
                 self._barren += 1
             self._next = self._advance()
 
@@ -66,21 +67,14 @@ class GridPoints(Sampler):
             return f"the grid of {self.size} points has no new legal one"
         return f"{FRUITLESS} points of the grid, one after the other, are not legal"
 
-    def _advance(self) -> dict[str, Any] | None:
+    def _advance(self) -> dict[str, Value] | None:
         cell = next(self._cells, None)
-        return (
-            None
-            if cell is None
-            else {name: values[at] for name, values, at in zip(self._names, self._levels, cell, strict=True)}
-        )
+        if cell is None:
+            return None
+        return {name: values[at] for name, values, at in zip(self._names, self._levels, cell, strict=True)}
 
-    def _key_of(self, point: Mapping[str, Any]) -> str:
-        """Returns a trial's point as text; `_key` is the same of Optuna parameters."""
-        return " ".join(json.dumps(point.get(name)) for name in self._names)
-
-    def _key(self, params: Mapping[str, Any]) -> str:
-        texts = (params[name] if name in self._chosen else json.dumps(params[name]) for name in self._names)
-        return " ".join(texts)
+    def _key(self, point: Mapping[str, object]) -> str:
+        return json.dumps([point.get(name) for name in self._names])
 
 
 def ordered(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:

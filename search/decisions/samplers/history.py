@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 import numpy as np
-from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
+
+from spaces.domains import Domain
 
 from ...record.trial import Trial
 from ..optuna_terms import WORST, Rank, frozen, rank, values_of
@@ -18,12 +19,12 @@ class History:
     """Trials of one sweep. Call `tell` with a trial when it is created, when it ends and when it restarts. All that the
     samplers read here follows from the trials' states, whatever order they came in.
 
-    `spaces`: distribution of every searched knob, by dotted path; `objectives`: the metrics to minimise. `trials`: all
+    `domains`: domain of every searched knob, by dotted path; `objectives`: the metrics to minimise. `trials`: all
     trials by number, in order of their creation."""
 
-    def __init__(self, spaces: Mapping[str, BaseDistribution], objectives: tuple[str, ...]) -> None:
+    def __init__(self, domains: Mapping[str, Domain], objectives: tuple[str, ...]) -> None:
         self.trials: dict[int, Trial] = {}
-        self._spaces = spaces
+        self._domains = domains
         self._objectives = objectives
         self._running: set[int] = set()
         self._ranks: dict[int, Rank] = {}
@@ -89,7 +90,7 @@ class History:
         return [tuple(sorted(self._ranks[number] for number in self._numbers[i : i + size])) for i in starts]
 
     def _converted(self, number: int) -> FrozenTrial:
-        return frozen(self.trials[number], self._spaces, self._objectives)
+        return frozen(self.trials[number], self._domains, self._objectives)
 
     def _selected(self, most: int) -> set[int]:
         if len(self._best) <= most:

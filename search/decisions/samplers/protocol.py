@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from optuna.distributions import BaseDistribution
 
+from spaces.domains import Domain
+
+from ..optuna_terms import distribution
 from .history import History
 
 OWN_DRAWS = 25  # candidates of a sampler's own for one trial; then it draws as many at random
@@ -17,15 +20,20 @@ OWN_DRAWS = 25  # candidates of a sampler's own for one trial; then it draws as 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a sampler draws for. `spaces`: distribution of every searched knob, by dotted path; `objectives`: the
-    metrics to minimise; `seed`: the sweep's; `trials`: planned number of trials; `history`: all trials so far, kept up
-    to date by the caller."""
+    """What a sampler draws for. `domains`: domain of every searched knob, by dotted path; `objectives`: the metrics to
+    minimise; `seed`: the sweep's; `trials`: planned number of trials; `history`: all trials so far, kept up to date by
+    the caller."""
 
-    spaces: Mapping[str, BaseDistribution]
+    domains: Mapping[str, Domain]
     objectives: tuple[str, ...]
     seed: int
     trials: int
     history: History
+
+    @property
+    def spaces(self) -> dict[str, BaseDistribution]:
+        """Builds the distribution of every searched knob, by dotted path."""
+        return {path: distribution(domain) for path, domain in self.domains.items()}
 
     @property
     def blind(self) -> int:

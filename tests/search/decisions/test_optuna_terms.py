@@ -9,11 +9,11 @@ import pytest
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from search.decisions.optuna_terms import distribution, frozen, rank, values_of
+from search.decisions.optuna_terms import frozen, rank, to_term, values_of
 from search.decisions.sampler import PointSampler
 from search.record.plan import value_at
 from search.record.trial import Trial
-from spaces.space import Choice, Float, Int, typed
+from spaces.domains import Choice, Float, Grid, Int, typed
 from tests.made.sweeps import OBJECTIVE, SEVERAL, made_plan, made_sweep, trial
 from trainables.config import knobs_of
 
@@ -22,8 +22,7 @@ SQUARE = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
 
 def told(trials, domains):
     """The trials as Optuna knows them."""
-    spaces = {path: distribution(domain) for path, domain in domains.items()}
-    return [frozen(trial, spaces, (OBJECTIVE,)) for trial in trials]
+    return [frozen(trial, domains, (OBJECTIVE,)) for trial in trials]
 
 
 def test_optuna_is_told_the_truth_about_every_state():
@@ -110,18 +109,19 @@ def test_ranks_are_those_of_optunas_own_model(good):
         (Int(2, 8), 8, 9, 8),
         (Int(32, 96, step=32), 64, 50, 64),
         (Int(10, 1000, log=True), 10, 1, 10),
-        (Int(1, 8), 8, None, 5),
+        (Int(1, 8), 8, None, 4),
         (Choice((1, 2, 4)), 4, 3.5, "4"),
         (Choice((0.5, 1.0)), 1.0, 0, "0.5"),
         (Choice((True, False)), True, "yes", "true"),
         (Choice((None, 4)), 4, True, "null"),
+        (Grid((1, 3, 10)), 10, 4, 1),
         (Choice(((1, 2), (3,))), (3,), (2, 1), "[1, 2]"),
     ],
 )
 def test_a_value_outside_its_domain_is_told_as_the_nearest_inside(domain, inside, outside, nearest):
     # Trial 0 is the recipe, whose values need not lie where the space searches.
     known = told([trial(0, [50.0], point={"x": inside}), trial(1, [50.0], point={"x": outside})], {"x": domain})
-    assert known[0].params["x"] == (json.dumps(inside) if isinstance(domain, Choice) else inside)
+    assert known[0].params["x"] == to_term(domain, inside)
     assert known[1].params == {"x": nearest}
 
 

@@ -150,7 +150,7 @@ def modelled(trials, domains=SQUARE, most=1000):
 
 
 def history(trials, domains):
-    made = History({path: distribution(domain) for path, domain in domains.items()}, (OBJECTIVE,))
+    made = History(domains, (OBJECTIVE,))
     for one in trials:
         made.tell(one)
     return made

@@ -11,7 +11,7 @@ import pytest
 from search.decisions.sampler import PLACES, PointSampler
 from search.decisions.samplers.protocol import OWN_DRAWS
 from search.record.sampling import SAMPLERS, sampler_refusal
-from spaces.space import Choice, Float, Int
+from spaces.domains import Choice, Float, Int
 from tests.made.histories import MIXED, STATES, events, random_point
 from tests.made.sweeps import OBJECTIVE, SEVERAL, trial
 
