@@ -68,7 +68,8 @@ class _Gp(GPSampler):
     that it has met are kept, so that a refused point costs no second fit."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
-        super().__init__(seed=seed, n_startup_trials=1)
+        # The points of `best` count; one that Optuna finds off its step is no loss.
+        super().__init__(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
         self._joint = searched(problem.spaces)
         self._random = np.random.RandomState(seed)
 
@@ -91,8 +92,9 @@ class _Gp(GPSampler):
             children = self._children(parents)
             points = np.concatenate([points, children])
             values = np.concatenate([values, _evaluated(acqf, children)])
-        self._found = points[np.argsort(-values, kind="stable")]
-        return self._found[0]
+        self._found: np.ndarray = points[np.argsort(-values, kind="stable")]
+        best: np.ndarray = self._found[0]
+        return best
 
     def _children(self, parents: np.ndarray) -> np.ndarray:
         """Returns points that lie, in some knobs, between a parent and a random point; a choice is of one of them."""

@@ -16,7 +16,12 @@ from tests.made.histories import MIXED, STATES, events, random_point
 from tests.made.sweeps import OBJECTIVE, SEVERAL, trial
 
 LEARNING = ("tpe", "gp", "cmaes", "nsga2")
-CASES = [(name, count) for name in SAMPLERS for count in (1, 2, 3) if not sampler_refusal(name, count, MIXED.values())]
+CASES = [
+    (name, count)
+    for name in SAMPLERS
+    for count in ((1, 2) if name == "gp" else (1, 2, 3))  # a third takes a Gaussian process seconds
+    if not sampler_refusal(name, count, MIXED.values())
+]
 
 
 def everything(point):
@@ -155,7 +160,7 @@ def test_a_sampler_that_learns_is_better_than_chance(name, length):
     assert learned < 0.75 * chance, (learned, chance)
 
 
-@pytest.mark.parametrize(("name", "length"), [("tpe", 60), ("gp", 20), ("nsga2", 60)])
+@pytest.mark.parametrize(("name", "length"), [("tpe", 60), ("gp", 20), ("nsga2", 150)])
 def test_a_sampler_of_two_objectives_finds_the_front_better_than_chance(name, length):
     """The front is x = 1 - y, z = 0.5; the mean distance from it of the later half of the points."""
 
