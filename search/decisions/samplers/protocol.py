@@ -15,7 +15,8 @@ from spaces.domains import Domain
 from ..optuna_terms import distribution
 from .history import History
 
-OWN_DRAWS = 25  # candidates of a sampler's own for one trial; then it draws as many at random
+REDRAWS = 50  # candidates for one trial before a sweep admits that its space has nothing more to offer
+OWN_DRAWS = REDRAWS // 2  # of them a sampler's own; the rest is drawn at random
 
 
 @dataclass(frozen=True, slots=True)

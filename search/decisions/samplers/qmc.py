@@ -7,7 +7,7 @@ from typing import Any
 
 from scipy.stats.qmc import Sobol
 
-from .protocol import OWN_DRAWS, Problem, Sampler
+from .protocol import REDRAWS, Problem, Sampler
 from .units import from_unit
 from .view import searched
 
@@ -24,7 +24,7 @@ class SobolPoints(Sampler):
         """Yields the points with the trial's index in differently scrambled sequences: the first is the one that all
         trials share, so a refused point does not move those of later trials."""
         fixed = {name: from_unit(space, 0.5) for name, space in self._problem.spaces.items() if space.single()}
-        for attempt in range(2 * OWN_DRAWS):
+        for attempt in range(REDRAWS):
             sequence = Sobol(len(self._searched), scramble=True, rng=self._problem.seed_of(attempt))
             if number:
                 sequence.fast_forward(number)

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.samplers import RandomSampler
 
-from .protocol import OWN_DRAWS, Problem, Sampler
+from .protocol import REDRAWS, Problem, Sampler
 from .view import Asker
 
 
@@ -19,7 +19,7 @@ class RandomPoints(Sampler):
         self._problem = problem
         self._asker = Asker()
 
-    def candidates(self, number: int, most: int = 2 * OWN_DRAWS) -> Iterator[dict[str, Any]]:
+    def candidates(self, number: int, most: int = REDRAWS) -> Iterator[dict[str, Any]]:
         """Yields `most` points."""
         sampler = RandomSampler(seed=self._problem.seed_of(number))
         for _ in range(most):

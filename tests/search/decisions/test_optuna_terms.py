@@ -105,7 +105,7 @@ def test_ranks_are_those_of_optunas_own_model(good):
     [
         (Float(1e-4, 1e-2, log=True), 1e-3, 0.0, 1e-4),
         (Float(0.0, 0.5), 0.5, 0.6, 0.5),
-        (Float(0.0, 0.5), 0.25, math.nan, 0.25),
+        (Float(0.0, 0.5), 0.25, None, 0.25),
         (Int(2, 8), 8, 9, 8),
         (Int(32, 96, step=32), 64, 50, 64),
         (Int(10, 1000, log=True), 10, 1, 10),

@@ -18,7 +18,7 @@ from search.decisions.optuna_terms import distribution
 from search.decisions.sampler import PointSampler
 from search.decisions.samplers import tpe as module
 from search.decisions.samplers.history import History
-from search.decisions.samplers.protocol import OWN_DRAWS
+from search.decisions.samplers.protocol import REDRAWS
 from spaces.space import Choice, Float, Int
 from tests import ROOT
 from tests.made.histories import MIXED, STATES, events
@@ -95,7 +95,7 @@ def test_illegal_points_are_drawn_again_and_leave_no_trace():
 
 
 def test_a_space_without_legal_points_ends_the_draws():
-    assert draw([], SQUARE, is_legal=lambda point: False) == (None, 2 * OWN_DRAWS)
+    assert draw([], SQUARE, is_legal=lambda point: False) == (None, REDRAWS)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
@@ -163,6 +163,8 @@ def test_a_history_told_event_by_event_is_one_rebuilt_from_the_journal(most):
         on_record[one.number] = one
         seen.add(one.state)
         resident.tell(one)
+        if step % 7:
+            continue
         trials = list(on_record.values())
         if step % 2:
             trials.reverse()

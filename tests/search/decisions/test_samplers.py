@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from search.decisions.sampler import PLACES, PointSampler
-from search.decisions.samplers.protocol import OWN_DRAWS
+from search.decisions.samplers.protocol import REDRAWS
 from search.record.sampling import SAMPLERS, sampler_refusal
 from spaces.domains import Choice, Float, Int
 from tests.made.histories import MIXED, STATES, events, random_point
@@ -129,7 +129,7 @@ def test_a_small_space_is_drawn_to_its_last_point_and_then_ends_in_words(name):
     last = made(name, trials, domains)
     point, thrown = last.draw(6, lambda one: one not in [known.point for known in trials])
     assert point is None
-    words = "the grid of 6 points has no" if name == "grid" else f"no new legal point in {2 * OWN_DRAWS} draws"
+    words = "the grid of 6 points has no" if name == "grid" else f"no new legal point in {REDRAWS} draws"
     assert words in last.spent(thrown)
 
 
