@@ -1,6 +1,7 @@
 """What samplers refuse, say beforehand and keep between draws, and the order of a grid."""
 
 import itertools
+import random
 import re
 
 import pytest
@@ -14,7 +15,7 @@ from search.record.sampling import SAMPLERS, sampler_refusal
 from spaces.domains import Choice, Float, Grid, Int, Normal
 from spaces.errors import ConfigError
 from tests import ROOT
-from tests.made.sweeps import FOUR_POINTS, OBJECTIVE, Led, made_plan, row
+from tests.made.sweeps import FOUR_POINTS, OBJECTIVE, Led, diverged, leads, made_plan, row
 
 NUMBERS = {"a": Float(0.0, 1.0), "b": Int(1, 9), "c": Choice((1, 2))}
 
@@ -153,6 +154,38 @@ def test_a_sweep_too_short_for_generations_is_warned_of():
 
 
 # --- states that are kept
+
+
+@pytest.fixture
+def lead(tmp_path):
+    yield from leads(tmp_path, None)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_resumed_sweep_of_every_sampler_draws_what_the_unbroken_one_draws(lead, sampler):
+    drawn = []
+    for name, breaks in (("unbroken", ()), ("broken", (5, 17, 30))):
+        chance = random.Random(4)
+        led = lead(plan=made_plan(name, sampler=sampler, trials=100, seed=2))
+        running = []
+        for event in range(40):
+            while (task := led.conductor.next_task()) is not None:
+                running.append(task.trial)
+            number = running[chance.randrange(len(running))]
+            trial = led.journal.trials[number]
+            report = row(number, trial.last_epoch + 1, chance.uniform(40, 60))
+            if not led.conductor.hear(diverged(number, trial.last_epoch + 1) if chance.random() < 0.1 else report):
+                running.remove(number)
+            if event in breaks:
+                led, running = lead(again=led, plan=led.conductor.plan), []
+                while (task := led.conductor.next_task()) is not None:
+                    running.append(task.trial)
+                running.sort()
+            elif event in (5, 17, 30):
+                running.sort()
+        drawn.append([trial.point for trial in led.journal.trials.values()])
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) >= 10
 
 
 def test_a_replay_that_advances_is_a_fresh_one():
