@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from .domain_text import When
 from .domains import Domain, is_continuous, nearest
 from .errors import did_you_mean, shown
-from .schema import Knob
+from .schema import Knob, Value
 
 
 def active(point: Mapping[str, Any], conditions: Mapping[str, When], value_of: Callable[[str], Any]) -> dict[str, Any]:
     """Returns the point without the knobs that are not searched there: those whose condition does not hold, and those
     whose condition names such a knob. `conditions`: dotted path -> condition, without circles; `value_of`: value of a
     knob that the point lacks, because it is not searched at all."""
+
+    def holds(parent: str, values: tuple[Value, ...]) -> bool:
+        return _settled(point[parent] if parent in point else value_of(parent)) in values
+
+    return {path: point[path] for path in _kept(point, conditions, holds)}
+
+
+def attainable(searched: Collection[str], conditions: Mapping[str, When], value_of: Callable[[str], Any]) -> list[str]:
+    """Returns the knobs that are active in some point, out of all that are `searched`; the others have a condition on a
+    knob that keeps another value in every point. Other arguments as in `active`."""
+
+    def holds(parent: str, values: tuple[Value, ...]) -> bool:
+        return parent in searched or _settled(value_of(parent)) in values
+
+    return _kept(searched, conditions, holds)
+
+
+def _kept(
+    paths: Iterable[str], conditions: Mapping[str, When], holds: Callable[[str, tuple[Value, ...]], bool]
+) -> list[str]:
+    """Returns the knobs all of whose conditions hold, and the conditions of the knobs that they name."""
     known: dict[str, bool] = {}
 
-    def is_active(path: str) -> bool:
+    def is_kept(path: str) -> bool:
         if path not in known:
             when = conditions.get(path, {})
-            known[path] = all(is_active(parent) and value_at(parent) in values for parent, values in when.items())
+            known[path] = all(is_kept(parent) and holds(parent, values) for parent, values in when.items())
         return known[path]
 
-    def value_at(path: str) -> Any:
-        value = point[path] if path in point else value_of(path)
-        return tuple(value) if isinstance(value, list) else value  # a list comes from JSON
+    return [path for path in paths if is_kept(path)]
 
-    return {path: value for path, value in point.items() if is_active(path)}
+
+def _settled(value: Any) -> Any:
+    """Returns a list, as JSON has it, as the tuple that conditions have."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def typed_conditions(conditions: Mapping[str, When], knobs: Mapping[str, Knob]) -> dict[str, When]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .domains import MOST_DEVIATIONS, Choice, Domain, Float, Grid, Int, Normal, divides
+from .domains import MOST_DEVIATIONS, Choice, Domain, Float, Grid, Int, Normal, divides, nearest_number
 from .errors import shown
 from .schema import Value, is_number
 
@@ -84,7 +84,7 @@ def _listed(kind: str, values: list[Any]) -> Domain:
     return Grid(tuple(sorted(numbers)))
 
 
-def _range(low: int | float, high: int | float, is_log: bool, entry: Mapping[str, Any]) -> Domain:
+def _range(low: int | float, high: int | float, is_log: bool, entry: Mapping[str, Any]) -> Float | Int:
     given = entry.get("step")
     step = None if given is None else _number(given)
     is_whole = isinstance(low, int) and isinstance(high, int)
@@ -112,18 +112,20 @@ def _normal(kind: str, values: list[Any], entry: Mapping[str, Any]) -> Normal:
         raise ValueError(f"{kind} needs two numbers {needs}, found {shown(values)}")
     given = {name: entry[name] for name in ("low", "high", "step") if name in entry}
     low, high = _number(given.get("low", first)), _number(given.get("high", last))
-    if low is None or high is None or not first <= low < high <= last:
-        within = f"within {MOST_DEVIATIONS} deviations of its middle, which is from {first:g} to {last:g}"
-        raise ValueError(f"{kind} needs low < high {within}, found {shown(given or values)}")
+    if low is None or high is None or not low < high:
+        raise ValueError(f"{kind} needs low < high, found {shown(given)}")
     step = _number(given["step"]) if "step" in given else None
     if "step" in given and (len(given) < 3 or step is None or step <= 0 or not divides(step, low, high)):
         raise ValueError(f"{kind} with a step needs low and high, and a step that divides high - low: {shown(given)}")
-    if step is None:
-        low, high = float(low), float(high)
+    ends: tuple[int | float, int | float] = (max(float(low), first), min(float(high), last))
+    if step is not None:
+        stepped = _range(low, high, False, given)
+        ends = (nearest_number(stepped, first), nearest_number(stepped, last))
     mean, deviation = (math.log(middle), math.log(spread)) if is_log else (middle, spread)
-    made = Normal(mean, deviation, low, high, is_log, step)
-    if made.share < _LEAST_SHARE:
-        raise ValueError(f"{kind} has next to nothing between low = {low} and high = {high}; move them apart")
+    made = Normal(mean, deviation, *ends, is_log, step)
+    if not made.low < made.high or made.share < _LEAST_SHARE:
+        found = f"from {first:g} to {last:g}, {MOST_DEVIATIONS} deviations from its middle"
+        raise ValueError(f"{kind} has next to nothing between low = {low} and high = {high}; it goes {found}")
     return made
 
 

@@ -73,10 +73,10 @@ class Normal:
         """Returns the value below which lies this share of the distribution, 0 to 1, rounded so that `share_of` gives
         the share of the very same value."""
         if not 0 < share < 1:
-            return _within(self, self.low if share <= 0 else self.high)
+            return nearest_number(self, self.low if share <= 0 else self.high)
         normal, below, above = self._shape()
         value = normal.inv_cdf(below + share * (above - below))
-        return _within(self, math.exp(value) if self.log else value)
+        return nearest_number(self, math.exp(value) if self.log else value)
 
     def share_of(self, value: float) -> float:
         """Returns the share of the distribution below a value, the inverse of `at`: 0 to 1."""
@@ -127,10 +127,10 @@ def nearest(domain: Domain, value: object) -> Value:
         value = _middle(domain)
     if isinstance(domain, Grid):
         return min(domain.values, key=lambda one: abs(one - value))
-    return _within(domain, value)
+    return nearest_number(domain, value)
 
 
-def _within(domain: Float | Int | Normal, value: float) -> int | float:
+def nearest_number(domain: Float | Int | Normal, value: float) -> int | float:
     """Returns the value of a range nearest to a number."""
     value = min(max(value, domain.low), domain.high)
     if domain.step is not None:
@@ -166,8 +166,9 @@ def _on_step(value: float, low: float, step: float) -> int | float:
     """Returns the number nearest to `value`, which is no less, of low, low + step and so on: as a decimal, so that
     0.1 + 2 * 0.1 is 0.3."""
     if isinstance(low, int) and isinstance(step, int):
-        # In whole numbers, as doubles have no more than 53 bits.
-        count, rest = divmod(round(value) - low, step)
+        if not isinstance(value, int):
+            return low + round((value - low) / step) * step
+        count, rest = divmod(value - low, step)  # in whole numbers, as doubles have no more than 53 bits
         return low + (count + (2 * rest >= step)) * step
     return float(Decimal(str(low)) + round((value - low) / step) * Decimal(str(step)))
 

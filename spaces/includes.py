@@ -11,6 +11,8 @@ from .yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent
 INCLUDE = "include"
+DEFAULT = "default"  # the recipe of a space without recipes
+MOST_NESTED = 20  # files in one another
 
 
 def _models() -> dict[str, Path]:
@@ -45,7 +47,7 @@ class _Joiner:
     """Joins files of spaces. Each is read once, however many others include it."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, dict[str, Any]] = {}
+        self._known: dict[Path, tuple[dict[str, Any], list[str]]] = {}
 
     def join(self, tree: Mapping[str, Any], path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[str]]:
         """Joins a tree with its includes. `above`: files that include this one, the outermost first."""
@@ -54,29 +56,33 @@ class _Joiner:
         names = tree.get(INCLUDE) or []
         for name in names if isinstance(names, list) else [names]:
             try:
-                joined = _over(joined, self._read(name, path, (*above, path.resolve())))
+                below, found = self._read(name, path, (*above, path.resolve()))
             except ConfigError as error:
-                faults += error.problems
+                below, found = {}, list(error.problems)
+            joined = _over(joined, below)
+            faults += [fault for fault in found if fault not in faults]
         return _over(joined, {key: value for key, value in tree.items() if key != INCLUDE}), faults
 
-    def _read(self, name: object, path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-        """Reads an included file, joined with its own includes. ConfigError, with `above` in it, if it cannot be."""
+    def _read(self, name: object, path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[str]]:
+        """Reads an included file and joins it with its own includes. ConfigError, with `path` in it, if there is no
+        such file, it is no space, or it lies in `above`."""
         file = _file_of(name, path)
-        if file.resolve() in above:
-            names = " -> ".join(one.name for one in (*above[above.index(file.resolve()) :], file))
+        place = file.resolve()
+        if place in above:
+            names = " -> ".join(one.name for one in (*above[above.index(place) :], file))
             raise ConfigError(str(path), [f"include: {names}: these files include each other in a circle"])
-        if file.resolve() not in self._known:
+        if len(above) > MOST_NESTED:
+            deep = f"files include each other more than {MOST_NESTED} deep"
+            raise ConfigError(str(path), [f"include: {file.name}: {deep}"])
+        if place not in self._known:
             try:
                 tree = read_yaml(file)
             except ConfigError as error:
                 raise ConfigError(str(path), [f"include: {error}"]) from None
             if not isinstance(tree, Mapping):
                 raise ConfigError(str(path), [f"include: {file}: is no space, which is a mapping"])
-            joined, faults = self.join(tree, file, above)
-            if faults:
-                raise ConfigError(str(path), faults)
-            self._known[file.resolve()] = joined
-        return self._known[file.resolve()]
+            self._known[place] = self.join(tree, file, above)
+        return self._known[place]
 
 
 def _file_of(name: object, path: Path) -> Path:
@@ -96,12 +102,14 @@ def _file_of(name: object, path: Path) -> Path:
 
 def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Joins two spaces, of which the upper one wins knob by knob: a knob that it fixes in `base` is no longer searched
-    or set by a recipe below, one that it searches is no longer fixed or narrowed below, and one with an empty entry in
-    its `search` is taken out. Other parts, and malformed ones, are replaced whole."""
+    or set by a recipe below, one that it searches is no longer narrowed below, and where it was fixed, that is the
+    recipes' value. One with an empty entry in its `search` is taken out. Other parts, and malformed ones, are replaced
+    whole."""
     fixed, searched = _part(upper, "base"), _part(upper, "search")
     taken_out = [path for path, entry in searched.items() if entry is None and path in _part(lower, "search")]
+    freed = {path: value for path, value in _part(lower, "base").items() if searched.get(path) is not None}
     joined = {**lower, **upper}
-    for key, gone in (("base", searched), ("search", fixed)):
+    for key, gone in (("base", freed), ("search", fixed)):
         if _are_mappings(lower, upper, key):
             joined[key] = {**_without(lower[key], gone), **_part(upper, key)}
     for key, gone in (("recipes", fixed), ("narrow", {**fixed, **searched})):
@@ -111,6 +119,11 @@ def _over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
             joined[key] = {name: _both(below, own, name) for name in {**own, **below}}
     if taken_out:
         joined["search"] = _without(joined["search"], taken_out)
+    if freed:
+        recipes = _part(joined, "recipes") or {DEFAULT: {}}
+        joined["recipes"] = {
+            name: {**freed, **one} if isinstance(one, Mapping) else one for name, one in recipes.items()
+        }
     return joined
 
 

@@ -12,12 +12,13 @@ from .console import visible
 from .domain_text import When, read_domain, read_when, split_entry
 from .domains import Choice, Domain, Float, Int, limits, typed
 from .errors import ConfigError, did_you_mean, shown
-from .includes import FOLDER, INCLUDE, find_space, with_includes
+from .includes import DEFAULT, FOLDER, INCLUDE, find_space, with_includes
 from .schema import Knob, spelled
 from .yaml_text import parse_yaml, read_text, yaml_text
 
 __all__ = [
     "FOLDER",
+    "SECTIONS",
     "Choice",
     "Domain",
     "Draft",
@@ -31,9 +32,8 @@ __all__ = [
     "survey_space",
     "typed",
 ]
-_SECTIONS = (INCLUDE, "model", "objective", "recipes", "base", "search", "narrow", "points")
+SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow", "points", INCLUDE)
 _MISSING = " is missing"
-DEFAULT = "default"  # the recipe of a space without recipes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,11 +183,11 @@ def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
     """Parses as much of a space as possible. Returns the space, None if it names no model, and every structural error.
     `where`: file for messages."""
     if not isinstance(tree, Mapping):
-        return None, [f"a space is a mapping with the keys {', '.join(_SECTIONS)}"]
+        return None, [f"a space is a mapping with the keys {', '.join(SECTIONS)}"]
     problems = [
-        f"{shown(key)}: no such section{did_you_mean(shown(key), _SECTIONS)}; sections: {', '.join(_SECTIONS)}"
+        f"{shown(key)}: no such section{did_you_mean(shown(key), SECTIONS)}; sections: {', '.join(SECTIONS)}"
         for key in tree
-        if key not in _SECTIONS
+        if key not in SECTIONS
     ]
     if INCLUDE in tree:
         problems.append(f"{INCLUDE}: is for files of spaces, which are joined when they are read")

@@ -20,6 +20,8 @@ from data.synthetic.provide import provide
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from spaces.commands import shell_line
 from spaces.errors import ConfigError
+from spaces.files import write_text
+from spaces.space import read_draft
 
 from ..cli.command import Where
 from ..cli.submit import SPACE, SubmitRequest
@@ -117,7 +119,7 @@ def _stage(folder: Path, space: Path | None) -> None:
         problem = f"is more than {MOST_MIB} MiB to send; largest: {shown}; move them away or name them in .gitignore"
         raise ConfigError(str(ROOT), [problem])
     if space is not None:
-        shutil.copyfile(space, folder / SPACE)
+        write_text(folder / SPACE, read_draft(space).text)  # what it includes may not be in the copy
 
 
 def _files() -> Iterator[str]:

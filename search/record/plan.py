@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spaces.conditions import active, typed_conditions
+from spaces.conditions import active, attainable, typed_conditions
+from spaces.domain_text import When
 from spaces.errors import ConfigError, did_you_mean, shown
 from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
@@ -109,17 +110,21 @@ class Plan:
 
     @property
     def domains(self) -> dict[str, Domain]:
-        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched."""
+        """Returns the domain of every searched knob, by dotted path; knobs set by hand are not searched, nor those
+        whose condition holds in no point."""
         found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
-        return {path: typed(domain, known[path]) for path, domain in found.items() if path not in self.pinned}
+        searched = [path for path in found if path not in self.pinned]
+        paths = attainable(searched, self._conditions, lambda path: value_at(self.base, path))
+        return {path: typed(found[path], known[path]) for path in paths}
+
+    @property
+    def _conditions(self) -> dict[str, When]:
+        conditions = self.space.conditions(self.sweep.recipe)
+        return typed_conditions(conditions, knobs_of(self.space.model)) if conditions else {}
 
     def active(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the point without the knobs whose conditions do not hold in it: they keep the recipe's values."""
-        conditions = self.space.conditions(self.sweep.recipe)
-        if not conditions:
-            return dict(point)
-        known = knobs_of(self.space.model)
-        return active(point, typed_conditions(conditions, known), lambda path: value_at(self.base, path))
+        return active(point, self._conditions, lambda path: value_at(self.base, path))
 
     def config(self, point: Mapping[str, Any]) -> TrainConfig:
         """Builds the config of a point: the recipe's config with the values of the point's active knobs. ConfigError if
@@ -215,7 +220,8 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
-        raise ConfigError(where, ["every searched knob is set by hand, so there is nothing to search; use `train`"])
+        problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
+        raise ConfigError(where, [f"{problem}; use `train`"])
     return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
 
 

@@ -22,7 +22,16 @@ SPACE = {
     "objective": "val/mpjpe_mm",
     "recipes": {"r": {"network.width": 8, "network.layers": 1, "network.heads": 2, "loop.epochs": 2}},
     "base": {"data.joints": 16, "data.name": "tiny", "data.train_subjects": ["S1"], "data.val_subjects": ["S5"]},
-    "search": {"optim.lr": {"log": [1e-4, 1e-2]}, "network.dropout": {"choice": [0.1, 0.2]}},
+    "search": {
+        "optim.lr": {"log": [1e-4, 1e-2]},
+        "network.dropout": {"choice": [0.1, 0.2]},
+        "network.attention_dropout": {"normal": [0.1, 0.02], "low": 0.05, "when": {"network.dropout": [0.1]}},
+        "optim.weight_decay": {"lognormal": [1e-3, 3], "low": 1e-4, "high": 1e-2},
+        "optim.clip": {"grid": [0.5, 1, 2]},
+        "optim.lr_decay": {"range": [0.8, 0.9], "step": 0.05},
+        "optim.lr_decay_steps": {"log": [100, 1000], "step": 100, "when": {"optim.clip": 1}},
+    },
+    "points": [{"optim.lr": 1e-3, "network.dropout": 0.1}],
 }
 FACTS = {"width": 1000, "height": 800, "fps": 25, "layout": "h36m"}
 CONFIG = tree_of(network()[1])
@@ -147,6 +156,8 @@ def by_hand():
     for name in ("model", "loop.seed", "loop.select"):
         tree = {**SPACE, "search": {name: {"choice": [1, 2]}}}
         yield Case("space", launch(), {"s.yaml": as_yaml(tree)}, True, name)
+    for name in ("s.yaml", "nowhere.yaml", "grafomer", 3, ["s.yaml"]):
+        yield Case("space", launch(), {"s.yaml": as_yaml({**SPACE, "include": name})}, True, "include")
     nested = "&n0 [" + ", ".join(["S1"] * 6) + "]"
     for level in range(40):
         nested = f"&n{level + 1} [{nested}{f', *n{level}' * 5}]"

@@ -112,7 +112,9 @@ def test_searched_knobs_may_take_the_recipes_values(space):
         ("{grid: [max, mean]}", Choice(("max", "mean"))),
         ("{normal: [0.5, 0.1]}", Normal(0.5, 0.1, 0.5 - 0.4, 0.9)),
         ("{normal: [0, 1], low: 0, high: 3}", Normal(0.0, 1.0, 0.0, 3.0)),
+        ("{normal: [0.1, 0.02], low: 0, high: 0.15}", Normal(0.1, 0.02, 0.1 - 0.08, 0.15)),
         ("{normal: [4, 2], low: 1, high: 8, step: 1}", Normal(4.0, 2.0, 1, 8, step=1)),
+        ("{normal: [64, 8], low: 0, high: 512, step: 16}", Normal(64.0, 8.0, 32, 96, step=16)),
         ("{lognormal: [1.0, 2]}", Normal(0.0, math.log(2), 1 / 16, 16.0, log=True)),
     ],
 )
@@ -161,7 +163,7 @@ def test_a_space_needs_no_base_narrow_or_objective():
 @pytest.mark.parametrize("text", ["", "[]", "text", "3"])
 def test_a_space_that_is_no_mapping_is_told_its_keys(text):
     assert faults_of(text) == [
-        "a space is a mapping with the keys include, model, objective, recipes, base, search, narrow, points"
+        "a space is a mapping with the keys model, objective, recipes, base, search, narrow, points, include"
     ]
 
 
@@ -211,8 +213,12 @@ def test_a_space_that_is_no_mapping_is_told_its_keys(text):
         ("{log: [1e-4, 3e-3]}", f"{{normal: [{10**400}, 1]}}", ["normal needs two numbers [mean, deviation]"]),
         ("{log: [1e-4, 3e-3]}", "{normal: [1e300, 1e308]}", ["normal needs two numbers [mean, deviation]"]),
         ("{log: [1e-4, 3e-3]}", "{normal: [1e-3, 1e-3]}", ["optim.lr = -0.003: out of bounds; allowed: float and > 0"]),
-        ("{log: [1e-4, 3e-3]}", "{normal: [1, 1], low: 6}", ["normal needs low < high within 4 deviations", "low"]),
-        ("{log: [1e-4, 3e-3]}", "{normal: [1, 1], low: 2, high: 2}", ["normal needs low < high within 4 deviations"]),
+        (
+            "{log: [1e-4, 3e-3]}",
+            "{normal: [1, 1], low: 6, high: 9}",
+            ["next to nothing between low = 6 and high = 9; it goes from -3 to 5"],
+        ),
+        ("{log: [1e-4, 3e-3]}", "{normal: [1, 1], low: 2, high: 2}", ["normal needs low < high, found {"]),
         ("{log: [1e-4, 3e-3]}", "{normal: [9, 2], low: 1, step: 1}", ["normal with a step needs low and high"]),
         ("{log: [1e-4, 3e-3]}", "{normal: [9, 2], low: 1, high: 8, step: 2}", ["a step that divides high - low"]),
         ("{log: [1e-4, 3e-3]}", "{normal: [0, 1], low: 3.99, high: 3.990001}", ["normal has next to nothing between"]),

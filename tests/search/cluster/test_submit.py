@@ -1,6 +1,7 @@
 """`submit`: a sweep as a job of a running Ray cluster; what is sent, what is refused, what comes back."""
 
 import argparse
+import dataclasses
 import json
 import os
 import shlex
@@ -23,6 +24,7 @@ from search.cluster import jobs
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
+from spaces.space import read_space
 from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, listening_below, new_home, run
 from tests.made.sweeps import FOUR_POINTS, answer_of, files_below
 
@@ -127,8 +129,11 @@ def test_a_cluster_that_is_not_there_is_told(answer, tmp_path):
 
 
 def test_the_copy_holds_the_code_and_no_data_runs_or_environment(tmp_path):
-    (tmp_path / "space.yaml").write_text(FOUR_POINTS)
+    (tmp_path / "below.yaml").write_text(FOUR_POINTS)
+    (tmp_path / "space.yaml").write_text("include: below.yaml\nobjective: val/mpjpe_mm\n")
     jobs._stage(tmp_path / "copy", tmp_path / "space.yaml")
+    joined = read_space(tmp_path / "space.yaml")
+    assert dataclasses.replace(read_space(tmp_path / "copy" / SPACE), where=joined.where) == joined
     sent = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert {
         "search/__main__.py",

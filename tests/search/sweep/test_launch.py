@@ -99,6 +99,16 @@ BAD_LAUNCHES = [
     (["list.yaml"], ["list.yaml: a space is a mapping with the keys model"]),
     (["other-model.yaml"], ["model 'grafomer': is not here; did you mean graformer?"]),
     (["wrong.yaml"], ["wrong.yaml: search.network.widht: no such knob; did you mean network.width?"]),
+    (
+        ["circle.yaml"],
+        ["circle.yaml: when: conditions in a circle", "width -> network.layers -> network.width"],
+    ),
+    (["lone.yaml"], ["lone.yaml: search.network.heads: 4 is a lone value", "base, as the line 'network.heads: 4'"]),
+    (["lost.yaml"], ["lost.yaml: include: nowhere.yaml: there is no such file in "]),
+    (
+        ["points.yaml"],
+        ["points.yaml: points[0]: network.heads = 4 must", "points.yaml: points[1]: network.heads = 4 must"],
+    ),
     (["all-set.yaml", "--set", "network.width=24", "--set", "network.layers=2"], ["nothing to search; use `train`"]),
 ]
 
@@ -112,6 +122,11 @@ def wrong_files(storage, tmp_path):
     (tmp_path / "other-model.yaml").write_text(FOUR_POINTS.replace("graformer", "grafomer"))
     (tmp_path / "wrong.yaml").write_text(FOUR_POINTS.replace("search:\n  network.width", "search:\n  network.widht"))
     (tmp_path / "all-set.yaml").write_text(FOUR_POINTS)
+    circle = FOUR_POINTS.replace("[24, 32]", "[24, 32], when: {network.layers: 2}")
+    (tmp_path / "circle.yaml").write_text(circle.replace("[2, 3]", "[2, 3], when: {network.width: 24}"))
+    (tmp_path / "lone.yaml").write_text(f"{FOUR_POINTS}  network.heads: 4\n")
+    (tmp_path / "lost.yaml").write_text(f"include: nowhere.yaml\n{FOUR_POINTS}")
+    (tmp_path / "points.yaml").write_text(f"{FOUR_POINTS}points: [{{network.width: 25}}, {{network.width: 26}}]\n")
     (tmp_path / "decided.yaml").write_text(f"{FOUR_POINTS}  loop.seed: {{choice: [0, 1]}}\n")
     return storage
 
