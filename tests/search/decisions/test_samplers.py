@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import random
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from search.decisions.sampler import PLACES, PointSampler
 from search.decisions.samplers.protocol import REDRAWS
 from search.record.sampling import SAMPLERS, sampler_refusal
-from spaces.domains import Choice, Float, Int
+from spaces.domains import Choice, Float, Grid, Int, Normal, nearest
 from tests.made.histories import MIXED, STATES, events, random_point
 from tests.made.sweeps import OBJECTIVE, SEVERAL, trial
 
@@ -44,6 +45,42 @@ def is_inside(domain, value):
     return type(value) is float and domain.low <= value <= domain.high
 
 
+# As drawn before there were other samplers: journals of then are continued with the points that they would have had.
+RECORDED = {
+    "tpe": {
+        "rate": 0.003758614849790923,
+        "share": 0.3274576324027116,
+        "steps": 264,
+        "layers": 3,
+        "width": 32,
+        "batch": 64,
+        "norm": True,
+        "single": 1,
+    },
+    "random": {
+        "rate": 0.0006058246277135018,
+        "share": 0.2176758231493458,
+        "steps": 221,
+        "layers": 8,
+        "width": 96,
+        "batch": 128,
+        "norm": True,
+        "single": 1,
+    },
+}
+KINDS = {
+    "float-step": Float(0.1, 0.9, step=0.1),
+    "float-log-step": Float(0.05, 1.0, log=True, step=0.05),
+    "int-log-step": Int(1, 10, step=3, log=True),
+    "choice": Choice((None, "max", (3, 5), True, 1)),
+    "grid": Grid((1, 3, 10)),
+    "grid-of-one": Grid((0.5,)),
+    "normal": Normal(0.25, 0.03, 0.2, 0.3),
+    "normal-step": Normal(4.0, 2.0, 1, 8, step=1),
+    "lognormal": Normal(math.log(1e-3), math.log(3), 1e-4, 5e-3, log=True),
+}
+
+
 # --- the contract
 
 
@@ -59,6 +96,39 @@ def test_points_lie_in_their_domains(name, objectives):
         point, _ = made(name, trials, objectives=objectives).draw(number, everything)
         assert point.keys() == MIXED.keys()
         assert all(is_inside(domain, point[path]) for path, domain in MIXED.items()), point
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_all_kinds_of_domains_are_drawn_from(name):
+    points, chance = made(name, domains=KINDS, length=32), random.Random(0)
+    for number in range(12):
+        point, _ = points.draw(number, everything)
+        for path, domain in KINDS.items():
+            inside = nearest(domain, point[path])
+            assert (inside, type(inside)) == (point[path], type(point[path])), path
+        points.tell(trial(number, [chance.uniform(40, 60)], point=point))
+
+
+@pytest.mark.parametrize("name", ["tpe", "random"])
+def test_draws_are_those_of_earlier_versions(name):
+    chance, trials = random.Random(60), []
+    states = ("finished", "finished", "pruned", "pruned", "diverged", "failed", "stopped", "lost", "running")
+    for number in range(60):
+        point = {
+            "rate": 10 ** chance.uniform(-4, -2),
+            "share": chance.uniform(0, 0.5),
+            "steps": chance.randint(10, 1000),
+            "layers": chance.randint(2, 8),
+            "width": 32 * chance.randint(1, 4),
+            "batch": chance.choice([32, 64, 128]),
+            "norm": chance.choice([True, False]),
+            "single": 1,
+        }
+        state = chance.choice(states)
+        scores = [chance.uniform(40, 60) for _ in range(chance.randint(1, 5))]
+        trials.append(trial(number, scores, state, point))
+    point, _ = made(name, trials, length=60).draw(61, everything)
+    assert point == pytest.approx(RECORDED[name], rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "objectives"), CASES)
