@@ -41,7 +41,8 @@ ONLY_IN = {
     "pandas": ("search.figures", "search.notebook.sweep"),
     "plotly": ("search.figures", "search.notebook.sweep"),
     "cdflib": ("data.conversion.cdf",),
-    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.sampler"),
+    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.samplers"),
+    "cmaes": ("search.decisions.samplers.cmaes",),
     "PIL": (
         *("data.bodies", "data.images", "data.formats", "data.inputs", "data.synthetic"),
         *("trainables.pictures", "trainables.prediction"),
@@ -49,7 +50,7 @@ ONLY_IN = {
     "av": ("trainables.pictures",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
-LAZY = {"trainables.registry", "spaces.cli", "data.__main__"}
+LAZY = {"trainables.registry", "spaces.cli", "data.__main__", "search.decisions.sampler"}
 
 
 def room_of(name):

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..errors import DataError
 
-
 # Whole numbers of more digits are beyond the range of floats, into which numpy and torch put them.
 _MOST_DIGITS = 300
 _LONG = re.compile(rf"\d{{{_MOST_DIGITS + 1}}}")

@@ -71,11 +71,16 @@ class Conductor:
         self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
         on_record, sweep = journal.trials.values(), plan.sweep
         self._points = PointSampler(
-            plan.domains, self.objective, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
+            plan.domains, sweep.objectives, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
         )
         self._rungs = Rungs(plan.base.loop.epochs, self.objective) if sweep.scheduler == "asha" else None
         if self._rungs is not None:
             self._rungs.replay(on_record)
+
+    @property
+    def notes(self) -> list[str]:
+        """Returns what the user should know of the sampler before the first trial, one line each."""
+        return self._points.notes
 
     @property
     def has_handed_out_all(self) -> bool:
@@ -150,7 +155,7 @@ class Conductor:
             self.thrown += thrown
             if point is None:
                 self.is_exhausted = True
-                self._tell(f"the space has no new legal point in {thrown} draws: the sweep ends with {number} trials")
+                self._tell(f"{self._points.spent(thrown)}: the sweep ends with {number} trials")
                 return None
             config, identity = self._drawn
         # The values of the config and not of the draw: they make the config again when they are put in its base.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,10 @@ import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
-from spaces.space import Domain
+from spaces.domains import Domain, nearest
 
 from ..record.trial import Trial
-from .optuna_terms import distribution, frozen
+from .optuna_terms import frozen
 
 LEAST_TRIALS = 4  # with fewer the shares are those of chance
 
@@ -20,13 +21,11 @@ LEAST_TRIALS = 4  # with fewer the shares are those of chance
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Importance:
     """Importance of the knobs. `shares`: dotted path -> share of the spread, largest first, 1 in all; `epoch`: the
-    epoch at which the trials were compared; `trials`: their number; `left_out`: knobs that not all of these trials
-    have."""
+    epoch at which the trials were compared; `trials`: their number."""
 
     shares: dict[str, float]
     epoch: int
     trials: int
-    left_out: tuple[str, ...]
 
 
 def importance(
@@ -37,15 +36,15 @@ def importance(
     do not stand for all.
 
     `domains`: dotted path -> domain; `epoch`: None for the latest that half of the trials, and LEAST_TRIALS, reached.
-    Trials with a value outside its domain, as recipes may have, are left out. ValueError, with the reason, if fewer
+    Trials with a value outside its domain, as recipes may have, are left out; one without a conditional knob has the
+    recipe's value. ValueError, with the reason, if fewer
     than LEAST_TRIALS remain or all have the same value."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    spaces = {path: distribution(domain) for path, domain in domains.items()}
     usable = []
     for trial in trials:
-        scores, told = trial.scores(objective), frozen(trial, spaces, objective)
-        if scores and all(path in told.params for path in trial.point if path in spaces):
-            usable.append((told, scores))
+        scores = trial.scores(objective)
+        if scores and all(_is_inside(domains[path], value) for path, value in trial.point.items() if path in domains):
+            usable.append((frozen(trial, domains, (objective,)), scores))
     reached = sorted((max(scores) for _, scores in usable), reverse=True)
     if len(reached) < LEAST_TRIALS:
         raise ValueError(f"{len(reached)} trials within the space have a score; importance needs {LEAST_TRIALS}")
@@ -60,8 +59,10 @@ def importance(
         raise ValueError(f"{len(used)} trials reached epoch {at}; importance needs {LEAST_TRIALS}")
     if len({trial.value for trial in used}) == 1:
         raise ValueError(f"all {len(used)} trials have the same {objective} at epoch {at}: no knob makes a difference")
-    shared = [path for path in spaces if all(path in trial.params for trial in used)]
-    shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), params=shared)
-    return Importance(
-        shares=shares, epoch=at, trials=len(used), left_out=tuple(path for path in spaces if path not in shared)
-    )
+    shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), params=list(domains))
+    return Importance(shares=shares, epoch=at, trials=len(used))
+
+
+def _is_inside(domain: Domain, value: object) -> bool:
+    # As JSON, because a journal has a list where a domain has a tuple.
+    return json.dumps(nearest(domain, value)) == json.dumps(value)

@@ -24,6 +24,7 @@ from ..record.trial import Trial
 _STATES = {
     "finished": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
+    "paused": TrialState.PRUNED,
     # Optuna drops failures from its model; a divergence is knowledge about its region, so it is told as a trial that
     # was cut off with nothing to show, which the sampler ranks last.
     "diverged": TrialState.PRUNED,
@@ -86,40 +87,54 @@ def _value(domain: Domain, term: Any) -> Any:
     return nearest(domain, term)
 
 
-def outcome(trial: Trial, objective: str) -> tuple[TrialState, float | None, dict[int, float]]:
-    """Computes Optuna's state, final value and intermediate values (epoch -> value) of a trial for the metric
-    `objective`. The value is None unless the trial is COMPLETE.
+def outcome(trial: Trial, objectives: tuple[str, ...]) -> tuple[TrialState, tuple[float, ...] | None, dict[int, float]]:
+    """Computes Optuna's state, final values and intermediate values (epoch -> value) of a trial for the metrics
+    `objectives`. The values are None unless the trial is COMPLETE.
 
     A running trial has no intermediate values here, whatever it has reported: the sampler sees only its point. A
-    diverged trial counts as PRUNED without values; a finished one without a finite score as FAIL."""
+    diverged trial counts as PRUNED without values, and so does one whose last report, or score, is not finite. For
+    several objectives every other trial that is neither failed nor running is COMPLETE with `values_of` it, since
+    Optuna ranks pruned trials by one objective only."""
     state = _STATES.get(trial.state, TrialState.RUNNING)
-    if state is TrialState.RUNNING:
+    if state in (TrialState.RUNNING, TrialState.FAIL):
         return state, None, {}
-    values = dict(trial.epochs.column(objective))
-    if trial.state == "diverged":
-        values = {}
-    score = trial.score(objective) if state is TrialState.COMPLETE else None
-    if state is TrialState.COMPLETE and score is None:
-        state = TrialState.FAIL
-    return state, score, values
+    values = values_of(trial, objectives)
+    reports = {} if len(objectives) > 1 else dict(trial.epochs.column(objectives[0]))
+    if values is not None and (state is TrialState.COMPLETE or len(objectives) > 1):
+        return TrialState.COMPLETE, values, reports
+    if values is None or not math.isfinite(reports[max(reports)]):
+        reports = {}
+    return TrialState.PRUNED, None, reports
 
 
-def frozen(trial: Trial, domains: Mapping[str, Domain], objective: str) -> FrozenTrial:
+def values_of(trial: Trial, objectives: tuple[str, ...]) -> tuple[float, ...] | None:
+    """Returns the values of the metrics `objectives` at the trial's best epoch for the first of them, whose weights are
+    kept; None if one of them is not finite there, or if the trial has diverged."""
+    epoch = None if trial.state == "diverged" else trial.best_epoch(objectives[0])
+    if epoch is None:
+        return None
+    metrics = trial.epochs[epoch]
+    values = tuple(metrics.get(objective, math.nan) for objective in objectives)
+    return values if all(map(math.isfinite, values)) else None
+
+
+def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, ...]) -> FrozenTrial:
     """Converts a trial to an Optuna FrozenTrial with the same number.
 
     `domains`: domain of every searched path. Each has its parameter, as Optuna models together only what all trials
     have: a knob that is not active in the trial has the recipe's value, and a value outside its domain, as trial 0 may
     have, is told as the nearest one inside."""
     params = {path: to_term(domain, trial.knob(path)) for path, domain in domains.items()}
-    state, score, values = outcome(trial, objective)
+    state, values, reports = outcome(trial, objectives)
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
         state=state,
-        value=score,
+        value=None,
+        values=values,
         params=params,
         distributions={path: distribution(domain) for path, domain in domains.items()},
-        intermediate_values=values,
+        intermediate_values=reports,
         user_attrs={},
         system_attrs={},
         datetime_start=None,
@@ -128,21 +143,22 @@ def frozen(trial: Trial, domains: Mapping[str, Domain], objective: str) -> Froze
 
 
 Rank = tuple[int, float, float, int]
+WORST = (1, 1.0)  # how the rank of a trial without any value begins
 
 
-def rank(trial: Trial, objective: str) -> Rank | None:
+def rank(trial: Trial, objectives: tuple[str, ...]) -> Rank | None:
     """Returns the sort key of a trial in TPE's ranking, lowest first; None for a running or failed trial, which TPE
     does not rank.
 
-    Completed trials come first, by value; then pruned ones, those with a later last epoch first; then pruned ones
-    without any value."""
-    state, score, values = outcome(trial, objective)
+    Completed trials come first, by value (of the first of several objectives); then pruned ones, those with a later
+    last epoch first; then those without any value."""
+    state, values, reports = outcome(trial, objectives)
     if state is TrialState.COMPLETE:
-        assert score is not None, trial.number
-        return 0, 0.0, score, trial.number
+        assert values is not None, trial.number
+        return 0, 0.0, values[0], trial.number
     if state is not TrialState.PRUNED:
         return None
-    if not values:
-        return 1, 1.0, 0.0, trial.number
-    epoch = max(values)
-    return 1, -float(epoch), math.inf if math.isnan(values[epoch]) else values[epoch], trial.number
+    if not reports:
+        return *WORST, 0.0, trial.number
+    epoch = max(reports)
+    return 1, -float(epoch), reports[epoch], trial.number

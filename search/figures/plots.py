@@ -8,9 +8,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from spaces.domains import Choice, Domain, Float, Int, Normal
 from spaces.errors import ConfigError
 from spaces.schema import spelled
-from spaces.space import Choice, Domain
 
 from ..decisions.importance import importance as importance_of
 from ..record.journal import Journal
@@ -90,8 +90,6 @@ def importance(journal: Journal, epoch: int | None = None) -> go.Figure:
     figure = go.Figure()
     figure.add_bar(x=[found.shares[path] for path in paths], y=paths, orientation="h", marker={"color": "#1f6fb4"})
     title = f"{journal.sweep.name}: importance (fANOVA, {found.trials} trials at epoch {found.epoch})"
-    if found.left_out:
-        title += f"<br>left out, as not all of these trials have it: {', '.join(found.left_out)}"
     figure.update_xaxes(range=[0, 1])
     return _titled(figure, title, f"share of the spread of {objective}", "")
 
@@ -120,7 +118,7 @@ def _axis(path: str, values: Sequence[Any], domain: Domain | None) -> dict[str, 
         names = list(dict.fromkeys([*names, *map(spelled, there), *(["-"] if len(there) < len(values) else [])]))
         places = [names.index("-" if value is None else spelled(value)) for value in values]
         return {"label": path, "values": places, "tickvals": [*range(len(names))], "ticktext": names}
-    is_log = domain is not None and domain.log and min(there) > 0
+    is_log = isinstance(domain, Float | Int | Normal) and domain.log and min(there) > 0
     ticks = _log_ticks(min(there), max(there)) if is_log else _ticks(min(there), max(there))
     placed = [None if value is None else math.log10(value) if is_log else float(value) for value in values]
     marks = [math.log10(tick) if is_log else tick for tick in ticks]

@@ -20,6 +20,7 @@ from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
+from .sampling import SAMPLERS, sampler_refusal
 from .space_points import first_points
 
 STORAGE = "mlruns/sweeps"
@@ -37,7 +38,11 @@ class SweepConfig:
     concurrent: int | None = knob(
         None, least=1, most=MOST_TRIALS, help="trials at a time; none: as many as the devices hold"
     )
-    sampler: str = knob("tpe", choices=("tpe", "random"), help="who draws the points")
+    sampler: str = knob(
+        "tpe",
+        choices=SAMPLERS,
+        help="who draws the points; tpe, gp, cmaes, nsga2 learn from the trials, qmc, random, grid do not",
+    )
     scheduler: str = knob("asha", choices=("asha", "none"), help="who stops weak trials early")
     objective: str = knob("val/mpjpe_mm", choices=OBJECTIVES, help="metric whose lowest value wins")
     executor: str = knob(
@@ -62,6 +67,11 @@ class SweepConfig:
         "best weights and last training state; all: also a state every loop.snapshot_epochs",
     )
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Returns the metrics to minimise."""
+        return tuple(self.objective.split(","))
 
     @property
     def chosen_executor(self) -> str:
@@ -196,6 +206,9 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     for path, remedy in _DECIDED.items():
         if path in changes:
             problems.append(f"--set {path}: {remedy}")
+    searched = [domain for path, domain in space.domains(recipe).items() if path not in changes]
+    if searched and (refusal := sampler_refusal(sweep.sampler, len(sweep.objectives), searched)):
+        problems.append(refusal)
     values = space.fixed(recipe) | {"loop.seed": sweep.seed, "loop.select": sweep.objective} | dict(changes)
     values.pop("model", None)
     try:

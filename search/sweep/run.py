@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
-
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
+from ray import tune
 from spaces.console import visible
 from spaces.errors import ConfigError, one_line
 from trainables.config import config_from
@@ -152,6 +151,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         if not journal.trials and not plan.is_confirmation:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
+            for line in conductor.notes:
+                tell(line)
         try:
             with watched(without_ray):
                 _tune(reins, plan, place, demand)

@@ -10,6 +10,7 @@ from spaces.cli import main
 from spaces.schema import config_id
 
 OBJECTIVE = "val/mpjpe_mm"
+SEVERAL = (OBJECTIVE, "val/p_mpjpe_mm", "val/mpjve_mm")
 
 FACTS = Facts(
     revision="0123abcd",
@@ -72,12 +73,14 @@ def made_sweep(**changes):
 
 
 def trial(number, scores=(), state="finished", point=None, keep="lowest"):
-    """A trial as a journal would hold it, with these scores from epoch 1 on."""
+    """A trial as a journal would hold it, with these scores from epoch 1 on; a score of several objectives is a list of
+    their values."""
     sweep = made_sweep(base={"loop": {"epochs": 8, "keep": keep}})
     made = Trial(number, point or {}, f"{number:010x}", sweep)
     made.state = state
     for epoch, score in enumerate(scores, 1):
-        made.book(epoch, {OBJECTIVE: score}, (OBJECTIVE,))
+        metrics = dict(zip(SEVERAL, score if isinstance(score, list | tuple) else [score], strict=False))
+        made.book(epoch, metrics, tuple(metrics))
     return made
 
 

@@ -72,9 +72,9 @@ def test_the_sampler_is_told_a_whole_point_of_every_trial(lead, plan):
     led = lead(concurrent=1)
     run(led, 4)
     for trial in led.journal.trials.values():
-        known = frozen(trial, plan.domains, OBJECTIVE)
+        known = frozen(trial, plan.domains, (OBJECTIVE,))
         assert known.params.keys() == plan.domains.keys()
-    assert frozen(led.journal.trials[0], plan.domains, OBJECTIVE).params["network.heads"] == "4"
+    assert frozen(led.journal.trials[0], plan.domains, (OBJECTIVE,)).params["network.heads"] == "4"
 
 
 def test_a_resumed_conditional_sweep_draws_what_the_unbroken_one_would_have(lead, tmp_path):

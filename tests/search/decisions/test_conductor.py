@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from search.decisions.sampler import REDRAWS
+from search.decisions.samplers.protocol import REDRAWS
 from search.record.plan import value_at
 from search.record.records import AttemptRow, CloseRow, EndRow, EpochRow, TrialRow
 from spaces.schema import config_id

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from search.decisions.optuna_terms import distribution, frozen, rank, to_point
+from search.decisions.optuna_terms import distribution, frozen, rank, to_point, values_of
 from search.decisions.sampler import PointSampler
 from search.record.plan import value_at
+from search.record.trial import Trial
 from spaces.domains import Choice, Float, Grid, Int, Normal, nearest, typed
-from tests.made.sweeps import OBJECTIVE, made_plan, trial
+from tests.made.sweeps import OBJECTIVE, SEVERAL, made_plan, made_sweep, trial
 from trainables.config import knobs_of
 
 SQUARE = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
@@ -25,14 +26,14 @@ SQUARE = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
 
 def told(trials, domains):
     """The trials as Optuna knows them."""
-    return [frozen(trial, domains, OBJECTIVE) for trial in trials]
+    return [frozen(trial, domains, (OBJECTIVE,)) for trial in trials]
 
 
 def test_optuna_is_told_the_truth_about_every_state():
-    states = ["finished", "pruned", "diverged", "failed", "stopped", "running", "waiting"]
+    states = ["finished", "pruned", "diverged", "failed", "stopped", "running", "waiting", "lost", "paused"]
     trials = [trial(i, [60.0, 50.0, 55.0], state, {"x": 0.1 * i, "y": 0.5}) for i, state in enumerate(states)]
     known = told(trials, SQUARE)
-    assert [one.number for one in known] == list(range(7))
+    assert [one.number for one in known] == list(range(9))
     assert [one.state for one in known] == [
         TrialState.COMPLETE,
         TrialState.PRUNED,
@@ -41,16 +42,44 @@ def test_optuna_is_told_the_truth_about_every_state():
         TrialState.PRUNED,
         TrialState.RUNNING,
         TrialState.RUNNING,
+        TrialState.RUNNING,
+        TrialState.PRUNED,
     ]
-    assert [one.params["x"] for one in known] == pytest.approx([0.1 * i for i in range(7)])
+    assert [one.params["x"] for one in known] == pytest.approx([0.1 * i for i in range(9)])
     assert known[0].value == 50.0
     assert known[1].intermediate_values == {1: 60.0, 2: 50.0, 3: 55.0}
+    assert known[8].intermediate_values == known[1].intermediate_values  # it waits at a rung with what it showed there
     assert known[2].intermediate_values == {}  # what a diverged trial once scored says nothing for its region
 
 
-def test_a_finished_trial_without_a_score_is_told_as_failed():
-    (known,) = told([trial(0, [float("nan")], "finished", {"x": 0.1, "y": 0.1})], SQUARE)
-    assert known.state is TrialState.FAIL
+@pytest.mark.parametrize("state", ["finished", "pruned", "paused", "stopped"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_report_that_is_no_number_is_told_as_the_worst(state, value):
+    # Optuna would rank it by its epoch, before every trial that was pruned earlier.
+    cut = [40.0, value] if state != "finished" else [value]
+    odd, early = trial(0, cut, state, {"x": 0.1, "y": 0.1}), trial(1, [90.0], "pruned", {"x": 0.2, "y": 0.2})
+    known = told([odd], SQUARE)[0]
+    assert (known.state, known.value, known.intermediate_values) == (TrialState.PRUNED, None, {})
+    assert rank(odd, (OBJECTIVE,)) > rank(early, (OBJECTIVE,))
+
+
+def test_a_score_before_a_report_that_is_no_number_counts():
+    known = told([trial(0, [40.0, math.nan], "finished", {"x": 0.1, "y": 0.1})], SQUARE)[0]
+    assert (known.state, known.value) == (TrialState.COMPLETE, 40.0)
+
+
+@pytest.mark.parametrize("state", ["finished", "pruned", "paused", "stopped"])
+def test_several_objectives_are_told_as_they_are_at_the_best_epoch_of_the_first(state):
+    one = trial(0, [[50.0, 7.0], [40.0, 9.0], [45.0, 1.0]], state, {"x": 0.1, "y": 0.1})
+    known = frozen(one, {}, SEVERAL[:2])
+    assert (known.state, known.values) == (TrialState.COMPLETE, [40.0, 9.0])
+    assert values_of(one, (SEVERAL[1], SEVERAL[0])) == (1.0, 45.0)
+
+
+def test_of_several_objectives_one_that_is_lacking_or_no_number_makes_the_trial_the_worst():
+    for scores in ([[40.0, math.nan]], [[40.0]], []):
+        known = frozen(trial(0, scores, "finished", {"x": 0.1, "y": 0.1}), {}, SEVERAL[:2])
+        assert (known.state, known.values) == (TrialState.PRUNED, None)
 
 
 def test_a_running_trial_counts_by_its_place_alone():
@@ -69,7 +98,7 @@ def test_ranks_are_those_of_optunas_own_model(good):
     study = optuna.create_study()
     known = [one for one in told(trials, {}) if one.state is not TrialState.FAIL]
     below, above = _split_trials(study, known, good)
-    ranks = [one for one in (rank(one, OBJECTIVE) for one in trials) if one is not None]
+    ranks = [one for one in (rank(one, (OBJECTIVE,)) for one in trials) if one is not None]
     modelled = [one.number for one in above + below if one.state is not TrialState.RUNNING]
     assert sorted(one[-1] for one in ranks) == sorted(modelled)
     assert sorted(one[-1] for one in sorted(ranks)[:good]) == [one.number for one in below]
@@ -157,9 +186,16 @@ def test_a_logarithm_with_a_step_gives_its_ends_their_share():
     assert shares == pytest.approx(widths, abs=1e-3)
 
 
+def test_a_knob_that_a_point_lacks_is_told_as_that_of_the_recipe():
+    sweep = made_sweep(base={"loop": {"epochs": 8, "batch": 96}, "optim": {"lr": 1.0}})
+    domains = {"loop.batch": Choice((32, 64, 128)), "optim.lr": Float(1e-4, 1e-2), "optim.clip": Float(0.0, 2.0)}
+    one = Trial(0, {}, "", sweep)
+    assert told([one], domains)[0].params == {"loop.batch": "64", "optim.lr": 1e-2, "optim.clip": 1.0}
+
+
 def test_a_point_survives_optuna_and_the_journal():
     domains = {"a": Choice(((1, 2), (3,))), "b": Choice((None, 4)), "c": Choice((0.5, 1.0)), "d": Int(1, 3)}
-    point, _ = PointSampler(domains, OBJECTIVE, "tpe", 0, 40).draw(0, lambda point: True)
+    point, _ = PointSampler(domains, (OBJECTIVE,), "tpe", 0, 40).draw(0, lambda point: True)
     assert all(value in domains[path].values for path, value in point.items() if path != "d")
     replayed = json.loads(json.dumps(point))  # tuples become lists there
     known, again = (told([trial(0, [50.0], point=one)], domains)[0].params for one in (point, replayed))

@@ -1,7 +1,6 @@
 """Who draws the points, from the journal alone."""
 
 import itertools
-import math
 import os
 import random
 import subprocess
@@ -15,27 +14,22 @@ from optuna.samplers._tpe import _truncnorm
 from optuna.trial import create_trial
 from scipy.special import log_ndtr
 
-from search.decisions import sampler as module
 from search.decisions.optuna_terms import distribution
-from search.decisions.sampler import REDRAWS, PointSampler
+from search.decisions.sampler import PointSampler
+from search.decisions.samplers import tpe as module
+from search.decisions.samplers.history import History
+from search.decisions.samplers.protocol import REDRAWS
 from spaces.space import Choice, Float, Int
 from tests import ROOT
-from tests.made.sweeps import OBJECTIVE, trial
+from tests.made.decisions.histories import MIXED, STATES, events
+from tests.made.sweeps import OBJECTIVE, SEVERAL, trial
 
 SQUARE = {"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)}
-MIXED = {
-    "rate": Float(1e-4, 1e-2, log=True),
-    "share": Float(0.0, 0.5),
-    "steps": Int(10, 1000, log=True),
-    "layers": Int(2, 8),
-    "batch": Choice((32, 64, 128)),
-    "single": Choice((1,)),
-}
 
 
 def draw(trials, domains, *, name="tpe", seed=0, number=None, length=40, is_legal=lambda point: True):
     number = len(trials) if number is None else number
-    return PointSampler(domains, OBJECTIVE, name, seed, length, trials).draw(number, is_legal)
+    return PointSampler(domains, (OBJECTIVE,), name, seed, length, trials).draw(number, is_legal)
 
 
 # --- draws
@@ -61,7 +55,7 @@ facts = Facts(revision="", versions={}, data={})
 sweep = SweepRow(id="", name="", model="", plan={"objective": "m"}, base={}, facts=facts)
 trials = []
 for n in range(6):
-    point, _ = PointSampler(domains, "m", "tpe", 3, 8, trials).draw(n, lambda point: True)
+    point, _ = PointSampler(domains, ("m",), "tpe", 3, 8, trials).draw(n, lambda point: True)
     trials.append(Trial(n, point, "", sweep))
     trials[-1].state = "finished"
     trials[-1].book(1, {"m": point["k0"]}, ("m",))
@@ -85,8 +79,8 @@ print([trial.point for trial in trials])
 
 def test_illegal_points_are_drawn_again_and_leave_no_trace():
     trials = [trial(i, [50.0 + i], point={"x": 0.05 * i, "y": 0.9}) for i in range(12)]
-    points = PointSampler(SQUARE, OBJECTIVE, "tpe", 0, 40, trials)
-    before, refused = points.modelled(), []
+    points = PointSampler(SQUARE, (OBJECTIVE,), "tpe", 0, 40, trials)
+    refused = []
 
     def is_legal(point):
         if point["x"] < 0.3:
@@ -97,7 +91,6 @@ def test_illegal_points_are_drawn_again_and_leave_no_trace():
     assert point["x"] >= 0.3
     assert thrown == len(refused) > 0
     assert len({one["x"] for one in refused}) == thrown
-    assert points.modelled() == before
     assert points.draw(12, is_legal)[0] == point
 
 
@@ -151,60 +144,34 @@ def everything(point):
     return True
 
 
-def random_point(chance):
-    """A point of MIXED; one in twenty lies outside, as a recipe may."""
-    return {
-        "rate": 10 ** chance.uniform(-4, -2),
-        "share": chance.choice([chance.uniform(0, 0.5)] * 19 + [0.9]),
-        "steps": chance.randint(10, 1000),
-        "layers": chance.randint(2, 8),
-        "batch": chance.choice([32, 64, 128]),
-        "single": 1,
-    }
+def modelled(trials, domains=SQUARE, most=1000):
+    """The trials as TPE sees them."""
+    return history(trials, domains).modelled(most)
 
 
-STATES = ("finished", "finished", "pruned", "pruned", "diverged", "failed", "stopped")
-
-
-def events(chance, length):
-    """A sweep's events, each the trial that was born, ended, was cut short or goes on; ends come in any order."""
-    points, scores, running, stopped = [], [], [], []
-    for _ in range(length):
-        state = "running"
-        if stopped and chance.random() < 0.3:
-            number = stopped.pop()
-            running.append(number)
-        elif len(running) < 4 or chance.random() < 0.1:
-            number = len(points)
-            points.append(random_point(chance))
-            scores.append([])
-            running.append(number)
-        else:
-            number, state = running.pop(chance.randrange(len(running))), chance.choice(STATES)
-            for _ in range(chance.randint(0, 3)):
-                scores[number].append(math.nan if chance.random() < 0.1 else chance.uniform(40, 60))
-            if state == "stopped":
-                stopped.append(number)
-        yield trial(number, scores[number], state, points[number])
+def history(trials, domains):
+    made = History(domains, (OBJECTIVE,))
+    for one in trials:
+        made.tell(one)
+    return made
 
 
 @pytest.mark.parametrize("most", [1000, 20])
-def test_a_sampler_told_event_by_event_draws_what_one_rebuilt_from_the_journal_draws(monkeypatch, most):
-    monkeypatch.setattr(module, "MODELLED", most)
-    monkeypatch.setattr(module, "BEST", most // 4)
-    on_record, resident, seen = {}, PointSampler(MIXED, OBJECTIVE, "tpe", 3, 100), set()
+def test_a_history_told_event_by_event_is_one_rebuilt_from_the_journal(most):
+    on_record, resident, seen = {}, history([], MIXED), set()
     for step, one in enumerate(events(random.Random(most), 240)):
         on_record[one.number] = one
         seen.add(one.state)
         resident.tell(one)
+        if step % 7:
+            continue
         trials = list(on_record.values())
         if step % 2:
             trials.reverse()
-        rebuilt = PointSampler(MIXED, OBJECTIVE, "tpe", 3, 100, trials)
-        if step % 7 == 0:
-            assert resident.draw(len(trials), everything) == rebuilt.draw(len(trials), everything)
-        assert repr(resident.modelled()) == repr(rebuilt.modelled())  # a nan is no nan
-    assert seen == {"finished", "pruned", "diverged", "failed", "stopped", "running"}
+        rebuilt = history(trials, MIXED)
+        assert repr(resident.modelled(most)) == repr(rebuilt.modelled(most))  # a nan is no nan
+        assert resident.generations(7) == rebuilt.generations(7)
+    assert seen == {*STATES, "running"}
 
 
 def copied(one):
@@ -218,37 +185,60 @@ def copied(one):
     )
 
 
-@pytest.mark.parametrize("share_outside", [False, True])
-def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(share_outside):
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_inside):
     chance = random.Random(5)
     trials = list({one.number: one for one in events(chance, 300)}.values())
-    if not share_outside:
-        trials = [one for one in trials if one.point["share"] <= 0.5]
-    points = PointSampler(MIXED, OBJECTIVE, "tpe", 3, 100, trials)
+    if is_inside:
+        trials = [one for one in trials if one.point.get("share", 1) <= 0.5 and len(one.point) == len(MIXED)]
+    points = PointSampler(MIXED, (OBJECTIVE,), "tpe", 3, 100, trials)
     spaces = {path: distribution(domain) for path, domain in MIXED.items()}
     for number in range(1000, 1005):
         seed = int(np.random.SeedSequence((3, number)).generate_state(1)[0])
         plain = TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=10)
         study = optuna.create_study(sampler=plain)
-        study.add_trials([copied(one) for one in points.modelled()])
+        study.add_trials([copied(one) for one in modelled(trials, MIXED)])
         expected = study.ask(spaces).params
         point, _ = points.draw(number, everything)
-        assert point["batch"] == int(expected["batch"])
-        for name in ("rate", "share", "steps", "layers"):
+        assert (point["batch"], point["norm"]) == (int(expected["batch"]), expected["norm"] == "true")
+        for name in ("rate", "share", "steps", "layers", "width"):
             assert point[name] == pytest.approx(expected[name], rel=1e-9)
 
 
-def test_the_best_and_the_newest_are_modelled_and_all_that_run(monkeypatch):
-    monkeypatch.setattr(module, "MODELLED", 8)
-    monkeypatch.setattr(module, "BEST", 2)
+def test_a_trial_outside_the_space_takes_no_knob_out_of_the_joint_model():
+    # The best trials have x = y; a model of x and y alone by themselves draws pairs that differ as often as not.
+    chance = random.Random(2)
+    trials = []
+    for i in range(60):
+        x = chance.random()
+        y = x if i % 2 else chance.random()
+        trials.append(trial(i, [abs(x - y)], point={"x": x, "y": y}))
+    odd = {"outside": {"x": 0.5, "y": 7.0}, "lacking": {"x": 0.5}}
+    gaps = {}
+    for name, extra in {"none": None, **odd}.items():
+        known = trials if extra is None else [*trials, trial(60, [9.0], point=extra)]
+        drawn = [draw(known, SQUARE, number=number)[0] for number in range(100, 130)]
+        gaps[name] = np.median([abs(one["x"] - one["y"]) for one in drawn])
+    assert max(gaps["outside"], gaps["lacking"]) < 1.5 * gaps["none"], gaps
+
+
+def test_the_best_and_the_newest_are_modelled_and_all_that_run():
     scores = [50.0, 41.0, 52.0, 40.0, *(60.0 + i for i in range(10))]
     states = {0: "running", 12: "failed"}
     point = {"x": 0.5, "y": 0.5}
     trials = [trial(i, [score], states.get(i, "finished"), point) for i, score in enumerate(scores)]
-    points = PointSampler(SQUARE, OBJECTIVE, "tpe", 0, 40, trials)
-    assert [one.number for one in points.modelled()] == [0, 1, 3, 7, 8, 9, 10, 11, 13]
-    points.tell(trial(3, [40.0], "running", point))  # it goes on: another one is among the best
-    assert [one.number for one in points.modelled()] == [0, 1, 2, 3, 7, 8, 9, 10, 11, 13]
+    known = history(trials, SQUARE)
+    assert [one.number for one in known.modelled(8)] == [0, 1, 3, 7, 8, 9, 10, 11, 13]
+    known.tell(trial(3, [40.0], "running", point))  # it goes on: another one is among the best
+    assert [one.number for one in known.modelled(8)] == [0, 1, 2, 3, 7, 8, 9, 10, 11, 13]
+
+
+def test_of_several_objectives_the_front_and_the_newest_are_modelled():
+    values = [[50.0, 5.0], [40.0, 9.0], [60.0, 9.0], [45.0, 7.0], *([90.0 + i, 90.0] for i in range(10))]
+    known = History({}, SEVERAL[:2])
+    for i, one in enumerate(values):
+        known.tell(trial(i, [one]))
+    assert [one.number for one in known.modelled(12)] == [0, 1, 3, *range(5, 14)]
 
 
 def test_numbers_of_the_quick_normal_distribution_are_optunas():

@@ -158,14 +158,14 @@ def test_a_recipe_outside_the_space_takes_no_knob_out_of_the_importance(tmp_path
     assert set(figure.data[0].y) == {"optim.lr", "network.layers", "data.flip"}
 
 
-def test_a_knob_that_not_every_trial_has_is_named(tmp_path, plan):
+def test_a_trial_without_a_knob_counts_with_the_recipes_value(tmp_path, plan):
     journal = made_journal(tmp_path, plan)
     for number in range(6):
         book(journal, plan, point(1e-3 * (number + 1)) if number else {"optim.lr": 9e-3}, [50.0 + number])
     journal.unlock()
     figure = plots.importance(journal)
-    assert set(figure.data[0].y) == {"optim.lr"}
-    assert "network.layers, data.flip" in figure.layout.title.text
+    assert "6 trials at epoch 1" in figure.layout.title.text
+    assert set(figure.data[0].y) == {"optim.lr", "network.layers", "data.flip"}
 
 
 @pytest.mark.parametrize(

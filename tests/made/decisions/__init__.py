@@ -1,0 +1,1 @@
+"""Histories and simulated sweeps for the tests of decisions."""
