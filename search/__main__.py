@@ -10,7 +10,9 @@ from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli import clean, confirm, doctor, export, launch, resume, show, submit, sync, train, ui
+from .cli.results import export, show, sync, ui
+from .cli.runs import confirm, launch, resume, submit, train
+from .cli.upkeep import clean, doctor
 from .environment.store import redacted
 from .environment.variables import settle_environment
 

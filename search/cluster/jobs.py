@@ -22,7 +22,7 @@ from spaces.commands import shell_line
 from spaces.errors import ConfigError
 
 from ..cli.command import Where
-from ..cli.submit import SPACE, SubmitRequest
+from ..cli.runs.submit import SPACE, SubmitRequest
 from ..environment.store import environment as mlflow_environment
 from ..environment.store import redacted
 from ..environment.variables import RAY, ROOT

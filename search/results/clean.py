@@ -18,7 +18,7 @@ from spaces.files import size_below, size_text
 from spaces.table import text_table
 from trainables.runs.names import BEST, is_part
 
-from ..cli.clean import CleanRequest
+from ..cli.upkeep.clean import CleanRequest
 from ..cluster.scratch import left_folders
 from ..cluster.sessions import RAY, dead_sessions, remove_session
 from ..environment.store import redacted

@@ -14,7 +14,7 @@ from spaces.schema import dump
 from trainables.config import config_from
 from trainables.runs.names import BEST
 
-from ..cli.export import ExportRequest
+from ..cli.results.export import ExportRequest
 from ..executors.mirror import bring
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial

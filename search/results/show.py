@@ -10,7 +10,7 @@ from data.errors import DataError
 from spaces.cli import OK
 from spaces.table import text_table
 
-from ..cli.show import LookRequest
+from ..cli.results.show import LookRequest
 from ..record.glance import Glance, glance
 from ..record.journal import FILE, Journal, sweeps
 from .leaderboard import leaderboard, leaderboard_text

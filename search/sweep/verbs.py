@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spaces.errors import ConfigError
 
-from ..cli.confirm import ConfirmRequest
-from ..cli.launch import SweepRequest
+from ..cli.runs.confirm import ConfirmRequest
+from ..cli.runs.launch import SweepRequest
 from ..decisions.budget import Budget, spent_before
 from ..record import journal as journals
 from ..record.journal import Journal

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from search.__main__ import VERBS
-from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
+from search.cli.runs.submit import ADDRESS, SPACE, check_submit, launch_words
 from search.cluster import jobs
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK

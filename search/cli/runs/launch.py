@@ -13,10 +13,10 @@ from spaces.schema import knobs, load
 from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
-from ..record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
-from .command import Where, where_of
-from .places import add_places, collect, folder_problems
-from .storage import add_storage, uri_problems
+from ...record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
+from ..command import Where, where_of
+from ..places import add_places, collect, folder_problems
+from ..storage import add_storage, uri_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

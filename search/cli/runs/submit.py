@@ -14,8 +14,8 @@ from data.config import DataConfig
 from spaces.errors import ConfigError
 from spaces.space import find_space
 
-from ..environment.store import resolve_uri
-from ..environment.variables import ROOT
+from ...environment.store import resolve_uri
+from ...environment.variables import ROOT
 from .launch import add_launch_options, check_launch
 
 ADDRESS = "http://127.0.0.1:8265"  # Ray's own default for its dashboard

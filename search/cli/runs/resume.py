@@ -6,11 +6,11 @@ import argparse
 
 from spaces.errors import ConfigError
 
-from ..record.plan import read_duration
-from .command import where_of
+from ...record.plan import read_duration
+from ..command import where_of
+from ..places import add_places, find_sweep
+from ..storage import add_storage, check_uri
 from .launch import SweepRequest
-from .places import add_places, find_sweep
-from .storage import add_storage, check_uri
 
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
