@@ -193,6 +193,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
             "folder": str(trial_folder(place.folder, task.trial)),
             "data_root": data_root,
             "parts": task.parts,
+            "former": task.former,
             "has_snapshots": plan.sweep.keep == KEEP_ALL,
             "config": json.dumps(task.config),
             "demand": demand,

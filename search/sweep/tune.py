@@ -16,7 +16,8 @@ from ray.tune.search import Searcher
 
 from ..decisions.conductor import Conductor, Task
 from ..executors.faults import loss_of
-from ..record.records import PROCESS, from_text
+from ..record.coding import from_text
+from ..record.records import PROCESS
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray's, in tracebacks
 
