@@ -74,7 +74,7 @@ class SweepConfig:
 class Plan:
     """Validated plan of a sweep: its options, its search space, the full config of the recipe (`base`) and the knobs
     set by hand (`pinned`). Its first trials are `points`, if any; otherwise trial 0 is the recipe. All further trials
-    are sampled."""
+    are sampled. `origin` is that of SweepRow."""
 
     name: str
     sweep: SweepConfig
@@ -83,6 +83,7 @@ class Plan:
     base: TrainConfig
     pinned: tuple[str, ...]
     points: tuple[Mapping[str, Any], ...] = ()
+    origin: dict[str, str] | None = None
 
     @property
     def is_confirmation(self) -> bool:
@@ -216,6 +217,7 @@ def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
         base=tree_of(plan.base),
         pinned=plan.pinned,
         points=tuple(dict(point) for point in plan.points),
+        origin=plan.origin,
         facts=facts,
     )
 
@@ -231,6 +233,7 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
         base=config_from(sweep.base, where),
         pinned=sweep.pinned,
         points=sweep.points,
+        origin=sweep.origin,
     )
 
 

@@ -82,6 +82,7 @@ def check_submit(options: argparse.Namespace) -> SubmitRequest:
     settled = argparse.Namespace(**vars(options))
     settled.name, settled.storage = sweep.name, sweep.folder.parent
     settled.data_root = str(Path(sweep.plan.base.data.root).resolve())
+    settled.enqueue = [str(Path(config).resolve()) for config in options.enqueue]
     settled.changes = [change for change in options.changes if not change.startswith("data.root=")]
     settled.space = SPACE if own_space else options.space
     is_here = parts.hostname is not None and _is_here(parts.hostname)
