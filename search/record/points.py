@@ -129,4 +129,4 @@ def _distance(domain: Domain, one: Any, other: Any) -> float:
     if isinstance(domain, Choice):
         return float(one != other)
     ends = [math.log(end) if domain.log else end for end in (domain.low, domain.high, one, other)]
-    return abs(ends[2] - ends[3]) / (ends[1] - ends[0])
+    return float(abs(ends[2] - ends[3]) / (ends[1] - ends[0]))
