@@ -28,6 +28,7 @@ def enlarged(journal: Journal, plan: Plan, row: ExtendRow) -> list[str]:
     what comes. `journal`: locked; `plan`: that of the enlarged sweep; `row`: the enlargement without these trials."""
     wanted = trials_to_go_on(plan, journal.trials.values())
     there = _with_state(journal, wanted)
+    names = _named(there)
     spent = sum(trial.last_epoch for trial in journal.trials.values())
     before = journal.sweep
     journal.append(dataclasses.replace(row, again=tuple(trial.number for trial in there)))
@@ -36,7 +37,7 @@ def enlarged(journal: Journal, plan: Plan, row: ExtendRow) -> list[str]:
         f"{plan.sweep.trials} of {plan.base.loop.epochs}; the {spent} epochs that it has trained count"
     ]
     if there:
-        lines.append(f"from their last epoch go on: {_named(there)}")
+        lines.append(f"from their last epoch go on: {names}")
     if left := [trial for trial in wanted if trial not in there]:
         why = "--keep best keeps none of ended trials" if before.keep == KEEP_BEST else "it is not on this machine"
         lines.append(f"as they are stay, for want of a training state ({why}): {_named(left)}")

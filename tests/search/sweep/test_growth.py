@@ -385,7 +385,7 @@ def test_what_mlflow_refuses_keeps_the_sweep(storage, answer, monkeypatch):
 
 
 def test_copies_at_a_uri_are_deleted_too(storage, answer, erased):
-    uri = f"file://{storage}/copies"
+    uri = f"local://{storage}/copies"
     journal = made_journal(storage, made_plan("far", trials=1, checkpoints=uri))
     write_files(storage / "far", 0)
     Mirror(uri, "far", 0).send(trial_folder(storage / "far", 0), with_best=True)
