@@ -153,12 +153,10 @@ def test_a_longer_trial_keeps_its_params_and_has_the_new_length_as_a_tag_and_in_
     send(sweep, tracker)
     born = runs_by_name(tracker)["first/0000"]
     params, born_id = dict(born.params), born.tags["config_id"]
-    sweep.lock()
     sweep.append(OpenRow())
     sweep.append(ExtendRow(trials=5, epochs=7, again=(0,)))
     add_attempt(sweep, 0, 2)
     add_epoch(sweep, 0, 4, 40.0)
-    sweep.unlock()
     spool = send(sweep, tracker)
     assert (spool.pending(), spool.problems, spool.trouble) == (0, [], "")
     runs = runs_by_name(tracker)
@@ -172,10 +170,8 @@ def test_a_longer_trial_keeps_its_params_and_has_the_new_length_as_a_tag_and_in_
 
 def test_remarks_are_the_description_of_the_parent_run(sweep):
     tracker = MemoryTracker()
-    sweep.lock()
     sweep.append(NoteRow(text="too narrow"))
     sweep.append(NoteRow(text="see the wide one"))
-    sweep.unlock()
     send(sweep, tracker)
     parent = runs_by_name(tracker)["first"]
     assert parent.tags["mlflow.note.content"] == "too narrow\n\nsee the wide one"

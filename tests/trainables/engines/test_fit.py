@@ -59,6 +59,7 @@ def test_a_finished_run_goes_on_to_more_epochs_like_a_run_that_was_planned_that_
     short, long = (tiny_config(root, network__dropout=0.3, loop__epochs=epochs) for epochs in (2, 4))
     whole, grown = RunFolder(tmp_path / "whole", long), RunFolder(tmp_path / "grown", short)
     run(long, whole)
+    grown.begin()
     run(short, grown)
     with pytest.raises(ConfigError, match="holds a run of config"):
         RunFolder(tmp_path / "grown", long).resume_state()
