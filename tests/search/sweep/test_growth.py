@@ -15,7 +15,10 @@ from search.results.leaderboard import leaderboard, leaderboard_text
 from search.sweep import verbs
 from search.sweep.growth import copied, enlarged
 from spaces.cli import BAD_INPUT, OK
+from spaces.schema import dump
 from tests.made.sweeps import answer_of, book, files_below, made_journal, made_plan, opened, write_files
+from tests.search.cli.test_printed import taken
+from trainables.config import changed
 from trainables.runs.names import LATEST
 
 UNSTARTED = VERBS | {name: dataclasses.replace(VERBS[name], run=f"nothing_may_start:{name}") for name in ("extend",)}
@@ -198,3 +201,23 @@ def test_a_note_and_an_extension_leave_the_rest_of_the_record_alone(storage):
     again = Journal(journal.path)
     assert again.trials[1].state == before[1][0]
     assert again.best("val/mpjpe_mm").number == 0
+
+
+# --- the first points of a launch
+
+
+def test_launch_takes_configs_and_an_earlier_sweep_and_tells_all_problems_at_once(storage, refused, tmp_path):
+    config = tmp_path / "mine.yaml"
+    config.write_text(dump(changed(made_plan().base, {"optim.lr": 3e-3, "optim.beta1": 0.5}, "test")), encoding="utf-8")
+    line = ["launch", "graformer", "--recipe", "small", "--data", "tiny", "--storage", storage, "--name", "next"]
+    line += ["--enqueue", config, "--epochs", "8"]
+    code, _, err = refused(*line, "--from", "frist")
+    assert code == BAD_INPUT
+    assert "did you mean first?" in err
+    code, _, err = refused(*line, "--sampler", "tpee")
+    assert code == BAD_INPUT
+    assert "sampler = tpee" in err
+    assert "optim.beta1 = 0.5, and 0.9 in this sweep" in err
+    request = taken(["python", "-m", "search", *map(str, line), "--set", "optim.beta1=0.5", "--from", "first"])
+    assert [round(point["optim.lr"], 6) for point in request.plan.points] == [0.002, 0.003, 0.001]
+    assert request.plan.origin["sweep"] == "first"
