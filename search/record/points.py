@@ -54,9 +54,10 @@ def with_first_points(plan: Plan, configs: Iterable[Path], source: Path | None) 
     if problems:
         raise ConfigError("launch", problems)
     recipe = {path: value_at(plan.base, path) for path in plan.domains}
-    found = {config_id(plan.config(point)): point for point in reversed([recipe, *points])}
-    first = tuple(reversed(found.values()))
-    return dataclasses.replace(plan, points=first if points else plan.points, origin=origin)
+    first: dict[str, dict[str, Any]] = {}
+    for point in (recipe, *points):
+        first.setdefault(config_id(plan.config(point)), point)
+    return dataclasses.replace(plan, points=tuple(first.values()) if points else plan.points, origin=origin)
 
 
 def point_of(plan: Plan, config: TrainConfig, where: str) -> dict[str, Any]:

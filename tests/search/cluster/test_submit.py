@@ -77,11 +77,10 @@ def test_every_option_of_launch_survives_the_way(checked):
     VERBS["launch"].add_options(parser)
     line = (
         "graformer --data cmu --sampler random --scheduler none --objective val/p_mpjpe_mm --executor solo "
-        "--concurrent 2 --cpus-per-worker 0.5 --gpus-per-worker 0 --time-budget 1h --from first --enqueue a.yaml --enqueue -b.yaml --set optim.lr=-1 --name -x"
+        "--concurrent 2 --cpus-per-worker 0.5 --gpus-per-worker 0 --time-budget 1h "
+        "--from first --enqueue a.yaml --enqueue=-b.yaml --set optim.lr=-1 --name -x"
     )
-    options = parser.parse_args(
-        shlex.split(line.replace("--name -x", "--name=-x").replace("--enqueue -b", "--enqueue=-b"))
-    )
+    options = parser.parse_args(shlex.split(line.replace("--name -x", "--name=-x")))
     words = launch_words(options)
     assert vars(parser.parse_args(words)) == vars(options)
 
