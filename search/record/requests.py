@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from spaces.files import write_text
@@ -34,8 +35,14 @@ def waiting(folder: Path) -> list[tuple[Path, Row]]:
         path = folder / FOLDER / name
         try:
             found.append((path, from_text(path.read_bytes())))
-        except FileNotFoundError:
+        except OSError:
             continue
         except MisfitError:
-            path.unlink(missing_ok=True)
+            drop(path)
     return found
+
+
+def drop(path: Path) -> None:
+    """Removes a request, or leaves it where it cannot be removed."""
+    with suppress(OSError):
+        path.unlink()

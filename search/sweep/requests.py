@@ -4,6 +4,7 @@ journal. Imports no Ray."""
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from spaces.cli import OK
 from spaces.errors import ConfigError
@@ -13,7 +14,7 @@ from ..cli.upkeep.note import NoteRequest
 from ..decisions.conductor import BY_USER, Conductor
 from ..record.journal import FILE, Journal, is_held
 from ..record.records import STOPPED, USER, EndRow, NoteRow, Row
-from ..record.requests import put, waiting
+from ..record.requests import drop, put, waiting
 from .place import Place, place_of, settle, spool_of, tell_all
 
 LOOK_S = 1.0  # between two looks of a driver
@@ -29,6 +30,7 @@ class Desk:
         self._journal = journal
         self._conductor = conductor
         self._next = 0.0
+        self._answered: set[Path] = set()  # files that cannot be removed must not be answered again
 
     def look(self) -> None:
         """Answers what waits, at most once every LOOK_S seconds."""
@@ -40,6 +42,8 @@ class Desk:
         """Records the remarks that wait, and has the conductor end the trials that are to stop. A request stays until
         it is on record."""
         for path, row in waiting(self._journal.path.parent):
+            if path in self._answered:
+                continue
             if isinstance(row, NoteRow):
                 self._journal.append(row)
             elif isinstance(row, EndRow):
@@ -47,7 +51,8 @@ class Desk:
                 trial = self._journal.trials.get(row.trial)
                 if trial is not None and not trial.has_ended:
                     continue
-            path.unlink(missing_ok=True)
+            self._answered.add(path)
+            drop(path)
 
 
 def stop(request: StopRequest) -> int:
@@ -94,10 +99,10 @@ def _recorded(place: Place) -> bool:
         for path, row in waiting(place.folder):
             if isinstance(row, NoteRow):
                 journal.append(row)
-            elif isinstance(row, EndRow) and not journal.trials[row.trial].has_ended:
-                epoch = journal.trials[row.trial].last_epoch
-                journal.append(EndRow(trial=row.trial, state=STOPPED, epoch=epoch, reason=BY_USER, cause=USER))
-            path.unlink(missing_ok=True)
+            elif isinstance(row, EndRow) and (trial := journal.trials.get(row.trial)) and not trial.has_ended:
+                end = EndRow(trial=row.trial, state=STOPPED, epoch=trial.last_epoch, reason=BY_USER, cause=USER)
+                journal.append(end)
+            drop(path)
     finally:
         journal.unlock()
     spool = spool_of(journal.path, journal.sweep.objective, place)

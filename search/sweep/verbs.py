@@ -42,7 +42,7 @@ def resume(request: SweepRequest) -> int:
     if journal.is_closed and journal.close_reason == "done":
         return conclude_done(journal, place)
     if request.time_budget_s is None:
-        _refuse_spent(journal, plan, place)
+        _refuse_spent(journal, plan, place, "resume")
     return run(plan, place, lambda: reopen(place, request.time_budget_s))
 
 
@@ -60,7 +60,9 @@ def extend(request: ExtendRequest) -> int:
     plan = plan_of(journal.sweep.grown(request.row), str(journal.path))
     _check_same_data(plan, journal, place)
     if request.time_budget_s is None:
-        _refuse_spent(journal, plan, place)
+        sizes = (("--trials", request.row.trials), ("--epochs", request.row.epochs))
+        words = [word for flag, size in sizes if size is not None for word in (flag, size)]
+        _refuse_spent(journal, plan, place, "extend", *words)
 
     def enlarge(journal: Journal) -> None:
         print("\n".join(enlarged(journal, plan, request.row)), flush=True)
@@ -84,14 +86,15 @@ def fork(request: ForkRequest) -> int:
     return OK
 
 
-def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
-    """Raises ConfigError if the sweep's time budget is used up and no trial must still finish."""
+def _refuse_spent(journal: Journal, plan: Plan, place: Place, verb: str, *words: object) -> None:
+    """Raises ConfigError if the sweep's time budget is used up and no trial must still finish. `verb`, `words`: the
+    command that the user typed, for the remedy."""
     spent = spent_before(journal.path, plan.sweep.time_budget_s)
     budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
     if spent.is_over and not budget.may_start(()):
         limit = duration_text(spent.limit_s or 0)
         problem = f"its time budget of {limit} is spent; to go on for as long again: "
-        raise ConfigError(f"sweep '{plan.name}'", [problem + place.line("resume", "--time-budget", limit)])
+        raise ConfigError(f"sweep '{plan.name}'", [problem + place.line(verb, *words, "--time-budget", limit)])
 
 
 def confirm(request: ConfirmRequest) -> int:

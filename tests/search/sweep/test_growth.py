@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from functools import partial
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from search.__main__ import VERBS
 from search.executors.mirror import Mirror, copies
 from search.record.journal import FILE, Journal, trial_folder
+from search.record.lines import read_rows
 from search.record.plan import plan_of
 from search.record.records import AttemptRow, ExtendRow, NoteRow, OpenRow
 from search.results.leaderboard import leaderboard, leaderboard_text
@@ -16,7 +18,7 @@ from search.sweep import verbs
 from search.sweep.growth import copied, enlarged
 from spaces.cli import BAD_INPUT, OK
 from spaces.schema import dump
-from tests.made.sweeps import answer_of, book, files_below, made_journal, made_plan, opened, write_files
+from tests.made.sweeps import FACTS, answer_of, book, files_below, made_journal, made_plan, opened, write_files
 from tests.search.cli.test_printed import taken
 from trainables.config import changed
 from trainables.runs.names import LATEST
@@ -122,6 +124,36 @@ def test_a_schedule_that_follows_the_length_is_told(storage):
         journal.unlock()
         assert lines[-1].startswith(f"note: {knob} follows the length of a run; the first 8 epochs")
     assert made_plan().base.paced == ()
+
+
+@pytest.fixture
+def unstarted(monkeypatch):
+    """Sweeps go on record, and no Ray is started; their data is as it was."""
+    monkeypatch.setattr(verbs, "check_data", lambda *rest: FACTS)
+    monkeypatch.setattr(verbs, "run", lambda plan, place, open_journal: open_journal().unlock() or OK)
+
+
+def test_an_enlargement_is_on_record_once_the_sweep_is_open_again(storage, answer, unstarted):
+    code, out, err = answer("extend", "first", "--storage", storage, "--trials", "5", "--epochs", "12")
+    assert code == OK, err
+    assert "go on: trial 0 (finished after epoch 8), trial 1 (finished after epoch 8)" in out
+    *_, before, last = (one for one, _ in read_rows(storage / "first" / FILE))
+    assert isinstance(before, OpenRow)
+    assert dataclasses.replace(last, ts_ms=0) == ExtendRow(trials=5, epochs=12, again=(0, 1))
+
+
+def test_an_enlargement_beyond_the_time_budget_says_how_to_give_more(storage, answer, unstarted):
+    plan = made_plan("late", trials=1, time_budget_s=0.001)
+    journal = made_journal(storage, plan)
+    book(journal, plan, {"optim.lr": 1e-3}, [50.0] * 8)
+    time.sleep(0.01)
+    journal.close("done")
+    journal.unlock()
+    line = ["extend", "late", "--storage", storage, "--trials", "5"]
+    code, _, err = answer(*line)
+    assert code == BAD_INPUT
+    assert f"python -m search extend late --storage {storage} --trials 5 --time-budget 0.001s" in err
+    assert answer(*line, "--time-budget", "1h")[0] == OK
 
 
 # --- fork

@@ -10,7 +10,7 @@ import pytest
 from search.decisions.conductor import Conductor
 from search.executors.mirror import Mirror, copies
 from search.record.journal import Journal, trial_folder
-from search.record.records import EndRow
+from search.record.records import EndRow, NoteRow
 from search.record.requests import FOLDER, put, waiting
 from search.results import delete as deleting
 from search.sweep import requests
@@ -59,6 +59,14 @@ def test_a_driver_looks_once_a_second_and_what_is_no_request_is_removed(storage,
     (storage / "busy" / FOLDER / "1.json").write_text("no record", encoding="utf-8")
     assert waiting(storage / "busy") == []
     assert not (storage / "busy" / FOLDER / "1.json").exists()
+
+
+def test_a_request_that_cannot_be_removed_is_answered_once(storage, busy, monkeypatch):
+    put(storage / "busy", NoteRow(text="once"))
+    monkeypatch.setattr(requests, "drop", lambda path: None)
+    busy.desk.answer()
+    busy.desk.answer()
+    assert busy.journal.state.notes == ["once"]
 
 
 def test_a_request_for_a_trial_that_is_not_there_is_dropped(storage, busy):
