@@ -17,7 +17,7 @@ from trainables.runs.names import BEST, LATEST, STATE
 from ..decisions.growth import trials_to_go_on
 from ..executors.mirror import copies, copy_all
 from ..record.history import fork_journal
-from ..record.journal import Journal, trial_folder
+from ..record.journal import FILE, Journal, trial_folder
 from ..record.plan import Plan
 from ..record.records import KEEP_BEST, ExtendRow
 from ..record.trial import EPOCHS, Trial
@@ -67,17 +67,18 @@ def _with_state(journal: Journal, trials: list[Trial]) -> list[Trial]:
 def copied(source: Path, folder: Path) -> None:
     """Makes the sweep in `folder` from the state of the one in `source`, with its trials' files: all of it or nothing.
     InputError if a file cannot be written; MirrorError if the checkpoint store does not answer."""
-    old = Journal(source / "journal.jsonl")
+    old = Journal(source / FILE)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         part.chmod(0o755)
-        fork_journal(old.path, part, folder.name, uuid.uuid4().hex)
         for trial in old.trials:
             if (home := trial_folder(source, trial)).is_dir():
                 shutil.copytree(home, trial_folder(part, trial), symlinks=True, copy_function=_linked)
         if old.sweep.checkpoints:
             copy_all(old.sweep.checkpoints, old.sweep.name, folder.name)
+        # Last, as a folder with a journal is a sweep.
+        fork_journal(old.path, part, folder.name, uuid.uuid4().hex)
         if folder.exists():  # empty, as was checked
             shutil.rmtree(folder)
         part.rename(folder)
