@@ -10,7 +10,9 @@ from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli import clean, confirm, doctor, export, launch, resume, show, submit, sync, train, ui
+from .cli.results import export, show, sync, ui
+from .cli.runs import confirm, extend, fork, launch, resume, stop, submit, train
+from .cli.upkeep import clean, delete, doctor, note
 from .environment.store import redacted
 from .environment.variables import settle_environment
 
@@ -28,6 +30,27 @@ VERBS = {
         add_options=resume.add_resume_options,
         check=resume.check_resume,
         run="search.sweep.verbs:resume",
+    ),
+    "extend": Verb(
+        summary="enlarge a sweep to so many trials of so many epochs; what it has trained is not trained again",
+        example="python -m search extend first --trials 40 --epochs 20",
+        add_options=extend.add_extend_options,
+        check=extend.check_extend,
+        run="search.sweep.verbs:extend",
+    ),
+    "fork": Verb(
+        summary="start a new sweep from the state of an old one, which is not touched",
+        example="python -m search fork first --name second --trials 40",
+        add_options=fork.add_fork_options,
+        check=fork.check_fork,
+        run="search.sweep.verbs:fork",
+    ),
+    "stop": Verb(
+        summary="end one trial for good, of a running sweep after its present epoch",
+        example="python -m search stop first --trial 3",
+        add_options=stop.add_stop_options,
+        check=stop.check_stop,
+        run="search.sweep.requests:stop",
     ),
     "list": Verb(
         summary="list the sweeps",
@@ -49,6 +72,20 @@ VERBS = {
         add_options=export.add_export_options,
         check=export.check_export,
         run="search.results.export:export",
+    ),
+    "note": Verb(
+        summary="put a remark on a sweep's record, for `list`, `show` and MLflow",
+        example='python -m search note first "wider networks than these do not fit the GPU"',
+        add_options=note.add_note_options,
+        check=note.check_note,
+        run="search.sweep.requests:note",
+    ),
+    "delete": Verb(
+        summary="remove a sweep and mark its runs in MLflow as deleted, once you agree",
+        example="python -m search delete first",
+        add_options=delete.add_delete_options,
+        check=delete.check_delete,
+        run="search.results.delete:delete",
     ),
     "clean": Verb(
         summary="list what sweeps and Ray left behind and nobody needs, and remove it once you agree",

@@ -32,7 +32,7 @@ ONLY_IN = {
     "ray": ("search.cluster", "search.doctor.nodes", "search.executors", "search.sweep"),
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions",),
-    "msgspec": ("search.record.records",),
+    "msgspec": ("search.record.records", "search.record.coding"),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),

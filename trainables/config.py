@@ -110,6 +110,13 @@ class TrainConfig:
             yield "loop.select", f"is no metric of {self.model}; it has {', '.join(names)}"
 
     @property
+    def paced(self) -> tuple[str, ...]:
+        """The knobs, by dotted path, that spread a change over all epochs: the same run with more epochs is another one
+        from the first epoch on."""
+        by_share = ("optim.lr_decay_share",) if self.optim.lr_decay_by == "share" and self.optim.lr_decay < 1 else ()
+        return (*by_share, *(f"network.{name}" for name in self.traits.paced))
+
+    @property
     def traits(self) -> Traits:
         """The batch fields that its network reads, whether it can be a lane of an array, and its learning-rate
         factors."""

@@ -69,11 +69,13 @@ class Traits:
     reads: Batch fields that network and loss need
     unfusable: why the network cannot be a lane of an array; '' if it can
     rate_factors: name prefix of parameters -> factor on their learning rate; 0 freezes them
+    paced: knobs of the network that spread a change over all epochs of a run
     """
 
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     unfusable: str = ""
     rate_factors: Mapping[str, float] = field(default_factory=dict)
+    paced: tuple[str, ...] = ()
 
 
 def lifting_traits(network: Any) -> Traits:

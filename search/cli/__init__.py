@@ -1,2 +1,2 @@
-"""Command-line options of every verb, one file per verb, and their validation. Imports no torch, Ray, Optuna or
-MLflow."""
+"""Command-line options of every verb, one file per verb in a room for its kind, and beside the rooms what they share.
+Imports no torch, Ray, Optuna or MLflow."""

@@ -25,7 +25,7 @@ from spaces.files import write_text
 from spaces.space import read_draft
 
 from ..cli.command import Where
-from ..cli.submit import SPACE, SubmitRequest
+from ..cli.runs.submit import SPACE, SubmitRequest
 from ..environment.store import environment as mlflow_environment
 from ..environment.store import redacted
 from ..environment.variables import RAY, ROOT

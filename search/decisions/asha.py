@@ -60,9 +60,19 @@ class Rungs:
         if epoch not in self._scores:
             return True
         own = self._enter(trial, epoch)
-        if own is None:
-            return False
-        reached = self._scores[epoch]
+        return own is not None and self._is_among_best(epoch, own)
+
+    def wants(self, trial: Trial) -> bool:
+        """Returns whether a recorded trial, all of whose scores are in the rungs, would go on after its last epoch:
+        True before the first rung, else what the last rung that it has reached says of it now."""
+        reached = max((rung for rung in self._scores if rung <= trial.last_epoch), default=None)
+        if reached is None:
+            return True
+        own = score_at(trial, reached, self._objective)
+        return own is not None and self._is_among_best(reached, own)
+
+    def _is_among_best(self, rung: int, own: float) -> bool:
+        reached = self._scores[rung]
         return bisect_left(reached, own) < math.ceil(len(reached) / self._reduction)
 
     def _enter(self, trial: Trial, rung: int) -> float | None:

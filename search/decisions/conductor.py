@@ -16,27 +16,42 @@ from spaces.schema import config_id
 from ..environment.store import redacted
 from ..record.journal import Journal
 from ..record.plan import Plan, value_at
-from ..record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, AttemptRow, EndRow, EpochRow, Row, TrialRow
-from ..record.trial import Trial
+from ..record.records import (
+    GPU_MEMORY,
+    LOST,
+    MACHINE,
+    PROCESS,
+    STOPPED,
+    STORAGE,
+    USER,
+    AttemptRow,
+    EndRow,
+    EpochRow,
+    Row,
+    TrialRow,
+)
+from ..record.trial import EPOCHS, Trial
 from .asha import Rungs
 from .budget import Budget
 from .sampler import PointSampler
 
 MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
+BY_USER = "by the user"  # why a trial was stopped for good
 REST_S = 1.0  # before the second attempt; four times as long before the third
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, the last
-    recorded epoch to continue after (0: from the start), and the number of parts into which a batch is split beyond
-    the config's."""
+    recorded epoch to continue after (0: from the start), the number of parts into which a batch is split beyond the
+    config's, and the ids of the shorter configs whose training state it continues."""
 
     trial: int
     attempt: int
     config: dict[str, Any]
     after_epoch: int
     parts: int = 1
+    former: tuple[str, ...] = ()
 
 
 class Conductor:
@@ -67,6 +82,7 @@ class Conductor:
         self._budget = budget
         self._watch = watch
         self._running: set[int] = set()
+        self._dismissed: set[int] = set()  # those of them that end with their present epoch
         self._resting: dict[int, float] = {}  # lost trials, and when they start again
         self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
         on_record, sweep = journal.trials.values(), plan.sweep
@@ -120,10 +136,10 @@ class Conductor:
         self._points.tell(trial)
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
-        is_recipe = trial.number == 0 and not self.plan.first_points[0]
+        is_recipe = trial.number == 0 and not self.plan.is_confirmation
         what = f"recipe {self.plan.sweep.recipe}" if is_recipe else _short(trial.point)
         self._tell(f"trial {trial.number} starts{again}: {what}")
-        return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts)
+        return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts, trial.former_ids)
 
     def _wake(self) -> None:
         """Puts the lost trials whose rest is over before all others that wait."""
@@ -135,6 +151,8 @@ class Conductor:
     def _unfinished_trial(self) -> Trial | None:
         while self._unfinished:
             trial = self.journal.trials[self._unfinished.popleft()]
+            if trial.has_ended:
+                continue
             # The driver may have died between two records, of a last epoch or loss and of the end.
             if trial.last_epoch >= _epochs_of(trial):
                 self._end(trial, "finished", "")
@@ -197,6 +215,9 @@ class Conductor:
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
+        if trial.number in self._dismissed:
+            self._end(trial, STOPPED, BY_USER, USER)
+            return False
         is_late = self._budget is not None and self._budget.is_over
         if is_late and self._must_finish(trial):
             return True
@@ -211,6 +232,18 @@ class Conductor:
         """Returns whether a trial continues although the time budget is exhausted; ASHA applies to it no longer."""
         assert self._budget is not None, "late without a budget"
         return self._budget.goes_on(trial.number, self._running)
+
+    def dismiss(self, number: int) -> None:
+        """Ends a trial for good because the user wants it: after its present epoch if it is running, else at once. Does
+        nothing if there is no such trial, or it has ended."""
+        trial = self.journal.trials.get(number)
+        if trial is None or trial.has_ended:
+            return
+        if number in self._running:
+            self._dismissed.add(number)
+        else:
+            self._resting.pop(number, None)
+            self._end(trial, STOPPED, BY_USER, USER)
 
     def failed(self, number: int, reason: str) -> None:
         """Records trial `number` as failed because it raised (`reason`, e.g. a traceback); the sweep continues. Does
@@ -228,6 +261,9 @@ class Conductor:
         if number not in self._running:
             return
         trial = self.journal.trials[number]
+        if number in self._dismissed:
+            self._end(trial, STOPPED, BY_USER, USER)
+            return
         self._end(trial, LOST, reason, cause)
         if cause == STORAGE or (cause == MACHINE and trial.losses >= MOST_LOSSES):
             self.fault = reason
@@ -255,6 +291,7 @@ class Conductor:
         reason = redacted(reason)  # an error may quote the address of a store
         row = EndRow(trial=trial.number, state=state, epoch=trial.last_epoch, reason=reason, cause=cause)
         self._running.discard(trial.number)
+        self._dismissed.discard(trial.number)
         self.journal.append(row)
         self._points.tell(trial)
         detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
@@ -275,7 +312,7 @@ class Conductor:
 
 def _epochs_of(trial: Trial) -> int:
     """Returns the number of epochs of a trial, which may be a searched knob."""
-    return int(trial.knob("loop.epochs"))
+    return int(trial.knob(EPOCHS))
 
 
 def now_text(started: float) -> str:

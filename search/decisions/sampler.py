@@ -19,8 +19,8 @@ from .optuna_terms import to_point
 from .samplers.history import History
 from .samplers.protocol import Problem, Sampler
 
-# By the names of record.sampling.SAMPLERS: module and class. Imported when chosen: torch, scipy.stats and cmaes, which
-# some need, take seconds.
+# By the names of record.options.sampling.SAMPLERS: module and class. Imported when chosen: torch, scipy.stats and cmaes,
+# which some need, take seconds.
 PLACES = {
     "tpe": "tpe:TpePoints",
     "gp": "gp:GpPoints",
@@ -43,7 +43,7 @@ class PointSampler:
     """Samples the points of one sweep. Call `tell` with a trial when it is created, when it ends and when it restarts.
 
     `domains`: dotted path -> domain of the searched knobs. `objectives`: the metrics to minimise. `name`: one of
-    `record.sampling.SAMPLERS`. `seed`: the sweep's. `trials`: planned number of trials. `told`: trials recorded
+    `record.options.sampling.SAMPLERS`. `seed`: the sweep's. `trials`: planned number of trials. `told`: trials recorded
     before."""
 
     def __init__(

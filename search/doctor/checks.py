@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..cli.doctor import DoctorRequest
+from ..cli.upkeep.doctor import DoctorRequest
 from ..cluster.token import settle_token
 from ..environment.variables import auth, pins
 from .findings import INSTALL, Finding, device_findings, last_words, public_version, run_line

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from spaces.cli import FAILED, OK
 
-from ..cli.doctor import DoctorRequest
+from ..cli.upkeep.doctor import DoctorRequest
 from .checks import cluster_findings
 from .findings import Finding, finding_text
 from .machine import machine_findings

@@ -16,7 +16,7 @@ from spaces.errors import ConfigError
 from spaces.files import GIB
 from trainables.devices.cpus import num_cpus
 
-from ..cli.doctor import DoctorRequest
+from ..cli.upkeep.doctor import DoctorRequest
 from ..cluster.folders import folder_problems, is_too_long, named_folder
 from ..environment.store import redacted, resolve_uri, sqlite_path, store_problems
 from ..environment.variables import ROOT, home, pins

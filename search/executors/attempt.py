@@ -21,7 +21,8 @@ from trainables.engines.single import SingleEngine
 from trainables.runs.folder import RunFolder
 from trainables.runs.loop import train_alone
 
-from ..record.records import EndRow, EpochRow, to_text
+from ..record.coding import to_text
+from ..record.records import EndRow, EpochRow
 from .mirror import Mirror
 from .output import output_kept
 
@@ -40,8 +41,9 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
 
     `task`: sweep, trial, attempt, after_epoch, folder and data_root (absolute paths), config (JSON text), checkpoints
     (fsspec URI or ''), parts (into which a batch is split beyond the config's), has_snapshots (whether epoch snapshots
-    are saved). `send`: receives each report. Every epoch is saved to disk before it is sent; saved epochs after
-    `after_epoch`, which the driver has not recorded, are sent again. What the process prints is kept in the folder."""
+    are saved), former (ids of the shorter configs whose training state is continued). `send`: receives each report.
+    Every epoch is saved to disk before it is sent; saved epochs after `after_epoch`, which the driver has not recorded,
+    are sent again. What the process prints is kept in the folder."""
     rank = f", rank {team.rank} of {team.world}" if team.world > 1 else ""
     with output_kept(Path(task["folder"]), team.rank, f"trial {task['trial']}, attempt {task['attempt']}{rank}"):
         _train(task, device, team, send)
@@ -49,7 +51,7 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
 
 def _train(task: Mapping[str, Any], device: torch.device, team: Team, send: Send) -> None:
     config: TrainConfig = config_from(json.loads(task["config"]), f"trial {task['trial']}")
-    folder = RunFolder(Path(task["folder"]), config, has_snapshots=task["has_snapshots"])
+    folder = RunFolder(Path(task["folder"]), config, has_snapshots=task["has_snapshots"], former=task["former"])
     mirror = Mirror(task["checkpoints"], task["sweep"], task["trial"]) if task["checkpoints"] else None
     if mirror is not None and team.rank == 0:
         mirror.fetch(folder.path)

@@ -14,7 +14,8 @@ from ray.exceptions import OutOfDiskError, RayError, RayTaskError
 
 from spaces.errors import one_line
 
-from ..record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, EndRow, to_text
+from ..record.coding import to_text
+from ..record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, EndRow
 from .mirror import MirrorError
 
 # The disk takes nothing more, whichever trial writes.

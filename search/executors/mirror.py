@@ -77,6 +77,17 @@ def copies(uri: str, sweep: str) -> dict[str, int]:
         return {path[len(root) :].lstrip("/"): int(facts.get("size") or 0) for path, facts in found.items()}
 
 
+def copy_all(uri: str, sweep: str, new: str) -> None:
+    """Copies at the store all that a sweep keeps there to the place of the sweep `new`. MirrorError if the store does
+    not answer or refuses."""
+    with _translated(uri):
+        files, root = fsspec.core.url_to_fs(_trials_at(uri, sweep))
+        _, target = fsspec.core.url_to_fs(_trials_at(uri, new))
+        for path in copies(uri, sweep):
+            files.makedirs(f"{target}/{path}".rpartition("/")[0], exist_ok=True)
+            files.cp_file(f"{root}/{path}", f"{target}/{path}")
+
+
 def discard_copies(uri: str, sweep: str, paths: Iterable[str]) -> None:
     """Deletes copies, given as `copies` lists them; a training state with the folder that it is in. MirrorError if the
     store refuses."""

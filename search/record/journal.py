@@ -16,8 +16,9 @@ from data.errors import DataError
 from spaces.errors import ConfigError
 from spaces.files import is_locked
 
+from .coding import from_text
 from .lines import chain_at, damaged, read_rows
-from .records import CloseRow, MisfitError, Row, SweepRow, from_text
+from .records import CloseRow, MisfitError, Row, SweepRow
 from .state import SweepState
 from .trial import Trial
 
@@ -129,6 +130,8 @@ class Journal:
                 ended=self.state.ended,
                 score=None if best is None else best.own_score,
                 at=self._length,
+                trials=self.sweep.trials,
+                note=self.state.notes[-1] if self.state.notes else None,
             )
         )
 

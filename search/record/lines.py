@@ -18,7 +18,8 @@ from zlib import crc32
 
 from data.errors import DataError
 
-from .records import MisfitError, Row, from_bodies, from_text, is_json, to_text
+from .coding import from_bodies, from_text, is_json, to_text
+from .records import MisfitError, Row
 
 SEALED = b'{"crc": "'
 PLAIN = b'{"kind"'
@@ -136,6 +137,12 @@ def last_line(path: Path) -> tuple[bytes, int]:
     """Reads the last line, torn or not, and the byte offset at which it begins; (b"", 0) for an empty file."""
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
+        return _line_before(file, end) if end else (b"", 0)
+
+
+def line_before(path: Path, end: int) -> tuple[bytes, int]:
+    """Reads the line that ends at byte `end`, and the byte offset at which it begins; (b"", 0) for 0."""
+    with path.open("rb") as file:
         return _line_before(file, end) if end else (b"", 0)
 
 

@@ -19,9 +19,9 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
+from .options.sampling import SAMPLERS, sampler_refusal
+from .points.given import first_points
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
-from .sampling import SAMPLERS, sampler_refusal
-from .space_points import first_points
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
@@ -88,7 +88,7 @@ class SweepConfig:
 class Plan:
     """Validated plan of a sweep: its options, its search space, the full config of the recipe (`base`) and the knobs
     set by hand (`pinned`). Its first trials are `points`, if any; otherwise trial 0 is the recipe. All further trials
-    are sampled."""
+    are sampled. `origin` is that of SweepRow."""
 
     name: str
     sweep: SweepConfig
@@ -97,6 +97,7 @@ class Plan:
     base: TrainConfig
     pinned: tuple[str, ...]
     points: tuple[Mapping[str, Any], ...] = ()
+    origin: dict[str, str] | None = None
 
     @property
     def is_confirmation(self) -> bool:
@@ -251,6 +252,7 @@ def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
         base=tree_of(plan.base),
         pinned=plan.pinned,
         points=tuple(dict(point) for point in plan.points),
+        origin=plan.origin,
         facts=facts,
     )
 
@@ -266,6 +268,7 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
         base=config_from(sweep.base, where),
         pinned=sweep.pinned,
         points=sweep.points,
+        origin=sweep.origin,
     )
 
 

@@ -1,13 +1,11 @@
-"""Record types of a journal, one dataclass per kind, and their JSON form. Workers send EpochRow and EndRow as reports,
-too.
+"""Record types of a journal, one dataclass per kind. Workers send EpochRow and EndRow as reports, too.
 
 `ts_ms` of each: Unix time in milliseconds at which it was written; 0 in a report on its way to the driver."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -22,6 +20,7 @@ ENDS = (*ENDED, STOPPED, LOST)
 # Causes of a loss: the trial's process died or found no memory, its GPU had none, the disk takes nothing more, another
 # fault of the machine.
 CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
+USER = "user"  # cause of a stop that is for good
 
 # What a sweep keeps of the checkpoints of ended trials (`SweepConfig.keep`).
 KEEPS = KEEP_BEST, KEEP_LAST, KEEP_ALL = "best", "last", "all"
@@ -78,7 +77,8 @@ class SweepRow(Row):
     """Start of a sweep, always the first record. `plan`: its SweepConfig as a nested mapping, for a single run
     (`train`) only the objective; `space`: YAML text of the search space; `base`: full config of the recipe as a nested
     mapping; `pinned`: dotted paths set by hand; `points`: predefined points of the first trials; `single`: a single
-    run."""
+    run; `origin`: the sweep that this one was forked from, or whose best points it tries first: {"as": "fork" or
+    "from", "sweep": name, "id": id}, None without one."""
 
     kind: ClassVar[str] = "sweep"
 
@@ -92,6 +92,7 @@ class SweepRow(Row):
     points: tuple[dict[str, Any], ...] = ()
     facts: Facts
     single: bool = False
+    origin: dict[str, str] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Converts the record to a JSON object."""
@@ -144,6 +145,14 @@ class SweepRow(Row):
         for name in path.split("."):
             at = at.get(name) if isinstance(at, dict) else None
         return at
+
+    def grown(self, row: ExtendRow) -> SweepRow:
+        """Returns the record that the sweep would have begun with had it been planned as large as `row` makes it."""
+        plan = self.plan if row.trials is None else {**self.plan, "trials": row.trials}
+        if row.epochs is None:
+            return dataclasses.replace(self, plan=plan)
+        loop = {**self.base.get("loop", {}), "epochs": row.epochs}
+        return dataclasses.replace(self, plan=plan, base={**self.base, "loop": loop})
 
 
 _PLAN = {"trials": int, "recipe": str}
@@ -202,7 +211,7 @@ class ScoreRow(Row):
 class EndRow(Row):
     """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED or LOST, which may be continued;
     `epoch`: the last one recorded; `reason`: text, possibly a whole traceback, or ''; `cause`: one of CAUSES if it is
-    LOST."""
+    LOST, USER if it is STOPPED for good."""
 
     kind: ClassVar[str] = "end"
 
@@ -218,8 +227,9 @@ class CloseRow(Row):
     """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'. `best`: number of the best trial;
     `pictures`: whether there are pictures beside its weights.
 
-    `ended`, `score`: number of ended trials and score of the best one, so that `list` need not read the whole journal;
-    `at`: the byte offset at which this line begins, which shows whether the lines before it have changed in length."""
+    `ended`, `score`, `trials`, `note`: number of ended trials, score of the best one, planned number of trials and last
+    remark, so that `list` need not read the whole journal; `at`: the byte offset at which this line begins, which shows
+    whether the lines before it have changed in length."""
 
     kind: ClassVar[str] = "close"
 
@@ -229,6 +239,8 @@ class CloseRow(Row):
     ended: int | None = None
     score: float | None = None
     at: int | None = None
+    trials: int | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,79 +253,38 @@ class OpenRow(Row):
     time_budget_s: float | None = None
 
 
-_KINDS: tuple[type[Row], ...] = (SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow)
-_BY_KIND = {kind.kind: kind for kind in _KINDS}
-_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in _KINDS}
-# The head has rules of its own.
-_DECODED = [kind for kind in _KINDS if kind is not SweepRow]
-_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _DECODED}
-_MANY = {kind.kind.encode(): msgspec.json.Decoder(list[kind]).decode for kind in _DECODED}  # type: ignore[valid-type]
-_KIND = b'"kind": "'
-_KIND_LENGTH = len(_KIND)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendRow(Row):
+    """Enlargement of a sweep, which has so many trials of so many epochs in all from here on (None: as before).
+    `again`: ended trials that go on from their last epoch."""
+
+    kind: ClassVar[str] = "extend"
+
+    trials: int | None = None
+    epochs: int | None = None
+    again: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoteRow(Row):
+    """Remark of a user on the sweep."""
+
+    kind: ClassVar[str] = "note"
+
+    text: str
+
+
+KINDS: tuple[type[Row], ...] = (
+    *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
+    *(ExtendRow, NoteRow),
+)
+_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in KINDS}
 
 
 def trial_of(row: Row) -> int | None:
     """Returns the number of the trial that a record belongs to; None for a record of the whole sweep."""
     number: int | None = getattr(row, "trial", None)
     return number
-
-
-def to_text(row: Row) -> str:
-    """Encodes a record as one line of JSON, without newline or checksum."""
-    return json.dumps(row.to_record())
-
-
-def from_text(text: bytes | str) -> Row:
-    """Decodes a record of any kind, the inverse of `to_text`; a leading checksum field is ignored. MisfitError if the
-    text is no valid record."""
-    line = text if isinstance(text, bytes) else text.encode()
-    start = line.find(_KIND) + _KIND_LENGTH
-    try:
-        return _DECODERS[line[start : line.find(b'"', start)]](line)
-    except (KeyError, ValueError, RecursionError):
-        return _read_slowly(line)  # it is damaged, or has a NaN, which is no JSON to msgspec
-
-
-def from_bodies(bodies: list[bytes]) -> list[Row] | None:
-    """Decodes many records, each given as its text from the field `kind` on, without the brace before it: all of a kind
-    in one call, which takes half the time. Returns None if any is a sweep's head or is not valid: `from_text` decodes
-    it or says why."""
-    kinds = [body[_KIND_LENGTH : body.find(b'"', _KIND_LENGTH)] for body in bodies]
-    groups: dict[bytes, list[bytes]] = {}
-    for kind, body in zip(kinds, bodies, strict=True):
-        groups.setdefault(kind, []).append(body)
-    read: dict[bytes, Iterator[Row]] = {}
-    for kind, group in groups.items():
-        try:
-            rows = _MANY[kind](b"[{" + b",{".join(group) + b"]")
-        except (KeyError, ValueError, RecursionError):
-            return None
-        if len(rows) != len(group):
-            return None
-        read[kind] = iter(rows)
-    return [next(read[kind]) for kind in kinds]
-
-
-def is_json(text: bytes) -> bool:
-    """Returns whether a text is valid JSON."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _read_slowly(line: bytes) -> Row:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        raise MisfitError("it is no JSON") from None
-    if not isinstance(record, dict):
-        raise MisfitError("it is no record, which is a JSON object")
-    kind = record.get("kind")
-    if not isinstance(kind, str) or kind not in _BY_KIND:
-        raise MisfitError(f"there is no record of kind {kind!r:.40}; kinds: {', '.join(_BY_KIND)}")
-    return _BY_KIND[kind].from_record(record)
 
 
 def _converted(record: Mapping[str, Any], kind: type[Kind]) -> Kind:

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .records import (
-    ENDED,
     ENDS,
     LOST,
     MACHINE,
+    STOPPED,
+    USER,
     AttemptRow,
     CloseRow,
     EndRow,
     EpochRow,
+    ExtendRow,
     MisfitError,
+    NoteRow,
     OpenRow,
     Row,
     ScoreRow,
@@ -34,13 +37,16 @@ Known = TypeVar("Known")
 class SweepState:
     """State of a sweep after a prefix of its records. `apply` them in order.
 
-    `trials`: by number, assigned in order of creation; `config_ids`: hashes of all trials' configs; `ended`: number of
-    ended trials. `apply` and `best` take time independent of the number of trials and epochs, amortised."""
+    `sweep`: the first record, as large as later ones make the sweep; `trials`: by number, assigned in order of
+    creation; `ended`: number of ended trials; `notes`: remarks of users, `extensions`: enlargements, both oldest first.
+    `apply` and `best` take time independent of the number of trials and epochs, amortised, enlargements apart."""
 
     def __init__(self) -> None:
         self.sweep: SweepRow | None = None
         self.trials: dict[int, Trial] = {}
-        self.config_ids: set[str] = set()
+        self.notes: list[str] = []
+        self.extensions: list[ExtendRow] = []
+        self._config_ids: set[str] | None = set()  # None: all have changed
         self.ended = 0
         self.is_closed = False
         self.close_reason = ""
@@ -85,12 +91,36 @@ class SweepState:
         if row.trial != len(self.trials):
             raise MisfitError(f"trial {str(row.trial)[:20]} is born where trial {len(self.trials)} should be")
         self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self.sweep, row.config)
-        self.config_ids.add(row.config_id)
+        if self._config_ids is not None:
+            self._config_ids.add(row.config_id)
+
+    @property
+    def config_ids(self) -> set[str]:
+        """Returns the hashes of all trials' configs, as they are now."""
+        if self._config_ids is None:
+            self._config_ids = {trial.config_id for trial in self.trials.values()}
+        return self._config_ids
+
+    def _extend(self, row: ExtendRow) -> None:
+        if self.sweep is None:
+            raise MisfitError("the first record is not that of a sweep")
+        again = [self._trial(number) for number in row.again]
+        self.sweep = self.sweep.grown(row)
+        for trial in self.trials.values():
+            trial.grow(self.sweep)
+        for trial in again:
+            self.ended -= trial.has_ended
+            trial.state, trial.reason = "waiting", ""
+        self._config_ids = None if row.epochs is not None else self._config_ids
+        self.extensions.append(row)
+
+    def _note(self, row: NoteRow) -> None:
+        self.notes.append(self._begun(row.text))
 
     def _attempt(self, row: AttemptRow) -> None:
         trial = self._trial(row.trial)
         self.ended -= trial.has_ended
-        trial.state, trial.reason, trial.attempts = "running", "", row.attempt
+        trial.state, trial.reason, trial.attempts, trial.is_dismissed = "running", "", row.attempt, False
 
     def _score(self, row: ScoreRow) -> None:
         self._trial(row.trial).test = row.metrics
@@ -113,8 +143,10 @@ class SweepState:
         trial = self._trial(row.trial)
         if row.state not in ENDS:
             raise MisfitError(f"a trial does not end '{row.state[:20]}', but {', '.join(ENDS)}")
-        self.ended += (row.state in ENDED) - trial.has_ended
+        self.ended -= trial.has_ended
         trial.state, trial.reason = row.state, row.reason
+        trial.is_dismissed = row.state == STOPPED and row.cause == USER
+        self.ended += trial.has_ended
         if row.state == LOST:
             trial.lose(row.cause or MACHINE)
 
@@ -152,4 +184,6 @@ _APPLY: dict[type[Row], Callable[[SweepState, Any], None]] = {
     EndRow: SweepState._end,
     CloseRow: SweepState._close,
     OpenRow: SweepState._open,
+    ExtendRow: SweepState._extend,
+    NoteRow: SweepState._note,
 }

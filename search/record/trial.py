@@ -14,6 +14,8 @@ from spaces.schema import tree_id
 
 from .records import ENDED, GPU_MEMORY, SweepRow
 
+EPOCHS = "loop.epochs"  # the knob that an enlarged sweep changes
+
 
 class Epochs(Mapping[int, Mapping[str, float]]):
     """Read-only mapping epoch -> metrics, in order of arrival. Stored in flat arrays, a few bytes a value, because a
@@ -90,14 +92,16 @@ class Trial:
 
     `losses`: number of attempts that the machine has cut short since the last new epoch; `cause`: that of the last one;
     `parts`: number of parts into which the batch is split in addition to the config's, doubled with each attempt that
-    found no GPU memory.
+    found no GPU memory; `is_dismissed`: the user has stopped it for good; `stages`: the lengths in epochs that it had
+    before the sweep was enlarged, oldest first.
 
     The values needed at every event (last epoch, best epoch, score) are updated with each epoch instead of being
     searched."""
 
     __slots__ = (
-        *("number", "point", "config_id", "state", "reason", "attempts", "epochs", "test", "last_epoch"),
-        *("own_score", "cause", "losses", "parts", "_best_epoch", "_keeps_last", "_lost_at", "_sweep", "_whole"),
+        *("number", "point", "state", "reason", "attempts", "epochs", "test", "last_epoch", "is_dismissed", "stages"),
+        *("own_score", "cause", "losses", "parts", "_best_epoch", "_born_id", "_keeps_last", "_lost_at", "_sweep"),
+        *("_id", "_whole"),
     )
 
     def __init__(
@@ -110,8 +114,11 @@ class Trial:
     ) -> None:
         self.number = number
         self.point = point
-        self.config_id = config_id
+        self._born_id = config_id
+        self._id: str | None = config_id  # None: not computed since the config changed
         self.state = "waiting"
+        self.is_dismissed = False
+        self.stages: tuple[int, ...] = ()
         self.reason = ""
         self.attempts = 0
         self.epochs = Epochs()
@@ -125,7 +132,9 @@ class Trial:
         self._best_epoch: int | None = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Trial) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return isinstance(other, Trial) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "_id"
+        )
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -134,26 +143,50 @@ class Trial:
 
     @property
     def has_ended(self) -> bool:
-        """Returns whether the trial has ended: finished, pruned, diverged or failed. A stopped trial has not, as it can
-        be continued."""
-        return self.state in ENDED
+        """Returns whether the trial has ended: finished, pruned, diverged, failed, or stopped by the user. One that was
+        stopped otherwise has not, as it can be continued."""
+        return self.state in ENDED or self.is_dismissed
+
+    @property
+    def config_id(self) -> str:
+        """Returns the hash of the config, of its present length in epochs; '' if its sections are not there."""
+        if self._id is None:
+            tree = self.unchecked_config
+            self._id = tree_id(tree) if tree else ""
+        return self._id
 
     @property
     def config(self) -> dict[str, Any]:
-        """Builds the full nested config: the recipe's with the point's values. DataError if its hash is not the
-        recorded `config_id`."""
+        """Builds the full nested config: the recipe's with the point's values, of its present length in epochs.
+        DataError if the hash of the one that it was born with is not on record."""
         tree = self.unchecked_config
-        if self._whole is None and (not tree or tree_id(tree) != self.config_id):
-            problem = f"the config of trial {self.number} is not that of its id {self.config_id}"
+        if self._whole is None and (not tree or self._id_at(*self.stages[:1]) != self._born_id):
+            problem = f"the config of trial {self.number} is not that of its id {self._born_id}"
             raise DataError(f"sweep '{self._sweep.name}'", [f"{problem}; restore its journal from a backup"])
         return tree
+
+    @property
+    def former_ids(self) -> tuple[str, ...]:
+        """Returns the hashes of the configs, shorter in epochs, with which its training state may have been saved."""
+        return tuple(self._id_at(epochs) for epochs in self.stages)
+
+    def _id_at(self, epochs: int | None = None) -> str:
+        tree = self.unchecked_config
+        return tree_id(tree if epochs is None else config_with(tree, {EPOCHS: epochs}))
+
+    def grow(self, sweep: SweepRow) -> None:
+        """Makes the trial as long as an enlarged sweep has it. `sweep`: the sweep's first record as it is now."""
+        before = self.knob(EPOCHS)
+        self._sweep = sweep
+        if self.knob(EPOCHS) != before:
+            self.stages, self._id = (*self.stages, before), None
 
     @property
     def unchecked_config(self) -> dict[str, Any]:
         """Builds the full nested config without verifying its hash, which takes milliseconds; {} if the recipe's config
         lacks a section of the point."""
         if self._whole is not None:
-            return self._whole
+            return config_with(self._whole, {EPOCHS: self.knob(EPOCHS)}) if self.stages else self._whole
         try:
             return config_with(self._sweep.base, self.point)
         except (KeyError, TypeError):

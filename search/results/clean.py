@@ -18,7 +18,7 @@ from spaces.files import size_below, size_text
 from spaces.table import text_table
 from trainables.runs.names import BEST, is_part
 
-from ..cli.clean import CleanRequest
+from ..cli.upkeep.clean import CleanRequest
 from ..cluster.scratch import left_folders
 from ..cluster.sessions import RAY, dead_sessions, remove_session
 from ..environment.store import redacted
@@ -52,7 +52,7 @@ def clean(request: CleanRequest) -> int:
     if not request.as_json:
         print(_text(found))
     can_ask = sys.stdin.isatty()
-    is_agreed = bool(found) and (request.is_agreed or (can_ask and _agrees()))
+    is_agreed = bool(found) and (request.is_agreed or (can_ask and is_yes("remove all of this?")))
     if is_agreed:
         problems = _removed(request, found)
         print("\n".join(problems or ["all of this is removed"]), file=sys.stderr)
@@ -64,8 +64,9 @@ def clean(request: CleanRequest) -> int:
     return FAILED if problems else OK
 
 
-def _agrees() -> bool:
-    print("remove all of this? [y/N] ", end="", file=sys.stderr, flush=True)
+def is_yes(question: str) -> bool:
+    """Asks on stderr and returns whether the answer, a line of stdin, is yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -14,7 +14,7 @@ from spaces.schema import dump
 from trainables.config import config_from
 from trainables.runs.names import BEST
 
-from ..cli.export import ExportRequest
+from ..cli.results.export import ExportRequest
 from ..executors.mirror import bring
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Trial
@@ -53,7 +53,7 @@ def config_text(journal: Journal, trial: Trial) -> str:
 
 def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
     """Returns the provenance of a trial: sweep, trial, score, seed, config id, data, code revision, package versions,
-    command."""
+    command; for a trial of an enlarged sweep the lengths in epochs for which it was planned before."""
     objective, facts = journal.sweep.objective, journal.sweep.facts
     return {
         "sweep": journal.sweep.name,
@@ -63,6 +63,7 @@ def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
         "score": {objective: trial.score(objective), "epoch": trial.best_epoch(objective), "epochs": trial.last_epoch},
         "seed": trial.knob("loop.seed"),
         "config_id": trial.config_id,
+        **({"shorter_plans": list(trial.stages)} if trial.stages else {}),
         "data": facts.data,
         "revision": facts.revision,
         "versions": facts.versions,

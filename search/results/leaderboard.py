@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from spaces.console import visible
 from spaces.table import text_table
 
+from ..record.history import origin_text
 from ..record.journal import Journal
 from ..record.records import LOST
 
@@ -26,7 +28,14 @@ def leaderboard(journal: Journal) -> dict[str, Any]:
         }
         for trial in journal.leaderboard(objective)
     ]
-    return {"sweep": journal.sweep.name, "objective": objective, "state": sweep_state(journal), "trials": rows}
+    return {
+        "sweep": journal.sweep.name,
+        "objective": objective,
+        "state": sweep_state(journal),
+        "origin": journal.sweep.origin,
+        "notes": journal.state.notes,
+        "trials": rows,
+    }
 
 
 def leaderboard_text(journal: Journal) -> str:
@@ -40,7 +49,9 @@ def leaderboard_text(journal: Journal) -> str:
     ]
     what = "one run" if journal.sweep.single else f"recipe {journal.sweep.recipe} is trial 0"
     title = f"sweep {found['sweep']}: {journal.sweep.model}, {what}, {found['state']}"
-    return f"{title}\n{text_table(header, rows)}"
+    title += f", {origin}" if (origin := origin_text(journal.sweep)) else ""
+    notes = [f"note: {visible(note)}" for note in journal.state.notes]
+    return "\n".join([title, *notes, text_table(header, rows)])
 
 
 def sweep_state(journal: Journal) -> str:

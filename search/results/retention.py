@@ -14,7 +14,7 @@ from trainables.runs.names import BEST, LATEST, SNAPSHOTS
 
 from ..executors.mirror import MirrorError, copies, discard_copies
 from ..record.journal import Journal, trial_folder
-from ..record.records import ENDED, KEEP_ALL, KEEP_BEST, KEEP_LAST, EndRow, EpochRow, Row
+from ..record.records import KEEP_ALL, KEEP_BEST, KEEP_LAST, EndRow, EpochRow, Row
 from ..record.trial import Trial
 
 
@@ -40,7 +40,7 @@ class Retention:
         removes files after the end of a trial. Takes time independent of the number of trials."""
         if isinstance(row, EpochRow) and not self._is_told:
             self._tell_room(self._journal.trials[row.trial])
-        elif isinstance(row, EndRow) and row.state in ENDED and self._keep == KEEP_BEST:
+        elif isinstance(row, EndRow) and self._keep == KEEP_BEST and self._journal.trials[row.trial].has_ended:
             self._removed(self._states(row.trial))
             trial, former = self._journal.trials[row.trial], self._winner
             self._winner = trial if _rank(trial) < _rank(former) else former

@@ -10,13 +10,13 @@ from data.errors import DataError
 from spaces.cli import OK
 from spaces.table import text_table
 
-from ..cli.show import LookRequest
+from ..cli.results.show import LookRequest
 from ..record.glance import Glance, glance
 from ..record.journal import FILE, Journal, sweeps
 from .leaderboard import leaderboard, leaderboard_text
 from .trial import trial_facts, trial_text
 
-COLUMNS = ("sweep", "model", "data", "state", "ended", "trials", "objective", "best", "best_trial")
+COLUMNS = ("sweep", "model", "data", "state", "ended", "trials", "objective", "best", "best_trial", "note")
 
 
 def list_sweeps(request: LookRequest) -> int:
@@ -32,7 +32,8 @@ def list_sweeps(request: LookRequest) -> int:
     if request.as_json:
         print(json.dumps({"sweeps": rows}, indent=1))
     elif rows:
-        print(text_table(list(COLUMNS), [list(row.values()) for row in rows]))
+        columns = [name for name in COLUMNS if name != "note" or any(row["note"] for row in rows)]
+        print(text_table(columns, [[row[name] for name in columns] for row in rows]))
     else:
         first = request.where.line_told("launch", "graformer", "--recipe", "small")
         print(f"no sweeps in {request.storage}; start one: {first}")
@@ -44,8 +45,8 @@ def list_sweeps(request: LookRequest) -> int:
 def _row(folder: Path, found: Glance) -> dict[str, object]:
     sweep = found.sweep
     values = (
-        *(folder.name, sweep.model, sweep.knob("data.name"), found.state, found.ended, sweep.trials, sweep.objective),
-        *(found.score, found.best),
+        *(folder.name, sweep.model, sweep.knob("data.name"), found.state, found.ended, found.trials, sweep.objective),
+        *(found.score, found.best, found.note or None),
     )
     return dict(zip(COLUMNS, values, strict=True))
 

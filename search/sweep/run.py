@@ -45,6 +45,7 @@ from ..results.pictures import draw_best
 from ..results.retention import Retention
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
+from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
@@ -72,12 +73,16 @@ def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> J
         plan = dataclasses.replace(plan, name=next_name(storage, plan.space.model))
 
 
-def reopen(place: Place, time_budget_s: float | None = None) -> Journal:
+def reopen(
+    place: Place, time_budget_s: float | None = None, enlarge: Callable[[Journal], None] = lambda journal: None
+) -> Journal:
     """Locks the journal of an existing sweep and records the restart. `time_budget_s`: a new time limit in seconds
-    (None: the former one stays). ConfigError if another process holds the journal."""
+    (None: the former one stays); `enlarge`: is called with the locked journal. ConfigError if another process holds the
+    journal."""
     journal = Journal(place.folder / journals.FILE)
     journal.lock()
     journal.append(OpenRow(time_budget_s=time_budget_s))
+    enlarge(journal)
     return journal
 
 
@@ -139,7 +144,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
             watcher.booked(row)
 
         conductor = Conductor(journal, plan, concurrent, tell, budget, watch)
-        reins = Reins(conductor, lambda: "interrupted" if interrupts else "")
+        desk = Desk(journal, conductor)
+        reins = Reins(conductor, lambda: "interrupted" if interrupts else "", desk.look)
 
         def without_ray(fault: str) -> int:
             return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, settle(spool, place))
@@ -165,6 +171,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         if not reins.end and plan.is_confirmation and not has_ended_early:
             reins.guarded(lambda: score_seeds(journal), None)
         reason = reins.end or ("time budget" if has_ended_early else "done")
+        reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.
         has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
@@ -206,6 +213,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
             "folder": str(trial_folder(place.folder, task.trial)),
             "data_root": data_root,
             "parts": task.parts,
+            "former": task.former,
             "has_snapshots": plan.sweep.keep == KEEP_ALL,
             "config": json.dumps(task.config),
             "demand": demand,

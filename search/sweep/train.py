@@ -22,7 +22,7 @@ from trainables.runs.demands import check_run
 from trainables.runs.folder import RunFolder
 from trainables.runs.train import state_to_resume, weights_to_start
 
-from ..cli.train import RayTrainRequest
+from ..cli.runs.train import RayTrainRequest
 from ..cluster.claims import Wish
 from ..cluster.guard import watched
 from ..cluster.session import ray_session

@@ -17,7 +17,8 @@ from ray import tune
 
 from ..decisions.conductor import Conductor, Task
 from ..executors.faults import loss_of
-from ..record.records import PROCESS, from_text
+from ..record.coding import from_text
+from ..record.records import PROCESS
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray's, in tracebacks
 
@@ -25,13 +26,16 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray's, in tracebacks
 class Reins:
     """State shared by the plug-ins: the conductor, and the first exception raised in it. `error`: its traceback, '' if
     there is none; `fault`: what the machine refuses, if that is why the sweep must end. `is_over`: returns why the
-    sweep must end, '' while it may continue.
+    sweep must end, '' while it may continue. `look`: is called many times a second, and answers requests.
 
     Ray Tune aborts the sweep at any exception of a plug-in; here it is stored instead, and the stopper ends the sweep
     in order."""
 
-    def __init__(self, conductor: Conductor, is_over: Callable[[], str]) -> None:
+    def __init__(
+        self, conductor: Conductor, is_over: Callable[[], str], look: Callable[[], None] = lambda: None
+    ) -> None:
         self.conductor = conductor
+        self.look = look
         self.error = ""
         self._refused = ""
         self._is_over = is_over
@@ -171,7 +175,8 @@ class SweepStopper(tune.Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Returns whether the whole sweep ends now."""
+        """Returns whether the whole sweep ends now; before that, has requests answered."""
+        self._reins.guarded(self._reins.look, None)
         return bool(self._reins.end)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:

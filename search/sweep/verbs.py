@@ -1,15 +1,19 @@
-"""Entry points of `launch`, `resume` and `confirm`, given their checked requests."""
+"""Entry points of `launch`, `resume`, `extend`, `fork` and `confirm`, given their checked requests."""
 
 from __future__ import annotations
 
+from spaces.cli import OK
 from spaces.errors import ConfigError
 
-from ..cli.confirm import ConfirmRequest
-from ..cli.launch import SweepRequest
+from ..cli.runs.confirm import ConfirmRequest
+from ..cli.runs.extend import ExtendRequest
+from ..cli.runs.fork import ForkRequest
+from ..cli.runs.launch import SweepRequest
 from ..decisions.budget import Budget, spent_before
 from ..record import journal as journals
 from ..record.journal import Journal
 from ..record.plan import Plan, duration_text, plan_of
+from .growth import copied, enlarged
 from .place import Place, place_of
 from .run import begin, check_data, conclude_done, reopen, run
 
@@ -34,26 +38,64 @@ def resume(request: SweepRequest) -> int:
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal.sweep, str(journal.path))
-    if check_data(plan, place, _parts(plan)).fingerprint != journal.sweep.facts.fingerprint:
-        problem = f"the data in {plan.base.data.root} is not what the sweep began with"
-        raise ConfigError(f"sweep '{request.name}'", [f"{problem}; bring it back, or launch a new sweep"])
+    _check_same_data(plan, journal, place)
     if journal.is_closed and journal.close_reason == "done":
         return conclude_done(journal, place, request.watcher)
     if request.time_budget_s is None:
-        _refuse_spent(journal, plan, place)
+        _refuse_spent(journal, plan, place, "resume")
     return run(plan, place, lambda: reopen(place, request.time_budget_s), request.watcher)
 
 
-def _refuse_spent(journal: Journal, plan: Plan, place: Place) -> None:
-    """Raises ConfigError if the sweep's time budget is used up and no trial must still finish."""
+def _check_same_data(plan: Plan, journal: Journal, place: Place) -> None:
+    """Validates the data of a sweep that goes on. ConfigError if it has changed."""
+    if check_data(plan, place, _parts(plan)).fingerprint != journal.sweep.facts.fingerprint:
+        problem = f"the data in {plan.base.data.root} is not what the sweep began with"
+        raise ConfigError(f"sweep '{journal.sweep.name}'", [f"{problem}; bring it back, or launch a new sweep"])
+
+
+def extend(request: ExtendRequest) -> int:
+    """Enlarges a sweep and trains what it lacks then; returns the exit code. ConfigError as in `resume`."""
+    place = place_of(request.folder, request.where)
+    journal = Journal(place.folder / journals.FILE)
+    plan = plan_of(journal.sweep.grown(request.row), str(journal.path))
+    _check_same_data(plan, journal, place)
+    if request.time_budget_s is None:
+        sizes = (("--trials", request.row.trials), ("--epochs", request.row.epochs))
+        words = [word for flag, size in sizes if size is not None for word in (flag, size)]
+        _refuse_spent(journal, plan, place, "extend", *words)
+
+    def enlarge(journal: Journal) -> None:
+        print("\n".join(enlarged(journal, plan, request.row)), flush=True)
+
+    return run(plan, place, lambda: reopen(place, request.time_budget_s, enlarge))
+
+
+def fork(request: ForkRequest) -> int:
+    """Makes a new sweep from the state of an old one, and enlarges it if the request says so; returns the exit code.
+    InputError if a file cannot be written; no new sweep is there then."""
+    place = place_of(request.folder, request.where)
+    copied(request.source, request.folder)
+    journal = Journal(request.folder / journals.FILE)
+    print(f"sweep {request.folder.name}: {len(journal.trials)} trials of {request.source.name}", flush=True)
+    if request.growth is not None:
+        return extend(request.growth)
+    if all(trial.has_ended for trial in journal.trials.values()) and len(journal.trials) >= journal.sweep.trials:
+        print(f"give it more: {place.line('extend', '--trials', 2 * journal.sweep.trials)}")
+    else:
+        print(f"go on with: {place.line('resume')}")
+    return OK
+
+
+def _refuse_spent(journal: Journal, plan: Plan, place: Place, verb: str, *words: object) -> None:
+    """Raises ConfigError if the sweep's time budget is used up and no trial must still finish. `verb`, `words`: the
+    command that the user typed, for the remedy."""
     spent = spent_before(journal.path, plan.sweep.time_budget_s)
     budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
     if spent.is_over and not budget.may_start(()):
         limit = duration_text(spent.limit_s or 0)
         problem = f"its time budget of {limit} is spent; to go on for as long again: "
-        raise ConfigError(
-            f"sweep '{plan.name}'", [problem + place.where.line_told("resume", plan.name, "--time-budget", limit)]
-        )
+        again = place.where.line_told(verb, plan.name, *words, "--time-budget", limit)
+        raise ConfigError(f"sweep '{plan.name}'", [problem + again])
 
 
 def confirm(request: ConfirmRequest) -> int:

@@ -121,6 +121,13 @@ class MlflowTracker:
         place = get_artifact_repository(self._artifact_uris[run_id], tracking_uri=self._uri)
         place.log_artifact(str(path), folder or None)
 
+    def delete(self, experiment: str, key: Mapping[str, str]) -> int:
+        """Marks all runs with all tags of `key` as deleted, as MLflow's UI does, and returns their number."""
+        found = self.find_runs(experiment, key)
+        for run_id in found:
+            self._client.delete_run(run_id)
+        return len(found)
+
     def restore(self, experiment: str) -> bool:
         """Restores an experiment and its runs if they were deleted; returns whether they were."""
         found = self._client.get_experiment_by_name(experiment)

@@ -20,6 +20,8 @@ from ..record.records import (
     CloseRow,
     EndRow,
     EpochRow,
+    ExtendRow,
+    NoteRow,
     OpenRow,
     Row,
     ScoreRow,
@@ -28,9 +30,10 @@ from ..record.records import (
     trial_of,
 )
 from ..record.state import SweepState
-from ..record.trial import Trial
+from ..record.trial import EPOCHS, Trial
 from .tracker import Status
 
+DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's UI shows as the description of a run
 WEIGHTS = Path(BEST)
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts
 REASON_CHARACTERS = 500
@@ -94,13 +97,14 @@ class Projection:
         it."""
         self._state.apply(row)
         match row:
-            case SweepRow() | OpenRow():
+            case SweepRow() | OpenRow() | ExtendRow():
                 return [] if self.is_single else [self.birth(None, row.ts_ms)]
             case TrialRow():
                 return [self.birth(row.trial, row.ts_ms)]
             case AttemptRow():
-                tags = {"attempt": row.attempt, "state": "running", "reason": ""}
-                return [Change(number=row.trial, ts_ms=row.ts_ms, tags=tags, goes_on=True)]
+                return [self._take_attempt(row)]
+            case NoteRow():
+                return [Change(number=self.number_of(row), ts_ms=row.ts_ms, tags=self._remarks())]
             case EpochRow():
                 values = {**row.metrics, "loss": row.loss, "lr": row.lr, "seconds": row.seconds}
                 return [Change(number=row.trial, ts_ms=row.ts_ms, points=[(row.epoch, row.ts_ms, values)])]
@@ -121,7 +125,7 @@ class Projection:
                 "space.yaml": lambda: redacted(self.sweep.space),
                 "plan.json": lambda: redacted(json.dumps(self.sweep.plan, indent=2)),
             }
-            tags = {**self._provenance(), "state": "running", "reason": ""}
+            tags = {**self._provenance(), **self._remarks(), "state": "running", "reason": ""}
             return Change(number=None, ts_ms=ts_ms, tags=tags, goes_on=True, texts=texts)
         trial = self._state.trials[number]
         config = trial.unchecked_config
@@ -141,7 +145,22 @@ class Projection:
 
     def _provenance(self) -> dict[str, Any]:
         facts = {"plan": self.sweep.plan, "facts": self.sweep.facts.to_record()}
-        return {"sweep": self.sweep.name, "model": self.sweep.model, **flat(facts)}
+        origin = {} if self.sweep.origin is None else {"origin": self.sweep.origin}
+        return {"sweep": self.sweep.name, "model": self.sweep.model, **flat({**facts, **origin})}
+
+    def _remarks(self) -> dict[str, Any]:
+        notes = self._state.notes
+        return {"note": notes[-1], DESCRIPTION: "\n\n".join(notes)} if notes else {}
+
+    def _take_attempt(self, row: AttemptRow) -> Change:
+        trial = self._state.trials[row.trial]
+        tags = {"attempt": row.attempt, "state": "running", "reason": ""}
+        change = Change(number=row.trial, ts_ms=row.ts_ms, tags=tags, goes_on=True)
+        if trial.stages:
+            # MLflow keeps the first value of a param for ever, so the new length is a tag.
+            change.tags |= {"planned_epochs": trial.knob(EPOCHS), "config_id": trial.config_id}
+            change.texts["config.yaml"] = partial(_yaml, trial.unchecked_config)
+        return change
 
     def _take_scores(self, row: ScoreRow) -> Change:
         means = {

@@ -8,7 +8,7 @@ from spaces.cli import FAILED, OK
 from spaces.errors import one_line
 
 from ..cli.command import Where
-from ..cli.sync import SyncRequest
+from ..cli.results.sync import SyncRequest
 from ..environment.store import redacted
 from ..record.journal import Journal
 from .mlflow_tracker import MlflowTracker

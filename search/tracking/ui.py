@@ -18,7 +18,7 @@ from typing import IO
 
 from spaces.cli import FAILED, OK
 
-from ..cli.ui import UiRequest
+from ..cli.results.ui import UiRequest
 from ..environment.store import redacted, sqlite_path
 from ..environment.variables import LOOPBACK, ROOT
 from .moves import follow_move

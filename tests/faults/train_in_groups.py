@@ -23,7 +23,7 @@ from tests.made.small_meshes import hand_run, write_hands
 
 from data.batches.samples import facts_of
 from search.cli.command import Where
-from search.cli.train import RayTrainRequest
+from search.cli.runs.train import RayTrainRequest
 from search.cluster.session import Wish, ray_session
 from search.executors import group
 from search.record.journal import FILE

@@ -1,13 +1,14 @@
 """Sweeps made by hand, a plan without data and a journal without training, and what the command line says of them."""
 
 from search.decisions.conductor import Conductor
-from search.record.journal import Journal, create
+from search.record.journal import FILE, Journal, create, trial_folder
 from search.record.lines import read_rows
 from search.record.plan import SweepConfig, begun_by, make_plan
 from search.record.records import AttemptRow, EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
 from search.record.trial import Trial
 from spaces.cli import main
 from spaces.schema import config_id
+from trainables.runs.names import BEST, CONFIG, LATEST
 
 OBJECTIVE = "val/mpjpe_mm"
 SEVERAL = (OBJECTIVE, "val/p_mpjpe_mm", "val/mpjve_mm")
@@ -96,6 +97,21 @@ def answer_of(capsys, verbs, *words):
 def files_below(folder):
     """Path -> content of everything in a folder, to see that nothing was written."""
     return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def write_files(folder, number, names=(BEST, LATEST, CONFIG, "log.txt")):
+    """The files of a trial of the sweep in a folder, as its workers leave them."""
+    for name in names:
+        path = trial_folder(folder, number) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"{name} of {number}".encode())
+
+
+def opened(storage, name="first"):
+    """The journal of a sweep, locked."""
+    journal = Journal(storage / name / FILE)
+    journal.lock()
+    return journal
 
 
 class Led:

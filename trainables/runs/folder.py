@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from spaces.errors import ConfigError
@@ -17,11 +18,15 @@ COLUMNS = ("epoch", "lr", "loss", "seconds")
 
 
 class RunFolder:
-    """Output folder of one run. A folder that holds another config's run is refused, never overwritten."""
+    """Output folder of one run. A folder that holds another config's run is refused, never overwritten. `former`: ids
+    of the configs that differ from `config` in a smaller number of epochs alone and whose run it continues."""
 
-    def __init__(self, path: Path, config: TrainConfig, *, has_snapshots: bool = True) -> None:
+    def __init__(
+        self, path: Path, config: TrainConfig, *, has_snapshots: bool = True, former: Collection[str] = ()
+    ) -> None:
         self.path = path
         self.config = config
+        self._former = former
         self._every = config.loop.snapshot_epochs if has_snapshots else 0
 
     @property
@@ -39,12 +44,17 @@ class RunFolder:
         config_file = self.path / CONFIG
         if config_file.exists():
             held = read_config(config_file)
-            if config_id(held) != config_id(self.config):
+            if config_id(held) not in (config_id(self.config), *self._former):
                 found = f"holds a run of config {config_id(held)}, this one is {config_id(self.config)}"
                 raise ConfigError(str(self.path), [f"{found}; choose another --out"])
         elif self.path.exists() and not all(is_output(file.name) or is_part(file.name) for file in self.path.iterdir()):
             raise ConfigError(str(self.path), ["is not empty and holds no run of ours; choose another --out"])
-        return load_state(self.latest) if self.latest.exists() else None
+        if not self.latest.exists():
+            return None
+        state = load_state(self.latest)
+        if state["config_id"] in self._former:
+            state |= {"config_id": config_id(self.config), "config": dump(self.config)}
+        return state
 
     def begin(self) -> None:
         """Writes the config, so that the folder is identified before the first epoch ends."""

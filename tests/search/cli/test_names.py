@@ -55,10 +55,18 @@ def outside(here):
     ]
 
 
-@pytest.mark.parametrize("verb", ["show", "export", "resume", "sync"])
+MORE = {
+    "export": ["--out", "b.yaml"],
+    "extend": ["--trials", "9"],
+    "fork": ["--name", "new"],
+    "stop": ["--trial", "0"],
+}
+
+
+@pytest.mark.parametrize("verb", ["show", "export", "resume", "extend", "fork", "stop", "delete", "sync"])
 def test_a_name_that_leads_out_of_the_storage_folder_is_refused(here, answer, verb):
     before = files_below(here)
-    more = ["--out", "b.yaml"] if verb == "export" else []
+    more = MORE.get(verb, [])
     for name in [*outside(here), "linked"]:
         code, out, err = answer(verb, "--storage", "in", *more, "--", name)
         assert (code, out) == (BAD_INPUT, ""), name

@@ -21,7 +21,7 @@ import pytest
 from search.__main__ import VERBS
 from search.cli.command import Where
 from search.cli.places import folder_problems
-from search.cli.submit import ADDRESS, SPACE, check_submit, launch_words
+from search.cli.runs.submit import ADDRESS, SPACE, check_submit, launch_words
 from search.cluster import jobs
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
@@ -81,7 +81,8 @@ def test_every_option_of_launch_survives_the_way(checked):
     VERBS["launch"].add_options(parser)
     line = (
         "graformer --data cmu --sampler random --scheduler none --objective val/p_mpjpe_mm --executor solo "
-        "--concurrent 2 --cpus-per-worker 0.5 --gpus-per-worker 0 --time-budget 1h --set optim.lr=-1 --name -x"
+        "--concurrent 2 --cpus-per-worker 0.5 --gpus-per-worker 0 --time-budget 1h "
+        "--from first --enqueue a.yaml --enqueue=-b.yaml --set optim.lr=-1 --name -x"
     )
     options = parser.parse_args(shlex.split(line.replace("--name -x", "--name=-x")))
     words = launch_words(options)

@@ -11,7 +11,7 @@ from search.decisions.samplers.grid import FRUITLESS, LEVELS, ordered
 from search.decisions.samplers.nsga2 import population
 from search.decisions.samplers.replay import KEPT, Replay
 from search.decisions.samplers.units import levels
-from search.record.sampling import SAMPLERS, sampler_refusal
+from search.record.options.sampling import SAMPLERS, sampler_refusal
 from spaces.domains import Choice, Float, Grid, Int, Normal
 from spaces.errors import ConfigError
 from tests import ROOT

@@ -11,7 +11,7 @@ import pytest
 
 from search.decisions.sampler import PLACES, PointSampler
 from search.decisions.samplers.protocol import REDRAWS
-from search.record.sampling import SAMPLERS, sampler_refusal
+from search.record.options.sampling import SAMPLERS, sampler_refusal
 from spaces.domains import Choice, Float, Grid, Int, Normal, nearest
 from tests.made.decisions.histories import MIXED, STATES, events, random_point
 from tests.made.sweeps import OBJECTIVE, SEVERAL, trial

@@ -11,7 +11,8 @@ from ray.train import WorkerGroupError
 
 from search.executors.faults import loss_of, losses_reported
 from search.executors.mirror import Mirror, MirrorError
-from search.record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, from_text
+from search.record.coding import from_text
+from search.record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE
 from spaces.errors import InputError
 from spaces.files import replacing
 from trainables.weights.checkpoint import save_state

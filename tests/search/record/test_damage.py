@@ -8,9 +8,10 @@ from zlib import crc32
 import pytest
 
 from data.errors import DataError
+from search.record.coding import from_text, to_text
 from search.record.journal import FILE, Journal, create, has_begun, is_vacant, sweeps
 from search.record.lines import SEALED, Chain, read_rows
-from search.record.records import OpenRow, TrialRow, from_text, to_text
+from search.record.records import OpenRow, TrialRow
 from search.record.state import SweepState
 from tests.made.sweeps import OBJECTIVE, book, diverged, made_journal, made_plan, made_sweep, row
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.cli.confirm import add_confirm_options, check_confirm
+from search.cli.runs.confirm import add_confirm_options, check_confirm
 from search.decisions import conductor as conductors
 from search.decisions.conductor import Conductor
 from search.executors.mirror import Mirror, copies

@@ -71,6 +71,7 @@ def test_list_has_one_line_a_sweep_oldest_first(storage, answer):
         "objective": OBJECTIVE,
         "best": 48.5,
         "best_trial": 2,
+        "note": None,
     }
     assert (second["sweep"], second["state"], second["ended"], second["best"]) == ("second", "open", 0, None)
     code, out, err = answer("list", "--storage", storage)

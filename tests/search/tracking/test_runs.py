@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from search.record.records import OpenRow
+from search.record.records import ExtendRow, NoteRow, OpenRow
 from search.tracking.memory import MemoryRun, MemoryTracker
 from tests.made.records import (
     OBJECTIVE,
@@ -146,3 +146,36 @@ def test_missing_weights_are_reported(journal):
     spool = send(journal, MemoryTracker())
     assert (spool.pending(), len(spool.problems)) == (0, 1)
     assert "weights of trial 0 were not sent" in spool.problems[0]
+
+
+def test_a_longer_trial_keeps_its_params_and_has_the_new_length_as_a_tag_and_in_its_config(sweep):
+    tracker = MemoryTracker()
+    send(sweep, tracker)
+    born = runs_by_name(tracker)["first/0000"]
+    params, born_id = dict(born.params), born.tags["config_id"]
+    sweep.append(OpenRow())
+    sweep.append(ExtendRow(trials=5, epochs=7, again=(0,)))
+    add_attempt(sweep, 0, 2)
+    add_epoch(sweep, 0, 4, 40.0)
+    spool = send(sweep, tracker)
+    assert (spool.pending(), spool.problems, spool.trouble) == (0, [], "")
+    runs = runs_by_name(tracker)
+    trial, parent = runs["first/0000"], runs["first"]
+    assert (trial.params, trial.status, trial.tags["planned_epochs"]) == (params, "RUNNING", "7")
+    assert trial.tags["config_id"] == sweep.trials[0].config_id != born_id
+    assert yaml.safe_load(trial.files["config.yaml"])["loop"]["epochs"] == 7
+    assert (parent.tags["plan.trials"], json.loads(parent.files["plan.json"])["trials"]) == ("5", 5)
+    assert trial.points[OBJECTIVE][-1][0] == 4
+
+
+def test_remarks_are_the_description_of_the_parent_run(sweep):
+    tracker = MemoryTracker()
+    sweep.append(NoteRow(text="too narrow"))
+    sweep.append(NoteRow(text="see the wide one"))
+    send(sweep, tracker)
+    parent = runs_by_name(tracker)["first"]
+    assert parent.tags["mlflow.note.content"] == "too narrow\n\nsee the wide one"
+    assert (parent.tags["note"], parent.status) == ("see the wide one", "FINISHED")
+    tracker.runs.clear()
+    send(sweep, tracker)
+    assert runs_by_name(tracker)["first"].tags["note"] == "see the wide one"

@@ -269,6 +269,17 @@ def test_a_deleted_experiment_is_told_and_restored_with_its_runs(database):
     assert not tracker.restore("never made")
 
 
+def test_the_runs_of_one_sweep_are_marked_as_deleted_and_no_others(database):
+    tracker, client, _ = database
+    ours = [tracker.make_run("erased", name, None, 0, {"sweep_id": "a", "trial": name}) for name in "xyz"]
+    other = tracker.make_run("erased", "w", None, 0, {"sweep_id": "b"})
+    assert tracker.delete("erased", {"sweep_id": "a"}) == 3
+    assert {client.get_run(run_id).info.lifecycle_stage for run_id in ours} == {"deleted"}
+    assert client.get_run(other).info.lifecycle_stage == "active"
+    assert tracker.delete("erased", {"sweep_id": "a"}) == 0
+    assert tracker.delete("never made", {"sweep_id": "a"}) == 0
+
+
 def test_mlflow_holds_what_memory_holds_even_after_a_replay(tmp_path, database, monkeypatch):
     journal, memory = made_sweep(tmp_path / "s1"), MemoryTracker()
     journal.unlock()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from search.__main__ import VERBS
-from search.cli import ui as ui_options
+from search.cli.results import ui as ui_options
 from search.environment.store import environment
 from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK

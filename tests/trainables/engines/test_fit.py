@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spaces.errors import ConfigError
+from spaces.schema import config_id
 from tests.made.small import tiny_config, tiny_module, write_tiny
 from trainables import registry
 from trainables.config import OptimConfig
@@ -52,6 +53,23 @@ def test_a_run_resumed_after_any_epoch_equals_the_unbroken_run_bit_for_bit(root,
         part = RunFolder(tmp_path / f"from{epoch}", config)
         run(config, part, state=load_state(whole.path / f"epoch_{epoch:04d}" / "state.pt"))
         assert same(load_state(part.latest), load_state(whole.latest))
+
+
+def test_a_finished_run_goes_on_to_more_epochs_like_a_run_that_was_planned_that_long(root, tmp_path):
+    short, long = (tiny_config(root, network__dropout=0.3, loop__epochs=epochs) for epochs in (2, 4))
+    whole, grown = RunFolder(tmp_path / "whole", long), RunFolder(tmp_path / "grown", short)
+    run(long, whole)
+    grown.begin()
+    run(short, grown)
+    with pytest.raises(ConfigError, match="holds a run of config"):
+        RunFolder(tmp_path / "grown", long).resume_state()
+    again = RunFolder(tmp_path / "grown", long, former=(config_id(short),))
+    again.begin()
+    reports = []
+    run(long, again, reports, state=again.resume_state())
+    assert [report.epoch for report in reports] == [3, 4]
+    assert same(load_state(again.latest), load_state(whole.latest))
+    assert RunFolder(tmp_path / "grown", long).resume_state()["epoch"] == 4, "from now on it is the longer run"
 
 
 def test_an_interrupted_run_started_again_ends_like_the_unbroken_one(root, tmp_path):

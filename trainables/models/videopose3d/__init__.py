@@ -5,6 +5,7 @@ from ...entry import Entry
 __all__ = ["ENTRY"]
 
 ENTRY: Entry = {
+    "traits": "config:traits",
     "infer": "network:infer",
     "tiny": {"data.frames": 9, "network.channels": 16},
 }

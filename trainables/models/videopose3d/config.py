@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from data.config import Sizes
 from spaces.schema import LARGEST_SIZE, knob
 
+from ...entry import Traits
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
@@ -44,6 +46,11 @@ def widths_for(frames: int) -> tuple[int, ...] | None:
     """Returns the filter widths of 3 whose product is `frames`; (1,) for a single frame; None where there are none."""
     count = round(math.log(frames, 3))
     return ((3,) * count or (1,)) if 3**count == frames else None
+
+
+def traits(network: NetworkConfig) -> Traits:
+    """Traits of the network: the momentum of batch norm falls over all epochs."""
+    return Traits(paced=("final_momentum",))
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:

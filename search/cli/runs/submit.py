@@ -15,8 +15,8 @@ from data.config import DataConfig
 from spaces.errors import ConfigError
 from spaces.space import find_space
 
-from ..environment.store import resolve_uri
-from ..environment.variables import home
+from ...environment.store import resolve_uri
+from ...environment.variables import home
 from .launch import add_launch_options, check_launch
 
 ADDRESS = "http://127.0.0.1:8265"  # Ray's own default for its dashboard
@@ -91,6 +91,7 @@ def check_submit(options: argparse.Namespace) -> SubmitRequest:
     settled = argparse.Namespace(**vars(options))
     settled.name, settled.storage = sweep.name, sweep.folder.parent
     settled.data_root = str(Path(sweep.plan.base.data.root).resolve())
+    settled.enqueue = [str(Path(config).resolve()) for config in options.enqueue]
     settled.changes = [change for change in options.changes if not change.startswith("data.root=")]
     settled.space = SPACE if own_space else options.space
     is_here = parts.hostname is not None and _is_here(parts.hostname)

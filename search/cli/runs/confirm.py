@@ -11,12 +11,12 @@ from spaces.schema import WHOLE, config_id, knobs, load
 from trainables.cli.changes import add_set_option, read_changes
 from trainables.config import changed, read_config
 
-from ..record.journal import FILE, Journal, has_begun, leads_out
-from ..record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
-from ..record.records import KEEP_LAST
-from .command import Where, where_of
-from .places import add_places, folder_problems, is_new_name
-from .storage import add_storage, check_uri, held_uri, uri_problems
+from ...record.journal import FILE, Journal, has_begun, leads_out
+from ...record.plan import CONFIRMED, Plan, SweepConfig, confirm_plan, holds
+from ...record.records import KEEP_LAST
+from ..command import Where, where_of
+from ..places import add_places, folder_problems, is_new_name
+from ..storage import add_storage, check_uri, held_uri, uri_problems
 from .train import WORKER_KNOBS
 
 

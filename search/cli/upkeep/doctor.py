@@ -8,11 +8,11 @@ from pathlib import Path
 
 from spaces.errors import ConfigError
 
-from ..environment.store import resolve_uri
-from ..environment.variables import home
-from .command import Where, where_of
-from .places import add_json, add_places
-from .storage import add_storage, uri_problems
+from ...environment.store import resolve_uri
+from ...environment.variables import home
+from ..command import Where, where_of
+from ..places import add_json, add_places
+from ..storage import add_storage, uri_problems
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

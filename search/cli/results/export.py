@@ -9,10 +9,10 @@ from pathlib import Path
 from spaces.errors import ConfigError
 from spaces.files import target_problems
 
-from ..record.journal import FILE, Journal
-from .command import Where, where_of
-from .places import add_places, find_sweep, trial_problems
-from .storage import add_storage, check_uri
+from ...record.journal import FILE, Journal
+from ..command import Where, where_of
+from ..places import add_places, find_sweep, trial_problems
+from ..storage import add_storage, check_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

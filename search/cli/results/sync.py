@@ -6,12 +6,12 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..environment.store import artifact_root, check_tracking, resolve_uri
-from ..environment.variables import home
-from ..record.journal import FILE
-from .command import Where, where_of
-from .places import add_tracking_uri, find_sweep
-from .storage import add_storage, check_uri
+from ...environment.store import artifact_root, check_tracking, resolve_uri
+from ...environment.variables import home
+from ...record.journal import FILE
+from ..command import Where, where_of
+from ..places import add_tracking_uri, find_sweep
+from ..storage import add_storage, check_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

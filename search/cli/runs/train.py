@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from spaces.schema import knobs, load
 from trainables.cli.train import TrainRequest, add_train_options, check_train
 
-from ..record.plan import SweepConfig
-from .command import Where, where_of
-from .places import add_places
+from ...record.plan import SweepConfig
+from ..command import Where, where_of
+from ..places import add_places
 
 WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 

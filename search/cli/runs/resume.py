@@ -6,21 +6,26 @@ import argparse
 
 from spaces.errors import ConfigError
 
-from ..record.plan import read_duration
-from .command import where_of
+from ...record.plan import read_duration
+from ..command import where_of
+from ..places import add_places, find_sweep
+from ..storage import add_storage, check_uri
 from .launch import SweepRequest
-from .places import add_places, find_sweep
-from .storage import add_storage, check_uri
 
 
 def add_resume_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `resume`: NAME, --time-budget, location."""
     parser.add_argument("name", metavar="NAME", help="the interrupted sweep")
+    add_limit(parser)
+    add_storage(parser)
+    add_places(parser)
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    """Adds the option --time-budget of a sweep that goes on."""
     parser.add_argument(
         "--time-budget", metavar="2h", help="a new wall-clock limit, from now on (default: what is left of the sweep's)"
     )
-    add_storage(parser)
-    add_places(parser)
 
 
 def check_resume(options: argparse.Namespace) -> SweepRequest:
@@ -32,15 +37,18 @@ def check_resume(options: argparse.Namespace) -> SweepRequest:
         plan=None,
         folder=folder.resolve(),
         where=where_of(options),
-        time_budget_s=None if options.time_budget is None else _limit(options.time_budget),
+        time_budget_s=limit_of(options, "resume"),
     )
 
 
-def _limit(text: str) -> float:
+def limit_of(options: argparse.Namespace, verb: str) -> float | None:
+    """Reads --time-budget in seconds; None without it. ConfigError for anything but a duration above 0."""
+    if options.time_budget is None:
+        return None
     try:
-        seconds = read_duration(text)
+        seconds = read_duration(options.time_budget)
     except ValueError as error:
-        raise ConfigError("resume", [f"--time-budget: {error}"]) from None
+        raise ConfigError(verb, [f"--time-budget: {error}"]) from None
     if seconds <= 0:
-        raise ConfigError("resume", [f"--time-budget {text}: must be above 0"])
+        raise ConfigError(verb, [f"--time-budget {options.time_budget}: must be above 0"])
     return seconds

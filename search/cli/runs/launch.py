@@ -13,11 +13,12 @@ from spaces.schema import knobs, load
 from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
-from ..record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
-from ..record.watcher import SILENT, Watcher
-from .command import Where, where_of
-from .places import add_places, collect, folder_problems
-from .storage import add_storage, uri_problems
+from ...record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
+from ...record.watcher import SILENT, Watcher
+from ..command import Where, where_of
+from ..places import add_places, collect, folder_problems
+from ..storage import add_storage, uri_problems
+from .first import add_first_options, with_first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,7 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", metavar="X", help="length of every trial (default: the recipe's)")
     parser.add_argument("--time-budget", metavar="2h", help="wall-clock limit of the sweep, e.g. 90s, 20m, 2h, 1h30m")
     parser.add_argument("--name", help="name of the sweep (default: the model's next free number)")
+    add_first_options(parser)
     add_set_option(parser)
     add_storage(parser)
     add_places(parser)
@@ -83,7 +85,7 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     name, plan = options.name or "unnamed", None
     if draft is not None:
         name = options.name or (next_name(options.storage, space.model) if space is not None else name)
-        plan = collect(problems, lambda: plan_from(draft, name, sweep, changes))
+        plan = collect(problems, lambda: with_first(plan_from(draft, name, sweep, changes), options))
     folder = options.storage / name
     problems += folder_problems(folder, name, where_of(options))
     if problems or plan is None:

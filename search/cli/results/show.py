@@ -8,10 +8,10 @@ from pathlib import Path
 
 from spaces.errors import ConfigError
 
-from ..record.journal import FILE, Journal
-from .command import Where, where_of
-from .places import add_json, add_places, find_sweep, trial_problems
-from .storage import add_storage, check_uri, refuse_uri
+from ...record.journal import FILE, Journal
+from ..command import Where, where_of
+from ..places import add_json, add_places, find_sweep, trial_problems
+from ..storage import add_storage, check_uri, refuse_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

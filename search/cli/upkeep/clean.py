@@ -6,8 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from .places import add_json, find_sweep
-from .storage import add_storage, check_uri, refuse_uri
+from ..places import add_json, find_sweep
+from ..storage import add_storage, check_uri, refuse_uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

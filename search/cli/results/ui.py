@@ -11,10 +11,10 @@ from pathlib import Path
 
 from spaces.errors import ConfigError, shown
 
-from ..environment.store import artifact_root, resolve_uri, sqlite_path
-from ..environment.variables import LOOPBACK, home
-from .command import where_of
-from .places import add_tracking_uri
+from ...environment.store import artifact_root, resolve_uri, sqlite_path
+from ...environment.variables import LOOPBACK, home
+from ..command import where_of
+from ..places import add_tracking_uri
 
 UI_PORT = 5000  # mlflow's own default
 

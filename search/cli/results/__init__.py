@@ -1,0 +1,1 @@
+"""Command-line options of the verbs that show and hand out what sweeps have found."""

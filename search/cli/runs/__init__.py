@@ -1,0 +1,1 @@
+"""Command-line options of the verbs that train: `launch`, `resume`, `confirm`, `train`, `submit`."""

@@ -1,0 +1,1 @@
+"""Command-line options of the verbs that look after sweeps and the machine."""

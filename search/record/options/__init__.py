@@ -1,0 +1,1 @@
+"""Values of the options of a sweep, and which of them go together."""
