@@ -19,8 +19,8 @@ from .optuna_terms import to_point
 from .samplers.history import History
 from .samplers.protocol import Problem, Sampler
 
-# By the names of record.options.sampling.SAMPLERS: module and class. Imported when chosen: torch, scipy.stats and cmaes,
-# which some need, take seconds.
+# By the names of record.options.sampling.SAMPLERS: module and class. Imported when chosen: torch, scipy.stats and
+# cmaes, which some need, take seconds.
 PLACES = {
     "tpe": "tpe:TpePoints",
     "gp": "gp:GpPoints",
