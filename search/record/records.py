@@ -18,7 +18,8 @@ Kind = TypeVar("Kind")
 ENDED = ("finished", "pruned", "diverged", "failed")
 STOPPED = "stopped"  # cut short from outside: it may go on
 LOST = "lost"  # cut short by a fault of the machine: it is tried again
-ENDS = (*ENDED, STOPPED, LOST)
+PAUSED = "paused"  # waits at a rung: it goes on if it is promoted
+ENDS = (*ENDED, STOPPED, LOST, PAUSED)
 # Causes of a loss: the trial's process died or found no memory, its GPU had none, the disk takes nothing more, another
 # fault of the machine.
 CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
@@ -200,7 +201,7 @@ class ScoreRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndRow(Row):
-    """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED or LOST, which may be continued;
+    """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED, LOST or PAUSED, which may continue;
     `epoch`: the last one recorded; `reason`: text, possibly a whole traceback, or ''; `cause`: one of CAUSES if it is
     LOST."""
 

@@ -35,13 +35,15 @@ class SweepState:
     """State of a sweep after a prefix of its records. `apply` them in order.
 
     `trials`: by number, assigned in order of creation; `config_ids`: hashes of all trials' configs; `ended`: number of
-    ended trials. `apply` and `best` take time independent of the number of trials and epochs, amortised."""
+    ended trials; `undecided`: the last epoch, if nothing happened to any trial since: what follows from it may not be
+    on record yet. `apply` and `best` take time independent of the number of trials and epochs, amortised."""
 
     def __init__(self) -> None:
         self.sweep: SweepRow | None = None
         self.trials: dict[int, Trial] = {}
         self.config_ids: set[str] = set()
         self.ended = 0
+        self.undecided: EpochRow | None = None
         self.is_closed = False
         self.close_reason = ""
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -84,12 +86,14 @@ class SweepState:
             raise MisfitError("the first record is not that of a sweep")
         if row.trial != len(self.trials):
             raise MisfitError(f"trial {str(row.trial)[:20]} is born where trial {len(self.trials)} should be")
+        self.undecided = None
         self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self.sweep, row.config)
         self.config_ids.add(row.config_id)
 
     def _attempt(self, row: AttemptRow) -> None:
         trial = self._trial(row.trial)
         self.ended -= trial.has_ended
+        self.undecided = None
         trial.state, trial.reason, trial.attempts = "running", "", row.attempt
 
     def _score(self, row: ScoreRow) -> None:
@@ -99,6 +103,7 @@ class SweepState:
         trial = self.trials.get(row.trial) or self._trial(row.trial)
         if not 1 <= row.epoch <= MOST_EPOCHS:
             raise MisfitError(f"{str(row.epoch)[:20]} is no epoch")
+        self.undecided = row
         names = tuple(row.metrics)
         names = self._names.get(names) or self._names.setdefault(names, names)
         if self._candidates is None:
@@ -114,6 +119,7 @@ class SweepState:
         if row.state not in ENDS:
             raise MisfitError(f"a trial does not end '{row.state[:20]}', but {', '.join(ENDS)}")
         self.ended += (row.state in ENDED) - trial.has_ended
+        self.undecided = None
         trial.state, trial.reason = row.state, row.reason
         if row.state == LOST:
             trial.lose(row.cause or MACHINE)
