@@ -117,7 +117,7 @@ class Conductor:
         the time budget."""
         trials = self.journal.trials.values()
         is_idle = all(trial.has_ended or trial.state == PAUSED for trial in trials)
-        return self._has_drawn_all and is_idle and self._scheduler.next_up() is None
+        return self._has_drawn_all and is_idle and self._scheduler.next_up(at_least=1) is None
 
     @property
     def _is_spent(self) -> bool:
@@ -180,10 +180,11 @@ class Conductor:
         return self._scheduler.judge(trial, report.epoch, can_pause=pauses)
 
     def _promoted_trial(self) -> Trial | None:
-        """Returns the paused trial that is to continue; once the time budget is exhausted, for the trials that must
-        still finish, the one that is nearest to that."""
+        """Returns the paused trial that is to continue. Once all trials are drawn the best of each rung does, that one
+        of them may finish; once the time budget is exhausted, for the trials that must still finish, any."""
         is_late = self._budget is not None and self._budget.is_over
-        number = self._scheduler.next_up(at_any_rank=is_late)
+        at_least = len(self.journal.trials) if is_late else int(self._has_drawn_all)
+        number = self._scheduler.next_up(at_least=at_least)
         return None if number is None else self.journal.trials[number]
 
     def _new_trial(self) -> Trial | None:

@@ -61,9 +61,10 @@ class Halving:
         for rung in rungs.values():
             rung.leave(trial.number, is_gone=trial.state in GONE)
 
-    def next_up(self, *, at_any_rank: bool = False) -> int | None:
-        """Returns the number of the paused trial that is to continue next, None if there is none."""
-        found = (rung.next_up(at_any_rank=at_any_rank) for rung in self._downward)
+    def next_up(self, *, at_least: int = 0) -> int | None:
+        """Returns the number of the paused trial that is to continue next, None if there is none. `at_least`: how many
+        pass each rung however few reached it."""
+        found = (rung.next_up(at_least) for rung in self._downward)
         return next((number for number in found if number is not None), None)
 
     def verdict_on_waiting(self, trial: Trial) -> Verdict:

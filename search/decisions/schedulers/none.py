@@ -21,7 +21,7 @@ class NoScheduler:
     def tell(self, trial: Trial) -> None:
         """Does nothing."""
 
-    def next_up(self, *, at_any_rank: bool = False) -> int | None:
+    def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns None: no trial is ever paused."""
         return None
 

@@ -40,9 +40,9 @@ class Scheduler(Protocol):
     def tell(self, trial: Trial) -> None:
         """Updates the scheduler with the state of a trial that was started, paused or ended."""
 
-    def next_up(self, *, at_any_rank: bool = False) -> int | None:
-        """Returns the number of the paused trial that is to continue next, None if there is none. `at_any_rank`:
-        whatever its rank."""
+    def next_up(self, *, at_least: int = 0) -> int | None:
+        """Returns the number of the paused trial that is to continue next, None if there is none. `at_least`: how many
+        of each comparison continue however few took part in it."""
 
     def verdict_on_waiting(self, trial: Trial) -> Verdict:
         """Returns the verdict on a paused trial that will never continue, because the sweep is over."""

@@ -48,19 +48,17 @@ class Rung:
             insort(self._ranked, self._places[trial.number])
         return True
 
-    def promotes(self, number: int) -> bool:
-        """Returns whether a trial with a place here is among the best 1/reduction (rounded down, at least one) of all
-        that reached the rung."""
-        return self._rank(self._places[number]) < max(1, len(self._places) // self._reduction)
+    def promotes(self, number: int, *, at_least: int = 0) -> bool:
+        """Returns whether a trial with a place here is among the best 1/reduction, rounded down, of all that reached
+        the rung, or among the best `at_least`."""
+        best = max(at_least, len(self._places) // self._reduction)
+        return bisect_left(self._ranked, self._places[number]) < best
 
     def spares(self, number: int) -> bool:
         """Returns whether a stopping rule lets a trial with a place here continue: fewer than `survivors` trials have a
         lower score."""
         score = self._places[number][0]
         return bisect_left(self._ranked, (score, -1)) < survivors(len(self._places), self._reduction)
-
-    def _rank(self, place: Place) -> int:
-        return bisect_left(self._ranked, place)
 
     def wait(self, number: int) -> None:
         """Lets a trial with a place here wait, unless it does."""
@@ -81,12 +79,10 @@ class Rung:
         at = bisect_left(places, place)
         return at < len(places) and places[at] == place
 
-    def next_up(self, *, at_any_rank: bool) -> int | None:
-        """Returns the best trial that waits, if it is to be promoted or `at_any_rank`; else None."""
-        if not self._waiting:
-            return None
-        number = self._waiting[0][1]
-        return number if at_any_rank or self.promotes(number) else None
+    def next_up(self, at_least: int) -> int | None:
+        """Returns the best trial that waits, if it is promoted now; else None. `at_least` as in `promotes`."""
+        number = self._waiting[0][1] if self._waiting else None
+        return None if number is None or not self.promotes(number, at_least=at_least) else number
 
 
 def part_text(reduction: int) -> str:

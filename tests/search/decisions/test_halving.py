@@ -44,9 +44,9 @@ class Rungs:
 def test_of_those_that_reached_a_rung_the_best_third_goes_on():
     rungs = Rungs()
     went_on = [rungs.arrive(number, score) for number, score in enumerate([50.0, 60.0, 70.0, 55.0, 45.0, 65.0])]
-    # The first of three is the best one; the fifth is the best of five; the sixth makes place for a second.
-    assert went_on == [True, False, False, False, True, False]
-    assert rungs.promoted() == []
+    # Of fewer than three nobody passes; the fifth is the best of five; the sixth makes place for a second.
+    assert went_on == [False, False, False, False, True, False]
+    assert rungs.promoted() == [0]
     assert not rungs.arrive(6, 52.0)
     assert [rungs.arrive(number, 80.0) for number in (7, 8)] == [False, False]
     assert rungs.promoted() == [6]  # third of nine
@@ -54,17 +54,29 @@ def test_of_those_that_reached_a_rung_the_best_third_goes_on():
 
 def test_equals_are_ranked_by_number():
     rungs = Rungs()
-    assert [rungs.arrive(number, 50.0) for number in range(7)] == [True] + [False] * 6
-    assert rungs.promoted() == [1]
+    assert not any(rungs.arrive(number, 50.0) for number in range(7))
+    assert rungs.promoted() == [0, 1]
+
+
+def test_the_best_of_a_rung_passes_it_when_nobody_else_is_to_come():
+    rungs = Rungs()
+    assert not rungs.arrive(0, 50.0)
+    assert not rungs.arrive(1, 40.0)
+    assert rungs.scheduler.next_up() is None
+    assert rungs.scheduler.next_up(at_least=1) == 1
+    rungs.end(1, "running")
+    assert rungs.scheduler.next_up(at_least=1) is None
+    assert rungs.scheduler.next_up(at_least=2) == 0
 
 
 def test_the_highest_rung_is_promoted_first_and_there_the_best():
     rungs = Rungs()
     for number in range(12):
         rungs.arrive(number, 60.0 + number)
-    assert rungs.promoted() == [1, 2, 3]
+    assert rungs.promoted() == [0, 1, 2, 3]
     at_the_second = [rungs.arrive(number, *[score] * 3) for number, score in enumerate([50.0, 55.0, 56.0, 57.0])]
-    assert at_the_second == [True, False, False, False]
+    assert not any(at_the_second)
+    assert rungs.promoted() == [0]
     for promoted, newcomers in ((4, (12, 13, 14)), (5, (15, 16, 17))):
         for number in newcomers:
             rungs.arrive(number, 90.0)
@@ -80,7 +92,7 @@ def test_a_place_is_handed_on_by_those_that_diverge_or_fail():
     rungs = Rungs()
     for number in range(3):
         rungs.arrive(number, 50.0 + number)
-    assert rungs.promoted() == []
+    assert rungs.promoted() == [0]
     rungs.end(0, "diverged")
     assert rungs.promoted() == [1]
     rungs.end(1, "failed")
@@ -111,13 +123,16 @@ def test_brackets_begin_a_rung_later_each_and_cost_about_the_same():
     assert brackets[0] == 0, "the recipe competes where most do"
     assert collections.Counter(brackets) == {0: 18, 1: 6, 2: 2}
     assert max(sum(1 for one in brackets[at : at + 4] if one == 0) for at in range(22)) < 4, "they are mixed"
-    first = {bracket: brackets.index(bracket) for bracket in range(3)}
-    for bracket, number in first.items():
-        worst = [made.judge(trial(number, [99.0] * epoch), epoch, can_pause=True) for epoch in range(1, 10)]
-        assert all(one.goes_on for one in worst), "the first of a bracket has no rivals"
-        rival = brackets.index(bracket, number + 1)
-        judged = [made.judge(trial(rival, [99.5] * epoch), epoch, can_pause=True).state for epoch in (1, 3, 9)]
-        assert judged == ["", "", ""][:bracket] + [PAUSED] * (3 - bracket)
+    for bracket in range(3):
+        number = brackets.index(bracket)
+        judged = [made.judge(trial(number, [50.0] * epoch), epoch, can_pause=True).state for epoch in (1, 3, 9)]
+        assert judged == [""] * bracket + [PAUSED] * (3 - bracket)
+    # Two more in the second bracket: only there three have come, and the best of them is promoted.
+    for number in [number for number, bracket in enumerate(brackets) if bracket == 1][1:3]:
+        made.judge(trial(number, [60.0] * 3), 3, can_pause=True)
+    for bracket in range(3):
+        made.tell(trial(brackets.index(bracket), [50.0] * 3, PAUSED))
+    assert made.next_up() == brackets.index(1)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -26,10 +26,10 @@ def told(trials, domains):
 
 
 def test_optuna_is_told_the_truth_about_every_state():
-    states = ["finished", "pruned", "diverged", "failed", "stopped", "running", "waiting"]
+    states = ["finished", "pruned", "diverged", "failed", "stopped", "running", "waiting", "paused"]
     trials = [trial(i, [60.0, 50.0, 55.0], state, {"x": 0.1 * i, "y": 0.5}) for i, state in enumerate(states)]
     known = told(trials, SQUARE)
-    assert [one.number for one in known] == list(range(7))
+    assert [one.number for one in known] == list(range(8))
     assert [one.state for one in known] == [
         TrialState.COMPLETE,
         TrialState.PRUNED,
@@ -38,8 +38,9 @@ def test_optuna_is_told_the_truth_about_every_state():
         TrialState.PRUNED,
         TrialState.RUNNING,
         TrialState.RUNNING,
+        TrialState.PRUNED,
     ]
-    assert [one.params["x"] for one in known] == pytest.approx([0.1 * i for i in range(7)])
+    assert [one.params["x"] for one in known] == pytest.approx([0.1 * i for i in range(8)])
     assert known[0].value == 50.0
     assert known[1].intermediate_values == {1: 60.0, 2: 50.0, 3: 55.0}
     assert known[2].intermediate_values == {}  # what a diverged trial once scored says nothing for its region
@@ -58,7 +59,7 @@ def test_a_running_trial_counts_by_its_place_alone():
 @pytest.mark.parametrize("good", range(0, 40, 3))
 def test_ranks_are_those_of_optunas_own_model(good):
     chance = random.Random(good)
-    states = ["finished", "pruned", "diverged", "failed", "stopped", "running"]
+    states = ["finished", "pruned", "diverged", "failed", "stopped", "running", "paused"]
     trials = [
         trial(i, [chance.choice([math.nan, 40.0, 50.0]) for _ in range(chance.randint(0, 4))], chance.choice(states))
         for i in range(40)

@@ -24,7 +24,7 @@ def no_disk(monkeypatch):
 
 @pytest.fixture
 def lead(tmp_path):
-    yield from leads(tmp_path, made_plan(trials=6, epochs=EPOCHS))
+    yield from leads(tmp_path, made_plan(trials=6, epochs=EPOCHS, scheduler="asha"))
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
@@ -44,26 +44,32 @@ def test_no_epoch_is_trained_twice_and_every_attempt_goes_on_where_the_last_one_
     assert set(done.states) == ({"finished"} if name == "none" else {"finished", "pruned"})
 
 
-def four_wait(led):
-    """One that is finished, and four that wait at the first rung, the best first; one trial is left to be drawn."""
-    led.conductor.next_task()
-    for epoch in range(1, EPOCHS + 1):
-        led.conductor.hear(row(0, epoch, 50.0))
-    for number in (1, 2, 3, 4):
+def two_wait(led):
+    """Two that wait at the first rung, the best first; four trials are left to be drawn."""
+    for number in (0, 1):
         assert led.conductor.next_task().trial == number
         assert not led.conductor.hear(row(number, 1, 60.0 + number))
 
 
 def test_a_free_place_is_for_a_promotion_first_and_else_for_a_newcomer(lead):
     led = lead(concurrent=1)
-    four_wait(led)
-    assert led.conductor.next_task().trial == 5, "of five only one passes"
-    led.conductor.hear(row(5, 1, 70.0))
+    two_wait(led)
+    assert led.conductor.next_task().trial == 2, "of two nobody passes"
+    led.conductor.hear(row(2, 1, 70.0))
     promoted = led.conductor.next_task()
-    assert (promoted.trial, promoted.attempt, promoted.after_epoch) == (1, 2, 1)
-    assert led.said[-1].startswith("trial 1 starts again, after epoch 1: ")
-    assert led.conductor.hear(row(1, 2, 61.0))
-    assert not led.conductor.hear(row(1, 3, 61.0))
+    assert (promoted.trial, promoted.attempt, promoted.after_epoch) == (0, 2, 1)
+    assert led.said[-1].startswith("trial 0 starts again, after epoch 1: ")
+    assert led.conductor.hear(row(0, 2, 60.0))
+    assert not led.conductor.hear(row(0, 3, 60.0))
+    for number in (3, 4, 5):
+        assert led.conductor.next_task().trial == number
+        led.conductor.hear(row(number, 1, 70.0 + number))
+    # All are drawn: the best at epoch 3 passes although it is alone, and then the second best of six at epoch 1.
+    assert led.conductor.next_task().trial == 0
+    for epoch in range(4, EPOCHS + 1):
+        led.conductor.hear(row(0, epoch, 60.0))
+    assert led.conductor.next_task().trial == 1
+    assert not [led.conductor.hear(row(1, epoch, 61.0)) for epoch in (2, 3)][-1]
     assert led.conductor.next_task() is None
     assert led.conductor.has_handed_out_all
     assert led.conductor.has_ended_all
@@ -71,16 +77,15 @@ def test_a_free_place_is_for_a_promotion_first_and_else_for_a_newcomer(lead):
 
 
 def test_who_pauses_is_on_record_and_gives_its_place_to_another(lead):
-    led = lead(concurrent=2)
-    led.conductor.next_task(), led.conductor.next_task()
-    assert led.conductor.hear(row(0, 1, 50.0))
-    assert not led.conductor.hear(row(1, 1, 51.0))
+    led = lead(concurrent=1)
+    led.conductor.next_task()
+    assert not led.conductor.hear(row(0, 1, 51.0))
     (end,) = led.records(EndRow)
-    assert (end.trial, end.state, end.epoch) == (1, PAUSED, 1)
+    assert (end.trial, end.state, end.epoch) == (0, PAUSED, 1)
     assert end.reason == "asha: not yet among the best third at epoch 1"
-    assert not led.journal.trials[1].has_ended
+    assert not led.journal.trials[0].has_ended
     assert led.journal.state.ended == 0
-    assert led.conductor.next_task().trial == 2
+    assert led.conductor.next_task().trial == 1
 
 
 def test_what_is_still_paused_at_a_good_end_is_pruned_there(tmp_path):
@@ -99,14 +104,14 @@ def test_what_is_still_paused_at_a_good_end_is_pruned_there(tmp_path):
 @pytest.mark.parametrize("reason", ["time budget", "interrupted", "error"])
 def test_at_another_end_they_wait_on_and_are_promoted_by_a_resumed_sweep(lead, reason):
     led = lead(concurrent=1)
-    four_wait(led)
+    two_wait(led)
     led.conductor.close(reason)
     again = lead(led, concurrent=1)
-    assert [trial.state for trial in again.journal.trials.values()] == ["finished"] + [PAUSED] * 4
-    assert again.conductor.next_task().trial == 5
-    again.conductor.hear(row(5, 1, 70.0))
+    assert [trial.state for trial in again.journal.trials.values()] == [PAUSED] * 2
+    assert again.conductor.next_task().trial == 2
+    again.conductor.hear(row(2, 1, 70.0))
     promoted = again.conductor.next_task()
-    assert (promoted.trial, promoted.attempt, promoted.after_epoch) == (1, 2, 1)
+    assert (promoted.trial, promoted.attempt, promoted.after_epoch) == (0, 2, 1)
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3, 20])
@@ -181,7 +186,6 @@ def test_a_sweep_cut_off_after_any_record_and_resumed_is_the_unbroken_one(tmp_pa
 def test_a_driver_that_dies_between_a_rungs_epoch_and_its_pause_pauses_it_when_resumed(lead):
     led = lead(concurrent=2)
     led.conductor.next_task(), led.conductor.next_task()
-    led.conductor.hear(row(0, 1, 50.0))
     led.journal.append(row(1, 1, 60.0))
     again = lead(led, concurrent=2)
     tasks = [again.conductor.next_task(), again.conductor.next_task()]
@@ -190,12 +194,14 @@ def test_a_driver_that_dies_between_a_rungs_epoch_and_its_pause_pauses_it_when_r
 
 
 def test_who_was_let_through_before_the_driver_died_is_not_judged_again(lead):
-    led = lead(concurrent=2)
-    led.conductor.next_task(), led.conductor.next_task()
-    led.conductor.hear(row(0, 1, 50.0))
-    led.conductor.hear(row(1, 1, 40.0))  # now trial 0 would no longer be among the best third
+    led = lead(concurrent=3)
+    tasks = [led.conductor.next_task() for _ in range(3)]
+    went_on = [led.conductor.hear(row(task.trial, 1, score)) for task, score in zip(tasks, (60, 70, 50), strict=True)]
+    assert went_on == [False, False, True]
+    assert led.conductor.next_task().trial == 3
+    assert led.conductor.hear(row(3, 1, 40.0))  # now trial 2 would no longer be among the best third
     again = lead(led, concurrent=2)
-    assert sorted([again.conductor.next_task().trial, again.conductor.next_task().trial]) == [0, 1]
+    assert sorted([again.conductor.next_task().trial, again.conductor.next_task().trial]) == [2, 3]
 
 
 # --- with others
@@ -205,7 +211,7 @@ class Timed(Led):
     """A sweep whose time is over once `spend` was called."""
 
     def __init__(self, folder, **options):
-        plan = made_plan(epochs=EPOCHS, time_budget_s=100.0, **options)
+        plan = made_plan(epochs=EPOCHS, time_budget_s=100.0, scheduler="asha", **options)
         super().__init__(folder, plan)
         self.now = 0.0
         spent, at_least = Spent(100.0, 0.0), plan.sweep.at_least
@@ -218,29 +224,27 @@ def test_at_least_one_is_finished_by_promoting_the_nearest_when_the_time_is_over
     for number, score in ((0, 50.0), (1, 60.0), (2, 55.0)):
         led.conductor.next_task()
         led.conductor.hear(row(number, 1, score))
+    assert led.conductor.next_task().trial == 0
     led.conductor.failed(0, "died")
-    assert led.conductor.next_task().trial == 2
     led.now = 1000.0
-    led.conductor.failed(2, "died")
     assert not led.conductor.has_handed_out_all
-    assert led.conductor.next_task().trial == 1
-    assert [led.conductor.hear(row(1, epoch, 60.0)) for epoch in range(2, EPOCHS + 1)] == [True] * 7 + [False]
-    assert led.journal.trials[1].state == "finished"
+    assert led.conductor.next_task().trial == 2, "the best of those that wait"
+    assert [led.conductor.hear(row(2, epoch, 60.0)) for epoch in range(2, EPOCHS + 1)] == [True] * 7 + [False]
+    assert led.journal.trials[2].state == "finished"
     assert led.conductor.has_handed_out_all
     led.journal.unlock()
 
 
 def test_without_at_least_those_that_wait_when_the_time_is_over_wait_on(tmp_path):
     led = Timed(tmp_path, trials=6)
-    for number, score in ((0, 50.0), (1, 60.0)):
-        led.conductor.next_task()
-        led.conductor.hear(row(number, 1, score))
+    led.conductor.next_task()
+    led.conductor.hear(row(0, 1, 50.0))
+    led.conductor.next_task()
     led.now = 1000.0
-    assert not led.conductor.hear(row(0, 2, 50.0))
+    assert not led.conductor.hear(row(1, 1, 60.0))
     assert led.conductor.has_handed_out_all
-    assert [trial.state for trial in led.journal.trials.values()] == ["stopped", PAUSED]
     led.conductor.close("time budget")
-    assert led.journal.trials[1].state == PAUSED
+    assert [trial.state for trial in led.journal.trials.values()] == [PAUSED] * 2
     led.journal.unlock()
 
 
@@ -251,7 +255,7 @@ def test_without_at_least_those_that_wait_when_the_time_is_over_wait_on(tmp_path
 def test_a_group_pauses_only_where_its_restart_does_not_matter(tmp_path, executor, epoch_s, pauses):
     assert (GROUP_RESTART_S, WORTH) == (25.0, 20)
     assert can_pause(executor, epoch_s) is pauses
-    led = Led(tmp_path, made_plan(executor=executor, epochs=EPOCHS))
+    led = Led(tmp_path, made_plan(executor=executor, epochs=EPOCHS, scheduler="asha"))
     led.conductor.next_task(), led.conductor.next_task()
     led.conductor.hear(dataclasses.replace(row(0, 1, 50.0), seconds=epoch_s))
     led.conductor.hear(dataclasses.replace(row(1, 1, 60.0), seconds=epoch_s))
@@ -262,7 +266,7 @@ def test_a_group_pauses_only_where_its_restart_does_not_matter(tmp_path, executo
 def test_a_trial_whose_own_length_is_a_rung_is_finished_there(tmp_path):
     space = tmp_path / "long.yaml"
     space.write_text(FOUR_POINTS.replace("search:", "search:\n  loop.epochs: {choice: [1, 3, 9]}"))
-    plan = made_plan("long", space, epochs=None, trials=8)
+    plan = made_plan("long", space, epochs=None, trials=8, scheduler="asha")
     assert (plan.sweep.grace, plan.sweep.max_epochs) == (1, 9)
     done = Simulation(tmp_path, plan=plan).run()
     for trial in done.trials:
@@ -273,7 +277,7 @@ def test_a_trial_whose_own_length_is_a_rung_is_finished_there(tmp_path):
 
 
 def test_a_sweep_of_an_earlier_version_goes_on_with_the_rule_it_began_with(tmp_path):
-    plan = made_plan(epochs=20)
+    plan = made_plan(epochs=20, scheduler="asha")
     journal = made_journal(tmp_path, plan)
     head = journal.sweep
     old = {name: value for name, value in head.plan.items() if name not in SCHEDULED}
