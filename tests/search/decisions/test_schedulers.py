@@ -1,6 +1,7 @@
 """What every scheduler keeps to, whatever its rule."""
 
 import copy
+import functools
 import math
 import random
 
@@ -14,8 +15,13 @@ from tests.made.sweeps import OBJECTIVE, made_plan, trial
 EPOCHS = 10
 
 
+@functools.cache
+def plan_of(name):
+    return made_plan(scheduler=name, epochs=EPOCHS)
+
+
 def scheduler(name):
-    return scheduler_of(made_plan(scheduler=name, epochs=EPOCHS))
+    return scheduler_of(plan_of(name))
 
 
 class Life:
