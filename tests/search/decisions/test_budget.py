@@ -171,9 +171,7 @@ def test_a_limit_is_written_as_it_is_read(seconds, text):
     assert read_duration(text) == seconds
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "states"), [("stopping", ["running", "pruned"]), ("asha", ["paused", "paused"])]
-)
+@pytest.mark.parametrize(("scheduler", "states"), [("stopping", ["running", "pruned"]), ("asha", ["paused", "paused"])])
 def test_a_trial_that_halving_rejects_is_not_stopped_although_the_time_is_over(lead, scheduler, states):
     led = lead(epochs=20, scheduler=scheduler)
     for number, score in ((0, 50.0), (1, 90.0)):
