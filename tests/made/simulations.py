@@ -27,9 +27,8 @@ class Simulation:
     """A sweep on the simulated executor. `options` are those of SweepConfig."""
 
     def __init__(self, folder, workers=3, course=course_of, journal=None, plan=None, **options):
-        self.plan = plan or made_plan(
-            **{"epochs": EPOCHS, "trials": 9, "sampler": "random", "scheduler": "asha", **options}
-        )
+        usual = {"epochs": EPOCHS, "trials": 9, "sampler": "random", "scheduler": "asha"}
+        self.plan = plan or made_plan(**{**usual, **options})
         self.journal = journal or made_journal(folder, self.plan)
         self.said, self.clock = [], Clock()
         self.conductor = Conductor(self.journal, self.plan, workers, self.said.append, clock=self.clock)

@@ -137,12 +137,8 @@ def test_a_promoted_trial_goes_on_in_its_own_run(journal):
     runs = runs_by_name(tracker)
     assert sorted(runs) == ["first", "first/0000"]
     trial = runs["first/0000"]
-    assert (trial.status, trial.tags["state"], trial.tags["reason"], trial.tags["attempt"]) == (
-        "RUNNING",
-        "running",
-        "",
-        "2",
-    )
+    expected = {"state": "running", "reason": "", "attempt": "2"}
+    assert (trial.status, {name: trial.tags[name] for name in expected}) == ("RUNNING", expected)
     assert [(step, value) for step, _, value in trial.points[OBJECTIVE]] == [(1, 50.0), (2, 45.0)]
 
 
