@@ -12,8 +12,8 @@ from search.record.choices import PAUSING, SCHEDULED, SCHEDULERS
 from search.record.journal import FILE, Journal
 from search.record.plan import plan_of
 from search.record.records import PAUSED, AttemptRow, EndRow, EpochRow, OpenRow, TrialRow
-from tests.made.simulations import EPOCHS, Simulation, course_of, happenings
 from tests.made.sweeps import FOUR_POINTS, OBJECTIVE, Led, leads, made_journal, made_plan, made_sweep, row
+from tests.search.decisions.simulations import EPOCHS, Simulation, course_of, happenings
 
 
 @pytest.fixture(autouse=True)
