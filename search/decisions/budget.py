@@ -52,7 +52,7 @@ class Budget:
     it has one.
 
     Time counts from its making, which is when the sweep goes on record. `spent`: limit and earlier use. `tell`: prints
-    one line, once, when the budget is exhausted."""
+    one line, once, when the budget is exhausted. `clock`: the time in seconds from any start."""
 
     def __init__(
         self,
@@ -61,13 +61,15 @@ class Budget:
         spent: Spent,
         at_least: int,
         tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._journal = journal
         self._objective = objective
         self._spent = spent
         self._at_least = at_least
         self._tell = tell
-        self._started = time.monotonic()
+        self._started = clock()
         self._kept: list[int] = []
         self._has_told = False
 
@@ -75,7 +77,7 @@ class Budget:
     def is_over(self) -> bool:
         """Returns whether the time budget is exhausted."""
         limit = self._spent.limit_s
-        return limit is not None and time.monotonic() - self._started + self._spent.used_s >= limit
+        return limit is not None and self._clock() - self._started + self._spent.used_s >= limit
 
     def may_start(self, running: Collection[int]) -> bool:
         """Returns whether another trial may start: while there is time, or while fewer trials are running than must

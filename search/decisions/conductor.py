@@ -1,5 +1,5 @@
-"""Schedules the trials of a sweep: hands out the next trial from the sampler, records reports in the journal, applies
-ASHA early stopping and the time budget. Imports no Ray; `sweep/tune.py` connects it to Ray Tune."""
+"""Schedules the trials of a sweep: hands out the next trial, a paused or a new one, records reports in the journal,
+applies the scheduler's decisions and the time budget. Imports no Ray; `sweep/tune.py` connects it to Ray Tune."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..record.records import (
     GPU_MEMORY,
     LOST,
     MACHINE,
+    PAUSED,
     PROCESS,
     STOPPED,
     STORAGE,
@@ -31,9 +32,11 @@ from ..record.records import (
     TrialRow,
 )
 from ..record.trial import EPOCHS, Trial
-from .asha import Rungs
 from .budget import Budget
 from .sampler import PointSampler
+from .schedulers.choose import scheduler_of
+from .schedulers.pauses import can_pause
+from .schedulers.protocol import GOES_ON, Verdict
 
 MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
 BY_USER = "by the user"  # why a trial was stopped for good
@@ -59,8 +62,8 @@ class Conductor:
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
     line per event. `budget`: the time budget (None: unlimited). `watch`: is called with each record of an epoch or an
-    end once it is written. `fault`: why the machine can train no trial any more, '' while it can; the sweep must then
-    end."""
+    end once it is written. `clock`: the time in seconds from any start. `fault`: why the machine can train no trial any
+    more, '' while it can; the sweep must then end."""
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Conductor:
         tell: Callable[[str], None],
         budget: Budget | None = None,
         watch: Callable[[Row], None] = lambda row: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.journal = journal
         self.plan = plan
@@ -81,17 +85,22 @@ class Conductor:
         self._tell = tell
         self._budget = budget
         self._watch = watch
+        self._clock = clock
         self._running: set[int] = set()
         self._dismissed: set[int] = set()  # those of them that end with their present epoch
         self._resting: dict[int, float] = {}  # lost trials, and when they start again
-        self._unfinished = deque(trial.number for trial in journal.trials.values() if not trial.has_ended)
         on_record, sweep = journal.trials.values(), plan.sweep
+        self._unfinished = deque(one.number for one in on_record if not (one.has_ended or one.state == PAUSED))
+        self._undecided = journal.state.undecided
+        if self._undecided is not None and self._undecided.trial in self._unfinished:
+            # First of all, so that what is decided of it goes on record before anything else happens.
+            self._unfinished.remove(self._undecided.trial)
+            self._unfinished.appendleft(self._undecided.trial)
         self._points = PointSampler(
             plan.domains, sweep.objectives, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
         )
-        self._rungs = Rungs(plan.base.loop.epochs, self.objective) if sweep.scheduler == "asha" else None
-        if self._rungs is not None:
-            self._rungs.replay(on_record)
+        self._scheduler = scheduler_of(plan)
+        self._scheduler.replay(on_record)
 
     @property
     def notes(self) -> list[str]:
@@ -101,10 +110,12 @@ class Conductor:
     @property
     def has_handed_out_all(self) -> bool:
         """Returns whether `next_task` will return no further attempt: none is running, which might be lost and come
-        again, and all trials have been handed out, the space has no new point, or the time budget allows no other."""
+        again, and all trials have been handed out, the space has no new point, or the time budget allows no other;
+        and no paused trial is to be promoted."""
         if self._running:
             return False
-        return self._is_spent or (self._has_drawn_all and not self._unfinished and not self._resting)
+        waiting = self._unfinished or self._resting or self._promoted_trial()
+        return self._is_spent or (self._has_drawn_all and not waiting)
 
     @property
     def _has_drawn_all(self) -> bool:
@@ -112,8 +123,11 @@ class Conductor:
 
     @property
     def has_ended_all(self) -> bool:
-        """Returns whether every trial of the sweep has ended, regardless of the time budget."""
-        return self._has_drawn_all and all(trial.has_ended for trial in self.journal.trials.values())
+        """Returns whether every trial of the sweep has ended, or waits and will not be promoted any more, regardless of
+        the time budget."""
+        trials = self.journal.trials.values()
+        is_idle = all(trial.has_ended or trial.state == PAUSED for trial in trials)
+        return self._has_drawn_all and is_idle and self._scheduler.next_up(at_least=1) is None
 
     @property
     def _is_spent(self) -> bool:
@@ -121,19 +135,21 @@ class Conductor:
         return self._budget is not None and not self._budget.may_start(self._running)
 
     def next_task(self) -> Task | None:
-        """Starts the next attempt, records it and returns it: an unfinished trial first, else a new one. None while
-        `concurrent` trials are running, or when no attempt is left."""
+        """Starts the next attempt, records it and returns it: an unfinished trial first, then a paused one that is to
+        be promoted, else a new one. None while `concurrent` trials are running, or when no attempt is left."""
         self._wake()
         # One that rests keeps its place: another in it would be drawn without what the rested one is going to show.
         busy = len(self._running) + len(self._resting)
         if self.fault or busy >= self.concurrent or self._is_spent:
             return None
-        trial = self._unfinished_trial() or (None if self._has_drawn_all else self._new_trial())
+        trial = self._unfinished_trial() or self._promoted_trial()
+        trial = trial or (None if self._has_drawn_all else self._new_trial())
         if trial is None:
             return None
         attempt = trial.attempts + 1
         self.journal.append(AttemptRow(trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch))
         self._points.tell(trial)
+        self._scheduler.tell(trial)
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
         is_recipe = trial.number == 0 and not self.plan.is_confirmation
@@ -143,7 +159,7 @@ class Conductor:
 
     def _wake(self) -> None:
         """Puts the lost trials whose rest is over before all others that wait."""
-        now = time.monotonic()
+        now = self._clock()
         for number in [number for number, until in self._resting.items() if until <= now]:
             del self._resting[number]
             self._unfinished.appendleft(number)
@@ -156,9 +172,32 @@ class Conductor:
             # The driver may have died between two records, of a last epoch or loss and of the end.
             if trial.last_epoch >= _epochs_of(trial):
                 self._end(trial, "finished", "")
-            elif not self._is_given_up(trial):
+            elif not self._is_given_up(trial) and not self._is_judged_late(trial):
                 return trial
         return None
+
+    def _is_judged_late(self, trial: Trial) -> bool:
+        """Decides on a trial whose last epoch is on record and what follows from it may not be, because the driver died
+        in between; returns whether it does not continue."""
+        row, self._undecided = self._undecided, None
+        if row is None or row.trial != trial.number or trial.state != "running":
+            return False
+        verdict = self._verdict(trial, row)
+        if not verdict.goes_on:
+            self._end(trial, verdict.state, verdict.reason)
+        return not verdict.goes_on
+
+    def _verdict(self, trial: Trial, report: EpochRow) -> Verdict:
+        pauses = can_pause(self.plan.sweep.chosen_executor, report.seconds)
+        return self._scheduler.judge(trial, report.epoch, can_pause=pauses)
+
+    def _promoted_trial(self) -> Trial | None:
+        """Returns the paused trial that is to continue. Once all trials are drawn the best of each rung does, that one
+        of them may finish; once the time budget is exhausted, for the trials that must still finish, any."""
+        is_late = self._budget is not None and self._budget.is_over
+        at_least = len(self.journal.trials) if is_late else int(self._has_drawn_all)
+        number = self._scheduler.next_up(at_least=at_least)
+        return None if number is None else self.journal.trials[number]
 
     def _new_trial(self) -> Trial | None:
         number = len(self.journal.trials)
@@ -205,13 +244,13 @@ class Conductor:
             else:
                 self._end(trial, report.state, report.reason)
             return False
-        goes_on = True
+        verdict = GOES_ON
         if epoch > trial.last_epoch:
             self.journal.append(report)
             self._tell(self._epoch_line(trial, report))
             self._watch(report)
             # Asked before its end is known: a trial that is over at a rung is a rival there all the same.
-            goes_on = self._rungs is None or self._rungs.judge(trial, epoch)
+            verdict = self._verdict(trial, report)
         if epoch >= _epochs_of(trial):
             self._end(trial, "finished", "")
             return False
@@ -221,15 +260,16 @@ class Conductor:
         is_late = self._budget is not None and self._budget.is_over
         if is_late and self._must_finish(trial):
             return True
-        if not goes_on:
-            self._end(trial, "pruned", f"asha: not among the best third at epoch {epoch}")
+        if not verdict.goes_on:
+            self._end(trial, verdict.state, verdict.reason)
         elif is_late:
             self._end(trial, "stopped", "time budget")
             self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
-        return goes_on and not is_late
+        return verdict.goes_on and not is_late
 
     def _must_finish(self, trial: Trial) -> bool:
-        """Returns whether a trial continues although the time budget is exhausted; ASHA applies to it no longer."""
+        """Returns whether a trial continues although the time budget is exhausted; the scheduler judges it no
+        longer."""
         assert self._budget is not None, "late without a budget"
         return self._budget.goes_on(trial.number, self._running)
 
@@ -269,7 +309,7 @@ class Conductor:
             self.fault = reason
             self._unfinished.append(number)
         elif not self._is_given_up(trial):
-            self._resting[number] = time.monotonic() + REST_S * 4 ** (trial.losses - 1)
+            self._resting[number] = self._clock() + REST_S * 4 ** (trial.losses - 1)
 
     def _is_given_up(self, trial: Trial) -> bool:
         """Ends a trial as failed if it has killed its process too often; returns whether it has."""
@@ -280,11 +320,16 @@ class Conductor:
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
         """Closes the sweep in the journal. `reason`: 'done', 'time budget', 'interrupted' or 'error'. Running trials
-        are recorded as stopped, except after 'interrupted', when they stay open so that `resume` continues them.
+        are recorded as stopped, except after 'interrupted', when they stay open so that `resume` continues them. After
+        'done' the paused ones are pruned; otherwise they wait on.
         `has_pictures`: there are pictures beside the best trial's weights."""
         for number in sorted(self._running):
             if reason != "interrupted":
                 self._end(self.journal.trials[number], "stopped", reason)
+        for trial in self.journal.trials.values() if reason == "done" else ():
+            if trial.state == PAUSED:
+                verdict = self._scheduler.verdict_on_waiting(trial)
+                self._end(trial, verdict.state, verdict.reason)
         self.journal.close(reason, has_pictures=has_pictures)
 
     def _end(self, trial: Trial, state: str, reason: str, cause: str | None = None) -> None:
@@ -294,6 +339,7 @@ class Conductor:
         self._dismissed.discard(trial.number)
         self.journal.append(row)
         self._points.tell(trial)
+        self._scheduler.tell(trial)
         detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
         score = trial.score(self.objective)
         shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(self.objective)}"

@@ -6,24 +6,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..record.plan import Plan
+from ..record.records import PAUSED
 from ..record.trial import EPOCHS, Trial
-from .asha import Rungs
+from .schedulers.choose import scheduler_of
 
 
-def trials_to_go_on(plan: Plan, trials: Iterable[Trial]) -> list[Trial]:
-    """Selects the trials that go on in a sweep that has been enlarged to `plan`: finished ones that are shorter than
-    its trials are now, and pruned ones that the scheduler would not prune any more. `trials`: all of the sweep, not yet
-    enlarged."""
+def trials_to_go_on(plan: Plan, trials: Iterable[Trial]) -> tuple[list[Trial], list[Trial]]:
+    """Selects the trials that continue at once in a sweep that has been enlarged to `plan`, and those that wait for a
+    promotion: finished ones that are shorter than its trials are now continue; of pruned ones the scheduler decides.
+    `trials`: all of the sweep, not yet enlarged."""
     on_record = list(trials)
-    rungs = Rungs(plan.base.loop.epochs, plan.sweep.objective) if plan.sweep.scheduler == "asha" else None
-    if rungs is not None:
-        rungs.replay(on_record)
-    return [
-        trial
-        for trial in on_record
-        if (trial.state == "finished" and trial.last_epoch < _length(plan, trial))
-        or (trial.state == "pruned" and (rungs is None or rungs.wants(trial)))
-    ]
+    scheduler = scheduler_of(plan)
+    scheduler.replay(on_record)
+    again, waiting = [], []
+    for trial in on_record:
+        if trial.state == "finished" and trial.last_epoch < _length(plan, trial):
+            again.append(trial)
+        elif trial.state == "pruned":
+            verdict = scheduler.verdict_on_pruned(trial)
+            if verdict.goes_on:
+                again.append(trial)
+            elif verdict.state == PAUSED:
+                waiting.append(trial)
+    return again, waiting
 
 
 def _length(plan: Plan, trial: Trial) -> int:

@@ -24,7 +24,7 @@ from ..record.trial import Trial
 _STATES = {
     "finished": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
-    "paused": TrialState.PRUNED,
+    "paused": TrialState.PRUNED,  # what it showed until its rung counts while it waits
     # Optuna drops failures from its model; a divergence is knowledge about its region, so it is told as a trial that
     # was cut off with nothing to show, which the sampler ranks last.
     "diverged": TrialState.PRUNED,

@@ -13,12 +13,14 @@ from typing import Any
 
 from spaces.conditions import active, attainable, typed_conditions
 from spaces.domain_text import When
+from spaces.domains import limits
 from spaces.errors import ConfigError, did_you_mean, shown
 from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
+from .options.choices import ASHA, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
 from .options.sampling import SAMPLERS, sampler_refusal
 from .points.given import first_points
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
@@ -43,7 +45,17 @@ class SweepConfig:
         choices=SAMPLERS,
         help="who draws the points; tpe, gp, cmaes, nsga2 learn from the trials, qmc, random, grid do not",
     )
-    scheduler: str = knob("asha", choices=("asha", "none"), help="who stops weak trials early")
+    scheduler: str = knob(ASHA, choices=SCHEDULERS, help="who pauses or stops weak trials early")
+    grace: int | None = knob(
+        None, least=1, help="first epoch after which the scheduler judges; none: a tenth of --max-epochs"
+    )
+    reduction: int | None = knob(
+        None, least=2, help="of how many trials one passes a rung, and the factor from rung to rung; none: 3"
+    )
+    brackets: int | None = knob(None, least=1, help="brackets of hyperband; none: 3, or one a rung if those are fewer")
+    max_epochs: int | None = knob(
+        None, least=1, help="epoch below which the scheduler judges; none: the length of the longest trial"
+    )
     objective: str = knob("val/mpjpe_mm", choices=OBJECTIVES, help="metric whose lowest value wins")
     executor: str = knob(
         "auto",
@@ -216,14 +228,25 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
         base = default_config(space.model, values, where)
     except ConfigError as error:
         raise ConfigError(where, [*problems, *error.problems_in(where)]) from None
+    given = {name: getattr(sweep, name) for name in SCHEDULED}
+    epochs = _longest(base, {} if "loop.epochs" in changes else space.domains(recipe))
+    problems += scheduler_problems(sweep.scheduler, given, epochs)
     if problems:
         raise ConfigError(where, problems)
     options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}
+    options |= scheduler_values(sweep.scheduler, given, epochs)
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
         problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
         raise ConfigError(where, [f"{problem}; use `train`"])
     return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
+
+
+def _longest(base: TrainConfig, domains: Mapping[str, Domain]) -> int:
+    """Returns the number of epochs of the longest trial: the recipe's, or the largest that is searched."""
+    searched = domains.get("loop.epochs")
+    ends = () if searched is None else limits(searched)
+    return max(base.loop.epochs, *(int(value) for value in ends if isinstance(value, int | float)))
 
 
 def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
@@ -260,12 +283,16 @@ def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
 def plan_of(sweep: SweepRow, where: str) -> Plan:
     """Rebuilds the plan that a sweep was launched with from its first record. `where`: the journal, for messages.
     ConfigError if the record does not hold a valid plan."""
+    base, options = config_from(sweep.base, where), {**sweep.plan, "keep": sweep.keep}
+    if SCHEDULED.keys().isdisjoint(options) and options.get("scheduler") == ASHA:
+        # Of an earlier version, whose trials never paused.
+        options |= {"scheduler": STOPPING, **scheduler_values(STOPPING, dict.fromkeys(SCHEDULED), base.loop.epochs)}
     return Plan(
         name=sweep.name,
-        sweep=load(SweepConfig, {**sweep.plan, "keep": sweep.keep}, where),
+        sweep=load(SweepConfig, options, where),
         space=parse_space(parse_yaml(sweep.space, where), where),
         space_text=sweep.space,
-        base=config_from(sweep.base, where),
+        base=base,
         pinned=sweep.pinned,
         points=sweep.points,
         origin=sweep.origin,

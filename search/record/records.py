@@ -16,7 +16,8 @@ Kind = TypeVar("Kind")
 ENDED = ("finished", "pruned", "diverged", "failed")
 STOPPED = "stopped"  # cut short from outside: it may go on
 LOST = "lost"  # cut short by a fault of the machine: it is tried again
-ENDS = (*ENDED, STOPPED, LOST)
+PAUSED = "paused"  # waits at a rung: it goes on if it is promoted
+ENDS = (*ENDED, STOPPED, LOST, PAUSED)
 # Causes of a loss: the trial's process died or found no memory, its GPU had none, the disk takes nothing more, another
 # fault of the machine.
 CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
@@ -152,6 +153,8 @@ class SweepRow(Row):
         if row.epochs is None:
             return dataclasses.replace(self, plan=plan)
         loop = {**self.base.get("loop", {}), "epochs": row.epochs}
+        if plan.get("max_epochs") == self.knob("loop.epochs"):
+            plan = {**plan, "max_epochs": row.epochs}  # the scheduler judges up to the end, as before
         return dataclasses.replace(self, plan=plan, base={**self.base, "loop": loop})
 
 
@@ -209,7 +212,7 @@ class ScoreRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndRow(Row):
-    """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED or LOST, which may be continued;
+    """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED, LOST or PAUSED, which may continue;
     `epoch`: the last one recorded; `reason`: text, possibly a whole traceback, or ''; `cause`: one of CAUSES if it is
     LOST, USER if it is STOPPED for good."""
 
@@ -256,13 +259,14 @@ class OpenRow(Row):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendRow(Row):
     """Enlargement of a sweep, which has so many trials of so many epochs in all from here on (None: as before).
-    `again`: ended trials that go on from their last epoch."""
+    `again`: ended trials that go on from their last epoch; `waiting`: pruned ones that wait again for a promotion."""
 
     kind: ClassVar[str] = "extend"
 
     trials: int | None = None
     epochs: int | None = None
     again: tuple[int, ...] = ()
+    waiting: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from .records import (
     ENDS,
     LOST,
     MACHINE,
+    PAUSED,
     STOPPED,
     USER,
     AttemptRow,
@@ -38,7 +39,8 @@ class SweepState:
     """State of a sweep after a prefix of its records. `apply` them in order.
 
     `sweep`: the first record, as large as later ones make the sweep; `trials`: by number, assigned in order of
-    creation; `ended`: number of ended trials; `notes`: remarks of users, `extensions`: enlargements, both oldest first.
+    creation; `ended`: number of ended trials; `undecided`: the last epoch, if nothing happened to any trial since: what
+    follows from it may not be on record yet; `notes`: remarks of users, `extensions`: enlargements, both oldest first.
     `apply` and `best` take time independent of the number of trials and epochs, amortised, enlargements apart."""
 
     def __init__(self) -> None:
@@ -48,6 +50,7 @@ class SweepState:
         self.extensions: list[ExtendRow] = []
         self._config_ids: set[str] | None = set()  # None: all have changed
         self.ended = 0
+        self.undecided: EpochRow | None = None
         self.is_closed = False
         self.close_reason = ""
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -90,6 +93,7 @@ class SweepState:
             raise MisfitError("the first record is not that of a sweep")
         if row.trial != len(self.trials):
             raise MisfitError(f"trial {str(row.trial)[:20]} is born where trial {len(self.trials)} should be")
+        self.undecided = None
         self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self.sweep, row.config)
         if self._config_ids is not None:
             self._config_ids.add(row.config_id)
@@ -104,13 +108,15 @@ class SweepState:
     def _extend(self, row: ExtendRow) -> None:
         if self.sweep is None:
             raise MisfitError("the first record is not that of a sweep")
-        again = [self._trial(number) for number in row.again]
+        states = dict.fromkeys(row.again, "waiting") | dict.fromkeys(row.waiting, PAUSED)
+        again = [(self._trial(number), state) for number, state in states.items()]
         self.sweep = self.sweep.grown(row)
         for trial in self.trials.values():
             trial.grow(self.sweep)
-        for trial in again:
+        for trial, state in again:
             self.ended -= trial.has_ended
-            trial.state, trial.reason = "waiting", ""
+            trial.state, trial.reason = state, ""
+        self.undecided = None
         self._config_ids = None if row.epochs is not None else self._config_ids
         self.extensions.append(row)
 
@@ -120,6 +126,7 @@ class SweepState:
     def _attempt(self, row: AttemptRow) -> None:
         trial = self._trial(row.trial)
         self.ended -= trial.has_ended
+        self.undecided = None
         trial.state, trial.reason, trial.attempts, trial.is_dismissed = "running", "", row.attempt, False
 
     def _score(self, row: ScoreRow) -> None:
@@ -129,6 +136,7 @@ class SweepState:
         trial = self.trials.get(row.trial) or self._trial(row.trial)
         if not 1 <= row.epoch <= MOST_EPOCHS:
             raise MisfitError(f"{str(row.epoch)[:20]} is no epoch")
+        self.undecided = row
         names = tuple(row.metrics)
         names = self._names.get(names) or self._names.setdefault(names, names)
         if self._candidates is None:
@@ -144,6 +152,7 @@ class SweepState:
         if row.state not in ENDS:
             raise MisfitError(f"a trial does not end '{row.state[:20]}', but {', '.join(ENDS)}")
         self.ended -= trial.has_ended
+        self.undecided = None
         trial.state, trial.reason = row.state, row.reason
         trial.is_dismissed = row.state == STOPPED and row.cause == USER
         self.ended += trial.has_ended

@@ -14,7 +14,8 @@ from trainables.runs.names import BEST, LATEST, SNAPSHOTS
 
 from ..executors.mirror import MirrorError, copies, discard_copies
 from ..record.journal import Journal, trial_folder
-from ..record.records import KEEP_ALL, KEEP_BEST, KEEP_LAST, EndRow, EpochRow, Row
+from ..record.options.choices import PAUSING
+from ..record.records import ENDED, KEEP_ALL, KEEP_BEST, KEEP_LAST, PAUSED, EndRow, EpochRow, Row
 from ..record.trial import Trial
 
 
@@ -22,9 +23,9 @@ class Retention:
     """Removes the checkpoints that a sweep's `keep` does not keep, once the end of their trial is on record. A failure
     to remove is told and not raised.
 
-    With `keep` best that is the training state of every ended trial, and its weights unless it is the best of those
-    that have ended; trials that run, are stopped or lost keep everything. `tell`: prints one line; `at_a_time`: number
-    of trials that run at once."""
+    With `keep` best that is the training state of every ended trial, and the weights of every ended or paused one but
+    the best of those; a paused trial keeps its training state. Trials that run, are stopped or lost keep everything.
+    `tell`: prints one line; `at_a_time`: number of trials that run at once."""
 
     def __init__(self, journal: Journal, tell: Callable[[str], None], at_a_time: int) -> None:
         self._journal = journal
@@ -32,7 +33,7 @@ class Retention:
         self._keep = journal.sweep.keep
         self._tell = tell
         self._at_a_time = at_a_time
-        self._winner = best_ended(journal)
+        self._winner = best_held(journal)
         self._has_complained = self._is_told = False
 
     def watch(self, row: Row) -> None:
@@ -40,9 +41,12 @@ class Retention:
         removes files after the end of a trial. Takes time independent of the number of trials."""
         if isinstance(row, EpochRow) and not self._is_told:
             self._tell_room(self._journal.trials[row.trial])
-        elif isinstance(row, EndRow) and self._keep == KEEP_BEST and self._journal.trials[row.trial].has_ended:
-            self._removed(self._states(row.trial))
+        elif isinstance(row, EndRow) and self._keep == KEEP_BEST:
             trial, former = self._journal.trials[row.trial], self._winner
+            if row.state in ENDED:
+                self._removed(self._states(row.trial))
+            if not _is_judged(trial) or trial is former:
+                return
             self._winner = trial if _rank(trial) < _rank(former) else former
             loser = former if self._winner is trial else trial
             if loser is not None and self._winner is not None and self._weights(self._winner).is_file():
@@ -53,7 +57,7 @@ class Retention:
         crash between record and removal has left, and what a worker wrote after its trial was ended."""
         if self._keep != KEEP_BEST:
             return
-        self._winner = best_ended(self._journal)
+        self._winner = best_held(self._journal)
         self._removed(surplus(self._journal))
         uri, name = self._journal.sweep.checkpoints, self._journal.sweep.name
         if uri:
@@ -89,7 +93,8 @@ class Retention:
             return
         self._is_told = True
         left = self._journal.sweep.trials - self._journal.state.ended
-        need = room_needed(self._keep, left, min(left, self._at_a_time), weights, state, _snapshots(trial))
+        pausing = left if self._journal.sweep.plan.get("scheduler") in PAUSING else 0
+        need = room_needed(self._keep, left, min(left, self._at_a_time), weights, state, _snapshots(trial), pausing)
         self._tell(
             f"checkpoints: about {size_text(need)} for {left} trials (--keep {self._keep}), {size_text(free)} free on "
             f"{mount_of(folder)}"
@@ -100,12 +105,15 @@ class Retention:
             self._tell(f"warning: the checkpoints will not fit: {size_text(need - free)} are lacking; {remedy}")
 
 
-def room_needed(keep: str, trials: int, at_a_time: int, weights: int, state: int, snapshots: int) -> int:
+def room_needed(
+    keep: str, trials: int, at_a_time: int, weights: int, state: int, snapshots: int, pausing: int = 0
+) -> int:
     """Estimates the most bytes that the checkpoints of `trials` take at once. `weights`, `state`: bytes of one trial's
-    best weights and training state; `snapshots`: number of states of a trial that `keep` all adds."""
+    best weights and training state; `snapshots`: number of states of a trial that `keep` all adds; `pausing`: of the
+    trials, how many may be paused at once."""
     # Of each running trial also the file that is about to replace its state.
     if keep == KEEP_BEST:
-        return weights + at_a_time * (weights + 2 * state)
+        return weights + at_a_time * (weights + 2 * state) + max(0, pausing - at_a_time) * state
     kept = weights + state + (snapshots * state if keep == KEEP_ALL else 0)
     return trials * kept + at_a_time * state
 
@@ -128,11 +136,17 @@ def _rank(trial: Trial | None) -> tuple[float, int]:
     return (float("inf"), 0) if trial is None or score is None else (score, trial.number)
 
 
-def best_ended(journal: Journal) -> Trial | None:
-    """Returns the trial with the lowest score among those that have ended, the one with the lowest number among equals;
-    None if none has a score."""
-    ended = [trial for trial in journal.trials.values() if trial.has_ended and trial.own_score is not None]
-    return min(ended, key=_rank, default=None)
+def _is_judged(trial: Trial) -> bool:
+    """Returns whether a trial keeps its weights only if it is the best: it has ended, or it is paused and its score can
+    only get better (`loop.keep` lowest)."""
+    return trial.has_ended or (trial.state == PAUSED and trial.knob("loop.keep") != "last")
+
+
+def best_held(journal: Journal) -> Trial | None:
+    """Returns the trial with the lowest score among those that have ended or are paused, the one with the lowest number
+    among equals; None if none has a score."""
+    held = [trial for trial in journal.trials.values() if _is_judged(trial) and trial.own_score is not None]
+    return min(held, key=_rank, default=None)
 
 
 def states_in(folder: Path) -> Iterator[Path]:
@@ -144,35 +158,40 @@ def states_in(folder: Path) -> Iterator[Path]:
 
 
 def surplus(journal: Journal, *, with_states: bool = True, with_weights: bool = True) -> list[Path]:
-    """Lists what ended trials of a sweep have on this disk and the policy of keeping the best only does not keep: their
-    training states, and the weights of all but the best ended trial if that one's are on disk."""
-    folder, best = journal.path.parent, best_ended(journal)
+    """Lists what a sweep has on this disk and the policy of keeping the best only does not keep: the training states of
+    ended trials, and the weights of all ended or paused ones but the best if that one's are on disk. Of a sweep that
+    keeps more, paused trials have all that they need."""
+    folder, best = journal.path.parent, best_held(journal)
     is_safe = best is not None and (trial_folder(folder, best.number) / BEST).is_file()
     found: list[Path] = []
     for trial in journal.trials.values():
         home = trial_folder(folder, trial.number)
-        if not trial.has_ended or home.is_symlink() or home.parent.is_symlink():
+        if not _is_surplus(journal, trial) or home.is_symlink() or home.parent.is_symlink():
             continue
-        found += states_in(home) if with_states else ()
+        found += states_in(home) if with_states and trial.has_ended else ()
         weights = home / BEST
         if with_weights and is_safe and trial is not best and weights.is_file() and not weights.is_symlink():
             found.append(weights)
     return found
 
 
+def _is_surplus(journal: Journal, trial: Trial) -> bool:
+    return _is_judged(trial) if journal.sweep.keep == KEEP_BEST else trial.has_ended
+
+
 def surplus_copies(
     journal: Journal, found: dict[str, int], *, with_states: bool = True, with_weights: bool = True
 ) -> list[str]:
     """Selects the same from the copies at a sweep's URI. `found`: path below trials/ -> bytes."""
-    best = best_ended(journal)
+    best = best_held(journal)
     kept = "" if best is None else f"{best.number:04d}/{BEST}"
     chosen = []
     for path in found:
         number, _, name = path.partition("/")
         trial = journal.trials.get(int(number)) if re.fullmatch(r"\d{4,}", number) else None
-        is_state = with_states and name == LATEST
+        is_state = with_states and name == LATEST and trial is not None and trial.has_ended
         is_weights = with_weights and name == BEST and kept in found and path != kept
-        if trial is not None and trial.has_ended and (is_state or is_weights):
+        if trial is not None and _is_surplus(journal, trial) and (is_state or is_weights):
             chosen.append(path)
     return chosen
 

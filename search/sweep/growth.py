@@ -27,21 +27,24 @@ def enlarged(journal: Journal, plan: Plan, row: ExtendRow) -> list[str]:
     """Puts an enlargement on record, with the trials that go on from their training state, and returns lines that say
     what comes. `journal`: locked; `plan`: that of the enlarged sweep; `row`: the enlargement without these trials."""
     wanted = trials_to_go_on(plan, journal.trials.values())
-    there = _with_state(journal, wanted)
-    names = _named(there)
+    there, waiting = (_with_state(journal, trials) for trials in wanted)
+    names, waits = _named(there), _named(waiting)
     spent = sum(trial.last_epoch for trial in journal.trials.values())
     before = journal.sweep
-    journal.append(dataclasses.replace(row, again=tuple(trial.number for trial in there)))
+    again, paused = (tuple(trial.number for trial in trials) for trials in (there, waiting))
+    journal.append(dataclasses.replace(row, again=again, waiting=paused))
     lines = [
         f"sweep {before.name} is enlarged from {before.trials} trials of {before.knob(EPOCHS)} epochs to "
         f"{plan.sweep.trials} of {plan.base.loop.epochs}; the {spent} epochs that it has trained count"
     ]
     if there:
         lines.append(f"from their last epoch go on: {names}")
-    if left := [trial for trial in wanted if trial not in there]:
+    if waiting:
+        lines.append(f"wait again for a promotion: {waits}")
+    if left := [trial for trials in wanted for trial in trials if trial not in there and trial not in waiting]:
         why = "--keep best keeps none of ended trials" if before.keep == KEEP_BEST else "it is not on this machine"
         lines.append(f"as they are stay, for want of a training state ({why}): {_named(left)}")
-    if paced := plan.base.paced if there and row.epochs else ():
+    if paced := plan.base.paced if (there or waiting) and row.epochs else ():
         lines.append(
             f"note: {', '.join(paced)} follows the length of a run; the first {before.knob(EPOCHS)} epochs of these "
             "trials were trained on the shorter schedule, and `train` of their configs is another run"

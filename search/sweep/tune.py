@@ -143,6 +143,8 @@ class LossCallback(tune.Callback):
 
     def _record(self, trial: Trial) -> None:
         number, conductor = trial.config["trial"], self._reins.conductor
+        if self._is_past(trial):
+            return
         # The driver's own copies: Trial.get_error reads the storage, which has them only later.
         raised = trial.pickled_error_file
         loss = loss_of(pickle.loads(Path(raised).read_bytes())) if raised else None
@@ -158,7 +160,16 @@ class LossCallback(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Records the trial as failed if its function returned before the last epoch."""
         ended_early = "the trial's function returned before its last epoch"
-        self._reins.guarded(lambda: self._reins.conductor.failed(trial.config["trial"], ended_early), None)
+        conductor = self._reins.conductor
+        self._reins.guarded(
+            lambda: None if self._is_past(trial) else conductor.failed(trial.config["trial"], ended_early), None
+        )
+
+    def _is_past(self, trial: Trial) -> bool:
+        """Returns whether a Tune trial is an attempt that another has followed: one that paused may go on elsewhere
+        before Tune says that its attempt is over."""
+        attempts: int = self._reins.conductor.journal.trials[trial.config["trial"]].attempts
+        return bool(trial.config["attempt"] != attempts)
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
         return (object, ())

@@ -16,6 +16,7 @@ from trainables.runs.names import BEST
 
 from ..environment.store import redacted
 from ..record.records import (
+    PAUSED,
     AttemptRow,
     CloseRow,
     EndRow,
@@ -37,6 +38,7 @@ DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's UI shows as the des
 WEIGHTS = Path(BEST)
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts
 REASON_CHARACTERS = 500
+_STATUS: dict[str, Status] = {"diverged": "FAILED", "failed": "FAILED", PAUSED: "SCHEDULED"}
 # libyaml writes a config in a tenth of the time.
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -46,9 +48,10 @@ class Change:
     """Changes to one run that result from one record or several consecutive ones. `number`: its trial, None for the
     sweep's own run; `ts_ms`: Unix time in milliseconds.
 
-    `config`: config of a newly created trial, logged as params. `points`: (step, time in ms, metrics). `end`: final
-    status and its time in ms. `goes_on`: the run is set to RUNNING after that. `texts`: small text artifacts by name,
-    built when they are sent. `files`: path in the trial's folder -> description."""
+    `config`: config of a newly created trial, or the plan of a sweep, logged as params. `points`: (step, time in ms,
+    metrics). `end`: final status, or SCHEDULED of a paused trial, and its time in ms. `goes_on`: the run is set to
+    RUNNING after that. `texts`: small text artifacts by name, built when they are sent. `files`: path in the trial's
+    folder -> description."""
 
     number: int | None
     ts_ms: int
@@ -126,7 +129,8 @@ class Projection:
                 "plan.json": lambda: redacted(json.dumps(self.sweep.plan, indent=2)),
             }
             tags = {**self._provenance(), **self._remarks(), "state": "running", "reason": ""}
-            return Change(number=None, ts_ms=ts_ms, tags=tags, goes_on=True, texts=texts)
+            config = {"plan": self.sweep.plan}
+            return Change(number=None, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
         trial = self._state.trials[number]
         config = trial.unchecked_config
         whence = self._provenance() if self.is_single else {"sweep": self.sweep.name}
@@ -173,7 +177,7 @@ class Projection:
     def _take_end(self, row: EndRow) -> Change:
         trial = self._state.trials[row.trial]
         tags = {"state": row.state, "reason": _short(row.reason), "epochs": row.epoch}
-        end: tuple[Status, int] = ("FAILED" if row.state in ("diverged", "failed") else "FINISHED", row.ts_ms)
+        end = (_STATUS.get(row.state, "FINISHED"), row.ts_ms)
         change = Change(number=row.trial, ts_ms=row.ts_ms, tags=tags, end=end)
         score, epoch = trial.score(self._objective), trial.best_epoch(self._objective)
         if score is not None and epoch is not None:

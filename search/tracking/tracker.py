@@ -15,7 +15,7 @@ from spaces.errors import ConfigError
 
 from ..environment.store import redacted
 
-Status = Literal["FINISHED", "FAILED", "KILLED"]
+Status = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
 End = tuple[Status, int]  # and when, Unix time in milliseconds
 Points = Sequence[tuple[int, int, Mapping[str, float]]]  # step, Unix time in milliseconds, metrics
 Values = Mapping[str, object]

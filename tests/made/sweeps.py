@@ -33,9 +33,9 @@ search:
 
 
 def made_plan(name="first", space="graformer", changes=(), epochs=8, **options):
-    """The plan of a small sweep; `options` are those of SweepConfig."""
+    """The plan of a small sweep, in which no trial pauses; `options` are those of SweepConfig."""
     changes = {"data.name": "tiny", **({"loop.epochs": epochs} if epochs else {}), **dict(changes)}
-    return make_plan(name, SweepConfig(**{"recipe": "small", **options}), str(space), changes)
+    return make_plan(name, SweepConfig(**{"recipe": "small", "scheduler": "stopping", **options}), str(space), changes)
 
 
 def made_journal(storage, plan):

@@ -172,12 +172,13 @@ def test_a_limit_is_written_as_it_is_read(seconds, text):
     assert read_duration(text) == seconds
 
 
-def test_a_trial_that_halving_rejects_is_pruned_although_the_time_is_over(lead):
-    led = lead(epochs=20)
+@pytest.mark.parametrize(("scheduler", "states"), [("stopping", ["running", "pruned"]), ("asha", ["paused", "paused"])])
+def test_a_trial_that_halving_rejects_is_not_stopped_although_the_time_is_over(lead, scheduler, states):
+    led = lead(epochs=20, scheduler=scheduler)
     for number, score in ((0, 50.0), (1, 90.0)):
         led.conductor.next_task()
         led.conductor.hear(row(number, 1, score))
     led.conductor.hear(row(0, 2, 50.0))
     led.spend()
     assert not led.conductor.hear(row(1, 2, 90.0))  # epoch 2 of 20 is the first rung; one of two passes
-    assert led.states == ["running", "pruned"]
+    assert led.states == states

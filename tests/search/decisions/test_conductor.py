@@ -60,7 +60,7 @@ def test_a_trial_that_ends_its_last_epoch_is_finished(lead, plan):
     assert led.said[-1] == "trial 0 finished after epoch 8, best 52.00 at epoch 8"
 
 
-def test_a_weak_trial_is_pruned_at_the_first_rung(lead):
+def test_a_weak_trial_is_pruned_at_the_first_rung_where_nobody_pauses(lead):
     led = lead()
     led.conductor.next_task(), led.conductor.next_task()
     assert led.conductor.hear(row(0, 1, 50.0))

@@ -42,7 +42,7 @@ def test_a_lost_trial_rests_in_its_place(lead, monkeypatch):
     lose(led, 0)
     assert led.conductor.next_task() is None, "a trial was drawn before the lost one had shown what it is worth"
     assert not led.conductor.has_handed_out_all
-    monkeypatch.setattr(conductors.time, "monotonic", lambda: 1e12)
+    monkeypatch.setattr(led.conductor, "_clock", lambda: 1e12)
     assert led.conductor.next_task().trial == 0
 
 

@@ -90,7 +90,7 @@ def test_a_running_trial_counts_by_its_place_alone():
 @pytest.mark.parametrize("good", range(0, 40, 3))
 def test_ranks_are_those_of_optunas_own_model(good):
     chance = random.Random(good)
-    states = ["finished", "pruned", "diverged", "failed", "stopped", "running"]
+    states = ["finished", "pruned", "diverged", "failed", "stopped", "running", "paused"]
     trials = [
         trial(i, [chance.choice([math.nan, 40.0, 50.0]) for _ in range(chance.randint(0, 4))], chance.choice(states))
         for i in range(40)

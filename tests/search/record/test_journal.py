@@ -68,6 +68,7 @@ def test_what_a_trial_trained_is_on_record(journal, plan):
         ("waiting", False),
         ("running", False),
         ("stopped", False),
+        ("paused", False),
         ("finished", True),
         ("pruned", True),
         ("diverged", True),

@@ -14,7 +14,7 @@ from search.decisions.conductor import Conductor
 from search.executors.mirror import Mirror, copies
 from search.record.journal import Journal, trial_folder
 from search.record.plan import plan_of
-from search.record.records import LOST, PROCESS, EndRow
+from search.record.records import LOST, PAUSED, PROCESS, EndRow
 from search.results import retention as retentions
 from search.results.retention import Retention, lacking_weights, room_needed
 from spaces.schema import dump
@@ -101,6 +101,39 @@ def test_a_trial_that_has_not_ended_keeps_all(make, monkeypatch):
     sweep.retention.settle()
     assert sweep.journal.trials[running].state == "stopped"
     assert held(sweep.journal, running) == [BEST, LATEST]
+
+
+def test_a_paused_trial_keeps_its_training_state_and_its_weights_only_if_it_is_the_best(make):
+    sweep = make(epochs=8, scheduler="asha")
+    numbers = [sweep.start() for _ in range(3)]
+    for number, score in zip(numbers, (50.0, 60.0, 40.0), strict=True):
+        sweep.report(number, score)
+    assert [sweep.journal.trials[number].state for number in numbers] == [PAUSED, PAUSED, "running"]
+    assert [held(sweep.journal, number) for number in numbers] == [[BEST, LATEST], [LATEST], [BEST, LATEST]]
+    other = sweep.start()
+    sweep.report(other, 45.0)
+    assert sweep.journal.trials[other].state == PAUSED
+    assert [held(sweep.journal, number) for number in (0, other)] == [[LATEST], [BEST, LATEST]]
+    sweep.retention.settle()
+    assert [held(sweep.journal, number) for number in (0, 1, other)] == [[LATEST], [LATEST], [BEST, LATEST]]
+    sweep.conductor.close("done")
+    assert [held(sweep.journal, number) for number in (0, 1, other)] == [[], [], [BEST]], "none is to go on any more"
+
+
+@pytest.mark.parametrize(("options", "left"), [({"keep": "last"}, [BEST, LATEST]), ({"keep": "all"}, [BEST, LATEST])])
+def test_where_every_trial_keeps_its_weights_a_paused_one_does(make, options, left):
+    sweep = make(epochs=8, scheduler="asha", **options)
+    for score in (50.0, 60.0, 70.0):
+        sweep.run(score)
+    sweep.retention.settle()
+    assert [held(sweep.journal, number) for number in (1, 2)] == [left] * 2
+
+
+def test_a_paused_trial_whose_score_may_get_worse_keeps_its_weights(make):
+    sweep = make(epochs=8, scheduler="asha", changes={"loop.keep": "last"})
+    for score in (50.0, 60.0, 70.0):
+        sweep.run(score)
+    assert [held(sweep.journal, number) for number in (1, 2)] == [[BEST, LATEST]] * 2
 
 
 def test_a_better_trial_that_still_runs_replaces_no_weights_until_it_ends(make):
@@ -270,6 +303,8 @@ def test_room_grows_with_trials_only_where_they_keep_checkpoints():
         for trials in (10, 20)
     )
     assert few["best"] == many["best"] == 150
+    waiting = [room_needed("best", trials, *vars(sizes).values(), pausing=trials) for trials in (1, 10, 20)]
+    assert waiting == [150, 150 + 8 * 30, 150 + 18 * 30]
     assert (few["last"], many["last"]) == (460, 860)
     assert (few["all"], many["all"]) == (1660, 3260)
 

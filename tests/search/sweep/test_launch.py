@@ -69,7 +69,14 @@ BAD_LAUNCHES = [
     (["nowhere.yaml"], ["nowhere.yaml: there is no such space file", "graformer"]),
     (["graformer", "--recipe", "smal"], ["no recipe 'smal'; did you mean small?; recipes of graformer: original"]),
     ([*GOOD, "--sampler", "tpee"], ["sampler = tpee: not allowed; did you mean tpe?; one of tpe, random"]),
-    ([*GOOD, "--scheduler", "hyperband"], ["scheduler = hyperband: not allowed", "one of asha, none"]),
+    (
+        [*GOOD, "--scheduler", "bohb"],
+        ["scheduler = bohb: not allowed", "one of asha, stopping, hyperband, "],
+    ),
+    (
+        [*GOOD, "--epochs", "8", "--grace", "8", "--scheduler", "median", "--reduction", "4"],
+        ["--grace 8: no trial would be judged before epoch 8", "--reduction 4: --scheduler median has no use for it"],
+    ),
     ([*GOOD, "--executor", "fussed"], ["executor = fussed: not allowed", "one of auto, solo"]),
     ([*GOOD, "--objective", "val/mpjpe"], ["objective = val/mpjpe: not allowed; did you mean val/mpjpe_mm?"]),
     ([*GOOD, "--trials", "0"], ["trials = 0: out of bounds; allowed: int and >= 1"]),

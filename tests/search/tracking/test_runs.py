@@ -87,6 +87,7 @@ def test_a_trial_is_a_child_run_with_every_knob_and_epoch(sweep):
         ("finished", "", "FINISHED"),
         ("pruned", "asha: not among the best third at epoch 1", "FINISHED"),
         ("stopped", "time budget", "FINISHED"),
+        ("paused", "asha: not yet among the best third at epoch 1", "SCHEDULED"),
         ("diverged", "loss is nan", "FAILED"),
         ("failed", "worker died", "FAILED"),
     ],
@@ -122,6 +123,31 @@ def test_an_interrupted_sweep_is_killed_with_its_open_trials_until_it_goes_on(jo
     send(journal, tracker)
     assert [(run.status, run.tags["state"]) for run in runs.values()] == [("RUNNING", "running")] * 2
     assert len(runs_by_name(tracker)) == 2
+
+
+def test_a_promoted_trial_goes_on_in_its_own_run(journal):
+    tracker = MemoryTracker()
+    add_trial(journal, 0)
+    add_epoch(journal, 0, 1, 50.0)
+    add_end(journal, 0, "paused", "asha: not yet among the best third at epoch 1")
+    send(journal, tracker)
+    add_attempt(journal, 0, 2)
+    add_epoch(journal, 0, 2, 45.0)
+    send(journal, tracker)
+    runs = runs_by_name(tracker)
+    assert sorted(runs) == ["first", "first/0000"]
+    trial = runs["first/0000"]
+    expected = {"state": "running", "reason": "", "attempt": "2"}
+    assert (trial.status, {name: trial.tags[name] for name in expected}) == ("RUNNING", expected)
+    assert [(step, value) for step, _, value in trial.points[OBJECTIVE]] == [(1, 50.0), (2, 45.0)]
+
+
+def test_the_options_of_a_sweep_are_params_of_its_run(journal):
+    tracker = MemoryTracker()
+    send(journal, tracker)
+    params = runs_by_name(tracker)["first"].params
+    assert params.keys() == {f"plan.{name}" for name in journal.sweep.plan}
+    assert params["plan.objective"] == OBJECTIVE
 
 
 def test_a_single_training_is_one_run_of_its_own(tmp_path):

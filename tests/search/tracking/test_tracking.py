@@ -93,7 +93,7 @@ def test_runs_are_found_with_their_tags_however_many(tracker, request, monkeypat
     assert tracker.find_runs("another experiment", key) == {}
 
 
-@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED", "SCHEDULED"])
 def test_an_ended_run_goes_on_when_it_is_reopened_but_not_when_it_is_found(tracker, request, status):
     run_id = new_run(tracker, request)
     tracker.write(run_id, end=(status, 2000))
