@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.lines import read_rows
-from ..record.plan import duration_text
 from ..record.records import CloseRow, OpenRow, SweepRow
 
 

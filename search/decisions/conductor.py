@@ -3,7 +3,6 @@ applies the scheduler's decisions and the time budget. Imports no Ray; `sweep/tu
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -31,8 +30,9 @@ from ..record.records import (
     Row,
     TrialRow,
 )
-from ..record.trial import EPOCHS, Trial
+from ..record.trial import Trial
 from .budget import Budget
+from .progress import end_text, epoch_line, epochs_of, point_text
 from .sampler import PointSampler
 from .schedulers.choose import scheduler_of
 from .schedulers.pauses import can_pause
@@ -153,7 +153,7 @@ class Conductor:
         self._running.add(trial.number)
         again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
         is_recipe = trial.number == 0 and not self.plan.is_confirmation
-        what = f"recipe {self.plan.sweep.recipe}" if is_recipe else _short(trial.point)
+        what = f"recipe {self.plan.sweep.recipe}" if is_recipe else point_text(trial.point)
         self._tell(f"trial {trial.number} starts{again}: {what}")
         return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts, trial.former_ids)
 
@@ -170,7 +170,7 @@ class Conductor:
             if trial.has_ended:
                 continue
             # The driver may have died between two records, of a last epoch or loss and of the end.
-            if trial.last_epoch >= _epochs_of(trial):
+            if trial.last_epoch >= epochs_of(trial):
                 self._end(trial, "finished", "")
             elif not self._is_given_up(trial) and not self._is_judged_late(trial):
                 return trial
@@ -247,11 +247,11 @@ class Conductor:
         verdict = GOES_ON
         if epoch > trial.last_epoch:
             self.journal.append(report)
-            self._tell(self._epoch_line(trial, report))
+            self._tell(epoch_line(trial, report, self.objective, self.journal.best(self.objective)))
             self._watch(report)
             # Asked before its end is known: a trial that is over at a rung is a rival there all the same.
             verdict = self._verdict(trial, report)
-        if epoch >= _epochs_of(trial):
+        if epoch >= epochs_of(trial):
             self._end(trial, "finished", "")
             return False
         if trial.number in self._dismissed:
@@ -341,35 +341,5 @@ class Conductor:
         self._points.tell(trial)
         self._scheduler.tell(trial)
         detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
-        score = trial.score(self.objective)
-        shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(self.objective)}"
-        self._tell(f"trial {trial.number} {state} after epoch {trial.last_epoch}{shown}{detail}")
+        self._tell(f"{end_text(trial, self.objective)}{detail}")
         self._watch(row)
-
-    def _epoch_line(self, trial: Trial, row: EpochRow) -> str:
-        value = row.metrics.get(self.objective, math.nan)
-        best = self.journal.best(self.objective)
-        leader = "" if best is None else f" (sweep's best {best.score(self.objective):.2f}, trial {best.number})"
-        return (
-            f"trial {trial.number} epoch {row.epoch}/{_epochs_of(trial)}: {self.objective} {value:.2f}, "
-            f"{row.seconds:.1f} s{leader}"
-        )
-
-
-def _epochs_of(trial: Trial) -> int:
-    """Returns the number of epochs of a trial, which may be a searched knob."""
-    return int(trial.knob(EPOCHS))
-
-
-def now_text(started: float) -> str:
-    """Formats the time since `started` (`time.monotonic()` seconds) as minutes:seconds, the prefix of progress
-    lines."""
-    seconds = int(time.monotonic() - started)
-    return f"{seconds // 60:3d}:{seconds % 60:02d}"
-
-
-def _short(point: dict[str, Any]) -> str:
-    shown = {path.split(".", 1)[1]: value for path, value in point.items()}
-    return " ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in shown.items()
-    )

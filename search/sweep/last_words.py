@@ -10,8 +10,9 @@ from pathlib import Path
 from spaces.cli import FAILED, INTERRUPTED, OK
 
 from ..decisions.budget import spent_before
+from ..record.durations import duration_text
 from ..record.journal import Journal
-from ..record.plan import CONFIRMED, duration_text
+from ..record.plan import CONFIRMED
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import confirmation_text
 from ..results.leaderboard import leaderboard_text

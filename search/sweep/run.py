@@ -29,7 +29,8 @@ from ..cluster.scratch import scratch_folder
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
-from ..decisions.conductor import Conductor, Task, now_text
+from ..decisions.conductor import Conductor, Task
+from ..decisions.progress import now_text
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
 from ..executors.mirror import bring, check_store

@@ -27,7 +27,7 @@ from ..cluster.claims import Wish
 from ..cluster.guard import watched
 from ..cluster.session import ray_session
 from ..cluster.sessions import RAY, clear_ray
-from ..decisions.conductor import now_text
+from ..decisions.progress import now_text
 from ..environment.store import redacted
 from ..executors.faults import loss_of
 from ..executors.group import train_group

@@ -11,8 +11,9 @@ from ..cli.runs.fork import ForkRequest
 from ..cli.runs.launch import SweepRequest
 from ..decisions.budget import Budget, spent_before
 from ..record import journal as journals
+from ..record.durations import duration_text
 from ..record.journal import Journal
-from ..record.plan import Plan, duration_text, plan_of
+from ..record.plan import Plan, plan_of
 from .growth import copied, enlarged
 from .place import Place, place_of
 from .run import begin, check_data, conclude_done, reopen, run

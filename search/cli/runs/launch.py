@@ -13,7 +13,8 @@ from spaces.schema import knobs, load
 from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
-from ...record.plan import Plan, SweepConfig, next_name, plan_from, read_duration
+from ...record.durations import read_duration
+from ...record.plan import Plan, SweepConfig, next_name, plan_from
 from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
 from ..places import add_places, collect, folder_problems

@@ -6,7 +6,7 @@ import argparse
 
 from spaces.errors import ConfigError
 
-from ...record.plan import read_duration
+from ...record.durations import read_duration
 from ..command import where_of
 from ..places import add_places, find_sweep
 from ..storage import add_storage, check_uri

@@ -7,8 +7,8 @@ import pytest
 from search.decisions.budget import Budget, Spent, spent_before
 from search.decisions.conductor import Conductor
 from search.record.coding import to_text
+from search.record.durations import duration_text, read_duration
 from search.record.journal import FILE
-from search.record.plan import duration_text, read_duration
 from search.record.records import CloseRow, OpenRow, TrialRow
 from tests.made.sweeps import OBJECTIVE, made_journal, made_plan, made_sweep, row
 

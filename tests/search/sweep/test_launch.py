@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from search.__main__ import VERBS
-from search.record.plan import read_duration
+from search.record.durations import read_duration
 from spaces.cli import BAD_INPUT, OK
 from spaces.schema import dump
 from spaces.yaml_text import parse_yaml

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from search.record.durations import duration_text, read_duration
 from search.record.journal import FILE, Journal
-from search.record.plan import duration_text, read_duration
 from tests.made.commands import LINE, ROOT, journal_of, launch, new_home, places, run, tracking
 
 pytestmark = pytest.mark.ray
