@@ -143,6 +143,19 @@ class Sweep:
         limit, seconds or text such as '2h' (None: what is left of the former one)."""
         return _run("resume", self.name, {"time_budget": time_budget, **self._places()}, on_epoch, on_end)
 
+    def extend(
+        self,
+        trials: int | None = None,
+        epochs: int | None = None,
+        time_budget: str | float | None = None,
+        on_epoch: OnEpoch | None = None,
+        on_end: OnEnd | None = None,
+    ) -> Sweep:
+        """Enlarges the sweep to `trials` trials of `epochs` epochs in all (None: as before) and trains what it lacks
+        then. ConfigError if it has as many already, or runs."""
+        given = {"trials": trials, "epochs": epochs, "time_budget": time_budget, **self._places()}
+        return _run("extend", self.name, given, on_epoch, on_end)
+
     def _places(self) -> dict[str, object]:
         """Returns the location options by which a verb finds this sweep from the present working directory."""
         storage = None if self.folder.parent == Path(STORAGE).resolve() else self.folder.parent
@@ -193,7 +206,8 @@ def _run(verb: str, target: object, options: Any, on_epoch: OnEpoch | None, on_e
     callbacks = Callbacks(on_epoch, on_end)
     request, words = request_of(verb, VERBS[verb], target, options)
     settle_environment()
-    code = named(VERBS[verb].run)(dataclasses.replace(request, watcher=callbacks, words=words))
+    given = {"words": words} if verb == "launch" else {}  # the others begin no record
+    code = named(VERBS[verb].run)(dataclasses.replace(request, watcher=callbacks, **given))
     sweep = Sweep(callbacks.folder or request.folder, request.where.tracking_uri, request.where.address)
     if code == INTERRUPTED:
         raise KeyboardInterrupt(f"sweep {sweep.name} is closed in order; search.open({sweep.name!r}).resume() goes on")

@@ -245,7 +245,7 @@ def _longest(base: TrainConfig, domains: Mapping[str, Domain]) -> int:
     """Returns the number of epochs of the longest trial: the recipe's, or the largest that is searched."""
     searched = domains.get("loop.epochs")
     ends = () if searched is None else limits(searched)
-    return max(base.loop.epochs, *(int(value) for value in ends if isinstance(value, int | float)))
+    return max([base.loop.epochs, *(int(value) for value in ends if isinstance(value, int | float))])
 
 
 def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:

@@ -68,7 +68,7 @@ def extend(request: ExtendRequest) -> int:
     def enlarge(journal: Journal) -> None:
         print("\n".join(enlarged(journal, plan, request.row)), flush=True)
 
-    return run(plan, place, lambda: reopen(place, request.time_budget_s, enlarge))
+    return run(plan, place, lambda: reopen(place, request.time_budget_s, enlarge), request.watcher)
 
 
 def fork(request: ForkRequest) -> int:

@@ -81,6 +81,7 @@ class Projection:
 
     def __init__(self, objective: str) -> None:
         self._state = SweepState()
+        self._first_plan: dict[str, Any] = {}
         self._best = f"best/{objective}"
         self._objective = objective
 
@@ -99,6 +100,8 @@ class Projection:
         """Applies the next record and returns the changes that it makes. MisfitError if it contradicts those before
         it."""
         self._state.apply(row)
+        if isinstance(row, SweepRow):
+            self._first_plan = row.plan
         match row:
             case SweepRow() | OpenRow() | ExtendRow():
                 return [] if self.is_single else [self.birth(None, row.ts_ms)]
@@ -129,7 +132,8 @@ class Projection:
                 "plan.json": lambda: redacted(json.dumps(self.sweep.plan, indent=2)),
             }
             tags = {**self._provenance(), **self._remarks(), "state": "running", "reason": ""}
-            config = {"plan": self.sweep.plan}
+            # MLflow keeps the first value of a param for ever; the tags have what an enlargement makes of the plan.
+            config = {"plan": self._first_plan}
             return Change(number=None, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
         trial = self._state.trials[number]
         config = trial.unchecked_config

@@ -132,6 +132,7 @@ class SweepRuns:
         if run_id is None:
             parent = Change(number=None, ts_ms=ts_ms)
             run_id = self._make(parent)
+            self._tracker.write(run_id, flat(parent.config or {}), {}, parent.points, None)
             self._send_files(parent)
         return run_id
 

@@ -14,6 +14,7 @@ from ...record.journal import FILE, Journal, is_held
 from ...record.plan import CONFIRMED, SweepConfig, plan_of
 from ...record.records import ExtendRow, SweepRow
 from ...record.trial import EPOCHS
+from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
 from ..places import add_places, find_sweep
 from ..storage import add_storage, check_uri
@@ -23,12 +24,13 @@ from .resume import add_limit, limit_of
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendRequest:
     """Validated request of `extend`. `row`: the enlargement, without the trials that go on; `time_budget_s`: new time
-    limit in seconds (None: the former one stays)."""
+    limit in seconds (None: the former one stays); `watcher`: is told of the sweep as it runs."""
 
     folder: Path
     row: ExtendRow
     time_budget_s: float | None
     where: Where
+    watcher: Watcher = SILENT
 
 
 def add_extend_options(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from search.decisions.budget import spent_before
 from search.decisions.growth import trials_to_go_on
 from search.record.history import fork_journal
 from search.record.journal import FILE, Journal
+from search.record.options.choices import PAUSING
 from search.record.plan import plan_of
 from search.record.records import AttemptRow, EndRow, EpochRow, ExtendRow
 from tests.made.sweeps import Led, leads, made_plan, row
@@ -35,16 +36,18 @@ def falling(trial, epoch):
     return 60.0 + 5 * trial - epoch
 
 
-def grown(lead, led, again=(), **sizes):
+def grown(lead, led, again=(), waiting=(), **sizes):
     """The sweep, enlarged and led on as by another process."""
-    extension = ExtendRow(again=tuple(again), **sizes)
+    extension = ExtendRow(again=tuple(again), waiting=tuple(waiting), **sizes)
     led.journal.append(extension)
     return lead(again=led, plan=plan_of(led.journal.sweep, "journal"), concurrent=1)
 
 
 def wanted(led, **sizes):
     plan = plan_of(led.journal.sweep.grown(ExtendRow(**sizes)), "journal")
-    return [trial.number for trial in trials_to_go_on(plan, led.journal.trials.values())]
+    again, waiting = trials_to_go_on(plan, led.journal.trials.values())
+    assert not waiting or plan.sweep.scheduler in PAUSING
+    return [trial.number for trial in again]
 
 
 def test_more_trials_are_drawn_after_those_on_record(lead):
@@ -117,7 +120,28 @@ def test_a_pruned_trial_goes_on_if_the_new_rungs_would_not_prune_it(lead):
         led.conductor.next_task()
         led.conductor.hear(row(number, 1, 60.0 + number))
     assert wanted(led, trials=12) == [1], "second of five: it is now"
-    assert wanted(led, epochs=80) == [1, 2, 3, 4], "one epoch of eighty is before the first rung"
+    assert wanted(led, epochs=80) == [1], "the first rung is where it was"
+
+
+def test_pruned_trials_wait_again_where_trials_pause_and_are_promoted_among_the_new_ones(lead):
+    plan = made_plan("again", trials=6, scheduler="asha", epochs=9)
+    led = lead(plan=plan, concurrent=1)
+    train(led, lambda trial, epoch: 60.0 + 5 * abs(trial - 2) - epoch)  # trials 2, then 1 and 3, are the best
+    before = {number: trial.last_epoch for number, trial in led.journal.trials.items()}
+    assert [trial.state for trial in led.journal.trials.values()].count("pruned") == 6 - list(before.values()).count(9)
+    again, waiting = trials_to_go_on(
+        plan_of(led.journal.sweep.grown(ExtendRow(trials=18)), "journal"), led.journal.trials.values()
+    )
+    assert [trial.state for trial in (*again, *waiting)] == ["pruned"] * len(waiting)
+    assert len(waiting) == [trial.state for trial in led.journal.trials.values()].count("pruned")
+    more = grown(lead, led, waiting=[trial.number for trial in waiting], trials=18)
+    assert {trial.state for trial in more.journal.trials.values()} == {"finished", "paused"}
+    train(more, lambda trial, epoch: 60.0 + 5 * abs(trial - 2) - epoch)
+    promoted = [number for number, last in before.items() if more.journal.trials[number].last_epoch > last]
+    assert promoted, "new trials made room among the best third"
+    assert all(trial.has_ended for trial in more.journal.trials.values())
+    attempts = more.records(AttemptRow)
+    assert [one.after_epoch for one in attempts if one.trial in promoted][-1] > 0
 
 
 def test_without_a_state_a_trial_that_is_not_named_stays_as_it_is(lead):

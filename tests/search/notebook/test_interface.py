@@ -200,6 +200,18 @@ def test_an_interrupt_is_raised_once_the_sweep_is_closed(run):
         run(INTERRUPTED, ([50.0], "running"))
 
 
+def test_extend_gives_the_sweep_more(storage, monkeypatch):
+    seen = []
+    monkeypatch.setattr("search.sweep.verbs.extend", lambda request: seen.append(request) or OK)
+    sweep = search.open("first", storage=storage)
+    assert sweep.extend(trials=8, epochs=10, on_end=print).name == "first"
+    (request,) = seen
+    assert (request.folder, request.row.trials, request.row.epochs) == (storage / "first", 8, 10)
+    assert request.watcher.folder is None
+    with pytest.raises(search.ConfigError, match="has 5 trials of 8 epochs already"):
+        sweep.extend(trials=5)
+
+
 def test_resume_names_the_sweep_and_its_places(storage, monkeypatch):
     seen = []
     monkeypatch.setattr("search.sweep.verbs.resume", lambda request: seen.append(request) or OK)

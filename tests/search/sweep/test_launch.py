@@ -68,7 +68,10 @@ BAD_LAUNCHES = [
     (["grafomer"], ["model 'grafomer': is not here; did you mean graformer?", "Models: "]),
     (["nowhere.yaml"], ["nowhere.yaml: there is no such space file", "graformer"]),
     (["graformer", "--recipe", "smal"], ["no recipe 'smal'; did you mean small?; recipes of graformer: original"]),
-    ([*GOOD, "--sampler", "tpee"], ["sampler = tpee: not allowed; did you mean tpe?; one of tpe, random"]),
+    (
+        [*GOOD, "--sampler", "tpee"],
+        ["sampler = tpee: not allowed; did you mean tpe?; one of tpe, gp, cmaes, nsga2, qmc, random, grid"],
+    ),
     (
         [*GOOD, "--scheduler", "bohb"],
         ["scheduler = bohb: not allowed", "one of asha, stopping, hyperband, "],
