@@ -102,8 +102,8 @@ VERBS = {
         run="search.sweep.train:train",
     ),
     "confirm": Verb(
-        summary="train one config with several seeds and print mean and deviation on the test subjects",
-        example="python -m search confirm best.yaml --seeds 5",
+        summary="train one config, or the best of a sweep beside its recipe, with several seeds: mean and deviation",
+        example="python -m search confirm graformer-1 --top 3 --seeds 5",
         add_options=confirm.add_confirm_options,
         check=confirm.check_confirm,
         run="search.sweep.verbs:confirm",

@@ -12,7 +12,7 @@ from .journal import FILE, Journal
 from .lines import Chain, read_rows
 from .records import CloseRow, NoteRow, OpenRow, SweepRow
 
-FORK, FROM = "fork", "from"  # how a sweep comes from another one (`SweepRow.origin`)
+FORK, FROM, CONFIRM = "fork", "from", "confirm"  # how a sweep comes from another one (`SweepRow.origin`)
 
 
 def fork_journal(source: Path, folder: Path, name: str, identity: str) -> None:
@@ -40,5 +40,6 @@ def fork_journal(source: Path, folder: Path, name: str, identity: str) -> None:
 def origin_text(sweep: SweepRow) -> str:
     """Describes which sweep this one comes from and how, for people; '' if from none."""
     origin = sweep.origin or {}
-    how = {FORK: "fork of", FROM: "tries first the best of"}.get(origin.get("as", ""), "")
+    ways = {FORK: "fork of", FROM: "tries first the best of", CONFIRM: "confirms the best of"}
+    how = ways.get(origin.get("as", ""), "")
     return f"{how} {origin.get('sweep', '')}" if how else ""

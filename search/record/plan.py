@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class Plan:
 
     @property
     def is_confirmation(self) -> bool:
-        """Returns whether the sweep trains one config with several seeds (`confirm`)."""
+        """Returns whether the sweep trains given configs with several seeds (`confirm`)."""
         return self.sweep.recipe == CONFIRMED
 
     @property
@@ -248,9 +248,16 @@ def _longest(base: TrainConfig, domains: Mapping[str, Domain]) -> int:
     return max([base.loop.epochs, *(int(value) for value in ends if isinstance(value, int | float))])
 
 
-def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
-    """Builds the plan of a confirmation: `config` trained with `sweep.trials` consecutive seeds, starting at
-    `sweep.seed`."""
+def confirm_plan(
+    name: str,
+    sweep: SweepConfig,
+    config: TrainConfig,
+    candidates: Sequence[Mapping[str, Any]] = ({},),
+    origin: dict[str, str] | None = None,
+) -> Plan:
+    """Builds the plan of a confirmation: `sweep.trials` trials, all `candidates` (points of the base `config`) with one
+    seed after the other, starting at `sweep.seed`, so that they are compared whenever it ends. `origin` is that of
+    SweepRow."""
     text = f"model: {config.model}\nobjective: {sweep.objective}\nrecipes: {{{CONFIRMED}: {{}}}}\nsearch: {{}}\n"
     return Plan(
         name=name,
@@ -259,7 +266,12 @@ def confirm_plan(name: str, sweep: SweepConfig, config: TrainConfig) -> Plan:
         space_text=text,
         base=config,
         pinned=(),
-        points=tuple({"loop.seed": sweep.seed + i} for i in range(sweep.trials)),
+        points=tuple(
+            {**candidate, "loop.seed": sweep.seed + i}
+            for i in range(sweep.trials // len(candidates))
+            for candidate in candidates
+        ),
+        origin=origin,
     )
 
 

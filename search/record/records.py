@@ -78,8 +78,9 @@ class SweepRow(Row):
     """Start of a sweep, always the first record. `plan`: its SweepConfig as a nested mapping, for a single run
     (`train`) only the objective; `space`: YAML text of the search space; `base`: full config of the recipe as a nested
     mapping; `pinned`: dotted paths set by hand; `points`: predefined points of the first trials; `single`: a single
-    run; `origin`: the sweep that this one was forked from, or whose best points it tries first: {"as": "fork" or
-    "from", "sweep": name, "id": id}, None without one."""
+    run; `origin`: the sweep that this one was forked from, whose best points it tries first, or whose best trials it
+    confirms: {"as": "fork", "from" or "confirm", "sweep": name, "id": id}, None without one. A confirmation's has
+    "trials" and "scores" too: their numbers, and what the sweep had them at, with commas."""
 
     kind: ClassVar[str] = "sweep"
 

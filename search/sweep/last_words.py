@@ -10,9 +10,11 @@ from pathlib import Path
 from spaces.cli import FAILED, INTERRUPTED, OK
 
 from ..decisions.budget import spent_before
+from ..record.confirmed import candidates_of, recommended
 from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import CONFIRMED
+from ..record.trial import Trial
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import confirmation_text
 from ..results.leaderboard import leaderboard_text
@@ -39,8 +41,10 @@ def conclude(
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
     best = journal.best(objective)
     if best is not None:
-        score = f"best: trial {best.number}, {objective} {best.score(objective):.2f}"
-        print(f"{score}; {place.line('export', '--out', free_file(sweep.name))}")
+        exported = _exported(journal, best)
+        score = f"best: trial {exported.number}, {objective} {exported.score(objective):.2f}"
+        words = () if exported is best else ("--trial", exported.number)
+        print(f"{score}; {place.line('export', *words, '--out', free_file(sweep.name))}")
     tell_all(unsent)
     if error:
         watcher.failed(error)
@@ -61,6 +65,16 @@ def conclude(
         )
         return OK if best is not None else FAILED
     return _verdict(journal, place, watcher)
+
+
+def _exported(journal: Journal, best: Trial) -> Trial:
+    """Returns the trial to export: the best one, of a confirmation the best seed of the recommended config."""
+    if journal.sweep.recipe != CONFIRMED:
+        return best
+    objective = journal.sweep.objective
+    chosen = recommended(candidates_of(journal.sweep, journal.trials), objective)
+    scored = () if chosen is None else [trial for trial in chosen.trials if trial.score(objective) is not None]
+    return min(scored, key=lambda trial: float(trial.score(objective) or 0.0), default=best)
 
 
 def _verdict(journal: Journal, place: Place, watcher: Watcher) -> int:

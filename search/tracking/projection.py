@@ -15,6 +15,8 @@ from spaces.schema import flat
 from trainables.runs.names import BEST
 
 from ..environment.store import redacted
+from ..record.confirmed import Candidate, candidates_of
+from ..record.plan import CONFIRMED
 from ..record.records import (
     PAUSED,
     AttemptRow,
@@ -213,9 +215,26 @@ class Projection:
         if best is not None and score is not None:
             change.tags |= {"best_trial": best.number, "best_score": score}
             change.points.append((0, ts_ms, {self._best: score}))
+        if self.sweep.plan.get("recipe") == CONFIRMED:
+            for candidate in candidates_of(self.sweep, self._state.trials):
+                change.points.append((0, ts_ms, _confirmed(candidate, self._objective)))
         if best is not None:
             change.texts["best_config.yaml"] = partial(_yaml, best.unchecked_config)
         return change
+
+
+def _confirmed(candidate: Candidate, objective: str) -> dict[str, float]:
+    """Names the mean and deviation of each metric of a candidate: 'confirmed/trial 5/val/mpjpe_mm mean'."""
+    spreads = {objective: candidate.validation(objective)}
+    spreads |= {f"test/{name}": spread for name, spread in candidate.tests("frame_mean").items()}
+    place = "/".join(part for part in ("confirmed", candidate.label) if part)
+    values = {}
+    for name, spread in spreads.items():
+        if spread is not None:
+            values[f"{place}/{name} mean"] = spread.mean
+            if spread.count > 1:
+                values[f"{place}/{name} deviation"] = spread.deviation
+    return values
 
 
 def _short(reason: str) -> str:
