@@ -16,13 +16,17 @@ _LONG_BYTES = re.compile(_LONG.pattern.encode())
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Parses JSON; ValueError says why it is none, or that it is nested too deeply, or holds too long a number."""
-    if _LONG.search(content) if isinstance(content, str) else _LONG_BYTES.search(content):
-        raise ValueError(f"a number in it has more than {_MOST_DIGITS} digits")
+    """Parses JSON; a whole number beyond the range of floats becomes an infinite one, which whoever reads it finds.
+    ValueError says why it is none, or that it is nested too deeply."""
+    has_long = _LONG.search(content) if isinstance(content, str) else _LONG_BYTES.search(content)
     try:
-        return json.loads(content)
+        return json.loads(content, parse_int=_number if has_long else None)
     except RecursionError:
         raise ValueError("its brackets are nested too deeply") from None
+
+
+def _number(text: str) -> int | float:
+    return int(text) if len(text) <= _MOST_DIGITS else float(text)
 
 
 def read_json(path: Path, otherwise: str) -> Any:

@@ -7,7 +7,7 @@ before Ray is up; a full disk under the sweep (needs the right to mount); a lock
 puts MLflow's server before the store, one that hangs or is away. Holds when it exits 0: the leaderboard is that of the
 undisturbed sweep (same seed, one trial at a time), no ended trial was run again, no epoch is booked twice, no attempt
 begins before the last booked epoch, every trial has one MLflow run and none is left RUNNING, and no process is alive
-5 s after its sweep ended. Works in a temporary folder.
+5 s (--patience) after its sweep ended. Works in a temporary folder.
 """
 
 from __future__ import annotations
@@ -166,7 +166,12 @@ def last_line(lab: Laboratory) -> str:
 
 
 def disturb(
-    lab: Laboratory, line: list[str], names: list[str], chance: random.Random, longest_s: float, whole_s: float
+    lab: Laboratory,
+    line: list[str],
+    names: list[str],
+    chance: random.Random,
+    options: argparse.Namespace,
+    whole_s: float,
 ) -> list[str]:
     """Lets all faults happen to the sweep in turn; returns what does not hold. `whole_s`: what the undisturbed one
     took."""
@@ -179,16 +184,16 @@ def disturb(
         elif not lab.under_way():
             break  # the sweep has ended
         else:
-            time.sleep(chance.uniform(0.0, longest_s))
+            time.sleep(chance.uniform(0.0, options.longest))
         was_running = lab.is_running
         happened = was_running and FAULTS[name](lab)
         if FAULTS[name] not in GOES_ON:
             rc = lab.wait()
             ended = time.monotonic()
-            while lab.alive() and time.monotonic() < ended + 5:
+            while lab.alive() and time.monotonic() < ended + options.patience:
                 time.sleep(0.1)
             if left := lab.named(""):
-                problems.append(f"{name}: {len(left)} processes are alive 5 s later")
+                problems.append(f"{name}: {len(left)} processes are alive {options.patience:g} s later")
                 for pid in left:
                     os.kill(pid, signal.SIGKILL)
             told = (lab.folder / "log").read_text(errors="replace")
@@ -222,6 +227,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--longest", type=float, default=4.0, help="seconds of work before a fault, at most")
+    parser.add_argument("--patience", type=float, default=5.0, help="seconds until all processes are gone")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
@@ -242,7 +248,7 @@ def main() -> int:
         try:
             # Of two the last counts.
             line = [*lines[1], "--tracking-uri", lab.uri]
-            problems = disturb(lab, line, names, chance, options.longest, whole_s)
+            problems = disturb(lab, line, names, chance, options, whole_s)
             problems += check_books(folders[1], options.trials)
             if leaderboard(folders[0]) != leaderboard(folders[1]):
                 problems.append(f"the leaderboards differ:\n{leaderboard(folders[0])}\n{leaderboard(folders[1])}")

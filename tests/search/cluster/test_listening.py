@@ -30,8 +30,12 @@ def test_a_sweep_listens_where_the_table_says_and_its_token_is_private(grouped):
     rows = {row[0].split("`")[1]: row for row in TABLE}
     wanted = {name for name in rows if name.startswith(("ray", "gcs", "search launch", "dash"))}
     seen = {}
-    for (line, pid), places in grouped.heard.items():
-        seen.setdefault(kind_of(line), {}).setdefault(pid, set()).update(places)
+    kinds = {}
+    for line, pid in grouped.heard:
+        # A worker's name changes with what it does; the longest says what it is.
+        kinds[pid] = max(kinds.get(pid, ""), kind_of(line), key=len)
+    for (_, pid), places in grouped.heard.items():
+        seen.setdefault(kinds[pid], {}).setdefault(pid, set()).update(places)
     token = grouped.home / ".ray" / "auth_token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert grouped.printed.startswith(f"made {token}, mode 0600")
