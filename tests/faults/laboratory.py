@@ -114,7 +114,11 @@ class Laboratory:
             os.kill(self.process.pid, number)
 
     def alive(self) -> list[int]:
-        return [pid for pid, _ in self._marked()]
+        return list(self.marked())
+
+    def marked(self) -> dict[int, str]:
+        """Number -> command line of every process of the sweep."""
+        return dict(self._marked())
 
     def named(self, *words: str) -> list[int]:
         """Processes of the sweep whose command line has one of the words."""

@@ -192,8 +192,9 @@ def disturb(
             ended = time.monotonic()
             while lab.alive() and time.monotonic() < ended + options.patience:
                 time.sleep(0.1)
-            if left := lab.named(""):
-                problems.append(f"{name}: {len(left)} processes are alive {options.patience:g} s later")
+            if left := lab.marked():
+                lines = "; ".join(line[:60] for line in left.values())
+                problems.append(f"{name}: alive {options.patience:g} s later: {lines}")
                 for pid in left:
                     os.kill(pid, signal.SIGKILL)
             told = (lab.folder / "log").read_text(errors="replace")
