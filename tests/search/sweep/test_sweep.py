@@ -209,7 +209,7 @@ def test_checkpoints_go_to_a_uri_and_come_back_for_export(far, tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_that_the_machine_disturbs_ends_as_the_undisturbed_one():
-    kinds = ("worker killed", "driver killed", "disk full")
+    kinds = ("worker killed", "SIGHUP", "disk full")
     line = ["tests/faults/machine.py", "--faults", "3", "--kinds", *kinds, "--trials", "2", "--epochs", "8"]
     line += ["--patience", "30"]  # other tests run beside it
     done = run([sys.executable, *line])
