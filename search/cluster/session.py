@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+
 from spaces.errors import ConfigError, InputError, one_line
 from trainables.devices.cpus import num_cpus
 

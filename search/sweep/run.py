@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import tune
+
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
-from ray import tune
 from spaces.console import visible
 from spaces.errors import ConfigError, one_line
 from trainables.config import config_from
