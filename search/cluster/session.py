@@ -23,6 +23,7 @@ from .claims import Demand, Wish, claimed_share, most_at_a_time
 from .folders import quoted_commands, ray_folder, worker_environment
 from .gpus import only_visible, visible_gpus
 from .guard import hush
+from .orphans import marked, no_orphans
 from .ports import free_ports, settled_ports
 from .sessions import remove_session
 from .token import tell_token
@@ -58,9 +59,11 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             # What this process itself computes on a GPU, it computes on these, too.
             stack.enter_context(only_visible(share.gpus))
             folder = stack.enter_context(ray_folder())
-            stack.callback(ray.shutdown)  # where the start is interrupted
             num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
-            session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
+            mark = stack.enter_context(no_orphans())
+            stack.callback(ray.shutdown)  # where the start is interrupted
+            with marked(mark):
+                session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
             stack.push(functools.partial(_after_refusal, session))
             stack.callback(ray.shutdown)
         else:

@@ -25,6 +25,7 @@ from spaces.errors import InputError
 
 from ..cluster.folders import ray_folder
 from ..cluster.gpus import visible_gpus
+from ..cluster.orphans import marked, no_orphans
 from ..cluster.session import join, start_own
 from ..environment.variables import pins, settle_environment
 
@@ -71,7 +72,9 @@ def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
     marker = Path(folder, f".doctor-{uuid.uuid4().hex}")
     with ExitStack() as stack:
         if address == "local":
-            start_own(1, len(visible_gpus()), stack.enter_context(ray_folder()), for_groups=False)
+            folder_of_ray = stack.enter_context(ray_folder())
+            with marked(stack.enter_context(no_orphans())):
+                start_own(1, len(visible_gpus()), folder_of_ray, for_groups=False)
         else:
             join(address)
         try:
