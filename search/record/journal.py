@@ -5,12 +5,13 @@ takes effect.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import gc
 import os
 import time
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from data.errors import DataError
 from spaces.errors import ConfigError
@@ -102,7 +103,7 @@ class Journal:
         returns it as a replay would read it. OSError or MisfitError if it cannot be written or contradicts the state;
         the file is then truncated to its former length."""
         assert self._file is not None, "the journal is not locked for writing"
-        line = self._chain.line_of(dataclasses.replace(row, ts_ms=time.time_ns() // 1_000_000))
+        line = self._chain.line_of(replace(row, ts_ms=time.time_ns() // 1_000_000))
         try:
             rest = memoryview(line)
             while rest:

@@ -1,15 +1,14 @@
-"""Record types of a journal, one dataclass per kind. Workers send EpochRow and EndRow as reports, too.
+"""Record types of a journal, one type per kind. Workers send EpochRow and EndRow as reports, too.
 
 `ts_ms` of each: Unix time in milliseconds at which it was written; 0 in a report on its way to the driver."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 Kind = TypeVar("Kind")
 
@@ -32,8 +31,7 @@ class MisfitError(ValueError):
     line."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Base class of all records; `kind` names the type in JSON."""
 
     kind: ClassVar[str] = ""
@@ -53,8 +51,7 @@ class Row:
         return _converted(record, cls)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Provenance of a sweep: code revision, package versions, data, machine (host name), command."""
 
     revision: str
@@ -70,11 +67,10 @@ class Facts:
 
     def to_record(self) -> dict[str, Any]:
         """Converts the provenance to a JSON object."""
-        return dataclasses.asdict(self)
+        return asdict(self)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SweepRow(Row):
+class SweepRow(Row, frozen=True, kw_only=True):
     """Start of a sweep, always the first record. `plan`: its SweepConfig as a nested mapping, for a single run
     (`train`) only the objective; `space`: YAML text of the search space; `base`: full config of the recipe as a nested
     mapping; `pinned`: dotted paths set by hand; `points`: predefined points of the first trials; `single`: a single
@@ -98,8 +94,7 @@ class SweepRow(Row):
 
     def to_record(self) -> dict[str, Any]:
         """Converts the record to a JSON object."""
-        # The zero-argument `super` does not find a class that `slots` made anew.
-        return {**Row.to_record(self), "facts": self.facts.to_record()}
+        return {**super().to_record(), "facts": self.facts.to_record()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
@@ -152,18 +147,17 @@ class SweepRow(Row):
         """Returns the record that the sweep would have begun with had it been planned as large as `row` makes it."""
         plan = self.plan if row.trials is None else {**self.plan, "trials": row.trials}
         if row.epochs is None:
-            return dataclasses.replace(self, plan=plan)
+            return replace(self, plan=plan)
         loop = {**self.base.get("loop", {}), "epochs": row.epochs}
         if plan.get("max_epochs") == self.knob("loop.epochs"):
             plan = {**plan, "max_epochs": row.epochs}  # the scheduler judges up to the end, as before
-        return dataclasses.replace(self, plan=plan, base={**self.base, "loop": loop})
+        return replace(self, plan=plan, base={**self.base, "loop": loop})
 
 
 _PLAN = {"trials": int, "recipe": str}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrialRow(Row):
+class TrialRow(Row, frozen=True, kw_only=True):
     """Creation of a trial. Its config is the recipe's with the values of `point`, dotted path -> value; `config_id`:
     hash of that config. `config`: the full config, only in journals of earlier versions."""
 
@@ -175,8 +169,7 @@ class TrialRow(Row):
     config: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AttemptRow(Row):
+class AttemptRow(Row, frozen=True, kw_only=True):
     """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start)."""
 
     kind: ClassVar[str] = "attempt"
@@ -186,8 +179,7 @@ class AttemptRow(Row):
     after_epoch: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EpochRow(Row):
+class EpochRow(Row, frozen=True, kw_only=True):
     """Completed epoch of a trial. `metrics`: name -> validation value; `seconds`: duration of the epoch; `lr`: last
     learning rate; `loss`: mean training loss."""
 
@@ -201,8 +193,7 @@ class EpochRow(Row):
     loss: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScoreRow(Row):
+class ScoreRow(Row, frozen=True, kw_only=True):
     """Test metrics of a trial, measured by `confirm`. `metrics`: kind of mean -> metric -> value."""
 
     kind: ClassVar[str] = "test"
@@ -211,8 +202,7 @@ class ScoreRow(Row):
     metrics: dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EndRow(Row):
+class EndRow(Row, frozen=True, kw_only=True):
     """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED, LOST or PAUSED, which may continue;
     `epoch`: the last one recorded; `reason`: text, possibly a whole traceback, or ''; `cause`: one of CAUSES if it is
     LOST, USER if it is STOPPED for good."""
@@ -226,8 +216,7 @@ class EndRow(Row):
     cause: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CloseRow(Row):
+class CloseRow(Row, frozen=True, kw_only=True):
     """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'. `best`: number of the best trial;
     `pictures`: whether there are pictures beside its weights.
 
@@ -247,8 +236,7 @@ class CloseRow(Row):
     note: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OpenRow(Row):
+class OpenRow(Row, frozen=True, kw_only=True):
     """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, counted from here
     (None: the former limit stays)."""
 
@@ -257,8 +245,7 @@ class OpenRow(Row):
     time_budget_s: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtendRow(Row):
+class ExtendRow(Row, frozen=True, kw_only=True):
     """Enlargement of a sweep, which has so many trials of so many epochs in all from here on (None: as before).
     `again`: ended trials that go on from their last epoch; `waiting`: pruned ones that wait again for a promotion."""
 
@@ -270,8 +257,7 @@ class ExtendRow(Row):
     waiting: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoteRow(Row):
+class NoteRow(Row, frozen=True, kw_only=True):
     """Remark of a user on the sweep."""
 
     kind: ClassVar[str] = "note"
@@ -283,7 +269,7 @@ KINDS: tuple[type[Row], ...] = (
     *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
     *(ExtendRow, NoteRow),
 )
-_FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in KINDS}
+_FIELDS = {kind: kind.__struct_fields__ for kind in KINDS}
 
 
 def trial_of(row: Row) -> int | None:
