@@ -1,4 +1,4 @@
-"""Address and TCP ports of the services of our own Ray instance, settled before it starts."""
+"""Services of our own Ray instance, their address and their TCP ports, settled before it starts."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ..environment.variables import LOOPBACK
 # when that takes longer, as it does with a tenth of a core. Of a port that is given it waits for nothing.
 LISTEN = "dashboard_agent_listen_port"  # to Ray, the name of a field and of a file
 PRIVATE = (LISTEN, "metrics_agent_port", "runtime_env_agent_port")
+# An autoscaler and a forwarder of log lines: one node on this machine has no use for either.
+WITHOUT = {"no_monitor": True, "include_log_monitor": False}
 
 
 def free_ports(count: int) -> list[int]:
@@ -29,14 +31,16 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def settled_ports() -> Iterator[int]:
-    """Makes a Ray instance that is started within the block listen on loopback only, and use preselected ports for its
-    agents; yields the port for `ray.init`'s own metrics."""
+def settled_services(*, has_dashboard: bool) -> Iterator[int]:
+    """Makes a Ray instance that is started within the block listen on loopback only, use preselected ports for its
+    agents, and run no service that nobody uses: `has_dashboard` False leaves out the dashboard, for which `ray.init`
+    would wait. Yields the port for `ray.init`'s own metrics."""
     parts: Any = parameter
     nodes: Any = node.Node
     raylet: Any = _raylet
     addresses: Any = services
     plain, start, resolve = parts.RayParams, nodes.start_raylet, addresses.resolve_ip_for_localhost
+    dashboard = nodes.start_api_server
     metrics, *others = free_ports(1 + len(PRIVATE))
     ports = dict(zip(PRIVATE, others, strict=True))
 
@@ -45,8 +49,13 @@ def settled_ports() -> Iterator[int]:
         raylet.persist_port(self._session_dir, self._node_id, LISTEN, ports[LISTEN])
         return start(self, *values, **fields)
 
-    parts.RayParams = functools.partial(plain, **ports)
+    def start_none(self: Any, **fields: Any) -> None:
+        """Ray 2.60 starts a process even where it is told to leave the dashboard out, for its usage statistics."""
+
+    parts.RayParams = functools.partial(plain, **ports, **WITHOUT)
     nodes.start_raylet = start_knowing
+    if not has_dashboard:
+        nodes.start_api_server = start_none
     # Ray 2.60 takes the machine's own address for a loopback one that it is given, and then all its processes listen on
     # every interface. With a node that stays on loopback they listen there.
     addresses.resolve_ip_for_localhost = str
@@ -54,3 +63,4 @@ def settled_ports() -> Iterator[int]:
         yield metrics
     finally:
         parts.RayParams, nodes.start_raylet, addresses.resolve_ip_for_localhost = plain, start, resolve
+        nodes.start_api_server = dashboard

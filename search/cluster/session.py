@@ -24,7 +24,7 @@ from .folders import quoted_commands, ray_folder, worker_environment
 from .gpus import only_visible, visible_gpus
 from .guard import hush
 from .orphans import marked, no_orphans
-from .ports import free_ports, settled_ports
+from .ports import free_ports, settled_services
 from .sessions import remove_session
 from .token import tell_token
 
@@ -111,7 +111,7 @@ def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups:
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
-        with quoted_commands(), settled_ports() as metrics_port:
+        with quoted_commands(), settled_services(has_dashboard=for_groups) as metrics_port:
             context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,
