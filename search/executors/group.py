@@ -12,6 +12,7 @@ import torch
 from ray import tune
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from trainables.cli.train import TrainRequest
@@ -72,6 +73,15 @@ class _GroupConfig(TorchConfig):
         return _Backend
 
 
+class _Trainer(TorchTrainer):
+    """Trainer without the callback for Ray's own data sets, of which there are none: Ray 2.60 starts a process for it
+    with every group."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        made = super()._create_default_callbacks()  # type: ignore[misc]  # of the second Ray Train
+        return [one for one in made if not isinstance(one, DatasetsCallback)]
+
+
 def _trainer(
     worker: Any,
     task: dict[str, Any],
@@ -82,7 +92,7 @@ def _trainer(
     *,
     restarts: int,
 ) -> TorchTrainer:
-    return TorchTrainer(
+    return _Trainer(
         worker,
         train_loop_config=task,
         torch_config=_GroupConfig(),
