@@ -61,7 +61,7 @@ class Conductor:
     """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
-    line per event. `budget`: the time budget (None: unlimited). `watch`: is called with each record of an epoch or an
+    line per event. `budget`: the limits (None: unlimited). `watch`: is called with each record of an epoch or an
     end once it is written. `clock`: the time in seconds from any start. `fault`: why the machine can train no trial any
     more, '' while it can; the sweep must then end."""
 
@@ -257,15 +257,15 @@ class Conductor:
         if trial.number in self._dismissed:
             self._end(trial, STOPPED, BY_USER, USER)
             return False
-        is_late = self._budget is not None and self._budget.is_over
-        if is_late and self._must_finish(trial):
+        over = "" if self._budget is None else self._budget.reason
+        if over and self._must_finish(trial):
             return True
         if not verdict.goes_on:
             self._end(trial, verdict.state, verdict.reason)
-        elif is_late:
-            self._end(trial, "stopped", "time budget")
+        elif over:
+            self._end(trial, STOPPED, over)
             self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
-        return verdict.goes_on and not is_late
+        return verdict.goes_on and not over
 
     def _must_finish(self, trial: Trial) -> bool:
         """Returns whether a trial continues although the time budget is exhausted; the scheduler judges it no
@@ -319,7 +319,7 @@ class Conductor:
         return is_to_blame
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
-        """Closes the sweep in the journal. `reason`: 'done', 'time budget', 'interrupted' or 'error'. Running trials
+        """Closes the sweep in the journal. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'. Running trials
         are recorded as stopped, except after 'interrupted', when they stay open so that `resume` continues them. After
         'done' the paused ones are pruned; otherwise they wait on.
         `has_pictures`: there are pictures beside the best trial's weights."""

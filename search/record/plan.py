@@ -67,8 +67,12 @@ class SweepConfig:
         None, least=0, most=MOST_WORKERS, help="GPUs of one worker; none: 1 where there are GPUs"
     )
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
+    gpu_hours: float | None = knob(
+        None, above=0, unit="h", help="limit of device-hours: the time of each trial times its GPUs, or workers on CPUs"
+    )
+    price_per_gpu_hour: float | None = knob(None, above=0, help="price of a device-hour, for the cost in any currency")
     at_least: int = knob(
-        0, least=0, most=MOST_TRIALS, help="trials that go on to their last epoch when the time budget is over"
+        0, least=0, most=MOST_TRIALS, help="trials that go on to their last epoch when time or device-hours are over"
     )
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     keep: str = knob(
@@ -313,22 +317,6 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
 def holds(sweep: SweepRow, plan: Plan) -> bool:
     """Returns whether a recorded sweep trains the same base config at the same points as a plan."""
     return tree_id(sweep.base) == config_id(plan.base) and sweep.points == plan.points
-
-
-def shortened(plan: Plan) -> list[str]:
-    """Lists how trial 0 differs from the published recipe, the space's first, in epochs, downsampling, data subset and
-    network: one line per knob."""
-    first = next(iter(plan.space.recipes))
-    published = default_config(plan.space.model, plan.space.fixed(first), plan.space.where)
-    watched = ("loop.epochs", "data.downsample", "data.subset", "network.")
-    known = knobs_of(plan.space.model)
-    lines = []
-    for path in known:
-        if path.startswith(watched):
-            ours, theirs = value_at(plan.base, path), value_at(published, path)
-            if ours != theirs:
-                lines.append(f"{path}: {ours} here, {theirs} in recipe {first}")
-    return lines
 
 
 def value_at(config: object, path: str) -> Any:

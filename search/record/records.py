@@ -22,6 +22,7 @@ ENDS = (*ENDED, STOPPED, LOST, PAUSED)
 # fault of the machine.
 CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
 USER = "user"  # cause of a stop that is for good
+BUDGETS = TIME_BUDGET, GPU_HOURS = "time budget", "gpu hours"  # reasons of a sweep's end that a new limit undoes
 
 # What a sweep keeps of the checkpoints of ended trials (`SweepConfig.keep`).
 KEEPS = KEEP_BEST, KEEP_LAST, KEEP_ALL = "best", "last", "all"
@@ -228,7 +229,7 @@ class EndRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CloseRow(Row):
-    """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'. `best`: number of the best trial;
+    """End of a sweep. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'. `best`: number of the best trial;
     `pictures`: whether there are pictures beside its weights.
 
     `ended`, `score`, `trials`, `note`: number of ended trials, score of the best one, planned number of trials and last
@@ -249,12 +250,27 @@ class CloseRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenRow(Row):
-    """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, counted from here
-    (None: the former limit stays)."""
+    """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, `gpu_hours`: a new
+    limit of device-hours, both counted from here (None: the former limit stays)."""
 
     kind: ClassVar[str] = "open"
 
     time_budget_s: float | None = None
+    gpu_hours: float | None = None
+
+
+NO_LIMITS = OpenRow()  # the former ones stay
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionRow(Row):
+    """Resources of a session, the run of a sweep from its start or restart to its close. `places`: trials at a time;
+    `gpus`: GPUs of a trial, 0 if it trains on CPUs alone."""
+
+    kind: ClassVar[str] = "session"
+
+    places: int
+    gpus: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,7 +297,7 @@ class NoteRow(Row):
 
 KINDS: tuple[type[Row], ...] = (
     *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
-    *(ExtendRow, NoteRow),
+    *(ExtendRow, NoteRow, SessionRow),
 )
 _FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in KINDS}
 

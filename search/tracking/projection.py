@@ -32,6 +32,7 @@ from ..record.records import (
     TrialRow,
     trial_of,
 )
+from ..record.spending.spend import PARTS, Split
 from ..record.state import SweepState
 from ..record.trial import EPOCHS, Trial
 from .tracker import Status
@@ -218,6 +219,8 @@ class Projection:
         if self.sweep.plan.get("recipe") == CONFIRMED:
             for candidate in candidates_of(self.sweep, self._state.trials):
                 change.points.append((0, ts_ms, _confirmed(candidate, self._objective)))
+        # By the number of sessions: of two values at one step MLflow shows the larger.
+        change.points.append((self._state.spend.sessions, ts_ms, _spent(self._state.spend.split())))
         if best is not None:
             change.texts["best_config.yaml"] = partial(_yaml, best.unchecked_config)
         return change
@@ -235,6 +238,13 @@ def _confirmed(candidate: Candidate, objective: str) -> dict[str, float]:
             if spread.count > 1:
                 values[f"{place}/{name} deviation"] = spread.deviation
     return values
+
+
+def _spent(split: Split) -> dict[str, float]:
+    """Names the device time of a sweep, in hours, and its cost: 'spend/useful_hours', 'spend/cost'."""
+    hours = {f"{name}_hours": getattr(split, name) for name in ("used", *PARTS, "idle")}
+    hours["cost"] = None if split.price is None else split.used * split.price
+    return {f"spend/{name}": value for name, value in hours.items() if value is not None}
 
 
 def _short(reason: str) -> str:

@@ -15,6 +15,7 @@ from trainables.cli.changes import add_set_option, read_changes
 
 from ...record.durations import read_duration
 from ...record.plan import Plan, SweepConfig, next_name, plan_from
+from ...record.records import NO_LIMITS, OpenRow
 from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
 from ..places import add_places, collect, folder_problems
@@ -24,8 +25,8 @@ from .first import add_first_options, with_first
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
-    """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `time_budget_s`:
-    new time limit in seconds of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
+    """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `limits`:
+    new limits of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
     `watcher`: is told of the sweep as it runs; `words`: verb and arguments for the record (None: those of this
     process)."""
 
@@ -33,7 +34,7 @@ class SweepRequest:
     plan: Plan | None
     folder: Path
     where: Where
-    time_budget_s: float | None = None
+    limits: OpenRow = NO_LIMITS
     is_named: bool = True
     watcher: Watcher = SILENT
     words: tuple[str, ...] | None = None
