@@ -31,6 +31,7 @@ from ..cluster.session import SHARE, SLOT, ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor, Task
+from ..decisions.forecast import Forecast
 from ..decisions.progress import now_text
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
@@ -143,8 +144,11 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         retention.settle()
         watcher.begun(journal)
 
+        forecast = Forecast(journal, plan, concurrent, tell)
+
         def watch(row: Row) -> None:
             retention.watch(row)
+            forecast.look(row)
             watcher.booked(row)
 
         conductor = Conductor(journal, plan, concurrent, tell, budget, watch)

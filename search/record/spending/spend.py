@@ -95,8 +95,8 @@ class Spend:
     older than its first one, costs nothing.
 
     `unit`: GPU or CPU, as the last session counted; `places`, `devices`: its trials at a time (None: not on record) and
-    the devices of each; `gpu_hours`, `time_budget_s`: the limits in force (None: none); `epochs`, `epoch_ms`: epochs
-    on record and their own durations; `sessions`: number of ended ones; `starts`, `start_ms`: attempts after the first
+    the devices of each; `gpu_hours`, `time_budget_s`: the limits in force (None: none); `epochs`: number of epochs on
+    record; `sessions`: number of ended ones; `starts`, `start_ms`: attempts after the first
     of each place that have an epoch, and their time before it began."""
 
     def __init__(self) -> None:
@@ -104,7 +104,9 @@ class Spend:
         self.gpu_hours: float | None = None
         self.time_budget_s: float | None = None
         self.price: float | None = None
-        self.epochs = self.epoch_ms = self.sessions = self.starts = self.start_ms = 0
+        self.epochs = self.sessions = self.starts = self.start_ms = 0
+        self._paces: dict[int, tuple[int, float]] = {}  # by trial: number of epochs, and their mean duration in s
+        self._pace_sum = 0.0
         self._workers = 1
         self._attempts = 0
         self._born = self._last = 0
@@ -120,8 +122,7 @@ class Spend:
     def take(self, row: Row) -> None:
         """Counts the next record."""
         if isinstance(row, EpochRow):
-            self.epochs += 1
-            self.epoch_ms += round(1000 * row.seconds)
+            self._pace(row)
         if isinstance(row, SweepRow):
             self._begin(row.plan, row.ts_ms)
         if row.ts_ms < self._born:
@@ -145,6 +146,19 @@ class Spend:
         # Remarks, and stops of trials, may come when nobody runs the sweep.
         if self._session is not None and not (isinstance(row, NoteRow) or is_by_user(row)):
             self._last = row.ts_ms
+
+    def _pace(self, row: EpochRow) -> None:
+        count, before = self._paces.get(row.trial, (0, 0.0))
+        mean = before + (row.seconds - before) / (count + 1)
+        self._paces[row.trial] = count + 1, mean
+        self._pace_sum += mean - before
+        self.epochs += 1
+
+    @property
+    def epoch_s(self) -> float:
+        """Returns the seconds of an epoch, each trial's mean counted once, as long ones must not count less for the
+        fewer epochs that they have so far; 0 before the first."""
+        return self._pace_sum / len(self._paces) if self._paces else 0.0
 
     def _begin(self, plan: Mapping[str, Any], ts_ms: int) -> None:
         self._born = ts_ms
