@@ -205,6 +205,41 @@ def test_who_was_let_through_before_the_driver_died_is_not_judged_again(lead):
     assert sorted([again.conductor.next_task().trial, again.conductor.next_task().trial]) == [2, 3]
 
 
+def test_after_a_kill_those_that_waited_wait_and_those_that_ran_go_on(tmp_path):
+    whole = Simulation(tmp_path / "whole", trials=12).run()
+    first = Simulation(tmp_path, trials=12)
+    first.executor.run(lambda: first.states.count(PAUSED) >= 3)
+    first.executor.fill()
+    assert PAUSED in first.states
+    before, running = first.states, set(first.executor.running)
+    first.journal.unlock()  # nothing else is said: the process is dead
+    journal = Journal(first.journal.path)
+    journal.lock()
+    journal.append(OpenRow())
+    again = Simulation(tmp_path, journal=journal, plan=first.plan)
+    assert again.states == before
+    again.executor.fill()
+    assert set(again.executor.running) == running
+    assert [trial.number for trial in again.trials if trial.state == PAUSED] == [
+        number for number, state in enumerate(before) if state == PAUSED
+    ]
+    again.run()
+    epochs = [(one.trial, one.epoch) for one in again.rows() if isinstance(one, EpochRow)]
+    assert len(epochs) == len(set(epochs)), "no epoch is booked twice"
+    assert len(again.trials) == len(whole.trials)
+    assert "finished" in again.states
+
+
+def test_a_paused_trial_that_the_user_stops_ends_at_once_and_is_not_promoted(lead):
+    led = lead(concurrent=1)
+    two_wait(led)
+    led.conductor.dismiss(0)
+    assert (led.journal.trials[0].state, led.journal.trials[0].has_ended) == ("stopped", True)
+    led.conductor.next_task()
+    led.conductor.hear(row(2, 1, 70.0))
+    assert led.conductor.next_task().trial == 3, "trial 0 would have been promoted"
+
+
 # --- with others
 
 
