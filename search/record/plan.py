@@ -19,7 +19,8 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .options.choices import ASHA, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
+from .options.choices import ASHA, PBT, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
+from .options.population import population_problems
 from .options.sampling import SAMPLERS, sampler_refusal
 from .points.given import first_points
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
@@ -42,7 +43,8 @@ class SweepConfig:
     sampler: str = knob(
         "tpe",
         choices=SAMPLERS,
-        help="who draws the points; tpe, gp, cmaes, nsga2 learn from the trials, qmc, random, grid do not",
+        help="who draws the points; tpe, gp, cmaes, nsga2 learn from the trials, qmc, random, grid do not; none: at "
+        "random, for pbt",
     )
     scheduler: str = knob(ASHA, choices=SCHEDULERS, help="who pauses or stops weak trials early")
     grace: int | None = knob(
@@ -130,6 +132,8 @@ class Plan:
         whose condition holds in no point."""
         found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
         searched = [path for path in found if path not in self.pinned]
+        if self.sweep.scheduler == PBT:
+            searched = [path for path in searched if known[path].lane]  # the others shape what a state must fit
         paths = attainable(searched, self._conditions, lambda path: value_at(self.base, path))
         return {path: typed(found[path], known[path]) for path in paths}
 
@@ -231,6 +235,10 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
         base = default_config(space.model, values, where)
     except ConfigError as error:
         raise ConfigError(where, [*problems, *error.problems_in(where)]) from None
+    executor, objectives = sweep.chosen_executor, len(sweep.objectives)
+    problems += population_problems(
+        sweep.scheduler, sweep.sampler, sweep.trials, executor, objectives, sweep.checkpoints
+    )
     given = {name: getattr(sweep, name) for name in SCHEDULED}
     epochs = _longest(base, {} if "loop.epochs" in changes else space.domains(recipe))
     problems += scheduler_problems(sweep.scheduler, given, epochs)
@@ -241,6 +249,8 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
         problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
+        if sweep.scheduler == PBT:
+            raise ConfigError(where, [f"--scheduler {PBT}: no knob is searched that may change in training; use asha"])
         raise ConfigError(where, [f"{problem}; use `train`"])
     return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
 

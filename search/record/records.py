@@ -178,13 +178,17 @@ class TrialRow(Row):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRow(Row):
-    """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start)."""
+    """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start). `donor`: in
+    population-based training, the trial whose training state after that epoch it takes over, and `knobs`, the values of
+    the searched knobs from there on, by dotted path."""
 
     kind: ClassVar[str] = "attempt"
 
     trial: int
     attempt: int
     after_epoch: int
+    donor: int | None = None
+    knobs: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

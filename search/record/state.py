@@ -29,7 +29,7 @@ from .records import (
     TrialRow,
 )
 from .spending.spend import Spend
-from .trial import Trial
+from .trial import Trial, Turn
 
 MOST_EPOCHS = 2**31 - 1  # what 32 bits hold
 SPARE = 64  # out-of-date candidates for the best that are kept before they are thrown away
@@ -137,6 +137,9 @@ class SweepState:
         self.ended -= trial.has_ended
         self.undecided = None
         trial.state, trial.reason, trial.attempts, trial.is_dismissed = "running", "", row.attempt, False
+        trial.started_after = row.after_epoch
+        if row.donor is not None:
+            trial.turns = (*trial.turns, Turn(row.after_epoch, self._trial(row.donor).number, row.knobs or {}))
 
     def _score(self, row: ScoreRow) -> None:
         self._trial(row.trial).test = row.metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trainables.config import default_config, knobs_of
 
+from ..record.options.choices import PBT
 from ..record.plan import Plan, value_at
 from ..record.spending.spend import CPU, Spend
 
@@ -22,6 +23,16 @@ def shortened(plan: Plan) -> list[str]:
             if ours != theirs:
                 lines.append(f"{path}: {ours} here, {theirs} in recipe {first}")
     return lines
+
+
+def population_notes(plan: Plan) -> list[str]:
+    """Says which knobs population-based training does not search, as they cannot change while a trial trains."""
+    found = plan.space.domains(plan.sweep.recipe)
+    known = knobs_of(plan.space.model)
+    fixed = [path for path in found if path not in plan.pinned and not known[path].lane]
+    if plan.sweep.scheduler != PBT or not fixed:
+        return []
+    return [f"pbt changes knobs while trials train; these cannot, and keep the recipe's values: {', '.join(fixed)}"]
 
 
 def limit_notes(spend: Spend) -> list[str]:

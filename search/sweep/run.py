@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ from ..cluster.scratch import scratch_folder
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
-from ..decisions.conductor import Conductor, Task
+from ..decisions.conductor import Conductor
 from ..decisions.forecast import Forecast
 from ..decisions.progress import now_text
+from ..decisions.task import Task
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
 from ..executors.mirror import bring, check_store
@@ -46,9 +48,10 @@ from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
-from .first_words import limit_notes, shortened
+from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
+from .population import take_over
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
@@ -151,7 +154,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
             forecast.look(row)
             watcher.booked(row)
 
-        conductor = Conductor(journal, plan, concurrent, tell, budget, watch)
+        adopt = partial(take_over, place.folder, tell)
+        conductor = Conductor(journal, plan, concurrent, tell, budget, watch, adopt=adopt)
         desk = Desk(journal, conductor)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "", desk.look)
 
@@ -167,7 +171,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         if not journal.trials and not plan.is_confirmation:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
-            for line in conductor.notes:
+            for line in (*population_notes(plan), *conductor.notes):
                 tell(line)
         try:
             with watched(without_ray):

@@ -11,11 +11,12 @@ from typing import Any
 
 import yaml
 
-from spaces.schema import flat
+from spaces.schema import flat, is_number
 from trainables.runs.names import BEST
 
 from ..environment.store import redacted
 from ..record.confirmed import Candidate, candidates_of
+from ..record.options.choices import PBT
 from ..record.plan import CONFIRMED
 from ..record.records import (
     PAUSED,
@@ -116,6 +117,7 @@ class Projection:
                 return [Change(number=self.number_of(row), ts_ms=row.ts_ms, tags=self._remarks())]
             case EpochRow():
                 values = {**row.metrics, "loss": row.loss, "lr": row.lr, "seconds": row.seconds}
+                values |= self._knobs(row)
                 return [Change(number=row.trial, ts_ms=row.ts_ms, points=[(row.epoch, row.ts_ms, values)])]
             case ScoreRow():
                 return [self._take_scores(row)]
@@ -158,6 +160,14 @@ class Projection:
         facts = {"plan": self.sweep.plan, "facts": self.sweep.facts.to_record()}
         origin = {} if self.sweep.origin is None else {"origin": self.sweep.origin}
         return {"sweep": self.sweep.name, "model": self.sweep.model, **flat({**facts, **origin})}
+
+    def _knobs(self, row: EpochRow) -> dict[str, float]:
+        """Names the numbers that population-based training changes, at an epoch: 'knobs/optim.lr'. The params keep the
+        first ones."""
+        if self.sweep.plan.get("scheduler") != PBT:
+            return {}
+        found = self._state.trials[row.trial].knobs_at(row.epoch)
+        return {f"knobs/{path}": float(value) for path, value in found.items() if is_number(value)}
 
     def _remarks(self) -> dict[str, Any]:
         notes = self._state.notes

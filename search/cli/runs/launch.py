@@ -14,6 +14,8 @@ from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
 from ...record.durations import read_duration
+from ...record.options.choices import PBT
+from ...record.options.sampling import UNTAUGHT
 from ...record.plan import Plan, SweepConfig, next_name, plan_from
 from ...record.records import NO_LIMITS, OpenRow
 from ...record.watcher import SILENT, Watcher
@@ -71,6 +73,8 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     given = {name: value for name in knobs(SweepConfig) if (value := getattr(options, name, None)) is not None}
     if space is not None:
         given.setdefault("objective", space.objective)
+    if given.get("scheduler") == PBT:
+        given.setdefault("sampler", UNTAUGHT)
     if options.time_budget is not None:
         try:
             given["time_budget_s"] = read_duration(options.time_budget)

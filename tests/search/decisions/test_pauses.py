@@ -40,8 +40,8 @@ def test_no_epoch_is_trained_twice_and_every_attempt_goes_on_where_the_last_one_
             assert one.epoch == reached.get(one.trial, 0) + 1
             reached[one.trial] = one.epoch
     again = sum(trial.attempts > 1 for trial in done.trials)
-    assert (again > 0) == (name in PAUSING)
-    assert set(done.states) == ({"finished"} if name == "none" else {"finished", "pruned"})
+    assert (again > 0) == (name in (*PAUSING, "pbt"))
+    assert set(done.states) == ({"finished"} if name in ("none", "pbt") else {"finished", "pruned"})
 
 
 def two_wait(led):
@@ -169,19 +169,23 @@ class Script:
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_sweep_cut_off_after_any_record_and_resumed_is_the_unbroken_one(tmp_path, name):
-    workers, epochs = 3, 4 if name in ("none", "median") else EPOCHS
-    sampler = "tpe" if name == "asha" else "random"
+    workers, epochs = 3, 4 if name in ("none", "median", "pbt") else EPOCHS
+    sampler = {"asha": "tpe", "pbt": "none"}.get(name, "random")
 
     def course(number, config):
         return course_of(number, config, is_rough=True)
 
     whole = Simulation(tmp_path, workers, course, scheduler=name, epochs=epochs, trials=8, sampler=sampler).run()
     expected, rows = happenings(whole.rows()), whole.rows()
-    assert {"diverged", "pruned"} - ({"pruned"} if name == "none" else set()) <= set(whole.states)
-    for cut in range(1, len(rows)):
+    turns = [trial.turns for trial in whole.trials]
+    assert any(turns) == (name == "pbt")
+    assert {"diverged", "pruned"} - ({"pruned"} if name in ("none", "pbt") else set()) <= set(whole.states)
+    for cut in range(1, len(rows), 3 if name == "pbt" else 1):
         folder = tmp_path / f"cut-{cut}"
         folder.mkdir()
-        assert Script(whole, folder, cut, workers).run() == expected, rows[cut - 1]
+        script = Script(whole, folder, cut, workers)
+        assert script.run() == expected, rows[cut - 1]
+        assert [trial.turns for trial in script.journal.trials.values()] == turns, rows[cut - 1]
 
 
 def test_a_driver_that_dies_between_a_rungs_epoch_and_its_pause_pauses_it_when_resumed(lead):
