@@ -37,7 +37,7 @@ def export(request: ExportRequest) -> int:
     write_text(request.out, text)
     print(f"trial {trial.number} -> {request.out}; train it: {request.where.line_told('train', request.out)}")
     if len(stretches := _descent(journal, trial)) > 1:
-        told = f"its weights went through {len(stretches)} stretches of training with other values, listed in its provenance"
+        told = f"its weights went through {len(stretches)} stretches with other values, listed under provenance"
         print(
             f"{told}; a config has one value a knob, those of the best epoch, so `train` does not reproduce the score"
         )

@@ -18,8 +18,9 @@ from ..record.trial import Trial
 def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
     """Builds the JSON form of `show --trial`. `reason`: text of the end, for a failed trial its whole traceback;
     `changes`: dotted knob -> [value in the recipe, value in the trial]; `turns`: after which epochs it
-    went on from the state of another trial, with which knobs; `epochs`: metrics of each, null where they are not finite; `logs`, `weights`: paths of the files on this machine, [] and null if there are none; `copies`: URI to
-    which the sweep copies checkpoints, '' if they are kept in its folder only."""
+    went on from the state of another trial, with which knobs; `epochs`: metrics of each, null where they are not
+    finite; `logs`, `weights`: paths of the files on this machine, [] and null if there are none; `copies`: URI to which
+    the sweep copies checkpoints, '' if they are kept in its folder only."""
     objective, folder = journal.sweep.objective, trial_folder(journal.path.parent, trial.number)
     weights = folder / BEST
     logs = sorted(path for path in folder.glob("*") if is_output(path.name))

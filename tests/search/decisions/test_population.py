@@ -67,7 +67,7 @@ def test_the_worst_quarter_goes_on_from_the_best_one_with_other_knobs(tmp_path):
         assert task.config["optim"]["lr"] == start.knobs["optim.lr"]
         factor = start.knobs["optim.lr"] / donor.point["optim.lr"]
         assert min(abs(factor - one) for one in (0.8, 1.25)) < 1e-9 or start.knobs["optim.lr"] in (1e-4, 1e-2)
-        assert task.config["network"]["width"] == led.plan.base.network.width
+        assert task.config["network"]["width"] == led.conductor.plan.base.network.width
         assert trial.config != task.config, "what MLflow holds of a trial does not change"
     assert any(
         line.startswith(f"trial 6 starts again, after epoch 2 of trial {starts[0].donor}: ") for line in led.said
@@ -118,7 +118,12 @@ def test_what_led_to_the_weights_is_in_show_export_and_mlflow(tmp_path):
     assert f"after epoch 2 from the state of trial {donor}: " in trial_text(facts)
     projection = Projection(OBJECTIVE)
     changes = [change for one, _ in read_rows(led.journal.path) for change in projection.take(one)]
-    shown = {step: values["knobs/optim.lr"] for one in changes if one.number == heir for step, _, values in one.points}
+    shown = {
+        step: values["knobs/optim.lr"]
+        for one in changes
+        for step, _, values in one.points
+        if one.number == heir and "knobs/optim.lr" in values
+    }
     assert shown == {1: trial.point["optim.lr"], 2: trial.point["optim.lr"], 3: knobs["optim.lr"]}
     params = [change.config for change in changes if change.number == heir and change.config is not None]
     assert {param["optim"]["lr"] for param in params} == {trial.point["optim.lr"]}
@@ -138,13 +143,12 @@ def test_a_state_that_is_taken_over_trains_on_with_the_new_config(tmp_path):
     write_tiny(tmp_path / "store")
     led = population(tmp_path / "sweeps", trials=4)
     led.journal.unlock()
-    configs = [
-        tiny_config(**{"optim.lr": lr, "loop.epochs": 3, "data.root": tmp_path / "store"}) for lr in (1e-3, 2e-3)
-    ]
+    configs = [tiny_config(tmp_path / "store", **{"optim.lr": lr, "loop.epochs": 3}) for lr in (1e-3, 2e-3)]
     data = tiny_module(configs[0])
     folder = led.journal.path.parent
     for number, config in enumerate(configs):
         part = RunFolder(trial_folder(folder, number), config)
+        part.begin()
         made = SingleEngine()
         made.join(0, config)
         for _ in range(2):
@@ -152,7 +156,7 @@ def test_a_state_that_is_taken_over_trains_on_with_the_new_config(tmp_path):
             part.record(made.report(0, losses[0], made.evaluate(data, [0])[0]), made.state(0))
     donor_state = RunFolder(trial_folder(folder, 0), configs[0]).resume_state()
     own_state = RunFolder(trial_folder(folder, 1), configs[1]).resume_state()
-    new, told = tiny_config(**{"optim.lr": 5e-4, "loop.epochs": 3, "data.root": tmp_path / "store"}), []
+    new, told = tiny_config(tmp_path / "store", **{"optim.lr": 5e-4, "loop.epochs": 3}), []
     for _ in range(2):  # as after a crash in between
         assert take_over(folder, told.append, led.journal.trials[1], led.journal.trials[0], tree_of(new))
     heir = RunFolder(trial_folder(folder, 1), new)
