@@ -52,7 +52,7 @@ class Population(NoScheduler):
 
     def judge(self, trial: Trial, epoch: int, *, can_pause: bool) -> Verdict:
         """Returns that the trial waits for the others, or continues to the next epoch at which it does."""
-        if epoch % self._grace or epoch >= self._epochs:
+        if epoch % self._grace or epoch >= self._epochs or not can_pause:
             return GOES_ON
         return Verdict(PAUSED, f"pbt: waits for the others at epoch {epoch}")
 

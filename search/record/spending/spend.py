@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,12 @@ from ..records import (
     EndRow,
     EpochRow,
     ExtendRow,
-    NoteRow,
     OpenRow,
     Row,
+    ScoreRow,
     SessionRow,
     SweepRow,
+    TrialRow,
 )
 
 GPU, CPU = "GPU", "CPU"
@@ -78,12 +79,23 @@ class _Attempt:
 
 
 @dataclass(slots=True)
+class _Account:
+    """A trial. `epochs`, `epoch_s`: number of epochs, and their mean duration in s; `part`, `held`: one of PARTS, and
+    the device-ms that count for it as long as the trial's state does not change."""
+
+    epochs: int = 0
+    epoch_s: float = 0.0
+    part: str = USEFUL
+    held: float = 0.0
+
+
+@dataclass(slots=True)
 class _Session:
-    """A session of the launching process. `began`: in ms; `used`: device-ms of its trials; `places`, `devices`: trials
-    at a time and devices of each, None if not on record."""
+    """A session of the launching process. `began`: in ms; `before`: device-ms of trials until then; `places`,
+    `devices`: trials at a time and devices of each, None if not on record."""
 
     began: int
-    used: int = 0
+    before: float = 0.0
     places: int | None = None
     devices: float = 1.0
     running: dict[int, _Attempt] = field(default_factory=dict)
@@ -105,64 +117,45 @@ class Spend:
         self.time_budget_s: float | None = None
         self.price: float | None = None
         self.epochs = self.sessions = self.starts = self.start_ms = 0
-        self._paces: dict[int, tuple[int, float]] = {}  # by trial: number of epochs, and their mean duration in s
-        self._pace_sum = 0.0
+        self._epoch_sum = 0.0  # of the trials' mean durations of an epoch, and the number of those trials
+        self._paced = 0
         self._workers = 1
         self._attempts = 0
         self._born = self._last = 0
         self._session: _Session | None = None
-        self._wall = self._used = 0  # ms, and device-ms of trials
-        self._wall_before = self._used_before = 0  # the same when the limits were last set
-        self._idle: int | None = None
-        self._sums = dict.fromkeys(PARTS, 0)
-        self._held: dict[int, int] = {}  # by trial: device-ms that count as its state says
-        self._parts: dict[int, str] = {}
+        self._wall, self._used = 0, 0.0  # ms, and device-ms of trials
+        self._wall_before, self._used_before = 0, 0.0  # the same when the limits were last set
+        self._idle: float | None = None
+        self._sums = dict.fromkeys(PARTS, 0.0)
+        self._accounts: dict[int, _Account] = {}
         self._cut: set[int] = set()  # trials whose last attempt was cut short
 
     def take(self, row: Row) -> None:
         """Counts the next record."""
-        if isinstance(row, EpochRow):
-            self._pace(row)
-        if isinstance(row, SweepRow):
-            self._begin(row.plan, row.ts_ms)
-        if row.ts_ms < self._born:
-            return
-        match row:
-            case EpochRow():
-                self._epoch(row)
-            case AttemptRow():
-                self._attempt(row)
-            case EndRow():
-                self._end(row)
-            case OpenRow():
-                self._open(row)
-            case SessionRow():
-                self._join(row)
-            case CloseRow():
-                self._end_session(row.ts_ms)
-            case ExtendRow():
-                for number in (*row.again, *row.waiting):
-                    self._move(number, USEFUL)
-        # Remarks, and stops of trials, may come when nobody runs the sweep.
-        if self._session is not None and not (isinstance(row, NoteRow) or is_by_user(row)):
-            self._last = row.ts_ms
+        count = _COUNT.get(type(row))
+        if count is not None:
+            count(self, row)
 
-    def _pace(self, row: EpochRow) -> None:
-        count, before = self._paces.get(row.trial, (0, 0.0))
-        mean = before + (row.seconds - before) / (count + 1)
-        self._paces[row.trial] = count + 1, mean
-        self._pace_sum += mean - before
-        self.epochs += 1
+    def _touch(self, row: Row) -> bool:
+        """Notes the time of a record as that of the session's last one; returns False if it is inherited."""
+        if row.ts_ms < self._born:
+            return False
+        self._last = row.ts_ms
+        return True
 
     @property
     def epoch_s(self) -> float:
         """Returns the seconds of an epoch, each trial's mean counted once, as long ones must not count less for the
         fewer epochs that they have so far; 0 before the first."""
-        return self._pace_sum / len(self._paces) if self._paces else 0.0
+        return self._epoch_sum / self._paced if self._paced else 0.0
 
-    def _begin(self, plan: Mapping[str, Any], ts_ms: int) -> None:
-        self._born = ts_ms
-        self._session = _Session(ts_ms)
+    def _account(self, number: int) -> _Account:
+        return self._accounts.get(number) or self._accounts.setdefault(number, _Account())
+
+    def _begin(self, row: SweepRow) -> None:
+        plan = row.plan
+        self._born = self._last = row.ts_ms
+        self._session = _Session(row.ts_ms)
         self.time_budget_s, self.gpu_hours = plan.get("time_budget_s"), plan.get("gpu_hours")
         self.price = plan.get("price_per_gpu_hour")
         self._workers = plan.get("workers") or 1
@@ -170,7 +163,8 @@ class Spend:
 
     def _open(self, row: OpenRow) -> None:
         self._end_session(self._last)
-        self._session = _Session(row.ts_ms, devices=float(self._workers))
+        self._touch(row)
+        self._session = _Session(row.ts_ms, self._used, devices=float(self._workers))
         if row.time_budget_s is not None:
             self.time_budget_s, self._wall_before = row.time_budget_s, self._wall
         if row.gpu_hours is not None:
@@ -179,82 +173,109 @@ class Spend:
     def _join(self, row: SessionRow) -> None:
         self.unit, self.places, self.devices = (GPU if row.gpus else CPU), row.places, row.gpus or float(self._workers)
         if self._session is not None:
+            self._touch(row)
             self._session.places, self._session.devices = row.places, self.devices
 
     def _attempt(self, row: AttemptRow) -> None:
-        if self._session is not None:
+        if self._session is not None and self._touch(row):
             self._session.running[row.trial] = _Attempt(row.ts_ms, is_again=row.trial in self._cut)
             self._cut.discard(row.trial)
             self._attempts += 1
             self._move(row.trial, USEFUL)
 
     def _epoch(self, row: EpochRow) -> None:
-        session = self._session
-        attempt = None if session is None else session.running.get(row.trial)
+        # Most records are of this kind, and a replay is to be quick.
+        number, now, session, account = row.trial, row.ts_ms, self._session, self._account(row.trial)
+        self.epochs += 1
+        account.epochs += 1
+        self._paced += account.epochs == 1
+        change = (row.seconds - account.epoch_s) / account.epochs
+        account.epoch_s += change
+        self._epoch_sum += change
+        if session is None or now < self._born:
+            return
+        self._last = now
+        attempt = session.running.get(number)
         if attempt is None:
             return
         if attempt.is_new:
-            before = max(0, row.ts_ms - attempt.until - round(1000 * row.seconds))
-            if attempt.is_again:
-                self._add(row.trial, attempt, attempt.until + before, is_lost=True)
-            elif self._attempts > (self.places or 0):
-                self.starts += 1
-                self.start_ms += before
-            attempt.is_new = False
-        self._add(row.trial, attempt, row.ts_ms)
+            self._start(account, attempt, max(0, now - attempt.until - round(1000 * row.seconds)))
+        self._add(account, attempt, now)
+
+    def _start(self, account: _Account, attempt: _Attempt, before: int) -> None:
+        """Counts the `before` ms of an attempt until its first epoch began."""
+        attempt.is_new = False
+        if attempt.is_again:
+            self._add(account, attempt, attempt.until + before, is_lost=True)
+        elif self._attempts > (self.places or 0):
+            self.starts += 1
+            self.start_ms += before
 
     def _end(self, row: EndRow) -> None:
+        # Users may end a trial, and make remarks, when nobody runs the sweep: that is no time of its own.
+        is_by_user = row.state == STOPPED and row.cause == USER
+        if row.ts_ms < self._born:
+            return
         attempt = None if self._session is None else self._session.running.pop(row.trial, None)
-        if attempt is not None and not is_by_user(row):
-            self._add(row.trial, attempt, row.ts_ms, is_lost=row.state == LOST)
+        if not is_by_user and self._session is not None:
+            self._touch(row)
+            if attempt is not None:
+                self._add(self._account(row.trial), attempt, row.ts_ms, is_lost=row.state == LOST)
         if row.state == LOST:
             self._cut.add(row.trial)
-        self._move(row.trial, PRUNED if is_by_user(row) else _PART_OF.get(row.state, USEFUL))
+        self._move(row.trial, PRUNED if is_by_user else _PART_OF.get(row.state, USEFUL))
+
+    def _grow(self, row: ExtendRow) -> None:
+        for number in (*row.again, *row.waiting):
+            self._move(number, USEFUL)
+
+    def _close(self, row: CloseRow) -> None:
+        self._last = max(self._last, row.ts_ms)
+        self._end_session(row.ts_ms)
 
     def _end_session(self, ts_ms: int) -> None:
         session = self._session
         if session is None:
             return
         for number, attempt in session.running.items():
-            self._add(number, attempt, ts_ms, is_lost=True)
+            self._add(self._account(number), attempt, ts_ms, is_lost=True)
             self._cut.add(number)
         self._wall += max(0, ts_ms - session.began)
         self._idle = self._idle_until(ts_ms)
         self.sessions += 1
         self._session = None
 
-    def _add(self, number: int, attempt: _Attempt, until: int, *, is_lost: bool = False) -> None:
+    def _add(self, account: _Account, attempt: _Attempt, until: int, *, is_lost: bool = False) -> None:
         """Counts the time of an attempt up to `until`, as its trial's or as lost."""
-        assert self._session is not None, "an attempt without a session"
-        used = round(max(0, until - attempt.until) * self._session.devices)
-        attempt.until = max(until, attempt.until)
+        if until <= attempt.until or self._session is None:
+            return
+        used = (until - attempt.until) * self._session.devices
+        attempt.until = until
         self._used += used
-        self._session.used += used
-        part = WASTED if is_lost else self._parts[number]
-        self._sums[part] += used
+        self._sums[WASTED if is_lost else account.part] += used
         if not is_lost:
-            self._held[number] = self._held.get(number, 0) + used
+            account.held += used
 
     def _move(self, number: int, part: str) -> None:
-        before, held = self._parts.get(number, part), self._held.get(number, 0)
-        self._parts[number] = part
-        self._sums[before] -= held
-        self._sums[part] += held
+        account = self._account(number)
+        self._sums[account.part] -= account.held
+        self._sums[part] += account.held
+        account.part = part
 
-    def _running_ms(self, now_ms: int) -> int:
+    def _running_ms(self, now_ms: int) -> float:
         """Computes the device-ms of the running attempts after their last records."""
         session = self._session
         if session is None:
             return 0
         since = sum(max(0, now_ms - attempt.until) for attempt in session.running.values())
-        return round(since * session.devices)
+        return since * session.devices
 
-    def _idle_until(self, now_ms: int) -> int | None:
+    def _idle_until(self, now_ms: int) -> float | None:
         session = self._session
         if session is None or session.places is None:
             return self._idle
-        whole = round(max(0, now_ms - session.began) * session.places * session.devices)
-        return (self._idle or 0) + max(0, whole - session.used - self._running_ms(now_ms))
+        whole = max(0, now_ms - session.began) * session.places * session.devices
+        return (self._idle or 0) + max(0, whole - (self._used - session.before) - self._running_ms(now_ms))
 
     def wall_s(self, now_ms: int | None = None, *, under_limit: bool = False) -> float:
         """Computes the seconds that the sessions took, up to the time `now_ms` (None: the last record).
@@ -278,9 +299,19 @@ class Spend:
         return Split(**hours, idle=None if idle is None else idle / HOUR_MS, unit=self.unit, price=self.price)
 
 
-def is_by_user(row: Row) -> bool:
-    """Returns whether a record ends a trial because the user wants it."""
-    return isinstance(row, EndRow) and row.state == STOPPED and row.cause == USER
+# By type, as trying one after the other would take longer than most records do.
+_COUNT: dict[type[Row], Callable[[Spend, Any], object]] = {
+    SweepRow: Spend._begin,
+    TrialRow: Spend._touch,
+    AttemptRow: Spend._attempt,
+    EpochRow: Spend._epoch,
+    EndRow: Spend._end,
+    CloseRow: Spend._close,
+    OpenRow: Spend._open,
+    SessionRow: Spend._join,
+    ScoreRow: Spend._touch,
+    ExtendRow: Spend._grow,
+}
 
 
 def amount_text(amount: float) -> str:
