@@ -93,10 +93,10 @@ BAD_LAUNCHES = [
         [*GOOD, "--scheduler", "pbt", "--checkpoints", "s3://bucket/x"],
         ["s3://bucket/x: --scheduler pbt hands training states on in the sweep's folder; leave --checkpoints"],
     ),
-    ([*GOOD, "--gpu-hours", "0"], ["gpu_hours = 0.0: out of bounds; allowed: float or none and > 0"]),
+    ([*GOOD, "--gpu-hours", "0"], ["gpu_hours = 0: out of bounds; allowed: float or none and > 0"]),
     (
         [*GOOD, "--gpu-hours", "many", "--price-per-gpu-hour", "-1"],
-        ["gpu_hours = many: expected float", "price_per_gpu_hour = -1.0: out of bounds"],
+        ["gpu_hours = many: expected float", "price_per_gpu_hour = -1: out of bounds"],
     ),
     ([*GOOD, "--executor", "fussed"], ["executor = fussed: not allowed", "one of auto, solo"]),
     ([*GOOD, "--objective", "val/mpjpe"], ["objective = val/mpjpe: not allowed; did you mean val/mpjpe_mm?"]),
