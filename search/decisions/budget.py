@@ -1,5 +1,5 @@
-"""Wall-clock time budget of a sweep: how much has been used, and which trials may still run once it is exhausted.
-Imports no Ray."""
+"""Budgets of a sweep, of wall-clock time and of device-hours: how much has been used, and which trials may still run
+once one is exhausted. Imports no Ray."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.lines import read_rows
-from ..record.records import CloseRow, OpenRow, SweepRow
+from ..record.records import GPU_HOURS, TIME_BUDGET
+from ..record.spending.spend import Spend, amount_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +33,30 @@ def spent_before(path: Path, limit_s: float | None) -> Spent:
     """Computes from the journal at `path` the limit in force and the wall-clock time used of it. `limit_s`: the limit
     in seconds that the sweep was launched with; a later `resume` with a limit overrides it. A session ends at its close
     record or, if the driver died, at its last record. DataError names a damaged line."""
-    used_ms, began, last = 0, None, 0
+    spend = Spend()
     for row, _ in read_rows(path):
-        if isinstance(row, SweepRow | OpenRow):
-            used_ms += 0 if began is None else last - began
-            began = row.ts_ms
-            if isinstance(row, OpenRow) and row.time_budget_s is not None:
-                limit_s, used_ms = row.time_budget_s, 0
-        elif isinstance(row, CloseRow) and began is not None:
-            used_ms, began = used_ms + row.ts_ms - began, None
-        last = row.ts_ms
-    used_ms += 0 if began is None else last - began
-    return Spent(limit_s, used_ms / 1000)
+        spend.take(row)
+    return Spent(limit_s if spend.time_budget_s is None else spend.time_budget_s, spend.wall_s(under_limit=True))
+
+
+def hours_over(spend: Spend, now_ms: int | None = None) -> bool:
+    """Returns whether a sweep has used up its device-hours at the time `now_ms` (None: at its last record)."""
+    return spend.gpu_hours is not None and spend.used_hours(now_ms, under_limit=True) >= spend.gpu_hours
+
+
+def limit_text(spend: Spend) -> str:
+    """Formats the limit of device-hours in force: '40 GPU-hours'."""
+    return f"{amount_text(spend.gpu_hours or 0)} {spend.unit}-hours"
 
 
 class Budget:
-    """Decides which trials may run once the time budget is exhausted. A running trial completes its epoch and is then
-    stopped, unless it is needed for the `at_least` trials that must finish. A sweep without any score continues until
-    it has one.
+    """Decides which trials may run once the time budget or the device-hours are exhausted. A running trial completes
+    its epoch and is then stopped, unless it is needed for the `at_least` trials that must finish. A sweep without any
+    score continues until it has one.
 
-    Time counts from its making, which is when the sweep goes on record. `spent`: limit and earlier use. `tell`: prints
-    one line, once, when the budget is exhausted. `clock`: the time in seconds from any start."""
+    Wall-clock time counts from its making, which is when the sweep goes on record; device-hours, with their limit, are
+    those of the journal. `spent`: time limit and earlier use. `tell`: prints one line, once, when a budget is
+    exhausted. `clock`: the time in seconds from any start."""
 
     def __init__(
         self,
@@ -74,14 +78,21 @@ class Budget:
         self._has_told = False
 
     @property
-    def is_over(self) -> bool:
-        """Returns whether the time budget is exhausted."""
+    def reason(self) -> str:
+        """Returns which budget is exhausted, one of `records.BUDGETS`; '' if none."""
         limit = self._spent.limit_s
-        return limit is not None and self._clock() - self._started + self._spent.used_s >= limit
+        if limit is not None and self._clock() - self._started + self._spent.used_s >= limit:
+            return TIME_BUDGET
+        return GPU_HOURS if hours_over(self._journal.state.spend, self._journal.now_ms()) else ""
+
+    @property
+    def is_over(self) -> bool:
+        """Returns whether a budget is exhausted."""
+        return bool(self.reason)
 
     def may_start(self, running: Collection[int]) -> bool:
-        """Returns whether another trial may start: while there is time, or while fewer trials are running than must
-        still finish. `running`: numbers of the running trials."""
+        """Returns whether another trial may start: while no budget is exhausted, or while fewer trials are
+        running than must still finish. `running`: numbers of the running trials."""
         if not self.is_over:
             return True
         self._tell_once(running)
@@ -121,9 +132,12 @@ class Budget:
         if self._has_told:
             return
         self._has_told = True
-        limit = duration_text(self._spent.limit_s or 0)
         kept = self._keep(running)
-        line = f"the time budget of {limit} is over: trials that run end their epoch, no other starts"
+        if self.reason == GPU_HOURS:
+            line = f"the limit of {limit_text(self._journal.state.spend)} is reached"
+        else:
+            line = f"the time budget of {duration_text(self._spent.limit_s or 0)} is over"
+        line += ": trials that run end their epoch, no other starts"
         if kept:
             names = " and ".join(f"trial {number}" for number in kept)
             verb = "goes" if len(kept) == 1 else "go"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from spaces.errors import ConfigError
@@ -30,40 +29,28 @@ from ..record.records import (
     Row,
     TrialRow,
 )
-from ..record.trial import Trial
+from ..record.trial import Trial, config_with
 from .budget import Budget
-from .progress import end_text, epoch_line, epochs_of, point_text
+from .progress import end_text, epoch_line, epochs_of, start_text
 from .sampler import PointSampler
 from .schedulers.choose import scheduler_of
 from .schedulers.pauses import can_pause
-from .schedulers.protocol import GOES_ON, Verdict
+from .schedulers.protocol import GOES_ON, Heritage, Verdict
+from .task import Task
 
 MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
 BY_USER = "by the user"  # why a trial was stopped for good
 REST_S = 1.0  # before the second attempt; four times as long before the third
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, the last
-    recorded epoch to continue after (0: from the start), the number of parts into which a batch is split beyond the
-    config's, and the ids of the shorter configs whose training state it continues."""
-
-    trial: int
-    attempt: int
-    config: dict[str, Any]
-    after_epoch: int
-    parts: int = 1
-    former: tuple[str, ...] = ()
-
-
 class Conductor:
     """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
-    line per event. `budget`: the time budget (None: unlimited). `watch`: is called with each record of an epoch or an
-    end once it is written. `clock`: the time in seconds from any start. `fault`: why the machine can train no trial any
-    more, '' while it can; the sweep must then end."""
+    line per event. `budget`: the limits (None: unlimited). `watch`: is called with each record of an epoch or an
+    end once it is written. `clock`: the time in seconds from any start. `adopt`: gives a trial
+    the training state of another one, for a config, and returns whether it could. `fault`: why the machine can train no
+    trial any more, '' while it can; the sweep must then end."""
 
     def __init__(
         self,
@@ -74,6 +61,7 @@ class Conductor:
         budget: Budget | None = None,
         watch: Callable[[Row], None] = lambda row: None,
         clock: Callable[[], float] = time.monotonic,
+        adopt: Callable[[Trial, Trial, dict[str, Any]], bool] = lambda heir, donor, config: True,
     ) -> None:
         self.journal = journal
         self.plan = plan
@@ -86,6 +74,7 @@ class Conductor:
         self._budget = budget
         self._watch = watch
         self._clock = clock
+        self._adopt = adopt
         self._running: set[int] = set()
         self._dismissed: set[int] = set()  # those of them that end with their present epoch
         self._resting: dict[int, float] = {}  # lost trials, and when they start again
@@ -146,16 +135,26 @@ class Conductor:
         trial = trial or (None if self._has_drawn_all else self._new_trial())
         if trial is None:
             return None
-        attempt = trial.attempts + 1
-        self.journal.append(AttemptRow(trial=trial.number, attempt=attempt, after_epoch=trial.last_epoch))
+        attempt, after = trial.attempts + 1, trial.last_epoch
+        taken = self._taken_over(trial)
+        donor, knobs = (None, None) if taken is None else (taken.donor, taken.knobs)
+        self.journal.append(
+            AttemptRow(trial=trial.number, attempt=attempt, after_epoch=after, donor=donor, knobs=knobs)
+        )
         self._points.tell(trial)
         self._scheduler.tell(trial)
         self._running.add(trial.number)
-        again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
-        is_recipe = trial.number == 0 and not self.plan.is_confirmation
-        what = f"recipe {self.plan.sweep.recipe}" if is_recipe else point_text(trial.point)
-        self._tell(f"trial {trial.number} starts{again}: {what}")
-        return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts, trial.former_ids)
+        self._tell(start_text(trial, self.plan))
+        return Task(trial.number, attempt, trial.config_at(after + 1), after, trial.parts, trial.former_ids)
+
+    def _taken_over(self, trial: Trial) -> Heritage | None:
+        """Hands a trial that goes on the training state that it takes over, before that is on record; returns what it
+        takes over, None if nothing."""
+        found = self._scheduler.heritage_of(trial.number) if trial.state == PAUSED else None
+        if found is None:
+            return None
+        config = config_with(trial.config, found.knobs)
+        return found if self._adopt(trial, self.journal.trials[found.donor], config) else None
 
     def _wake(self) -> None:
         """Puts the lost trials whose rest is over before all others that wait."""
@@ -257,15 +256,15 @@ class Conductor:
         if trial.number in self._dismissed:
             self._end(trial, STOPPED, BY_USER, USER)
             return False
-        is_late = self._budget is not None and self._budget.is_over
-        if is_late and self._must_finish(trial):
+        over = "" if self._budget is None else self._budget.reason
+        if over and self._must_finish(trial):
             return True
         if not verdict.goes_on:
             self._end(trial, verdict.state, verdict.reason)
-        elif is_late:
-            self._end(trial, "stopped", "time budget")
+        elif over:
+            self._end(trial, STOPPED, over)
             self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
-        return verdict.goes_on and not is_late
+        return verdict.goes_on and not over
 
     def _must_finish(self, trial: Trial) -> bool:
         """Returns whether a trial continues although the time budget is exhausted; the scheduler judges it no
@@ -319,7 +318,7 @@ class Conductor:
         return is_to_blame
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
-        """Closes the sweep in the journal. `reason`: 'done', 'time budget', 'interrupted' or 'error'. Running trials
+        """Closes the sweep in the journal. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'. Running trials
         are recorded as stopped, except after 'interrupted', when they stay open so that `resume` continues them. After
         'done' the paused ones are pruned; otherwise they wait on.
         `has_pictures`: there are pictures beside the best trial's weights."""

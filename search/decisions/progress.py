@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ..record.plan import Plan
 from ..record.records import EpochRow
 from ..record.trial import EPOCHS, Trial
 
@@ -14,6 +15,16 @@ from ..record.trial import EPOCHS, Trial
 def epochs_of(trial: Trial) -> int:
     """Returns the number of epochs of a trial, which may be a searched knob."""
     return int(trial.knob(EPOCHS))
+
+
+def start_text(trial: Trial, plan: Plan) -> str:
+    """Formats the start of an attempt, which is on record: the values of its knobs, and whose state it takes over."""
+    again = f" again, after epoch {trial.last_epoch}" if trial.attempts > 1 else ""
+    turn = trial.turns[-1] if trial.turns and trial.turns[-1].epoch == trial.last_epoch else None
+    again += "" if turn is None else f" of trial {turn.donor}"
+    is_recipe = trial.number == 0 and not plan.is_confirmation and not trial.turns
+    what = f"recipe {plan.sweep.recipe}" if is_recipe else point_text(trial.knobs_at(trial.last_epoch + 1))
+    return f"trial {trial.number} starts{again}: {what}"
 
 
 def epoch_line(trial: Trial, row: EpochRow, objective: str, best: Trial | None) -> str:

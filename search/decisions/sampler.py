@@ -29,6 +29,7 @@ PLACES = {
     "qmc": "qmc:SobolPoints",
     "random": "random:RandomPoints",
     "grid": "grid:GridPoints",
+    "none": "random:RandomPoints",
 }
 
 

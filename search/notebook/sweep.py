@@ -66,7 +66,8 @@ class Sweep:
 
     @property
     def state(self) -> str:
-        """Returns 'done', 'time budget', 'interrupted', 'error', or 'open' while it runs or after a crash."""
+        """Returns 'done', 'time budget', 'gpu hours', 'interrupted', 'error', or 'open' while it runs or after a
+        crash."""
         return glance(self.folder / FILE).state
 
     @property
@@ -136,24 +137,28 @@ class Sweep:
     def resume(
         self,
         time_budget: str | float | None = None,
+        gpu_hours: float | None = None,
         on_epoch: OnEpoch | None = None,
         on_end: OnEnd | None = None,
     ) -> Sweep:
         """Runs the rest of the sweep, as `launch` would; one that is done prints its leaderboard. `time_budget`: a new
-        limit, seconds or text such as '2h' (None: what is left of the former one)."""
-        return _run("resume", self.name, {"time_budget": time_budget, **self._places()}, on_epoch, on_end)
+        limit, seconds or text such as '2h'; `gpu_hours`: a new one of device-hours (None: what is left of it)."""
+        given = {"time_budget": time_budget, "gpu_hours": gpu_hours, **self._places()}
+        return _run("resume", self.name, given, on_epoch, on_end)
 
     def extend(
         self,
         trials: int | None = None,
         epochs: int | None = None,
         time_budget: str | float | None = None,
+        gpu_hours: float | None = None,
         on_epoch: OnEpoch | None = None,
         on_end: OnEnd | None = None,
     ) -> Sweep:
         """Enlarges the sweep to `trials` trials of `epochs` epochs in all (None: as before) and trains what it lacks
         then. ConfigError if it has as many already, or runs."""
-        given = {"trials": trials, "epochs": epochs, "time_budget": time_budget, **self._places()}
+        limits = {"time_budget": time_budget, "gpu_hours": gpu_hours}
+        given = {"trials": trials, "epochs": epochs, **limits, **self._places()}
         return _run("extend", self.name, given, on_epoch, on_end)
 
     def _places(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from .records import CloseRow, MisfitError, NoteRow, SweepRow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glance:
-    """Summary of a sweep. `state`: 'done', 'time budget', 'interrupted', 'error', or 'open' while it runs or after a
+    """Summary of a sweep. `state`: 'done', one of BUDGETS, 'interrupted', 'error', or 'open' while it runs or after a
     crash; `ended`: number of ended trials, of `trials` planned ones; `best`: number of the best trial, and `score`, its
     value of the objective (None: no score yet); `note`: the last remark, '' without one."""
 

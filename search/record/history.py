@@ -11,7 +11,7 @@ from spaces.files import replacing
 
 from .journal import FILE, Journal
 from .lines import Chain, read_rows
-from .records import CloseRow, NoteRow, OpenRow, SweepRow
+from .records import CloseRow, NoteRow, OpenRow, SessionRow, SweepRow
 
 FORK, FROM, CONFIRM = "fork", "from", "confirm"  # how a sweep comes from another one (`SweepRow.origin`)
 
@@ -23,7 +23,7 @@ def fork_journal(source: Path, folder: Path, name: str, identity: str) -> None:
     old, chain = Journal(source), Chain()
     with replacing(folder / FILE) as file:
         for row, _ in read_rows(source):
-            if isinstance(row, OpenRow | CloseRow | NoteRow):
+            if isinstance(row, OpenRow | CloseRow | NoteRow | SessionRow):
                 continue
             if isinstance(row, SweepRow):
                 origin = {"as": FORK, "sweep": row.name, "id": row.id}

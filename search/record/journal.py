@@ -9,6 +9,7 @@ import fcntl
 import gc
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -28,10 +29,12 @@ FILE = "journal.jsonl"
 
 class Journal:
     """Journal of a sweep at `path`, with the state that its records give. Construction replays the file; reading needs
-    no lock, and `lock` gives exclusive write access until `unlock`. DataError names a damaged line."""
+    no lock, and `lock` gives exclusive write access until `unlock`. `now_ms`: the time that stamps new records, Unix
+    time in milliseconds; another clock may be set. DataError names a damaged line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.now_ms: Callable[[], int] = unix_ms
         self._file: int | None = None
         self._replay()
 
@@ -59,8 +62,8 @@ class Journal:
 
     @property
     def close_reason(self) -> str:
-        """Returns the reason of the last close record: 'done', 'time budget', 'interrupted' or 'error' ('' before the
-        first)."""
+        """Returns the reason of the last close record: 'done', one of `records.BUDGETS`, 'interrupted' or 'error' (''
+        before the first)."""
         return self.state.close_reason
 
     def lock(self) -> None:
@@ -103,7 +106,7 @@ class Journal:
         returns it as a replay would read it. OSError or MisfitError if it cannot be written or contradicts the state;
         the file is then truncated to its former length."""
         assert self._file is not None, "the journal is not locked for writing"
-        line = self._chain.line_of(replace(row, ts_ms=time.time_ns() // 1_000_000))
+        line = self._chain.line_of(replace(row, ts_ms=self.now_ms()))
         try:
             rest = memoryview(line)
             while rest:
@@ -120,7 +123,7 @@ class Journal:
         return read
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
-        """Appends the record that closes the sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'.
+        """Appends the record that closes the sweep. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'.
         `has_pictures`: there are pictures beside the best trial's weights."""
         best = self.state.best()
         self.append(
@@ -153,6 +156,11 @@ class Journal:
             return self.state.best()
         first = next(iter(self.leaderboard(objective)), None)
         return first if first is not None and first.score(objective) is not None else None
+
+
+def unix_ms() -> int:
+    """Returns the present Unix time in milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def replay(path: Path, state: SweepState) -> int:

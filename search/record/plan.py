@@ -19,7 +19,8 @@ from spaces.space import Domain, Draft, Space, find_space, parse_space, read_dra
 from spaces.yaml_text import parse_yaml
 from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
 
-from .options.choices import ASHA, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
+from .options.choices import ASHA, PBT, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
+from .options.population import population_problems
 from .options.sampling import SAMPLERS, sampler_refusal
 from .points.given import first_points
 from .records import KEEP_LAST, KEEPS, Facts, SweepRow
@@ -42,7 +43,8 @@ class SweepConfig:
     sampler: str = knob(
         "tpe",
         choices=SAMPLERS,
-        help="who draws the points; tpe, gp, cmaes, nsga2 learn from the trials, qmc, random, grid do not",
+        help="who draws the points; tpe, gp, cmaes, nsga2 learn from the trials, qmc, random, grid do not; none: at "
+        "random, for pbt",
     )
     scheduler: str = knob(ASHA, choices=SCHEDULERS, help="who pauses or stops weak trials early")
     grace: int | None = knob(
@@ -67,8 +69,12 @@ class SweepConfig:
         None, least=0, most=MOST_WORKERS, help="GPUs of one worker; none: 1 where there are GPUs"
     )
     time_budget_s: float | None = knob(None, above=0, unit="s", help="wall-clock limit of the sweep")
+    gpu_hours: float | None = knob(
+        None, above=0, unit="h", help="limit of device-hours: the time of each trial times its GPUs, or workers on CPUs"
+    )
+    price_per_gpu_hour: float | None = knob(None, above=0, help="price of a device-hour, for the cost in any currency")
     at_least: int = knob(
-        0, least=0, most=MOST_TRIALS, help="trials that go on to their last epoch when the time budget is over"
+        0, least=0, most=MOST_TRIALS, help="trials that go on to their last epoch when time or device-hours are over"
     )
     checkpoints: str = knob("", help="fsspec URI, e.g. s3://bucket/sweeps, where trials also keep their checkpoints")
     keep: str = knob(
@@ -126,6 +132,8 @@ class Plan:
         whose condition holds in no point."""
         found, known = self.space.domains(self.sweep.recipe), knobs_of(self.space.model)
         searched = [path for path in found if path not in self.pinned]
+        if self.sweep.scheduler == PBT:
+            searched = [path for path in searched if known[path].lane]  # the others shape what a state must fit
         paths = attainable(searched, self._conditions, lambda path: value_at(self.base, path))
         return {path: typed(found[path], known[path]) for path in paths}
 
@@ -227,6 +235,10 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
         base = default_config(space.model, values, where)
     except ConfigError as error:
         raise ConfigError(where, [*problems, *error.problems_in(where)]) from None
+    executor, objectives = sweep.chosen_executor, len(sweep.objectives)
+    problems += population_problems(
+        sweep.scheduler, sweep.sampler, sweep.trials, executor, objectives, sweep.checkpoints
+    )
     given = {name: getattr(sweep, name) for name in SCHEDULED}
     epochs = _longest(base, {} if "loop.epochs" in changes else space.domains(recipe))
     problems += scheduler_problems(sweep.scheduler, given, epochs)
@@ -237,6 +249,8 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
         problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
+        if sweep.scheduler == PBT:
+            raise ConfigError(where, [f"--scheduler {PBT}: no knob is searched that may change in training; use asha"])
         raise ConfigError(where, [f"{problem}; use `train`"])
     return dataclasses.replace(plan, points=first_points(space, base, plan.domains, plan.active))
 
@@ -313,22 +327,6 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
 def holds(sweep: SweepRow, plan: Plan) -> bool:
     """Returns whether a recorded sweep trains the same base config at the same points as a plan."""
     return tree_id(sweep.base) == config_id(plan.base) and sweep.points == plan.points
-
-
-def shortened(plan: Plan) -> list[str]:
-    """Lists how trial 0 differs from the published recipe, the space's first, in epochs, downsampling, data subset and
-    network: one line per knob."""
-    first = next(iter(plan.space.recipes))
-    published = default_config(plan.space.model, plan.space.fixed(first), plan.space.where)
-    watched = ("loop.epochs", "data.downsample", "data.subset", "network.")
-    known = knobs_of(plan.space.model)
-    lines = []
-    for path in known:
-        if path.startswith(watched):
-            ours, theirs = value_at(plan.base, path), value_at(published, path)
-            if ours != theirs:
-                lines.append(f"{path}: {ours} here, {theirs} in recipe {first}")
-    return lines
 
 
 def value_at(config: object, path: str) -> Any:

@@ -21,6 +21,7 @@ ENDS = (*ENDED, STOPPED, LOST, PAUSED)
 # fault of the machine.
 CAUSES = PROCESS, GPU_MEMORY, STORAGE, MACHINE = "process", "gpu memory", "storage", "machine"
 USER = "user"  # cause of a stop that is for good
+BUDGETS = TIME_BUDGET, GPU_HOURS = "time budget", "gpu hours"  # reasons of a sweep's end that a new limit undoes
 
 # What a sweep keeps of the checkpoints of ended trials (`SweepConfig.keep`).
 KEEPS = KEEP_BEST, KEEP_LAST, KEEP_ALL = "best", "last", "all"
@@ -170,13 +171,17 @@ class TrialRow(Row, frozen=True, kw_only=True):
 
 
 class AttemptRow(Row, frozen=True, kw_only=True):
-    """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start)."""
+    """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start). `donor`: in
+    population-based training, the trial whose training state after that epoch it takes over, and `knobs`, the values of
+    the searched knobs from there on, by dotted path."""
 
     kind: ClassVar[str] = "attempt"
 
     trial: int
     attempt: int
     after_epoch: int
+    donor: int | None = None
+    knobs: dict[str, Any] | None = None
 
 
 class EpochRow(Row, frozen=True, kw_only=True):
@@ -217,7 +222,7 @@ class EndRow(Row, frozen=True, kw_only=True):
 
 
 class CloseRow(Row, frozen=True, kw_only=True):
-    """End of a sweep. `reason`: 'done', 'time budget', 'interrupted' or 'error'. `best`: number of the best trial;
+    """End of a sweep. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'. `best`: number of the best trial;
     `pictures`: whether there are pictures beside its weights.
 
     `ended`, `score`, `trials`, `note`: number of ended trials, score of the best one, planned number of trials and last
@@ -237,12 +242,26 @@ class CloseRow(Row, frozen=True, kw_only=True):
 
 
 class OpenRow(Row, frozen=True, kw_only=True):
-    """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, counted from here
-    (None: the former limit stays)."""
+    """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, `gpu_hours`: a new
+    limit of device-hours, both counted from here (None: the former limit stays)."""
 
     kind: ClassVar[str] = "open"
 
     time_budget_s: float | None = None
+    gpu_hours: float | None = None
+
+
+NO_LIMITS = OpenRow()  # the former ones stay
+
+
+class SessionRow(Row, frozen=True, kw_only=True):
+    """Resources of a session, the run of a sweep from its start or restart to its close. `places`: trials at a time;
+    `gpus`: GPUs of a trial, 0 if it trains on CPUs alone."""
+
+    kind: ClassVar[str] = "session"
+
+    places: int
+    gpus: float
 
 
 class ExtendRow(Row, frozen=True, kw_only=True):
@@ -267,7 +286,7 @@ class NoteRow(Row, frozen=True, kw_only=True):
 
 KINDS: tuple[type[Row], ...] = (
     *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
-    *(ExtendRow, NoteRow),
+    *(ExtendRow, NoteRow, SessionRow),
 )
 _FIELDS = {kind: kind.__struct_fields__ for kind in KINDS}
 

@@ -24,10 +24,12 @@ from .records import (
     OpenRow,
     Row,
     ScoreRow,
+    SessionRow,
     SweepRow,
     TrialRow,
 )
-from .trial import Trial
+from .spending.spend import Spend
+from .trial import Trial, Turn
 
 MOST_EPOCHS = 2**31 - 1  # what 32 bits hold
 SPARE = 64  # out-of-date candidates for the best that are kept before they are thrown away
@@ -40,11 +42,14 @@ class SweepState:
 
     `sweep`: the first record, as large as later ones make the sweep; `trials`: by number, assigned in order of
     creation; `ended`: number of ended trials; `undecided`: the last epoch, if nothing happened to any trial since: what
-    follows from it may not be on record yet; `notes`: remarks of users, `extensions`: enlargements, both oldest first.
+    follows from it may not be on record yet; `notes`: remarks of users, `extensions`: enlargements, both oldest first;
+    `spend`: the time that it took.
+
     `apply` and `best` take time independent of the number of trials and epochs, amortised, enlargements apart."""
 
     def __init__(self) -> None:
         self.sweep: SweepRow | None = None
+        self.spend = Spend()
         self.trials: dict[int, Trial] = {}
         self.notes: list[str] = []
         self.extensions: list[ExtendRow] = []
@@ -61,6 +66,7 @@ class SweepState:
     def apply(self, row: Row) -> None:
         """Applies the next record to the state. MisfitError if it contradicts those before it."""
         _APPLY[type(row)](self, row)
+        self.spend.take(row)
 
     def _start(self, row: SweepRow) -> None:
         if self.sweep is not None:
@@ -74,6 +80,9 @@ class SweepState:
 
     def _open(self, row: OpenRow) -> None:
         self.is_closed = self._begun(False)
+
+    def _session(self, row: SessionRow) -> None:
+        self._begun(None)
 
     def _begun(self, value: Known) -> Known:
         """Returns `value` unchanged. MisfitError if there is no sweep record yet."""
@@ -128,6 +137,9 @@ class SweepState:
         self.ended -= trial.has_ended
         self.undecided = None
         trial.state, trial.reason, trial.attempts, trial.is_dismissed = "running", "", row.attempt, False
+        trial.started_after = row.after_epoch
+        if row.donor is not None:
+            trial.turns = (*trial.turns, Turn(row.after_epoch, self._trial(row.donor).number, row.knobs or {}))
 
     def _score(self, row: ScoreRow) -> None:
         self._trial(row.trial).test = row.metrics
@@ -195,4 +207,5 @@ _APPLY: dict[type[Row], Callable[[SweepState, Any], None]] = {
     OpenRow: SweepState._open,
     ExtendRow: SweepState._extend,
     NoteRow: SweepState._note,
+    SessionRow: SweepState._session,
 }

@@ -7,7 +7,7 @@ import functools
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from data.errors import DataError
 from spaces.schema import tree_id
@@ -85,6 +85,15 @@ class Epochs(Mapping[int, Mapping[str, float]]):
                 yield epoch, metrics[name]
 
 
+class Turn(NamedTuple):
+    """Change in the training of a trial: after `epoch` it goes on from the training state of trial `donor`, with the
+    values `knobs` of the searched knobs, by dotted path."""
+
+    epoch: int
+    donor: int
+    knobs: dict[str, Any]
+
+
 class Trial:
     """One trial of a sweep. `point`: dotted path -> value of the searched knobs; `epochs`: epoch -> metrics; `test`:
     kind of mean -> metric -> value on the test subjects; `last_epoch`: the last recorded, 0 before the first;
@@ -93,7 +102,8 @@ class Trial:
     `losses`: number of attempts that the machine has cut short since the last new epoch; `cause`: that of the last one;
     `parts`: number of parts into which the batch is split in addition to the config's, doubled with each attempt that
     found no GPU memory; `is_dismissed`: the user has stopped it for good; `stages`: the lengths in epochs that it had
-    before the sweep was enlarged, oldest first.
+    before the sweep was enlarged, oldest first; `turns`: what population-based training changed, oldest first;
+    `started_after`: the epoch after which the last attempt started.
 
     The values needed at every event (last epoch, best epoch, score) are updated with each epoch instead of being
     searched."""
@@ -101,7 +111,7 @@ class Trial:
     __slots__ = (
         *("number", "point", "state", "reason", "attempts", "epochs", "test", "last_epoch", "is_dismissed", "stages"),
         *("own_score", "cause", "losses", "parts", "_best_epoch", "_born_id", "_keeps_last", "_lost_at", "_sweep"),
-        *("_id", "_whole"),
+        *("_id", "_whole", "turns", "started_after"),
     )
 
     def __init__(
@@ -119,6 +129,8 @@ class Trial:
         self.state = "waiting"
         self.is_dismissed = False
         self.stages: tuple[int, ...] = ()
+        self.turns: tuple[Turn, ...] = ()
+        self.started_after = 0
         self.reason = ""
         self.attempts = 0
         self.epochs = Epochs()
@@ -192,6 +204,14 @@ class Trial:
         except (KeyError, TypeError):
             return {}
 
+    def knobs_at(self, epoch: int) -> dict[str, Any]:
+        """Returns the values of the searched knobs with which an epoch, from 1, was or will be trained."""
+        return next((turn.knobs for turn in reversed(self.turns) if turn.epoch < epoch), self.point)
+
+    def config_at(self, epoch: int) -> dict[str, Any]:
+        """Builds the full nested config with which an epoch, from 1, was or will be trained. DataError as `config`."""
+        return config_with(self.config, self.knobs_at(epoch)) if self.turns else self.config
+
     def knob(self, path: str) -> Any:
         """Returns the value of one knob by dotted path, without building the full config; None if there is no such
         knob."""
@@ -243,6 +263,29 @@ class Trial:
         if objective == self._sweep.objective:
             return self._best_epoch
         return self._best_of(self.scores(objective).items())[0]
+
+
+class Stretch(NamedTuple):
+    """Part of the training that led to some weights: the epochs `first` to `last`, trained by trial `trial` with the
+    values `knobs` of the searched knobs."""
+
+    first: int
+    last: int
+    trial: int
+    knobs: dict[str, Any]
+
+
+def descent_of(trials: Mapping[int, Trial], number: int, epoch: int) -> list[Stretch]:
+    """Lists the parts of the training that led to the weights of trial `number` after `epoch`, in order: more than one
+    where population-based training has handed states on. `trials`: those of the sweep by number."""
+    found: list[Stretch] = []
+    while True:
+        turn = next((turn for turn in reversed(trials[number].turns) if turn.epoch < epoch), None)
+        first = 1 if turn is None else turn.epoch + 1
+        found.insert(0, Stretch(first, epoch, number, trials[number].knobs_at(epoch)))
+        if turn is None:
+            return found
+        number, epoch = turn.donor, turn.epoch
 
 
 def config_with(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:

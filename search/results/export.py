@@ -17,7 +17,7 @@ from trainables.runs.names import BEST
 from ..cli.results.export import ExportRequest
 from ..executors.mirror import bring
 from ..record.journal import Journal, trial_folder
-from ..record.trial import Trial
+from ..record.trial import Stretch, Trial, descent_of
 from .retention import lacking_weights
 
 
@@ -36,6 +36,11 @@ def export(request: ExportRequest) -> int:
     text = config_text(journal, trial)
     write_text(request.out, text)
     print(f"trial {trial.number} -> {request.out}; train it: {request.where.line_told('train', request.out)}")
+    if len(stretches := _descent(journal, trial)) > 1:
+        told = f"its weights went through {len(stretches)} stretches with other values, listed under provenance"
+        print(
+            f"{told}; a config has one value a knob, those of the best epoch, so `train` does not reproduce the score"
+        )
     if request.weights is not None:
         target = request.weights
         with replacing(target) as file, weights.open("rb") as source:
@@ -46,15 +51,25 @@ def export(request: ExportRequest) -> int:
 
 def config_text(journal: Journal, trial: Trial) -> str:
     """Formats the trial's full config as YAML, followed by a `provenance` section."""
-    config = config_from(trial.config, str(journal.path))
+    config = config_from(trial.config_at(_best_epoch(journal, trial)), str(journal.path))
     provenance = yaml.safe_dump({"provenance": provenance_of(journal, trial)}, sort_keys=False, width=100)
     return f"{dump(config)}{provenance}"
 
 
+def _best_epoch(journal: Journal, trial: Trial) -> int:
+    return trial.best_epoch(journal.sweep.objective) or trial.last_epoch + 1
+
+
+def _descent(journal: Journal, trial: Trial) -> list[Stretch]:
+    return descent_of(journal.trials, trial.number, _best_epoch(journal, trial))
+
+
 def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
     """Returns the provenance of a trial: sweep, trial, score, seed, config id, data, code revision, package versions,
-    command; for a trial of an enlarged sweep the lengths in epochs for which it was planned before."""
+    command; for a trial of an enlarged sweep the lengths in epochs for which it was planned before; after
+    population-based training the stretches that led to its weights, with their knobs."""
     objective, facts = journal.sweep.objective, journal.sweep.facts
+    stretches = [one._asdict() for one in _descent(journal, trial)]
     return {
         "sweep": journal.sweep.name,
         "sweep_id": journal.sweep.id,
@@ -64,6 +79,7 @@ def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
         "seed": trial.knob("loop.seed"),
         "config_id": trial.config_id,
         **({"shorter_plans": list(trial.stages)} if trial.stages else {}),
+        **({"schedule": stretches} if len(stretches) > 1 else {}),
         "data": facts.data,
         "revision": facts.revision,
         "versions": facts.versions,

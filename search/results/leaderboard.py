@@ -13,7 +13,7 @@ from ..record.records import LOST
 
 
 def leaderboard(journal: Journal) -> dict[str, Any]:
-    """Builds the JSON form of `show`: the sweep, its objective and state, and its trials, best first."""
+    """Builds the JSON form of `show`: the sweep, its objective, state and device time, and its trials, best first."""
     objective = journal.sweep.objective
     rows = [
         {
@@ -34,6 +34,7 @@ def leaderboard(journal: Journal) -> dict[str, Any]:
         "state": sweep_state(journal),
         "origin": journal.sweep.origin,
         "notes": journal.state.notes,
+        "spend": journal.state.spend.split().to_json(),
         "trials": rows,
     }
 
@@ -51,11 +52,12 @@ def leaderboard_text(journal: Journal) -> str:
     title = f"sweep {found['sweep']}: {journal.sweep.model}, {what}, {found['state']}"
     title += f", {origin}" if (origin := origin_text(journal.sweep)) else ""
     notes = [f"note: {visible(note)}" for note in journal.state.notes]
-    return "\n".join([title, *notes, text_table(header, rows)])
+    spent = [] if journal.sweep.single else [str(journal.state.spend.split())]
+    return "\n".join([title, *notes, text_table(header, rows), *spent])
 
 
 def sweep_state(journal: Journal) -> str:
-    """Returns the state of a sweep: 'done', 'time budget', 'interrupted', 'error', or 'open' while it runs or after a
+    """Returns the state of a sweep: 'done', one of BUDGETS, 'interrupted', 'error', or 'open' while it runs or after a
     crash."""
     return journal.close_reason if journal.is_closed else "open"
 

@@ -14,7 +14,7 @@ from trainables.runs.names import BEST, LATEST, SNAPSHOTS
 
 from ..executors.mirror import MirrorError, copies, discard_copies
 from ..record.journal import Journal, trial_folder
-from ..record.options.choices import PAUSING
+from ..record.options.choices import PAUSING, PBT
 from ..record.records import ENDED, KEEP_ALL, KEEP_BEST, KEEP_LAST, PAUSED, EndRow, EpochRow, Row
 from ..record.trial import Trial
 
@@ -93,7 +93,7 @@ class Retention:
             return
         self._is_told = True
         left = self._journal.sweep.trials - self._journal.state.ended
-        pausing = left if self._journal.sweep.plan.get("scheduler") in PAUSING else 0
+        pausing = left if self._journal.sweep.plan.get("scheduler") in (*PAUSING, PBT) else 0
         need = room_needed(self._keep, left, min(left, self._at_a_time), weights, state, _snapshots(trial), pausing)
         self._tell(
             f"checkpoints: about {size_text(need)} for {left} trials (--keep {self._keep}), {size_text(free)} free on "

@@ -17,9 +17,10 @@ from ..record.trial import Trial
 
 def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
     """Builds the JSON form of `show --trial`. `reason`: text of the end, for a failed trial its whole traceback;
-    `changes`: dotted knob -> [value in the recipe, value in the trial]; `epochs`: metrics of each, null where they are
-    not finite; `logs`, `weights`: paths of the files on this machine, [] and null if there are none; `copies`: URI to
-    which the sweep copies checkpoints, '' if they are kept in its folder only."""
+    `changes`: dotted knob -> [value in the recipe, value in the trial]; `turns`: after which epochs it
+    went on from the state of another trial, with which knobs; `epochs`: metrics of each, null where they are not
+    finite; `logs`, `weights`: paths of the files on this machine, [] and null if there are none; `copies`: URI to which
+    the sweep copies checkpoints, '' if they are kept in its folder only."""
     objective, folder = journal.sweep.objective, trial_folder(journal.path.parent, trial.number)
     weights = folder / BEST
     logs = sorted(path for path in folder.glob("*") if is_output(path.name))
@@ -36,6 +37,7 @@ def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
         "best_epoch": trial.best_epoch(objective),
         "config_id": trial.config_id,
         "changes": {knob: [recipe.get(knob), value] for knob, value in ours.items() if recipe.get(knob) != value},
+        "turns": [turn._asdict() for turn in trial.turns],
         "epochs": [
             {"epoch": epoch, **{name: value if math.isfinite(value) else None for name, value in metrics.items()}}
             for epoch, metrics in sorted(trial.epochs.items())
@@ -64,6 +66,9 @@ def trial_text(facts: dict[str, Any]) -> str:
         lines.append(f"checkpoints are copied to: {facts['copies']}")
     lines += ["", "changes to the recipe:" if facts["changes"] else "changes to the recipe: none"]
     lines += [f"  {knob}: {spelled(ours)} -> {spelled(theirs)}" for knob, (ours, theirs) in facts["changes"].items()]
+    for turn in facts["turns"]:
+        knobs = " ".join(f"{knob}={spelled(value)}" for knob, value in turn["knobs"].items())
+        lines.append(f"after epoch {turn['epoch']} from the state of trial {turn['donor']}: {knobs}")
     if facts["epochs"]:
         names = list(dict.fromkeys(name for row in facts["epochs"] for name in row))
         rows = [[_cell(row.get(name)) for name in names] for row in facts["epochs"]]

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from spaces.cli import FAILED, INTERRUPTED, OK
 
-from ..decisions.budget import spent_before
+from ..decisions.budget import limit_text
 from ..record.confirmed import candidates_of, recommended
 from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import CONFIRMED
+from ..record.records import BUDGETS, TIME_BUDGET
+from ..record.spending.spend import amount_text
 from ..record.trial import Trial
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import confirmation_text
@@ -36,7 +38,10 @@ def conclude(
     about what MLflow has not taken; `watcher`: prints what went wrong. The code is 1 after an error or fault, if the
     recipe failed or nothing finished, 130 after an interrupt."""
     sweep, objective = journal.sweep, journal.sweep.objective
-    print(confirmation_text(journal) if sweep.recipe == CONFIRMED else leaderboard_text(journal))
+    if sweep.recipe == CONFIRMED:
+        print(f"{confirmation_text(journal)}\n{journal.state.spend.split()}")
+    else:
+        print(leaderboard_text(journal))
     if thrown:
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
     best = journal.best(objective)
@@ -56,15 +61,23 @@ def conclude(
         return FAILED
     if reason == "interrupted":
         return interrupted(place)
-    if reason == "time budget":
-        limit = spent_before(journal.path, sweep.plan.get("time_budget_s")).limit_s or 0
+    if reason in BUDGETS:
         tell_note(place, "resume")
-        print(
-            f"the time budget of {duration_text(limit)} is over; to go on for as long again: "
-            f"{place.line('resume', '--time-budget', duration_text(limit))}"
-        )
+        print(_over(journal, reason, place))
         return OK if best is not None else FAILED
     return _verdict(journal, place, watcher)
+
+
+def _over(journal: Journal, reason: str, place: Place) -> str:
+    """Says which budget is exhausted, and the command that gives the sweep as much again."""
+    spend = journal.state.spend
+    if reason == TIME_BUDGET:
+        limit = duration_text(spend.time_budget_s or 0)
+        again = place.line("resume", "--time-budget", limit)
+        return f"the time budget of {limit} is over; to go on for as long again: {again}"
+    used = amount_text(spend.used_hours(under_limit=True))
+    again = place.line("resume", "--gpu-hours", f"{spend.gpu_hours:g}")
+    return f"{used} {spend.unit}-hours of {limit_text(spend)} are spent; to go on for as many again: {again}"
 
 
 def _exported(journal: Journal, best: Trial) -> Trial:

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +31,27 @@ from ..cluster.scratch import scratch_folder
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
-from ..decisions.conductor import Conductor, Task
+from ..decisions.conductor import Conductor
+from ..decisions.forecast import Forecast
 from ..decisions.progress import now_text
+from ..decisions.task import Task
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
 from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
-from ..record.plan import Plan, begun_by, next_name, shortened
+from ..record.plan import Plan, begun_by, next_name
 from ..record.provenance import facts_of_run
-from ..record.records import KEEP_ALL, Facts, OpenRow, Row
+from ..record.records import KEEP_ALL, NO_LIMITS, Facts, OpenRow, Row, SessionRow
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
+from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
+from .population import take_over
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
@@ -76,14 +81,14 @@ def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> J
 
 
 def reopen(
-    place: Place, time_budget_s: float | None = None, enlarge: Callable[[Journal], None] = lambda journal: None
+    place: Place, limits: OpenRow = NO_LIMITS, enlarge: Callable[[Journal], None] = lambda journal: None
 ) -> Journal:
-    """Locks the journal of an existing sweep and records the restart. `time_budget_s`: a new time limit in seconds
-    (None: the former one stays); `enlarge`: is called with the locked journal. ConfigError if another process holds the
+    """Locks the journal of an existing sweep and records the restart. `limits`: the record of it, with new
+    limits or without; `enlarge`: is called with the locked journal. ConfigError if another process holds the
     journal."""
     journal = Journal(place.folder / journals.FILE)
     journal.lock()
-    journal.append(OpenRow(time_budget_s=time_budget_s))
+    journal.append(limits)
     enlarge(journal)
     return journal
 
@@ -135,17 +140,22 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         spool = spool_of(journal.path, plan.sweep.objective, place)
         spool.start()
         held.callback(spool.stop, 0.0)
+        journal.append(SessionRow(places=concurrent, gpus=demand.total["GPU"]))
         spent = spent_before(journal.path, sweep.time_budget_s)
         budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
         retention = Retention(journal, tell, concurrent)
         retention.settle()
         watcher.begun(journal)
 
+        forecast = Forecast(journal, plan, concurrent, tell)
+
         def watch(row: Row) -> None:
             retention.watch(row)
+            forecast.look(row)
             watcher.booked(row)
 
-        conductor = Conductor(journal, plan, concurrent, tell, budget, watch)
+        adopt = partial(take_over, place.folder, tell)
+        conductor = Conductor(journal, plan, concurrent, tell, budget, watch, adopt=adopt)
         desk = Desk(journal, conductor)
         reins = Reins(conductor, lambda: "interrupted" if interrupts else "", desk.look)
 
@@ -156,10 +166,12 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
             f"{plan.base.data.name}, MLflow at {redacted(place.tracking_uri)}"
         )
+        for line in limit_notes(journal.state.spend):
+            tell(line)
         if not journal.trials and not plan.is_confirmation:
             for line in shortened(plan):
                 tell(f"smaller than published: {line}")
-            for line in conductor.notes:
+            for line in (*population_notes(plan), *conductor.notes):
                 tell(line)
         try:
             with watched(without_ray):
@@ -172,7 +184,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         has_ended_early = budget.is_over and not conductor.has_ended_all
         if not reins.end and plan.is_confirmation and not has_ended_early:
             reins.guarded(lambda: score_seeds(journal), None)
-        reason = reins.end or ("time budget" if has_ended_early else "done")
+        reason = reins.end or (budget.reason if has_ended_early else "done")
         reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.
         has_pictures = reason != "interrupted" and _has_drawn(journal, tell)

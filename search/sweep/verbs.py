@@ -9,11 +9,12 @@ from ..cli.runs.confirm import ConfirmRequest
 from ..cli.runs.extend import ExtendRequest
 from ..cli.runs.fork import ForkRequest
 from ..cli.runs.launch import SweepRequest
-from ..decisions.budget import Budget, spent_before
+from ..decisions.budget import Budget, hours_over, limit_text, spent_before
 from ..record import journal as journals
 from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import Plan, plan_of
+from ..record.records import OpenRow
 from .growth import copied, enlarged
 from .place import Place, place_of
 from .run import begin, check_data, conclude_done, reopen, run
@@ -42,9 +43,8 @@ def resume(request: SweepRequest) -> int:
     _check_same_data(plan, journal, place)
     if journal.is_closed and journal.close_reason == "done":
         return conclude_done(journal, place, request.watcher)
-    if request.time_budget_s is None:
-        _refuse_spent(journal, plan, place, "resume")
-    return run(plan, place, lambda: reopen(place, request.time_budget_s), request.watcher)
+    _refuse_spent(journal, plan, place, request.limits, "resume")
+    return run(plan, place, lambda: reopen(place, request.limits), request.watcher)
 
 
 def _check_same_data(plan: Plan, journal: Journal, place: Place) -> None:
@@ -60,15 +60,14 @@ def extend(request: ExtendRequest) -> int:
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal.sweep.grown(request.row), str(journal.path))
     _check_same_data(plan, journal, place)
-    if request.time_budget_s is None:
-        sizes = (("--trials", request.row.trials), ("--epochs", request.row.epochs))
-        words = [word for flag, size in sizes if size is not None for word in (flag, size)]
-        _refuse_spent(journal, plan, place, "extend", *words)
+    sizes = (("--trials", request.row.trials), ("--epochs", request.row.epochs))
+    words = [word for flag, size in sizes if size is not None for word in (flag, size)]
+    _refuse_spent(journal, plan, place, request.limits, "extend", *words)
 
     def enlarge(journal: Journal) -> None:
         print("\n".join(enlarged(journal, plan, request.row)), flush=True)
 
-    return run(plan, place, lambda: reopen(place, request.time_budget_s, enlarge), request.watcher)
+    return run(plan, place, lambda: reopen(place, request.limits, enlarge), request.watcher)
 
 
 def fork(request: ForkRequest) -> int:
@@ -87,16 +86,22 @@ def fork(request: ForkRequest) -> int:
     return OK
 
 
-def _refuse_spent(journal: Journal, plan: Plan, place: Place, verb: str, *words: object) -> None:
-    """Raises ConfigError if the sweep's time budget is used up and no trial must still finish. `verb`, `words`: the
-    command that the user typed, for the remedy."""
-    spent = spent_before(journal.path, plan.sweep.time_budget_s)
+def _refuse_spent(journal: Journal, plan: Plan, place: Place, limits: OpenRow, verb: str, *words: object) -> None:
+    """Raises ConfigError if a budget of the sweep is used up, gets no new limit, and no trial must still finish.
+    `limits`: the new ones; `verb`, `words`: the command that the user typed, for the remedy."""
+    spend, spent = journal.state.spend, spent_before(journal.path, plan.sweep.time_budget_s)
     budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
-    if spent.is_over and not budget.may_start(()):
+    problems, more = [], list(words)
+    if spent.is_over and limits.time_budget_s is None:
         limit = duration_text(spent.limit_s or 0)
-        problem = f"its time budget of {limit} is spent; to go on for as long again: "
-        again = place.where.line_told(verb, plan.name, *words, "--time-budget", limit)
-        raise ConfigError(f"sweep '{plan.name}'", [problem + again])
+        problems.append(f"its time budget of {limit} is spent; to go on for as long again: ")
+        more += ["--time-budget", limit]
+    if hours_over(spend) and limits.gpu_hours is None:
+        problems.append(f"its {limit_text(spend)} are spent; to go on for as many again: ")
+        more += ["--gpu-hours", f"{spend.gpu_hours:g}"]
+    if problems and not budget.may_start(()):
+        again = place.where.line_told(verb, plan.name, *more)
+        raise ConfigError(f"sweep '{plan.name}'", [problem + again for problem in problems])
 
 
 def confirm(request: ConfirmRequest) -> int:

@@ -11,11 +11,12 @@ from typing import Any
 
 import yaml
 
-from spaces.schema import flat
+from spaces.schema import flat, is_number
 from trainables.runs.names import BEST
 
 from ..environment.store import redacted
 from ..record.confirmed import Candidate, candidates_of
+from ..record.options.choices import PBT
 from ..record.plan import CONFIRMED
 from ..record.records import (
     PAUSED,
@@ -32,6 +33,7 @@ from ..record.records import (
     TrialRow,
     trial_of,
 )
+from ..record.spending.spend import PARTS, Split
 from ..record.state import SweepState
 from ..record.trial import EPOCHS, Trial
 from .tracker import Status
@@ -115,6 +117,7 @@ class Projection:
                 return [Change(number=self.number_of(row), ts_ms=row.ts_ms, tags=self._remarks())]
             case EpochRow():
                 values = {**row.metrics, "loss": row.loss, "lr": row.lr, "seconds": row.seconds}
+                values |= self._knobs(row)
                 return [Change(number=row.trial, ts_ms=row.ts_ms, points=[(row.epoch, row.ts_ms, values)])]
             case ScoreRow():
                 return [self._take_scores(row)]
@@ -157,6 +160,14 @@ class Projection:
         facts = {"plan": self.sweep.plan, "facts": self.sweep.facts.to_record()}
         origin = {} if self.sweep.origin is None else {"origin": self.sweep.origin}
         return {"sweep": self.sweep.name, "model": self.sweep.model, **flat({**facts, **origin})}
+
+    def _knobs(self, row: EpochRow) -> dict[str, float]:
+        """Names the numbers that population-based training changes, at an epoch: 'knobs/optim.lr'. The params keep the
+        first ones."""
+        if self.sweep.plan.get("scheduler") != PBT:
+            return {}
+        found = self._state.trials[row.trial].knobs_at(row.epoch)
+        return {f"knobs/{path}": float(value) for path, value in found.items() if is_number(value)}
 
     def _remarks(self) -> dict[str, Any]:
         notes = self._state.notes
@@ -218,6 +229,8 @@ class Projection:
         if self.sweep.plan.get("recipe") == CONFIRMED:
             for candidate in candidates_of(self.sweep, self._state.trials):
                 change.points.append((0, ts_ms, _confirmed(candidate, self._objective)))
+        # By the number of sessions: of two values at one step MLflow shows the larger.
+        change.points.append((self._state.spend.sessions, ts_ms, _spent(self._state.spend.split())))
         if best is not None:
             change.texts["best_config.yaml"] = partial(_yaml, best.unchecked_config)
         return change
@@ -235,6 +248,13 @@ def _confirmed(candidate: Candidate, objective: str) -> dict[str, float]:
             if spread.count > 1:
                 values[f"{place}/{name} deviation"] = spread.deviation
     return values
+
+
+def _spent(split: Split) -> dict[str, float]:
+    """Names the device time of a sweep, in hours, and its cost: 'spend/useful_hours', 'spend/cost'."""
+    hours = {f"{name}_hours": getattr(split, name) for name in ("used", *PARTS, "idle")}
+    hours["cost"] = None if split.price is None else split.used * split.price
+    return {f"spend/{name}": value for name, value in hours.items() if value is not None}
 
 
 def _short(reason: str) -> str:

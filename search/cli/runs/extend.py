@@ -12,29 +12,29 @@ from spaces.schema import knobs
 
 from ...record.journal import FILE, Journal, is_held
 from ...record.plan import CONFIRMED, SweepConfig, plan_of
-from ...record.records import ExtendRow, SweepRow
+from ...record.records import ExtendRow, OpenRow, SweepRow
 from ...record.trial import EPOCHS
 from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
 from ..places import add_places, find_sweep
 from ..storage import add_storage, check_uri
-from .resume import add_limit, limit_of
+from .resume import add_limit, limits_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendRequest:
-    """Validated request of `extend`. `row`: the enlargement, without the trials that go on; `time_budget_s`: new time
-    limit in seconds (None: the former one stays); `watcher`: is told of the sweep as it runs."""
+    """Validated request of `extend`. `row`: the enlargement, without the trials that go on; `limits`: new ones;
+    `watcher`: is told of the sweep as it runs."""
 
     folder: Path
     row: ExtendRow
-    time_budget_s: float | None
+    limits: OpenRow
     where: Where
     watcher: Watcher = SILENT
 
 
 def add_extend_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `extend`: NAME, --trials, --epochs, --time-budget, location."""
+    """Adds the options of `extend`: NAME, --trials, --epochs, new limits, location."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
     add_growth(parser)
     add_limit(parser)
@@ -71,9 +71,7 @@ def check_extend(options: argparse.Namespace) -> ExtendRequest:
     if problems:
         raise ConfigError(f"sweep '{options.name}'", problems)
     plan_of(sweep.grown(row), str(folder / FILE))
-    return ExtendRequest(
-        folder=folder.resolve(), row=row, time_budget_s=limit_of(options, "extend"), where=where_of(options)
-    )
+    return ExtendRequest(folder=folder.resolve(), row=row, limits=limits_of(options, "extend"), where=where_of(options))
 
 
 def is_larger(sweep: SweepRow, row: ExtendRow) -> bool:

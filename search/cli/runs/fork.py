@@ -14,7 +14,7 @@ from ..command import Where, where_of
 from ..places import add_places, find_sweep, folder_problems
 from ..storage import add_storage, check_uri
 from .extend import ExtendRequest, add_growth, growth_problems, is_larger
-from .resume import add_limit, limit_of
+from .resume import add_limit, limits_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class ForkRequest:
 
 
 def add_fork_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `fork`: NAME, --name, --trials, --epochs, --time-budget, location."""
+    """Adds the options of `fork`: NAME, --name, --trials, --epochs, new limits, location."""
     parser.add_argument("source", metavar="NAME", help="the sweep to start from, which is not changed")
     parser.add_argument("--name", metavar="NEW", required=True, help="name of the new sweep")
     add_growth(parser)
@@ -52,7 +52,7 @@ def check_fork(options: argparse.Namespace) -> ForkRequest:
     problems += [f"sweep '{options.source}' {problem}" for problem in told]
     if problems:
         raise ConfigError("fork", problems)
-    row, limit = ExtendRow(trials=options.trials, epochs=options.epochs), limit_of(options, "fork")
+    row, limits = ExtendRow(trials=options.trials, epochs=options.epochs), limits_of(options, "fork")
     target, where = folder.resolve(), where_of(options)
-    growth = ExtendRequest(folder=target, row=row, time_budget_s=limit, where=where) if is_larger(sweep, row) else None
+    growth = ExtendRequest(folder=target, row=row, limits=limits, where=where) if is_larger(sweep, row) else None
     return ForkRequest(source=source.resolve(), folder=target, growth=growth, where=where)

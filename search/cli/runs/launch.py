@@ -14,7 +14,10 @@ from spaces.space import find_space, read_draft
 from trainables.cli.changes import add_set_option, read_changes
 
 from ...record.durations import read_duration
+from ...record.options.choices import PBT
+from ...record.options.sampling import UNTAUGHT
 from ...record.plan import Plan, SweepConfig, next_name, plan_from
+from ...record.records import NO_LIMITS, OpenRow
 from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
 from ..places import add_places, collect, folder_problems
@@ -24,8 +27,8 @@ from .first import add_first_options, with_first
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRequest:
-    """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `time_budget_s`:
-    new time limit in seconds of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
+    """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `limits`:
+    new limits of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
     `watcher`: is told of the sweep as it runs; `words`: verb and arguments for the record (None: those of this
     process)."""
 
@@ -33,7 +36,7 @@ class SweepRequest:
     plan: Plan | None
     folder: Path
     where: Where
-    time_budget_s: float | None = None
+    limits: OpenRow = NO_LIMITS
     is_named: bool = True
     watcher: Watcher = SILENT
     words: tuple[str, ...] | None = None
@@ -70,6 +73,8 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     given = {name: value for name in knobs(SweepConfig) if (value := getattr(options, name, None)) is not None}
     if space is not None:
         given.setdefault("objective", space.objective)
+    if given.get("scheduler") == PBT:
+        given.setdefault("sampler", UNTAUGHT)
     if options.time_budget is not None:
         try:
             given["time_budget_s"] = read_duration(options.time_budget)

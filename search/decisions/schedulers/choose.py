@@ -7,6 +7,7 @@ from .asha import Asha
 from .hyperband import Hyperband
 from .median import Median
 from .none import NoScheduler
+from .pbt import Population
 from .protocol import Scheduler
 from .stopping import Stopping
 
@@ -21,6 +22,8 @@ def scheduler_of(plan: Plan) -> Scheduler:
     assert epochs is not None, "a plan has them all"
     if sweep.scheduler == "median":
         return Median(grace, epochs, objective)
+    if sweep.scheduler == "pbt":
+        return Population(grace, epochs, plan)
     reduction = sweep.reduction
     assert reduction is not None, "a plan has them all"
     if sweep.scheduler == "hyperband":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...record.records import PAUSED
 from ...record.trial import Trial
-from .protocol import GOES_ON, Verdict
+from .protocol import GOES_ON, Heritage, Verdict
 from .rungs import GONE, Rung, part_text
 
 
@@ -66,6 +66,10 @@ class Halving:
         pass each rung however few reached it."""
         found = (rung.next_up(at_least) for rung in self._downward)
         return next((number for number in found if number is not None), None)
+
+    def heritage_of(self, number: int) -> Heritage | None:
+        """Returns None: a trial continues from its own state."""
+        return None
 
     def verdict_on_pruned(self, trial: Trial) -> Verdict:
         """Returns that a pruned trial waits again at its rung; one that has not reached any continues."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...record.trial import Trial
-from .protocol import GOES_ON, Verdict
+from .protocol import GOES_ON, Heritage, Verdict
 
 
 class NoScheduler:
@@ -23,6 +23,10 @@ class NoScheduler:
 
     def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns None: no trial is ever paused."""
+        return None
+
+    def heritage_of(self, number: int) -> Heritage | None:
+        """Returns None: a trial continues from its own state."""
         return None
 
     def verdict_on_pruned(self, trial: Trial) -> Verdict:

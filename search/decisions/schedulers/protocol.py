@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ...record.trial import Trial
 
@@ -25,6 +25,15 @@ class Verdict:
 GOES_ON = Verdict()
 
 
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What a trial takes over when it continues: the training state of trial `donor`, and `knobs`, values of all
+    searched knobs by dotted path."""
+
+    donor: int
+    knobs: dict[str, Any]
+
+
 class Scheduler(Protocol):
     """Scheduler of one sweep. Its decisions follow from the trials on record, so a resumed sweep decides as an
     uninterrupted one. Every call takes time independent of the number of trials and epochs, but for `replay`."""
@@ -43,6 +52,9 @@ class Scheduler(Protocol):
     def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns the number of the paused trial that is to continue next, None if there is none. `at_least`: how many
         of each comparison continue however few took part in it."""
+
+    def heritage_of(self, number: int) -> Heritage | None:
+        """Returns what the paused trial that `next_up` has named takes over from another one, None if nothing."""
 
     def verdict_on_pruned(self, trial: Trial) -> Verdict:
         """Returns the verdict on a pruned trial of a sweep that has been enlarged: it continues after its last epoch,

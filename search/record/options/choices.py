@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-SCHEDULERS = ASHA, STOPPING, HYPERBAND, MEDIAN, NONE = "asha", "stopping", "hyperband", "median", "none"
+SCHEDULERS = ASHA, STOPPING, HYPERBAND, MEDIAN, PBT, NONE = "asha", "stopping", "hyperband", "median", "pbt", "none"
 PAUSING = ASHA, HYPERBAND  # schedulers whose trials may wait
 REDUCTION = 3  # a third survives each rung; ASHA (Li et al. 2020) finds 3 to 4 best
 BRACKETS = 3
 # Options of a scheduler -> those that have them, the nearest for all others first.
 SCHEDULED = {
-    "grace": (ASHA, STOPPING, HYPERBAND, MEDIAN),
+    "grace": (ASHA, STOPPING, HYPERBAND, MEDIAN, PBT),
     "reduction": (ASHA, STOPPING, HYPERBAND),
     "brackets": (HYPERBAND,),
-    "max_epochs": (ASHA, STOPPING, HYPERBAND, MEDIAN),
+    "max_epochs": (ASHA, STOPPING, HYPERBAND, MEDIAN, PBT),
 }
 
 

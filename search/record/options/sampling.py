@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from spaces.domains import Choice, Domain
 
-SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid")
+UNTAUGHT = "none"  # of population-based training
+SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", UNTAUGHT)
 
 
 def sampler_refusal(sampler: str, objectives: int, domains: Iterable[Domain]) -> str:

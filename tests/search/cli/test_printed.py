@@ -139,7 +139,7 @@ def test_a_sweep_whose_time_is_over_says_how_to_go_on(here, storage, capsys):
     assert code == OK
     (words,) = commands_in(out.splitlines()[-1])
     request = taken(words)
-    assert (request.folder, request.time_budget_s, request.where) == (storage / "first", 100.0, here.where)
+    assert (request.folder, request.limits.time_budget_s, request.where) == (storage / "first", 100.0, here.where)
 
 
 def test_a_password_is_not_printed_and_the_reader_is_told_to_set_it(storage, capsys):

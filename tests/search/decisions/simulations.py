@@ -27,7 +27,8 @@ class Simulation:
     """A sweep on the simulated executor. `options` are those of SweepConfig."""
 
     def __init__(self, folder, workers=3, course=course_of, journal=None, plan=None, **options):
-        usual = {"epochs": EPOCHS, "trials": 9, "sampler": "random", "scheduler": "asha"}
+        sampler = "none" if options.get("scheduler") == "pbt" else "random"
+        usual = {"epochs": EPOCHS, "trials": 9, "sampler": sampler, "scheduler": "asha"}
         self.plan = plan or made_plan(**{**usual, **options})
         self.journal = journal or made_journal(folder, self.plan)
         self.said, self.clock = [], Clock()

@@ -3,13 +3,15 @@
 import pytest
 from msgspec.structs import replace
 
-from search.decisions.budget import Budget, Spent, spent_before
+from search.decisions.budget import Budget, Spent, hours_over, spent_before
 from search.decisions.conductor import Conductor
+from search.executors.simulated import Simulated
 from search.record.coding import to_text
 from search.record.durations import duration_text, read_duration
-from search.record.journal import FILE
-from search.record.records import CloseRow, OpenRow, TrialRow
+from search.record.journal import FILE, Journal
+from search.record.records import CloseRow, EpochRow, OpenRow, SessionRow, TrialRow
 from tests.made.sweeps import OBJECTIVE, made_journal, made_plan, made_sweep, row
+from tests.search.decisions.simulations import Simulation, course_of
 
 
 class Led:
@@ -127,6 +129,96 @@ def test_a_sweep_whose_trials_have_all_ended_is_done_whatever_the_time(lead):
     led.conductor.hear(row(0, 1, 50.0))
     led.spend()
     assert led.conductor.has_ended_all
+
+
+# --- device-hours
+
+
+class Counted(Simulation):
+    """A sweep on the virtual clock whose device-hours are limited."""
+
+    def __init__(self, folder, journal=None, at_least=0, gpus=1.0, **options):
+        usual = {"trials": 12, "scheduler": "asha", "gpu_hours": 15 / 3600, "at_least": at_least}
+        super().__init__(folder, 2, journal=journal, **{**usual, **options})
+        self.began = self.journal.now_ms() + 1000
+        self.journal.now_ms = lambda: self.began + round(1000 * self.clock.now)
+        self.journal.append(SessionRow(places=2, gpus=gpus))
+        spent = spent_before(self.journal.path, self.plan.sweep.time_budget_s)
+        self.budget = Budget(self.journal, OBJECTIVE, spent, at_least, self.said.append, self.clock)
+        self.conductor = Conductor(self.journal, self.plan, 2, self.said.append, self.budget, clock=self.clock)
+        self.executor = Simulated(self.conductor, course_of, 2, self.clock)
+
+    @property
+    def used_s(self):
+        return 3600 * self.journal.state.spend.used_hours()
+
+    def go(self):
+        self.executor.run()
+        assert self.conductor.has_handed_out_all
+        self.conductor.close(self.budget.reason or "done")
+        self.journal.unlock()
+        return self
+
+
+def reopened(path, **limits):
+    journal = Journal(path)
+    journal.lock()
+    journal.append(OpenRow(**limits))
+    return journal
+
+
+def test_a_hard_stop_ends_running_epochs_and_leaves_a_sweep_that_goes_on(tmp_path):
+    whole = Counted(tmp_path / "whole", gpu_hours=None).go()
+    first = Counted(tmp_path / "cut").go()
+    # The longest epoch takes 2 s, and one on each of two places was running.
+    assert 15 <= first.used_s < 15 + 2 * 2
+    assert first.journal.close_reason == "gpu hours"
+    assert set(first.states) <= {"finished", "paused", "stopped"}
+    assert {trial.reason for trial in first.trials if trial.state == "stopped"} == {"gpu hours"}
+    line = "the limit of 0.00417 GPU-hours is reached: trials that run end their epoch, no other starts"
+    assert [said for said in first.said if "is reached" in said] == [line]
+    journal = reopened(first.journal.path, gpu_hours=1.0)
+    second = Counted(tmp_path, journal=journal, plan=first.plan).go()
+    assert second.journal.close_reason == "done"
+    epochs = [(one.trial, one.epoch) for one in second.rows() if isinstance(one, EpochRow)]
+    assert len(epochs) == len(set(epochs)), "no epoch is trained twice"
+    assert len(second.trials) == len(whole.trials)
+    assert set(second.states) == {"finished", "pruned"}
+
+
+def test_a_resumed_sweep_has_used_the_hours_of_earlier_sessions(tmp_path):
+    first = Counted(tmp_path, gpu_hours=20 / 3600)
+    first.executor.run(lambda: first.used_s >= 10)
+    first.conductor.close("interrupted")
+    first.journal.unlock()
+    second = Counted(tmp_path, journal=reopened(first.journal.path), plan=first.plan)
+    second.go()
+    assert 20 <= second.used_s < 20 + 2 * 2
+    third = reopened(first.journal.path)
+    assert hours_over(third.state.spend)
+    third.unlock()
+    fourth = reopened(first.journal.path, gpu_hours=1.0)
+    assert not hours_over(fourth.state.spend)
+    fourth.unlock()
+
+
+@pytest.mark.parametrize(("hours", "seconds", "reason"), [(15, 1000, "gpu hours"), (1000, 5, "time budget")])
+def test_of_two_limits_the_first_one_ends_the_sweep(tmp_path, hours, seconds, reason):
+    done = Counted(tmp_path, gpu_hours=hours / 3600, time_budget_s=float(seconds)).go()
+    assert done.journal.close_reason == reason
+    assert {trial.reason for trial in done.trials if trial.state == "stopped"} <= {reason}
+
+
+def test_at_least_one_is_finished_although_the_hours_are_over(tmp_path):
+    done = Counted(tmp_path, at_least=1, gpu_hours=5 / 3600).go()
+    assert done.states.count("finished") == 1
+    assert done.used_s > 5 + 2 * 2
+
+
+def test_four_gpus_a_trial_count_four_times(tmp_path):
+    done = Counted(tmp_path, gpus=4.0).go()
+    assert 15 <= done.used_s < 15 + 4 * 2 * 2
+    assert done.clock.now < 5
 
 
 # --- what is left

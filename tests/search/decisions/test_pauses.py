@@ -41,8 +41,8 @@ def test_no_epoch_is_trained_twice_and_every_attempt_goes_on_where_the_last_one_
             assert one.epoch == reached.get(one.trial, 0) + 1
             reached[one.trial] = one.epoch
     again = sum(trial.attempts > 1 for trial in done.trials)
-    assert (again > 0) == (name in PAUSING)
-    assert set(done.states) == ({"finished"} if name == "none" else {"finished", "pruned"})
+    assert (again > 0) == (name in (*PAUSING, "pbt"))
+    assert set(done.states) == ({"finished"} if name in ("none", "pbt") else {"finished", "pruned"})
 
 
 def two_wait(led):
@@ -170,19 +170,23 @@ class Script:
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_sweep_cut_off_after_any_record_and_resumed_is_the_unbroken_one(tmp_path, name):
-    workers, epochs = 3, 4 if name in ("none", "median") else EPOCHS
-    sampler = "tpe" if name == "asha" else "random"
+    workers, epochs = 3, 4 if name in ("none", "median", "pbt") else EPOCHS
+    sampler = {"asha": "tpe", "pbt": "none"}.get(name, "random")
 
     def course(number, config):
         return course_of(number, config, is_rough=True)
 
     whole = Simulation(tmp_path, workers, course, scheduler=name, epochs=epochs, trials=8, sampler=sampler).run()
     expected, rows = happenings(whole.rows()), whole.rows()
-    assert {"diverged", "pruned"} - ({"pruned"} if name == "none" else set()) <= set(whole.states)
-    for cut in range(1, len(rows)):
+    turns = [trial.turns for trial in whole.trials]
+    assert any(turns) == (name == "pbt")
+    assert {"diverged", "pruned"} - ({"pruned"} if name in ("none", "pbt") else set()) <= set(whole.states)
+    for cut in range(1, len(rows), 3 if name == "pbt" else 1):
         folder = tmp_path / f"cut-{cut}"
         folder.mkdir()
-        assert Script(whole, folder, cut, workers).run() == expected, rows[cut - 1]
+        script = Script(whole, folder, cut, workers)
+        assert script.run() == expected, rows[cut - 1]
+        assert [trial.turns for trial in script.journal.trials.values()] == turns, rows[cut - 1]
 
 
 def test_a_driver_that_dies_between_a_rungs_epoch_and_its_pause_pauses_it_when_resumed(lead):
@@ -204,6 +208,41 @@ def test_who_was_let_through_before_the_driver_died_is_not_judged_again(lead):
     assert led.conductor.hear(row(3, 1, 40.0))  # now trial 2 would no longer be among the best third
     again = lead(led, concurrent=2)
     assert sorted([again.conductor.next_task().trial, again.conductor.next_task().trial]) == [2, 3]
+
+
+def test_after_a_kill_those_that_waited_wait_and_those_that_ran_go_on(tmp_path):
+    whole = Simulation(tmp_path / "whole", trials=12).run()
+    first = Simulation(tmp_path, trials=12)
+    first.executor.run(lambda: first.states.count(PAUSED) >= 3)
+    first.executor.fill()
+    assert PAUSED in first.states
+    before, running = first.states, set(first.executor.running)
+    first.journal.unlock()  # nothing else is said: the process is dead
+    journal = Journal(first.journal.path)
+    journal.lock()
+    journal.append(OpenRow())
+    again = Simulation(tmp_path, journal=journal, plan=first.plan)
+    assert again.states == before
+    again.executor.fill()
+    assert set(again.executor.running) == running
+    assert [trial.number for trial in again.trials if trial.state == PAUSED] == [
+        number for number, state in enumerate(before) if state == PAUSED
+    ]
+    again.run()
+    epochs = [(one.trial, one.epoch) for one in again.rows() if isinstance(one, EpochRow)]
+    assert len(epochs) == len(set(epochs)), "no epoch is booked twice"
+    assert len(again.trials) == len(whole.trials)
+    assert "finished" in again.states
+
+
+def test_a_paused_trial_that_the_user_stops_ends_at_once_and_is_not_promoted(lead):
+    led = lead(concurrent=1)
+    two_wait(led)
+    led.conductor.dismiss(0)
+    assert (led.journal.trials[0].state, led.journal.trials[0].has_ended) == ("stopped", True)
+    led.conductor.next_task()
+    led.conductor.hear(row(2, 1, 70.0))
+    assert led.conductor.next_task().trial == 3, "trial 0 would have been promoted"
 
 
 # --- with others

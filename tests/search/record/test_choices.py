@@ -92,7 +92,8 @@ def test_whatever_is_not_refused_has_a_scheduler_and_survives_the_journal(schedu
             plans[tuple(scheduler_values(scheduler, options, 20).items())] = options
     assert plans
     for found, options in itertools.islice(plans.items(), 4):
-        plan = made_plan(scheduler=scheduler, epochs=20, **options)
+        sampler = "none" if scheduler == "pbt" else "tpe"
+        plan = made_plan(scheduler=scheduler, sampler=sampler, epochs=20, **options)
         scheduler_of(plan).replay([])
         assert {name: getattr(plan.sweep, name) for name in SCHEDULED} == dict(found)
         assert plan_of(begun_by(plan, "x", FACTS), "here").sweep == plan.sweep

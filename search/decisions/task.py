@@ -1,0 +1,20 @@
+"""Attempts at trials, as the conductor hands them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, the last
+    recorded epoch to continue after (0: from the start), the number of parts into which a batch is split beyond the
+    config's, and the ids of the shorter configs whose training state it continues."""
+
+    trial: int
+    attempt: int
+    config: dict[str, Any]
+    after_epoch: int
+    parts: int = 1
+    former: tuple[str, ...] = ()

@@ -1,0 +1,94 @@
+"""Limits of a sweep on the command line, without Ray: what an exhausted one says, and what gives it more."""
+
+import shlex
+
+import pytest
+
+from search.cli.command import Where
+from search.record.journal import FILE, Journal
+from search.record.lines import read_rows
+from search.record.records import AttemptRow, EndRow, OpenRow, SessionRow, TrialRow
+from search.record.spending.spend import CPU, Spend
+from search.sweep import last_words, place, verbs
+from search.sweep.first_words import limit_notes
+from spaces.cli import BAD_INPUT, OK
+from tests.made.sweeps import FACTS, files_below, made_journal, made_plan, row
+from tests.search.cli.test_printed import commands_in, taken
+
+
+@pytest.fixture
+def unstarted(monkeypatch):
+    """Sweeps go on record, and no Ray is started; their data is as it was."""
+    monkeypatch.setattr(verbs, "check_data", lambda *rest: FACTS)
+    monkeypatch.setattr(verbs, "run", lambda plan, place, open_journal, watcher: open_journal().unlock() or OK)
+
+
+@pytest.fixture
+def spent(storage):
+    """The sweep `dear`, whose GPU-hour is spent: half an hour each by two trials."""
+    plan = made_plan("dear", trials=4, gpu_hours=1.0, price_per_gpu_hour=2.0, time_budget_s=7200.0)
+    journal = made_journal(storage, plan)
+    began, ends = journal.now_ms() + 1, (0, 1)
+    rows = [(SessionRow(places=2, gpus=1.0), 0)]
+    rows += [(TrialRow(trial=number, point={"optim.lr": 1e-3}, config_id=f"{number:010x}"), 0) for number in ends]
+    rows += [(AttemptRow(trial=number, attempt=1, after_epoch=0), 0) for number in ends]
+    rows += [(row(number, 1, 50.0 + number), 1800) for number in ends]
+    rows += [(EndRow(trial=number, state="stopped", epoch=1, reason="gpu hours"), 1800) for number in ends]
+    for one, second in rows:
+        journal.now_ms = lambda second=second: began + 1000 * second
+        journal.append(one)
+    journal.now_ms = lambda: began + 1000 * 5400
+    journal.close("gpu hours")
+    journal.unlock()
+    return storage / "dear"
+
+
+def test_a_sweep_whose_hours_are_spent_says_how_to_go_on(storage, spent, capsys):
+    where = Where(storage=storage, tracking_uri="sqlite:////runs.db")
+    code = last_words.conclude(Journal(spent / FILE), place.place_of(spent, where), 0, "gpu hours", "")
+    *_, summary, best, last = capsys.readouterr().out.splitlines()
+    assert code == OK
+    assert summary.startswith(
+        "spent: 1 GPU-hours (100% useful, 0% pruned, 0% lost), 2 idle; cost at 2 an hour: 2, idle "
+    )
+    assert best.startswith("best: trial 0")
+    assert last.startswith("1 GPU-hours of 1 GPU-hours are spent; to go on for as many again: ")
+    (words,) = commands_in(last)
+    request = taken(words)
+    assert (request.folder, request.limits, request.where) == (spent, OpenRow(gpu_hours=1.0), where)
+
+
+def test_a_resume_without_more_hours_is_refused_and_with_more_is_on_record(storage, spent, answer, unstarted):
+    before = files_below(spent)
+    line = ["resume", "dear", "--storage", storage]
+    code, _, err = answer(*line)
+    assert code == BAD_INPUT
+    again = f"python -m search resume dear --storage {shlex.quote(str(storage))} --gpu-hours 1"
+    assert f"its 1 GPU-hours are spent; to go on for as many again: {again}" in err
+    assert answer(*line, "--time-budget", "9h")[0] == BAD_INPUT, "that gives no hours"
+    assert files_below(spent) == before
+    assert answer(*line, "--gpu-hours", "0.5")[0] == OK
+    *_, last = (one for one, _ in read_rows(spent / FILE))
+    assert (type(last), last.gpu_hours, last.time_budget_s) == (OpenRow, 0.5, None)
+
+
+@pytest.mark.parametrize("verb", ["resume", "extend", "fork"])
+def test_wrong_limits_are_told_at_once_and_nothing_is_written(storage, spent, answer, verb):
+    before = files_below(storage)
+    more = {"extend": ["--trials", "9"], "fork": ["--name", "copy"]}.get(verb, [])
+    code, _, err = answer(verb, "dear", "--storage", storage, *more, "--gpu-hours", "-1", "--time-budget", "soon")
+    assert code == BAD_INPUT
+    assert "gpu_hours = -1: out of bounds; allowed: float or none and > 0" in err
+    assert "--time-budget: 'soon' is no duration" in err
+    assert files_below(storage) == before
+
+
+def test_the_sweep_says_what_it_counts_where_there_is_no_gpu():
+    spend = Spend()
+    spend.take(SessionRow(places=2, gpus=0.0))
+    assert limit_notes(spend) == []
+    spend.gpu_hours = 3.0
+    assert spend.unit == CPU
+    assert limit_notes(spend) == ["trials have no GPU here: device-hours are CPU-hours, 1 for each hour of a trial"]
+    spend.take(SessionRow(places=2, gpus=1.0))
+    assert limit_notes(spend) == []
