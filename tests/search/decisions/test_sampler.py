@@ -246,7 +246,7 @@ def test_numbers_of_the_quick_normal_distribution_are_optunas():
     assert optuna.__version__ == module._QUICKENED
     slow = _truncnorm._log_ndtr
     values = np.concatenate([np.linspace(-40, 40, 4001), -np.logspace(1, 5, 200), np.logspace(-300, 0, 50)])
-    with module._quick_truncated_normal():
+    with module.quick_truncated_normal():
         quick = _truncnorm._log_ndtr(values)
         assert _truncnorm._log_ndtr is log_ndtr
     # Both lose digits where the logarithm is close to zero: 1e-15 is beneath what a density can feel.
@@ -257,5 +257,5 @@ def test_numbers_of_the_quick_normal_distribution_are_optunas():
 def test_another_optuna_is_left_as_it_is(monkeypatch):
     slow = _truncnorm._log_ndtr
     monkeypatch.setattr(optuna, "__version__", "5.0.1")
-    with module._quick_truncated_normal():
+    with module.quick_truncated_normal():
         assert _truncnorm._log_ndtr is slow
