@@ -96,11 +96,10 @@ class Conductor:
             # First of all, so that what is decided of it goes on record before anything else happens.
             self._unfinished.remove(self._undecided.trial)
             self._unfinished.appendleft(self._undecided.trial)
-        self._points = PointSampler(
-            plan.domains, sweep.objectives, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
-        )
         self._scheduler = scheduler_of(plan)
         self._scheduler.replay(on_record)
+        known = sweep.trials, on_record, self._scheduler.proven
+        self._points = PointSampler(plan.domains, sweep.objectives, sweep.sampler, sweep.seed, *known)
 
     @property
     def notes(self) -> list[str]:

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe import _truncnorm
-from optuna.trial import create_trial
+from optuna.trial import TrialState, create_trial
 from scipy.special import log_ndtr
 
 from search.decisions.optuna_terms import distribution
@@ -231,6 +231,24 @@ def test_the_best_and_the_newest_are_modelled_and_all_that_run():
     assert [one.number for one in known.modelled(8)] == [0, 1, 3, 7, 8, 9, 10, 11, 13]
     known.tell(trial(3, [40.0], "running", point))  # it goes on: another one is among the best
     assert [one.number for one in known.modelled(8)] == [0, 1, 2, 3, 7, 8, 9, 10, 11, 13]
+
+
+def test_a_running_trial_counts_by_what_it_had_shown_at_its_last_comparison():
+    known = History(SQUARE, (OBJECTIVE,), lambda one: one.last_epoch // 2 * 2)
+    runs = trial(0, [50.0], "running", {"x": 0.5, "y": 0.5})
+    known.tell(runs)
+
+    def shown():
+        (one,) = known.modelled(8)
+        assert [one.state for one in known.running()] == [TrialState.RUNNING], "others see its place alone"
+        return one.state, one.intermediate_values
+
+    assert shown() == (TrialState.RUNNING, {})
+    for epoch, value in ((2, 40.0), (3, 30.0)):  # nobody tells of an epoch
+        runs.book(epoch, {OBJECTIVE: value}, (OBJECTIVE,))
+        assert shown() == (TrialState.PRUNED, {1: 50.0, 2: 40.0})
+    runs.book(4, {OBJECTIVE: 20.0}, (OBJECTIVE,))
+    assert max(shown()[1]) == 4
 
 
 def test_of_several_objectives_the_front_and_the_newest_are_modelled():
