@@ -14,6 +14,7 @@ from spaces.schema import config_id
 
 from ..environment.store import redacted
 from ..record.journal import Journal
+from ..record.options.choices import STOPPING
 from ..record.plan import Plan, value_at
 from ..record.records import (
     GPU_MEMORY,
@@ -98,7 +99,7 @@ class Conductor:
             self._unfinished.appendleft(self._undecided.trial)
         self._scheduler = scheduler_of(plan)
         self._scheduler.replay(on_record)
-        known = sweep.trials, on_record, self._scheduler.proven
+        known = sweep.trials, on_record, self._scheduler.proven, sweep.scheduler == STOPPING
         self._points = PointSampler(plan.domains, sweep.objectives, sweep.sampler, sweep.seed, *known)
 
     @property

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe import _truncnorm
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
 from optuna.trial import TrialState, create_trial
 from scipy.special import log_ndtr
 
@@ -193,7 +194,7 @@ def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_insid
         trials = [one for one in trials if one.point.get("share", 1) <= 0.5 and len(one.point) == len(MIXED)]
     points = PointSampler(MIXED, (OBJECTIVE,), "tpe", 3, 100, trials)
     spaces = {path: distribution(domain) for path, domain in MIXED.items()}
-    for number in range(1000, 1005):
+    for number in (1000, 1002, 1004):
         seed = int(np.random.SeedSequence((3, number)).generate_state(1)[0])
         plain = TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=10)
         study = optuna.create_study(sampler=plain)
@@ -203,6 +204,36 @@ def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_insid
         assert (point["batch"], point["norm"]) == (int(expected["batch"]), expected["norm"] == "true")
         for name in ("rate", "share", "steps", "layers", "width"):
             assert point[name] == pytest.approx(expected[name], rel=1e-9)
+
+
+def test_every_second_point_is_chosen_among_recombinations_but_in_sweeps_that_were_begun_without(monkeypatch):
+    made = []
+    monkeypatch.setattr(module, "_Recombined", lambda *given: made.append(given) or _ParzenEstimator(*given))
+    trials = [trial(i, [50.0 + i], point={"x": i / 20, "y": i / 20}) for i in range(20)]
+    several = [trial(i, [[50.0 + i, 1.0]], point={"x": i / 20, "y": i / 20}) for i in range(20)]
+    for objectives, known, is_former in ((SEVERAL[:2], several, False), ((OBJECTIVE,), trials, True)):
+        PointSampler(SQUARE, objectives, "tpe", 3, 100, known, is_former=is_former).draw(21, everything)
+        assert not made
+    points = PointSampler(SQUARE, (OBJECTIVE,), "tpe", 3, 100, trials)
+    points.draw(20, everything)
+    assert not made
+    points.draw(21, everything)
+    assert made
+
+
+def test_a_recombination_takes_each_knob_from_near_a_trial_of_its_own():
+    spaces = {path: distribution(domain) for path, domain in SQUARE.items()}
+    parameters = TPESampler(multivariate=True)._parzen_estimator_parameters._replace(prior_weight=0.0)
+    near = [np.linspace(end, end + 0.01, 30) for end in (0.0, 0.99)]
+    good = {path: np.concatenate(near) for path in SQUARE}  # all at one of two corners
+    drawn = {
+        kind: kind(good, spaces, parameters).sample(np.random.RandomState(0), 400)
+        for kind in (_ParzenEstimator, module._Recombined)
+    }
+    mixed = {kind: np.mean((one["x"] > 0.5) != (one["y"] > 0.5)) for kind, one in drawn.items()}
+    assert mixed[_ParzenEstimator] < 0.1
+    assert mixed[module._Recombined] == pytest.approx(0.5, abs=0.1)
+    assert [len(values) for values in drawn[module._Recombined].values()] == [400, 400]
 
 
 def test_a_trial_outside_the_space_takes_no_knob_out_of_the_joint_model():
