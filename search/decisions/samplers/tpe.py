@@ -1,6 +1,6 @@
 """TPE sampler (tree-structured Parzen estimator) of Optuna, over all knobs jointly, with constant liar: running trials
-count as bad ones, so that parallel trials keep apart. Every second point is chosen among recombinations of the good
-trials, whose joint density judges them."""
+count as bad ones, so that parallel trials keep apart. For one objective a point is chosen among recombinations of the good
+trials, which their joint density judges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from .view import Asker, searched
 # Ended trials that are modelled. TPE takes at most its best 25 as the good ones; the rest tells where not to draw,
 # which only counts near the good ones: there lie the next best and the newest.
 MODELLED = 1000
-RECOMBINED = 2  # one of so many points; with 12 knobs better than none, and not worse than all
 _QUICKENED = "5.0.0"  # the Optuna whose numbers the tests compare
 
 
@@ -39,9 +38,6 @@ class TpePoints(Sampler):
     def candidates(self, number: int) -> Iterator[dict[str, Any]]:
         """Yields OWN_DRAWS points of TPE, then as many random ones."""
         sampler = _Tpe(self._problem, self._problem.seed_of(number))
-        is_single = len(self._problem.objectives) == 1
-        if is_single and not self._problem.is_former and number % RECOMBINED == RECOMBINED - 1:
-            sampler.recombine()
         trials = self._problem.history.modelled(MODELLED)
         for _ in range(OWN_DRAWS):
             with quick_truncated_normal():
@@ -57,10 +53,8 @@ class _Tpe(TPESampler):
     def __init__(self, problem: Problem, seed: int) -> None:
         super().__init__(seed=seed, n_startup_trials=problem.blind, multivariate=True, constant_liar=True)
         self._joint = searched(problem.spaces)
-
-    def recombine(self) -> None:
-        """Makes the sampler choose among recombinations of the good trials."""
-        self._parzen_estimator_cls = _Recombined
+        if len(problem.objectives) == 1 and not problem.is_former:
+            self._parzen_estimator_cls = _Recombined
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Returns the distributions of the knobs that are sampled jointly."""

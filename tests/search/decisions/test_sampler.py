@@ -192,9 +192,9 @@ def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_insid
     trials = list({one.number: one for one in events(chance, 300)}.values())
     if is_inside:
         trials = [one for one in trials if one.point.get("share", 1) <= 0.5 and len(one.point) == len(MIXED)]
-    points = PointSampler(MIXED, (OBJECTIVE,), "tpe", 3, 100, trials)
+    points = PointSampler(MIXED, (OBJECTIVE,), "tpe", 3, 100, trials, is_former=True)
     spaces = {path: distribution(domain) for path, domain in MIXED.items()}
-    for number in (1000, 1002, 1004):
+    for number in range(1000, 1005):
         seed = int(np.random.SeedSequence((3, number)).generate_state(1)[0])
         plain = TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=10)
         study = optuna.create_study(sampler=plain)
@@ -206,7 +206,7 @@ def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_insid
             assert point[name] == pytest.approx(expected[name], rel=1e-9)
 
 
-def test_every_second_point_is_chosen_among_recombinations_but_in_sweeps_that_were_begun_without(monkeypatch):
+def test_points_are_chosen_among_recombinations_but_in_sweeps_that_were_begun_without(monkeypatch):
     made = []
     monkeypatch.setattr(module, "_Recombined", lambda *given: made.append(given) or _ParzenEstimator(*given))
     trials = [trial(i, [50.0 + i], point={"x": i / 20, "y": i / 20}) for i in range(20)]
@@ -214,10 +214,7 @@ def test_every_second_point_is_chosen_among_recombinations_but_in_sweeps_that_we
     for objectives, known, is_former in ((SEVERAL[:2], several, False), ((OBJECTIVE,), trials, True)):
         PointSampler(SQUARE, objectives, "tpe", 3, 100, known, is_former=is_former).draw(21, everything)
         assert not made
-    points = PointSampler(SQUARE, (OBJECTIVE,), "tpe", 3, 100, trials)
-    points.draw(20, everything)
-    assert not made
-    points.draw(21, everything)
+    PointSampler(SQUARE, (OBJECTIVE,), "tpe", 3, 100, trials).draw(21, everything)
     assert made
 
 
