@@ -1,5 +1,5 @@
 """The peers of bench/search.py: Optuna, Ray Tune and Syne Tune, driven as their own documentation says, each behind the
-calls of the product's conductor."""
+calls of the product's conductor. They are told every epoch, and a divergence as an error."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from unittest import mock
 import optuna
 from optuna.trial import TrialState
 
-from bench.search_tasks import EPOCHS, OBJECTIVE, is_legal, plan_for, recipe_of
+from bench.search_tasks import OBJECTIVE, is_legal, length_of, recipe_of
 from search.decisions.optuna_terms import distribution, to_point
+from search.record.plan import Plan
 from search.record.records import EndRow, EpochRow, Row
 
 
@@ -47,7 +48,7 @@ class Peer:
         """Does nothing."""
 
 
-def as_told(plan: Any) -> dict[str, Any]:
+def as_told(plan: Plan) -> dict[str, Any]:
     """Returns the recipe as Optuna takes it: choices as texts."""
     return {
         path: json.dumps(value) if hasattr(plan.domains[path], "values") else value
@@ -58,9 +59,10 @@ def as_told(plan: Any) -> dict[str, Any]:
 class Optuna(Peer):
     """Optuna through ask and tell, as its documentation says."""
 
-    def __init__(self, pruner: Any, seed: int) -> None:
+    def __init__(self, pruner: Any, plan: Plan) -> None:
         super().__init__()
-        plan = plan_for("none", seed)
+        seed = plan.sweep.seed
+        self._epochs = length_of(plan)
         self._domains = plan.domains
         self._spaces = {path: distribution(domain) for path, domain in plan.domains.items()}
         sampler = optuna.samplers.TPESampler(seed=seed)
@@ -89,7 +91,7 @@ class Optuna(Peer):
         value = report.metrics[OBJECTIVE]
         asked.report(value, report.epoch)
         self._lowest[report.trial] = min(value, self._lowest.get(report.trial, math.inf))
-        if report.epoch == EPOCHS:
+        if report.epoch == self._epochs:
             self._study.tell(asked, self._lowest[report.trial])
             return False
         if asked.should_prune():
@@ -99,20 +101,19 @@ class Optuna(Peer):
 
 
 class RayAsha(Peer):
-    """Ray Tune's own scheduler and searcher, without a started Ray."""
+    """Ray Tune's own scheduler and searcher, without a started Ray. `options`: of its ASHAScheduler."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, plan: Plan, **options: int) -> None:
         super().__init__()
         from ray.tune.schedulers import ASHAScheduler
         from ray.tune.search.optuna import OptunaSearch
 
         logging.getLogger("ray").setLevel(logging.CRITICAL)
-        plan = plan_for("none", seed)
-        self._domains = plan.domains
+        self._epochs, self._domains = length_of(plan), plan.domains
         spaces = {path: distribution(domain) for path, domain in plan.domains.items()}
-        self._scheduler = ASHAScheduler(metric="m", mode="min", max_t=EPOCHS, grace_period=1, reduction_factor=4)
+        self._scheduler = ASHAScheduler(metric="m", mode="min", max_t=self._epochs, **options)
         self._searcher = OptunaSearch(
-            space=spaces, metric="m", mode="min", seed=seed, points_to_evaluate=[as_told(plan)]
+            space=spaces, metric="m", mode="min", seed=plan.sweep.seed, points_to_evaluate=[as_told(plan)]
         )
         self._trials: dict[int, Any] = {}
 
@@ -136,7 +137,7 @@ class RayAsha(Peer):
             self._searcher.on_trial_complete(trial.trial_id, None, error=True)
             return False
         result = {"m": report.metrics[OBJECTIVE], "training_iteration": report.epoch}
-        if self._scheduler.on_trial_result(None, trial, result) == "STOP" or report.epoch == EPOCHS:
+        if self._scheduler.on_trial_result(None, trial, result) == "STOP" or report.epoch == self._epochs:
             self._scheduler.on_trial_complete(None, trial, result)
             self._searcher.on_trial_complete(trial.trial_id, result)
             return False
@@ -145,15 +146,16 @@ class RayAsha(Peer):
 
 
 class SyneAsha(Peer):
-    """Syne Tune's ASHA as its baselines make it. ImportError if it is not installed."""
+    """Syne Tune's ASHA as its baselines make it. `options`: of it. ImportError if it is not installed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, plan: Plan, **options: int) -> None:
         super().__init__()
         from syne_tune import config_space
         from syne_tune.backend.trial_status import Trial
         from syne_tune.optimizer.baselines import ASHA
 
-        plan, space = plan_for("none", seed), {}
+        logging.getLogger("syne_tune").setLevel(logging.CRITICAL)
+        self._epochs, space = length_of(plan), {}
         for path, domain in plan.domains.items():
             if hasattr(domain, "values"):
                 space[path] = config_space.choice(list(domain.values))
@@ -162,7 +164,7 @@ class SyneAsha(Peer):
                 space[path] = getattr(config_space, kind)(domain.low, domain.high)
         self._scheduler = ASHA(
             config_space=space,
-            **{"metric": "m", "time_attr": "epoch", "max_t": EPOCHS, "random_seed": seed, "grace_period": 1},
+            **{"metric": "m", "time_attr": "epoch", "max_t": self._epochs, "random_seed": plan.sweep.seed, **options},
             points_to_evaluate=[recipe_of(plan)],
         )
         self._make = lambda number, point: Trial(number, point, datetime.datetime(2026, 1, 1))
@@ -185,6 +187,6 @@ class SyneAsha(Peer):
             return False
         result = {"m": report.metrics[OBJECTIVE], "epoch": report.epoch}
         goes_on = self._scheduler.on_trial_result(trial, result) == "CONTINUE"
-        if report.epoch == EPOCHS:
+        if report.epoch == self._epochs:
             self._scheduler.on_trial_complete(trial, result)
-        return goes_on and report.epoch < EPOCHS
+        return goes_on and report.epoch < self._epochs

@@ -13,6 +13,7 @@ from spaces.schema import config_id
 
 from ..environment.store import redacted
 from ..record.journal import Journal
+from ..record.options.choices import STOPPING
 from ..record.plan import Plan, value_at
 from ..record.records import (
     GPU_MEMORY,
@@ -85,11 +86,10 @@ class Conductor:
             # First of all, so that what is decided of it goes on record before anything else happens.
             self._unfinished.remove(self._undecided.trial)
             self._unfinished.appendleft(self._undecided.trial)
-        self._points = PointSampler(
-            plan.domains, sweep.objectives, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
-        )
         self._scheduler = scheduler_of(plan)
         self._scheduler.replay(on_record)
+        known = sweep.trials, on_record, self._scheduler.proven, sweep.scheduler == STOPPING
+        self._points = PointSampler(plan.domains, sweep.objectives, sweep.sampler, sweep.seed, *known)
 
     @property
     def notes(self) -> list[str]:

@@ -87,22 +87,28 @@ def _value(domain: Domain, term: Any) -> Any:
     return nearest(domain, term)
 
 
-def outcome(trial: Trial, objectives: tuple[str, ...]) -> tuple[TrialState, tuple[float, ...] | None, dict[int, float]]:
+def outcome(
+    trial: Trial, objectives: tuple[str, ...], proven: int = 0
+) -> tuple[TrialState, tuple[float, ...] | None, dict[int, float]]:
     """Computes Optuna's state, final values and intermediate values (epoch -> value) of a trial for the metrics
     `objectives`. The values are None unless the trial is COMPLETE.
 
-    A running trial has no intermediate values here, whatever it has reported: the sampler sees only its point. A
-    diverged trial counts as PRUNED without values, and so does one whose last report, or score, is not finite. For
-    several objectives every other trial that is neither failed nor running is COMPLETE with `values_of` it, since
-    Optuna ranks pruned trials by one objective only."""
+    A running trial has no intermediate values here, whatever it has reported: the sampler sees only its point. With
+    `proven`, the epoch of the last comparison that let it go on, it is PRUNED there, as while it waited, or would have;
+    for one objective. A diverged trial counts as PRUNED without values, and so does one whose last report, or score, is
+    not finite. For several objectives every other trial that is neither failed nor running is COMPLETE with `values_of`
+    it, since Optuna ranks pruned trials by one objective only."""
     state = _STATES.get(trial.state, TrialState.RUNNING)
-    if state in (TrialState.RUNNING, TrialState.FAIL):
+    is_proven = state is TrialState.RUNNING and proven > 0 and len(objectives) == 1
+    if state in (TrialState.RUNNING, TrialState.FAIL) and not is_proven:
         return state, None, {}
     values = values_of(trial, objectives)
     reports = {} if len(objectives) > 1 else dict(trial.epochs.column(objectives[0]))
     if values is not None and (state is TrialState.COMPLETE or len(objectives) > 1):
         return TrialState.COMPLETE, values, reports
-    if values is None or not math.isfinite(reports[max(reports)]):
+    if is_proven:
+        reports = {epoch: value for epoch, value in reports.items() if epoch <= proven}
+    if values is None or not reports or not math.isfinite(reports[max(reports)]):
         reports = {}
     return TrialState.PRUNED, None, reports
 
@@ -118,14 +124,14 @@ def values_of(trial: Trial, objectives: tuple[str, ...]) -> tuple[float, ...] | 
     return values if all(map(math.isfinite, values)) else None
 
 
-def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, ...]) -> FrozenTrial:
-    """Converts a trial to an Optuna FrozenTrial with the same number.
+def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, ...], proven: int = 0) -> FrozenTrial:
+    """Converts a trial to an Optuna FrozenTrial with the same number. `proven` as in `outcome`.
 
     `domains`: domain of every searched path. Each has its parameter, as Optuna models together only what all trials
     have: a knob that is not active in the trial has the recipe's value, and a value outside its domain, as trial 0 may
     have, is told as the nearest one inside."""
     params = {path: to_term(domain, trial.knob(path)) for path, domain in domains.items()}
-    state, values, reports = outcome(trial, objectives)
+    state, values, reports = outcome(trial, objectives, proven)
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,

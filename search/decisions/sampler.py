@@ -45,7 +45,7 @@ class PointSampler:
 
     `domains`: dotted path -> domain of the searched knobs. `objectives`: the metrics to minimise. `name`: one of
     `record.options.sampling.SAMPLERS`. `seed`: the sweep's. `trials`: planned number of trials. `told`: trials recorded
-    before."""
+    before. `proven` as in History, `is_former` as in Problem."""
 
     def __init__(
         self,
@@ -55,13 +55,15 @@ class PointSampler:
         seed: int,
         trials: int,
         told: Iterable[Trial] = (),
+        proven: Callable[[Trial], int] = lambda trial: 0,
+        is_former: bool = False,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._domains = domains
-        self._history = History(domains, objectives)
+        self._history = History(domains, objectives, proven)
         for trial in told:
             self.tell(trial)
-        self._sampler = sampler_of(name, Problem(domains, objectives, seed, trials, self._history))
+        self._sampler = sampler_of(name, Problem(domains, objectives, seed, trials, self._history, is_former))
 
     @property
     def notes(self) -> list[str]:

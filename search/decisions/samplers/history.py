@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 import numpy as np
@@ -20,12 +20,19 @@ class History:
     samplers read here follows from the trials' states, whatever order they came in.
 
     `domains`: domain of every searched knob, by dotted path; `objectives`: the metrics to minimise. `trials`: all
-    trials by number, in order of their creation."""
+    trials by number, in order of their creation. `proven`: epoch of the last comparison with others that a
+    running trial has passed, 0 if there was none."""
 
-    def __init__(self, domains: Mapping[str, Domain], objectives: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        domains: Mapping[str, Domain],
+        objectives: tuple[str, ...],
+        proven: Callable[[Trial], int] = lambda trial: 0,
+    ) -> None:
         self.trials: dict[int, Trial] = {}
         self._domains = domains
         self._objectives = objectives
+        self._proven = proven
         self._running: set[int] = set()
         self._ranks: dict[int, Rank] = {}
         self._best: list[Rank] = []  # sorted
@@ -52,12 +59,15 @@ class History:
     def modelled(self, most: int) -> list[FrozenTrial]:
         """Returns the trials that a model sees, by number: all running ones, and at most `most` of the others, of which
         a quarter are the best (of several objectives: the newest that no other dominates) and the rest the most
-        recently created. Failed trials are left out."""
+        recently created. Failed trials are left out.
+
+        A running trial counts by what it had shown at its last comparison, as a paused one does: a promotion would turn
+        a good trial into a bad one otherwise. Before the first it counts by its place alone."""
         chosen = self._selected(most)
-        old, self._frozen = self._frozen, {}
-        for number in sorted(chosen | self._running):
-            self._frozen[number] = old.get(number) or self._converted(number)
-        return list(self._frozen.values())
+        old = self._frozen
+        self._frozen = {number: old.get(number) or self._converted(number) for number in chosen}
+        found = self._frozen | {number: self._converted(number) for number in self._running}
+        return [found[number] for number in sorted(found)]
 
     def completed(self, numbers: Iterable[int]) -> list[FrozenTrial]:
         """Returns trials as completed ones, each with its values, for samplers that know no other. `numbers`: of ranked
@@ -80,8 +90,8 @@ class History:
         return sorted(self._selected(most))
 
     def running(self) -> list[FrozenTrial]:
-        """Returns the running trials, by number."""
-        return [self._converted(number) for number in sorted(self._running)]
+        """Returns the running trials, by number, with their places alone."""
+        return [frozen(self.trials[number], self._domains, self._objectives) for number in sorted(self._running)]
 
     def generations(self, size: int) -> list[tuple[Rank, ...]]:
         """Splits the ranked trials, in the order of their numbers, into generations of `size` trials; each is sorted,
@@ -90,7 +100,8 @@ class History:
         return [tuple(sorted(self._ranks[number] for number in self._numbers[i : i + size])) for i in starts]
 
     def _converted(self, number: int) -> FrozenTrial:
-        return frozen(self.trials[number], self._domains, self._objectives)
+        trial = self.trials[number]
+        return frozen(trial, self._domains, self._objectives, self._proven(trial))
 
     def _selected(self, most: int) -> set[int]:
         if len(self._best) <= most:

@@ -23,13 +23,14 @@ OWN_DRAWS = REDRAWS // 2  # of them a sampler's own; the rest is drawn at random
 class Problem:
     """What a sampler draws for. `domains`: domain of every searched knob, by dotted path; `objectives`: the metrics to
     minimise; `seed`: the sweep's; `trials`: planned number of trials; `history`: all trials so far, kept up to date by
-    the caller."""
+    the caller; `is_former`: whether points are drawn as before there were pauses, for sweeps that were begun then."""
 
     domains: Mapping[str, Domain]
     objectives: tuple[str, ...]
     seed: int
     trials: int
     history: History
+    is_former: bool = False
 
     @property
     def spaces(self) -> dict[str, BaseDistribution]:

@@ -28,6 +28,11 @@ class Halving:
         """Returns the index of the bracket in which trial `number` competes."""
         return 0
 
+    def proven(self, trial: Trial) -> int:
+        """Returns the last rung that the trial has reached, 0 before the first."""
+        rung = self._last_rung_of(trial)
+        return 0 if rung is None else rung.epoch
+
     def _rungs_of(self, trial: Trial) -> dict[int, Rung]:
         return self._brackets[self.bracket_of(trial.number)]
 

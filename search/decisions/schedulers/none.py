@@ -21,6 +21,10 @@ class NoScheduler:
     def tell(self, trial: Trial) -> None:
         """Does nothing."""
 
+    def proven(self, trial: Trial) -> int:
+        """Returns 0: no trial is compared for good."""
+        return 0
+
     def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns None: no trial is ever paused."""
         return None

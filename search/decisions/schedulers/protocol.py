@@ -49,6 +49,10 @@ class Scheduler(Protocol):
     def tell(self, trial: Trial) -> None:
         """Updates the scheduler with the state of a trial that was started, paused or ended."""
 
+    def proven(self, trial: Trial) -> int:
+        """Returns the epoch of the last comparison that a running trial has passed; 0 if there was none, or what it has
+        shown is not to count for the sampler before its end."""
+
     def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns the number of the paused trial that is to continue next, None if there is none. `at_least`: how many
         of each comparison continue however few took part in it."""

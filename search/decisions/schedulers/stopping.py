@@ -16,6 +16,11 @@ class Stopping(Halving):
         # The name under which it is on record since the first sweeps.
         super().__init__("asha", [rungs(grace, reduction, epochs)], objective, reduction)
 
+    def proven(self, trial: Trial) -> int:
+        """Returns 0: sweeps of this rule go on as they were begun, when what a running trial had shown counted for
+        nothing."""
+        return 0
+
     def judge(self, trial: Trial, epoch: int, *, can_pause: bool) -> Verdict:
         """Returns the verdict on a trial after an epoch; it never pauses."""
         return super().judge(trial, epoch, can_pause=False)

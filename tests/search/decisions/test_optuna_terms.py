@@ -87,6 +87,15 @@ def test_a_running_trial_counts_by_its_place_alone():
     assert early == late
 
 
+def test_a_running_trial_that_has_been_compared_counts_by_what_it_had_shown_there():
+    one = trial(0, [50.0, 40.0, 30.0], "running", {"x": 0.1, "y": 0.1})
+    known = frozen(one, SQUARE, (OBJECTIVE,), 2)
+    assert (known.state, known.intermediate_values) == (TrialState.PRUNED, {1: 50.0, 2: 40.0})
+    assert frozen(one, SQUARE, SEVERAL[:2], 2).state is TrialState.RUNNING, "not with several objectives"
+    ended = trial(1, [50.0], "finished", {"x": 0.1, "y": 0.1})
+    assert frozen(ended, SQUARE, (OBJECTIVE,), 1).state is TrialState.COMPLETE
+
+
 @pytest.mark.parametrize("good", range(0, 40, 3))
 def test_ranks_are_those_of_optunas_own_model(good):
     chance = random.Random(good)

@@ -77,6 +77,24 @@ def test_a_free_place_is_for_a_promotion_first_and_else_for_a_newcomer(lead):
     assert [trial.state for trial in led.journal.trials.values()] == ["finished"] + [PAUSED] * 5
 
 
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "stopping"])
+def test_a_promoted_trial_is_no_bad_one_to_the_sampler(tmp_path, scheduler):
+    plan = made_plan(trials=6, epochs=EPOCHS, scheduler=scheduler)
+    conductor = Conductor(made_journal(tmp_path, plan), plan, 1, lambda line: None)
+    for number in range(3):
+        assert conductor.next_task().trial == number
+        assert conductor.hear(row(number, 1, 60.0 - number)) == (scheduler == "stopping" or number == 2)
+        if scheduler == "stopping":
+            break
+    number = 0 if scheduler == "stopping" else 2
+    conductor.hear(row(number, 2, 50.0))
+    known = {one.number: one for one in conductor._points._history.modelled(9)}[number]
+    # Sweeps of the stopping rule go on as those of earlier versions.
+    assert known.state.name == ("RUNNING" if scheduler == "stopping" else "PRUNED")
+    assert list(known.intermediate_values) == ([] if scheduler == "stopping" else [1])
+    conductor.journal.unlock()
+
+
 def test_who_pauses_is_on_record_and_gives_its_place_to_another(lead):
     led = lead(concurrent=1)
     led.conductor.next_task()

@@ -11,7 +11,8 @@ import optuna
 import pytest
 from optuna.samplers import TPESampler
 from optuna.samplers._tpe import _truncnorm
-from optuna.trial import create_trial
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+from optuna.trial import TrialState, create_trial
 from scipy.special import log_ndtr
 
 from search.decisions.optuna_terms import distribution
@@ -191,7 +192,7 @@ def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_insid
     trials = list({one.number: one for one in events(chance, 300)}.values())
     if is_inside:
         trials = [one for one in trials if one.point.get("share", 1) <= 0.5 and len(one.point) == len(MIXED)]
-    points = PointSampler(MIXED, (OBJECTIVE,), "tpe", 3, 100, trials)
+    points = PointSampler(MIXED, (OBJECTIVE,), "tpe", 3, 100, trials, is_former=True)
     spaces = {path: distribution(domain) for path, domain in MIXED.items()}
     for number in range(1000, 1005):
         seed = int(np.random.SeedSequence((3, number)).generate_state(1)[0])
@@ -203,6 +204,33 @@ def test_a_draw_is_that_of_optunas_own_sampler_over_the_modelled_trials(is_insid
         assert (point["batch"], point["norm"]) == (int(expected["batch"]), expected["norm"] == "true")
         for name in ("rate", "share", "steps", "layers", "width"):
             assert point[name] == pytest.approx(expected[name], rel=1e-9)
+
+
+def test_points_are_chosen_among_recombinations_but_in_sweeps_that_were_begun_without(monkeypatch):
+    made = []
+    monkeypatch.setattr(module, "_Recombined", lambda *given: made.append(given) or _ParzenEstimator(*given))
+    trials = [trial(i, [50.0 + i], point={"x": i / 20, "y": i / 20}) for i in range(20)]
+    several = [trial(i, [[50.0 + i, 1.0]], point={"x": i / 20, "y": i / 20}) for i in range(20)]
+    for objectives, known, is_former in ((SEVERAL[:2], several, False), ((OBJECTIVE,), trials, True)):
+        PointSampler(SQUARE, objectives, "tpe", 3, 100, known, is_former=is_former).draw(21, everything)
+        assert not made
+    PointSampler(SQUARE, (OBJECTIVE,), "tpe", 3, 100, trials).draw(21, everything)
+    assert made
+
+
+def test_a_recombination_takes_each_knob_from_near_a_trial_of_its_own():
+    spaces = {path: distribution(domain) for path, domain in SQUARE.items()}
+    parameters = TPESampler(multivariate=True)._parzen_estimator_parameters._replace(prior_weight=0.0)
+    near = [np.linspace(end, end + 0.01, 30) for end in (0.0, 0.99)]
+    good = {path: np.concatenate(near) for path in SQUARE}  # all at one of two corners
+    drawn = {
+        kind: kind(good, spaces, parameters).sample(np.random.RandomState(0), 400)
+        for kind in (_ParzenEstimator, module._Recombined)
+    }
+    mixed = {kind: np.mean((one["x"] > 0.5) != (one["y"] > 0.5)) for kind, one in drawn.items()}
+    assert mixed[_ParzenEstimator] < 0.1
+    assert mixed[module._Recombined] == pytest.approx(0.5, abs=0.1)
+    assert [len(values) for values in drawn[module._Recombined].values()] == [400, 400]
 
 
 def test_a_trial_outside_the_space_takes_no_knob_out_of_the_joint_model():
@@ -233,6 +261,24 @@ def test_the_best_and_the_newest_are_modelled_and_all_that_run():
     assert [one.number for one in known.modelled(8)] == [0, 1, 2, 3, 7, 8, 9, 10, 11, 13]
 
 
+def test_a_running_trial_counts_by_what_it_had_shown_at_its_last_comparison():
+    known = History(SQUARE, (OBJECTIVE,), lambda one: one.last_epoch // 2 * 2)
+    runs = trial(0, [50.0], "running", {"x": 0.5, "y": 0.5})
+    known.tell(runs)
+
+    def shown():
+        (one,) = known.modelled(8)
+        assert [one.state for one in known.running()] == [TrialState.RUNNING], "others see its place alone"
+        return one.state, one.intermediate_values
+
+    assert shown() == (TrialState.RUNNING, {})
+    for epoch, value in ((2, 40.0), (3, 30.0)):  # nobody tells of an epoch
+        runs.book(epoch, {OBJECTIVE: value}, (OBJECTIVE,))
+        assert shown() == (TrialState.PRUNED, {1: 50.0, 2: 40.0})
+    runs.book(4, {OBJECTIVE: 20.0}, (OBJECTIVE,))
+    assert max(shown()[1]) == 4
+
+
 def test_of_several_objectives_the_front_and_the_newest_are_modelled():
     values = [[50.0, 5.0], [40.0, 9.0], [60.0, 9.0], [45.0, 7.0], *([90.0 + i, 90.0] for i in range(10))]
     known = History({}, SEVERAL[:2])
@@ -246,7 +292,7 @@ def test_numbers_of_the_quick_normal_distribution_are_optunas():
     assert optuna.__version__ == module._QUICKENED
     slow = _truncnorm._log_ndtr
     values = np.concatenate([np.linspace(-40, 40, 4001), -np.logspace(1, 5, 200), np.logspace(-300, 0, 50)])
-    with module._quick_truncated_normal():
+    with module.quick_truncated_normal():
         quick = _truncnorm._log_ndtr(values)
         assert _truncnorm._log_ndtr is log_ndtr
     # Both lose digits where the logarithm is close to zero: 1e-15 is beneath what a density can feel.
@@ -257,5 +303,5 @@ def test_numbers_of_the_quick_normal_distribution_are_optunas():
 def test_another_optuna_is_left_as_it_is(monkeypatch):
     slow = _truncnorm._log_ndtr
     monkeypatch.setattr(optuna, "__version__", "5.0.1")
-    with module._quick_truncated_normal():
+    with module.quick_truncated_normal():
         assert _truncnorm._log_ndtr is slow
