@@ -176,7 +176,7 @@ def test_a_sweep_cut_off_after_any_record_and_resumed_is_the_unbroken_one(tmp_pa
     def course(number, config):
         return course_of(number, config, is_rough=True)
 
-    whole = Simulation(tmp_path, workers, course, scheduler=name, epochs=epochs, trials=8, sampler=sampler).run()
+    whole = Simulation(tmp_path, workers, course, scheduler=name, epochs=epochs, trials=6, sampler=sampler).run()
     expected, rows = happenings(whole.rows()), whole.rows()
     assert {"diverged", "pruned"} - ({"pruned"} if name == "none" else set()) <= set(whole.states)
     for cut in range(1, len(rows)):
