@@ -194,7 +194,7 @@ def test_a_sweep_cut_off_after_any_record_and_resumed_is_the_unbroken_one(tmp_pa
     def course(number, config):
         return course_of(number, config, is_rough=True)
 
-    whole = Simulation(tmp_path, workers, course, scheduler=name, epochs=epochs, trials=8, sampler=sampler).run()
+    whole = Simulation(tmp_path, workers, course, scheduler=name, epochs=epochs, trials=6, sampler=sampler).run()
     expected, rows = happenings(whole.rows()), whole.rows()
     turns = [trial.turns for trial in whole.trials]
     assert any(turns) == (name == "pbt")

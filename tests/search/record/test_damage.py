@@ -60,25 +60,29 @@ def old(tmp_path):
     return Journal(journal.path)
 
 
-def test_a_byte_that_is_missing_anywhere_is_told_unless_it_is_the_last(tmp_path):
-    journal = made(tmp_path / "first", trials=24)
+@pytest.mark.parametrize(("trials", "size", "step"), [(2, 4_000, 1), (24, 20_000, 41)])
+def test_a_byte_that_is_missing_anywhere_is_told_unless_it_is_the_last(tmp_path, trials, size, step):
+    """Every byte of a small journal; of a long one, bytes of every line."""
+    journal = made(tmp_path / "first", trials)
     whole, file = journal.path.read_bytes(), tmp_path / "short.jsonl"
-    assert len(whole) > 20_000
-    line = 1
-    for place in range(len(whole)):
+    assert len(whole) > size
+    lines, last = set(), len(whole) - 1
+    for place in [*range(0, last, step), last]:
         file.write_bytes(whole[:place] + whole[place + 1 :])
-        if place == len(whole) - 1:
+        if place == last:
             assert board(Journal(file)) == board(journal)
         else:
+            line = 1 + whole.count(b"\n", 0, place)
             with pytest.raises(DataError, match=f"is damaged at line {line}: .*; restore it from a backup"):
                 Journal(file)
-        line += whole[place] == ord("\n")
+            lines.add(line)
+    assert lines == set(range(1, 1 + whole.count(b"\n")))
 
 
 def test_a_byte_that_is_missing_in_an_old_journal_is_told_or_changes_what_is_read(old, tmp_path):
     # Without checksums a digit less is another number; but it never is a traceback, and a line less is found.
     whole, file = plain(old), tmp_path / "short.jsonl"
-    for place in range(0, len(whole), 3):
+    for place in range(0, len(whole), 7):
         file.write_bytes(whole[:place] + whole[place + 1 :])
         with contextlib.suppress(DataError):
             board(Journal(file))
@@ -174,7 +178,7 @@ def test_an_old_journal_goes_on_with_checksums_that_cover_its_old_lines(old):
     assert second[len(SEALED) :][:8] == b"%08x" % crc32(before + first[20:] + second[20:])
     assert Journal(old.path).trials[3].score(OBJECTIVE) == 47.0
     assert [row.kind for row, _ in read_rows(old.path, len(before))] == ["open", "epoch"]
-    for place in range(0, len(content) - 1, 11):
+    for place in range(0, len(content) - 1, 29):
         old.path.write_bytes(content[:place] + content[place + 1 :])
         with pytest.raises(DataError, match="is damaged at line"):
             Journal(old.path)

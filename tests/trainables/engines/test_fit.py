@@ -8,7 +8,7 @@ import torch
 
 from spaces.errors import ConfigError
 from spaces.schema import config_id
-from tests.made.small import tiny_config, tiny_module, write_tiny
+from tests.made.small import tiny_config, tiny_module
 from trainables import registry
 from trainables.config import OptimConfig
 from trainables.engines.engine import Losses
@@ -22,11 +22,6 @@ from trainables.runs.memory import memory_line
 from trainables.weights.checkpoint import load_into, load_state, load_weights
 
 RATES = ("network__dropout", "network__attention_dropout", "network__graph_dropout")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return write_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def run(config, folder, reports=None, state=None, weights=None):
@@ -121,7 +116,7 @@ def test_two_engines_side_by_side_do_not_disturb_each_other(root):
 
 
 def test_training_lowers_the_error(root, tmp_path):
-    config = tiny_config(root, loop__epochs=15, optim__lr=3e-3, network__dropout=0.0)
+    config = tiny_config(root, loop__epochs=15, loop__batch=16, optim__lr=4e-3, network__dropout=0.0)
     reports = []
     run(config, RunFolder(tmp_path / "run", config), reports)
     assert reports[-1].losses.mean < 0.2 * reports[0].losses.mean
@@ -178,8 +173,8 @@ def test_the_rate_falls_behind_a_share_of_the_epochs_where_that_is_the_rule():
 
 def test_parts_of_a_batch_make_the_step_of_the_batch(root):
     losses, weights = [], []
-    for accumulate in (1, 3, 32):
-        config = tiny_config(root, loop__accumulate=accumulate, **dict.fromkeys(RATES, 0.0))
+    for accumulate in (1, 3, 10):
+        config = tiny_config(root, loop__batch=10, loop__accumulate=accumulate, **dict.fromkeys(RATES, 0.0))
         engine = SingleEngine(dtype=torch.float64)
         engine.join(0, config)
         module = tiny_module(config, dtype=torch.float64)

@@ -3,6 +3,7 @@
 Batch norm in training sees a rank's own part of a batch, so with it they differ from one process. All else is compared
 with norms that keep their statistics; of norms that follow the data, what must hold is tested after it."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +130,7 @@ def jobs(tmp_path_factory):
     longer = write_tiny(tmp_path_factory.mktemp("longer"))
     plain = {"network__dropout": 0, "network__attention_dropout": 0, "network__graph_dropout": 0}
     found[LONG] = Job(tiny_config(longer, loop__epochs=2, loop__batch=53, **plain), False)
-    found[IDLE] = Job(tiny_run("sgraformer", longer, loop__batch=16, loop__epochs=2), False)
+    found[IDLE] = Job(tiny_run("sgraformer", root, loop__batch=2, loop__epochs=2), False)
     return found | {f"{name}, norms": Job(run(name, loop__batch=COUNT, loop__epochs=1), False) for name in NORMED}
 
 
@@ -144,6 +145,12 @@ def teams(jobs, tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="module")
+def alone(jobs):
+    """By job, what one process without ranks answers."""
+    return functools.cache(lambda name: trained(jobs[name], Team()))
+
+
 @pytest.fixture
 def two(teams):
     return teams[2]
@@ -155,13 +162,13 @@ def three(teams):
 
 
 @pytest.mark.parametrize("name", [*registry.names(), FROZEN, LONG])
-def test_two_ranks_equal_one_process_with_the_same_global_batch(jobs, two, name):
-    assert_equal(two[0][name], trained(jobs[name], Team()))
+def test_two_ranks_equal_one_process_with_the_same_global_batch(alone, two, name):
+    assert_equal(two[0][name], alone(name))
 
 
-def test_so_do_three(jobs, three):
+def test_so_do_three(alone, three):
     assert three[0][LONG][0] == three[2][LONG][0]
-    assert_equal(three[0][LONG], trained(jobs[LONG], Team()))
+    assert_equal(three[0][LONG], alone(LONG))
 
 
 def assert_equal(rank, alone):
@@ -199,7 +206,7 @@ def test_ranks_learn_with_tensors_that_want_no_gradient(jobs, two):
 
 
 @pytest.mark.parametrize("name", NORMED)
-def test_norms_keep_the_mean_over_the_ranks_and_are_scored_with_it(jobs, two, name):
+def test_norms_keep_the_mean_over_the_ranks_and_are_scored_with_it(jobs, alone, two, name):
     job = jobs[f"{name}, norms"]
     reports, weights, _ = two[0][f"{name}, norms"]
     network = registry.get(name).build(job.config.network, job.config.data.sizes).double()
@@ -209,7 +216,7 @@ def test_norms_keep_the_mean_over_the_ranks_and_are_scored_with_it(jobs, two, na
     assert reports[-1][1] == pytest.approx(expected, rel=1e-9)  # sums of the ranks, float64
     # The first norm follows weights that no step has changed, of halves of the batch: the mean of their means is its.
     first = next(key for key in weights if key.endswith("running_mean"))
-    torch.testing.assert_close(weights[first], trained(job, Team())[1][first], rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(weights[first], alone(f"{name}, norms")[1][first], rtol=1e-9, atol=1e-12)
     assert weights[first].any()
 
 
