@@ -315,5 +315,7 @@ _COUNT: dict[type[Row], Callable[[Spend, Any], object]] = {
 
 
 def amount_text(amount: float) -> str:
-    """Formats hours, or their cost, with three digits: '0.0123', '12.3', '1234'."""
+    """Formats hours, or their cost, with three digits: '0.0123', '12.3', '1234'; fewer below 0.001: '0.00046'."""
+    if 0 < amount < 0.001:
+        return f"{amount:.5f}".rstrip("0").rstrip(".")
     return f"{amount:.3g}" if amount < 1000 else f"{amount:.0f}"

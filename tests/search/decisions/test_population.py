@@ -17,7 +17,7 @@ from search.sweep.first_words import population_notes
 from search.sweep.population import take_over
 from search.tracking.projection import Projection
 from spaces.domains import Choice, Float, Grid, Int, Normal
-from spaces.schema import config_id, tree_of
+from spaces.schema import config_id, tree_id, tree_of
 from tests.made.small import tiny_config, tiny_module, write_tiny
 from tests.made.sweeps import OBJECTIVE, Led, made_plan, row
 from tests.search.decisions.simulations import Simulation
@@ -113,6 +113,7 @@ def test_what_led_to_the_weights_is_in_show_export_and_mlflow(tmp_path):
     exported = yaml.safe_load(config_text(led.journal, trial))
     assert exported["optim"]["lr"] == knobs["optim.lr"]
     assert [part["trial"] for part in exported["provenance"]["schedule"]] == [donor, heir]
+    assert exported["provenance"]["config_id"] == tree_id(trial.config_at(3)) != trial.config_id
     facts = trial_facts(led.journal, trial)
     assert facts["turns"] == [{"epoch": after, "donor": donor, "knobs": knobs}]
     assert f"after epoch 2 from the state of trial {donor}: " in trial_text(facts)

@@ -273,6 +273,9 @@ def test_a_record_costs_the_same_after_ten_and_after_many_trials():
     assert cost(5000) < 5 * cost(10)
 
 
-@pytest.mark.parametrize(("amount", "text"), [(0.01234, "0.0123"), (0, "0"), (12.34, "12.3"), (1234.6, "1235")])
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0.01234, "0.0123"), (0.000456, "0.00046"), (1e-9, "0"), (0, "0"), (12.34, "12.3"), (1234.6, "1235")],
+)
 def test_amounts_have_three_digits(amount, text):
     assert amount_text(amount) == text
