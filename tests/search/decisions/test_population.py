@@ -9,7 +9,7 @@ import yaml
 from search.decisions.schedulers.pbt import moved
 from search.record.journal import trial_folder
 from search.record.lines import read_rows
-from search.record.records import PAUSED, AttemptRow
+from search.record.records import PAUSED, AttemptRow, ExtendRow
 from search.record.trial import descent_of
 from search.results.export import config_text
 from search.results.trial import trial_facts, trial_text
@@ -128,6 +128,17 @@ def test_what_led_to_the_weights_is_in_show_export_and_mlflow(tmp_path):
     assert shown == {1: trial.point["optim.lr"], 2: trial.point["optim.lr"], 3: knobs["optim.lr"]}
     params = [change.config for change in changes if change.number == heir and change.config is not None]
     assert {param["optim"]["lr"] for param in params} == {trial.point["optim.lr"]}
+    led.journal.unlock()
+
+
+def test_a_trial_of_an_enlarged_population_goes_on_from_the_state_of_its_last_knobs(tmp_path):
+    led = population(tmp_path)
+    task = led.conductor.next_task()
+    led.conductor.hear(row(task.trial, 3, 10.0))
+    led.journal.append(ExtendRow(epochs=12))
+    trial = led.journal.trials[task.trial]
+    assert trial.config_at(4)["loop"]["epochs"] == 12
+    assert tree_id(task.config) in trial.former_ids
     led.journal.unlock()
 
 
