@@ -180,7 +180,13 @@ class Trial:
     @property
     def former_ids(self) -> tuple[str, ...]:
         """Returns the hashes of the configs, shorter in epochs, with which its training state may have been saved."""
-        return tuple(self._id_at(epochs) for epochs in self.stages)
+        if not self.turns:
+            return tuple(self._id_at(epochs) for epochs in self.stages)
+        present = (self.knobs_at(self.last_epoch), self.knobs_at(self.last_epoch + 1))
+        tree = self.unchecked_config
+        return tuple(
+            tree_id(config_with(tree, {**knobs, EPOCHS: epochs})) for epochs in self.stages for knobs in present
+        )
 
     def _id_at(self, epochs: int | None = None) -> str:
         tree = self.unchecked_config

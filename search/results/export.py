@@ -10,7 +10,7 @@ import yaml
 from spaces.cli import OK
 from spaces.errors import ConfigError
 from spaces.files import replacing, write_text
-from spaces.schema import dump
+from spaces.schema import dump, tree_id
 from trainables.config import config_from
 from trainables.runs.names import BEST
 
@@ -77,7 +77,7 @@ def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
         "state": trial.state,
         "score": {objective: trial.score(objective), "epoch": trial.best_epoch(objective), "epochs": trial.last_epoch},
         "seed": trial.knob("loop.seed"),
-        "config_id": trial.config_id,
+        "config_id": tree_id(trial.config_at(_best_epoch(journal, trial))) if trial.turns else trial.config_id,
         **({"shorter_plans": list(trial.stages)} if trial.stages else {}),
         **({"schedule": stretches} if len(stretches) > 1 else {}),
         "data": facts.data,

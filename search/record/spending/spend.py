@@ -71,10 +71,12 @@ class Split:
 
 @dataclass(slots=True)
 class _Attempt:
-    """A running attempt. `until`: time of its last record in ms; `is_again`: the one before it was cut short."""
+    """A running attempt. `until`: time of its last record in ms; `is_again`: the one before it was cut short;
+    `is_cold`: it is the first one of its place in the session, whose process must start."""
 
     until: int
     is_again: bool
+    is_cold: bool
     is_new: bool = True
 
 
@@ -92,12 +94,13 @@ class _Account:
 @dataclass(slots=True)
 class _Session:
     """A session of the launching process. `began`: in ms; `before`: device-ms of trials until then; `places`,
-    `devices`: trials at a time and devices of each, None if not on record."""
+    `devices`: trials at a time (None: not on record) and devices of each; `attempts`: their number so far."""
 
     began: int
     before: float = 0.0
     places: int | None = None
     devices: float = 1.0
+    attempts: int = 0
     running: dict[int, _Attempt] = field(default_factory=dict)
 
 
@@ -109,7 +112,7 @@ class Spend:
     `unit`: GPU or CPU, as the last session counted; `places`, `devices`: its trials at a time (None: not on record) and
     the devices of each; `gpu_hours`, `time_budget_s`: the limits in force (None: none); `epochs`: number of epochs on
     record; `sessions`: number of ended ones; `starts`, `start_ms`: attempts after the first
-    of each place that have an epoch, and their time before it began."""
+    of each place in a session that have an epoch, and their time before it began."""
 
     def __init__(self) -> None:
         self.unit, self.places, self.devices = GPU, None, 1.0  # type: str, int | None, float
@@ -120,7 +123,6 @@ class Spend:
         self._epoch_sum = 0.0  # of the trials' mean durations of an epoch, and the number of those trials
         self._paced = 0
         self._workers = 1
-        self._attempts = 0
         self._born = self._last = 0
         self._session: _Session | None = None
         self._wall, self._used = 0, 0.0  # ms, and device-ms of trials
@@ -178,9 +180,11 @@ class Spend:
 
     def _attempt(self, row: AttemptRow) -> None:
         if self._session is not None and self._touch(row):
-            self._session.running[row.trial] = _Attempt(row.ts_ms, is_again=row.trial in self._cut)
+            session = self._session
+            session.attempts += 1
+            is_cold = session.attempts <= (session.places or 0)
+            session.running[row.trial] = _Attempt(row.ts_ms, is_again=row.trial in self._cut, is_cold=is_cold)
             self._cut.discard(row.trial)
-            self._attempts += 1
             self._move(row.trial, USEFUL)
 
     def _epoch(self, row: EpochRow) -> None:
@@ -207,7 +211,7 @@ class Spend:
         attempt.is_new = False
         if attempt.is_again:
             self._add(account, attempt, attempt.until + before, is_lost=True)
-        elif self._attempts > (self.places or 0):
+        elif not attempt.is_cold:
             self.starts += 1
             self.start_ms += before
 
@@ -315,5 +319,7 @@ _COUNT: dict[type[Row], Callable[[Spend, Any], object]] = {
 
 
 def amount_text(amount: float) -> str:
-    """Formats hours, or their cost, with three digits: '0.0123', '12.3', '1234'."""
+    """Formats hours, or their cost, with three digits: '0.0123', '12.3', '1234'; fewer below 0.001: '0.00046'."""
+    if 0 < amount < 0.001:
+        return f"{amount:.5f}".rstrip("0").rstrip(".")
     return f"{amount:.3g}" if amount < 1000 else f"{amount:.0f}"

@@ -9,7 +9,7 @@ import yaml
 from search.decisions.schedulers.pbt import moved
 from search.record.journal import trial_folder
 from search.record.lines import read_rows
-from search.record.records import PAUSED, AttemptRow
+from search.record.records import PAUSED, AttemptRow, ExtendRow
 from search.record.trial import descent_of
 from search.results.export import config_text
 from search.results.trial import trial_facts, trial_text
@@ -17,7 +17,7 @@ from search.sweep.first_words import population_notes
 from search.sweep.population import take_over
 from search.tracking.projection import Projection
 from spaces.domains import Choice, Float, Grid, Int, Normal
-from spaces.schema import config_id, tree_of
+from spaces.schema import config_id, tree_id, tree_of
 from tests.made.small import tiny_config, tiny_module, write_tiny
 from tests.made.sweeps import OBJECTIVE, Led, made_plan, row
 from tests.search.decisions.simulations import Simulation
@@ -113,6 +113,7 @@ def test_what_led_to_the_weights_is_in_show_export_and_mlflow(tmp_path):
     exported = yaml.safe_load(config_text(led.journal, trial))
     assert exported["optim"]["lr"] == knobs["optim.lr"]
     assert [part["trial"] for part in exported["provenance"]["schedule"]] == [donor, heir]
+    assert exported["provenance"]["config_id"] == tree_id(trial.config_at(3)) != trial.config_id
     facts = trial_facts(led.journal, trial)
     assert facts["turns"] == [{"epoch": after, "donor": donor, "knobs": knobs}]
     assert f"after epoch 2 from the state of trial {donor}: " in trial_text(facts)
@@ -127,6 +128,17 @@ def test_what_led_to_the_weights_is_in_show_export_and_mlflow(tmp_path):
     assert shown == {1: trial.point["optim.lr"], 2: trial.point["optim.lr"], 3: knobs["optim.lr"]}
     params = [change.config for change in changes if change.number == heir and change.config is not None]
     assert {param["optim"]["lr"] for param in params} == {trial.point["optim.lr"]}
+    led.journal.unlock()
+
+
+def test_a_trial_of_an_enlarged_population_goes_on_from_the_state_of_its_last_knobs(tmp_path):
+    led = population(tmp_path)
+    task = led.conductor.next_task()
+    led.conductor.hear(row(task.trial, 3, 10.0))
+    led.journal.append(ExtendRow(epochs=12))
+    trial = led.journal.trials[task.trial]
+    assert trial.config_at(4)["loop"]["epochs"] == 12
+    assert tree_id(task.config) in trial.former_ids
     led.journal.unlock()
 
 

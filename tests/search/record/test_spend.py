@@ -148,6 +148,12 @@ def test_time_that_goes_on_counts_up_to_now():
     assert round(3600 * spend.split(130_000).useful) == 60
 
 
+def test_only_starts_in_processes_that_are_there_count_for_starts_to_come():
+    rows = [*START, (epoch(0, 1), 130), (end(0, "paused"), 130), (born(2), 130), (attempt(2), 130)]
+    spend = spent(*rows, (epoch(1, 1), 135), (epoch(2, 1), 141))
+    assert (spend.starts, spend.start_ms) == (1, 1000), "the first two began their epochs after 20 and 25 s"
+
+
 def test_a_new_limit_counts_from_where_it_was_set():
     first = [*TRAINED, (CloseRow(reason="gpu hours"), 110), (OpenRow(gpu_hours=2.0), 500)]
     spend = spent(*first, (SessionRow(places=2, gpus=1.0), 500), (attempt(0, 1, 2), 500), (epoch(0, 2), 510))
@@ -273,6 +279,9 @@ def test_a_record_costs_the_same_after_ten_and_after_many_trials():
     assert cost(5000) < 5 * cost(10)
 
 
-@pytest.mark.parametrize(("amount", "text"), [(0.01234, "0.0123"), (0, "0"), (12.34, "12.3"), (1234.6, "1235")])
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0.01234, "0.0123"), (0.000456, "0.00046"), (1e-9, "0"), (0, "0"), (12.34, "12.3"), (1234.6, "1235")],
+)
 def test_amounts_have_three_digits(amount, text):
     assert amount_text(amount) == text

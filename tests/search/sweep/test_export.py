@@ -112,8 +112,9 @@ def test_show_has_the_contracts_json(storage, answer):
 
 def test_show_prints_the_leaderboard_best_first(storage, answer):
     code, out, _ = answer("show", "first", "--storage", storage)
-    title, header, *rows = out.splitlines()
+    title, header, *rows, spent = out.splitlines()
     assert code == OK
+    assert spent.startswith("spent: ")
     assert title == "sweep first: graformer, recipe small is trial 0, done"
     assert header.split() == ["trial", "state", OBJECTIVE, "epochs", "lr", "layers"]
     assert rows[0].split() == ["2", "finished", "48.5", "3", "0.001", "4"]

@@ -4,7 +4,9 @@ import shlex
 
 import pytest
 
+from search.__main__ import VERBS
 from search.cli.command import Where
+from search.notebook.options import request_of
 from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
 from search.record.records import AttemptRow, EndRow, OpenRow, SessionRow, TrialRow
@@ -70,6 +72,17 @@ def test_a_resume_without_more_hours_is_refused_and_with_more_is_on_record(stora
     assert answer(*line, "--gpu-hours", "0.5")[0] == OK
     *_, last = (one for one, _ in read_rows(spent / FILE))
     assert (type(last), last.gpu_hours, last.time_budget_s) == (OpenRow, 0.5, None)
+
+
+def test_python_takes_the_same_limits(storage, spent):
+    options = {"storage": storage, "gpu_hours": 0.5, "time_budget": "2h"}
+    for name, target in (("resume", "dear"), ("extend", "dear")):
+        more = {"trials": 9} if name == "extend" else {}
+        request, _ = request_of(name, VERBS[name], target, options | more)
+        assert request.limits == OpenRow(gpu_hours=0.5, time_budget_s=7200.0)
+    launching = {"storage": storage, "gpu_hours": 40, "price_per_gpu_hour": 2.5, "scheduler": "pbt", "epochs": 8}
+    sweep = request_of("launch", VERBS["launch"], "graformer", launching)[0].plan.sweep
+    assert (sweep.gpu_hours, sweep.price_per_gpu_hour, sweep.sampler) == (40.0, 2.5, "none")
 
 
 @pytest.mark.parametrize("verb", ["resume", "extend", "fork"])
