@@ -1,6 +1,6 @@
 """TPE sampler (tree-structured Parzen estimator) of Optuna, over all knobs jointly, with constant liar: running trials
-count as bad ones, so that parallel trials keep apart. For one objective a point is chosen among recombinations of the good
-trials, which their joint density judges."""
+count as bad ones, so that parallel trials keep apart. For one objective a point is chosen among recombinations of the
+good trials, which their joint density judges."""
 
 from __future__ import annotations
 
