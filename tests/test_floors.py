@@ -11,7 +11,7 @@ import search
 import spaces
 import trainables
 from tests import ROOT
-from tests.made.sources import FLOORS, IMPORTS, ROOMS, SOURCES, TREES, imports_of, is_in, place
+from tests.made.sources import FLOORS, ROOMS, SOURCES, imports, imports_of, is_in, place, trees
 
 # What the order alone would allow: a model is built by the registry and knows nothing of who configures it, and who
 # decides over trials does not touch those who run them.
@@ -110,7 +110,7 @@ def cycle_in(edges):
 def test_no_module_imports_upward_or_sideways():
     faults = [
         f"{place(name, one.line)}: {why}"
-        for name, found in IMPORTS.items()
+        for name, found in imports().items()
         for one in found
         if one.name.split(".")[0] in FLOORS and (why := upward(name, one.name))
     ]
@@ -127,7 +127,7 @@ def test_every_room_has_its_place_in_the_order():
 def test_libraries_stay_in_their_rooms():
     faults = [
         f"{place(name, one.line)}: {why}"
-        for name, found in IMPORTS.items()
+        for name, found in imports().items()
         for one in found
         if (why := foreign(name, one.name))
     ]
@@ -137,7 +137,7 @@ def test_libraries_stay_in_their_rooms():
 def test_ray_train_is_not_reached_as_an_attribute_elsewhere():
     faults = [
         place(name, node.lineno)
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if name not in ONLY_IN["ray.train"]
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("ray.train", "tune.train")
@@ -148,7 +148,7 @@ def test_ray_train_is_not_reached_as_an_attribute_elsewhere():
 def test_the_data_floor_has_no_network_parts():
     faults = [
         place(name, one.line)
-        for name, found in IMPORTS.items()
+        for name, found in imports().items()
         for one in found
         if is_in(name, "data") and is_in(one.name, "torch.nn")
     ]
@@ -158,14 +158,14 @@ def test_the_data_floor_has_no_network_parts():
 def test_no_two_modules_import_each_other():
     edges = {
         name: [one.name for one in found if one.name in SOURCES and not one.for_types and one.name != name]
-        for name, found in IMPORTS.items()
+        for name, found in imports().items()
     }
     assert cycle_in(edges) == []
 
 
 def test_nothing_is_imported_inside_a_function():
     faults = [
-        f"{place(name, one.line)}: {one.name}" for name, found in IMPORTS.items() for one in found if one.in_function
+        f"{place(name, one.line)}: {one.name}" for name, found in imports().items() for one in found if one.in_function
     ]
     assert not faults, "\n".join(faults)
 
@@ -173,7 +173,7 @@ def test_nothing_is_imported_inside_a_function():
 def test_modules_are_chosen_by_name_only_where_that_is_the_design():
     lazy = {
         name
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__"))
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from spaces.files import replacing
 
 from .journal import FILE, Journal
@@ -28,7 +26,7 @@ def fork_journal(source: Path, folder: Path, name: str, identity: str) -> None:
             if isinstance(row, SweepRow):
                 origin = {"as": FORK, "sweep": row.name, "id": row.id}
                 now = time.time_ns() // 1_000_000
-                row = replace(row, id=identity, name=name, origin=origin, ts_ms=now)
+                row = row.changed(id=identity, name=name, origin=origin, ts_ms=now)
             line = chain.line_of(row)
             chain.advance(line)
             file.write(line)

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from data.errors import DataError
 from spaces.errors import ConfigError
 from spaces.files import is_locked
@@ -106,7 +104,7 @@ class Journal:
         returns it as a replay would read it. OSError or MisfitError if it cannot be written or contradicts the state;
         the file is then truncated to its former length."""
         assert self._file is not None, "the journal is not locked for writing"
-        line = self._chain.line_of(replace(row, ts_ms=self.now_ms()))
+        line = self._chain.line_of(row.changed(ts_ms=self.now_ms()))
         try:
             rest = memoryview(line)
             while rest:

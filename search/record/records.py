@@ -51,6 +51,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         has the wrong type."""
         return _converted(record, cls)
 
+    def changed(self, **fields: Any) -> Self:
+        """Returns a copy of the record with other values of some fields."""
+        return replace(self, **fields)
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Provenance of a sweep: code revision, package versions, data, machine (host name), command."""
@@ -148,11 +152,11 @@ class SweepRow(Row, frozen=True, kw_only=True):
         """Returns the record that the sweep would have begun with had it been planned as large as `row` makes it."""
         plan = self.plan if row.trials is None else {**self.plan, "trials": row.trials}
         if row.epochs is None:
-            return replace(self, plan=plan)
+            return self.changed(plan=plan)
         loop = {**self.base.get("loop", {}), "epochs": row.epochs}
         if plan.get("max_epochs") == self.knob("loop.epochs"):
             plan = {**plan, "max_epochs": row.epochs}  # the scheduler judges up to the end, as before
-        return replace(self, plan=plan, base={**self.base, "loop": loop})
+        return self.changed(plan=plan, base={**self.base, "loop": loop})
 
 
 _PLAN = {"trials": int, "recipe": str}

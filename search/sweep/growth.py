@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from spaces.errors import InputError
 from trainables.runs.names import BEST, LATEST, STATE
 
@@ -33,7 +31,7 @@ def enlarged(journal: Journal, plan: Plan, row: ExtendRow) -> list[str]:
     spent = sum(trial.last_epoch for trial in journal.trials.values())
     before = journal.sweep
     again, paused = (tuple(trial.number for trial in trials) for trials in (there, waiting))
-    journal.append(replace(row, again=again, waiting=paused))
+    journal.append(row.changed(again=again, waiting=paused))
     lines = [
         f"sweep {before.name} is enlarged from {before.trials} trials of {before.knob(EPOCHS)} epochs to "
         f"{plan.sweep.trials} of {plan.base.loop.epochs}; the {spent} epochs that it has trained count"

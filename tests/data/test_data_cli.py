@@ -9,11 +9,9 @@ import pytest
 
 from data.__main__ import VERBS
 from data.formats.poses import h36m
-from data.poses.skeleton import H36M_32
-from data.synthetic import store as synth
 from data.verbs.check import reprojection_px
 from spaces import cli
-from tests.made.poses import LENGTHS, made_3dhp, made_humaneva, made_poses, rewrite
+from tests.made.poses import made_in_place_of_synthetic, made_poses, rewrite
 
 
 def main(words):
@@ -36,16 +34,7 @@ def stored(tmp_path):
 @pytest.fixture
 def small_synthetic(monkeypatch):
     """The real generators take seconds; these tests are about the files around them."""
-
-    def make(seed, keypoints):
-        lengths = {key: count + seed for key, count in LENGTHS.items()}
-        return made_poses("synthetic", keypoints, skeleton=H36M_32, lengths=lengths)
-
-    monkeypatch.setattr(synth, "synthetic_h36m", make)
-    monkeypatch.setattr(
-        synth, "synthetic_humaneva", lambda seed, keypoints: made_humaneva("synthetic_humaneva15", keypoints)
-    )
-    monkeypatch.setattr(synth, "synthetic_3dhp", lambda seed: made_3dhp("synthetic_3dhp"))
+    made_in_place_of_synthetic(monkeypatch)
 
 
 def contents(root):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from data.batches.poses import DataModule
@@ -13,7 +14,8 @@ from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
 from data.formats.source import read_poses
 from data.poses.geometry import project, to_pixels, world_to_camera
 from data.poses.poseset import PoseSet, Sequence
-from data.poses.skeleton import H36M_17, HUMANEVA_15, MPI_INF_3DHP_17, Skeleton, kept_joints
+from data.poses.skeleton import H36M_17, H36M_32, HUMANEVA_15, MPI_INF_3DHP_17, Skeleton, kept_joints
+from data.synthetic import store
 
 LENGTHS = {("S1", "Walking"): 9, ("S1", "Walking 1"): 5, ("S9", "Sitting"): 7, ("S9", "SittingDown 2"): 1}
 
@@ -75,6 +77,20 @@ def write_both(root: Path) -> Path:
     mpi_inf_3dhp.write(made_3dhp(), root)
     humaneva.write(made_humaneva(), root)
     return root
+
+
+def made_in_place_of_synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the writer of the synthetic pose sets take small ones: to generate the real ones takes seconds."""
+
+    def human36m(seed: int, keypoints: str) -> PoseSet:
+        lengths = {key: count + seed for key, count in LENGTHS.items()}
+        return made_poses("synthetic", keypoints, skeleton=H36M_32, lengths=lengths)
+
+    monkeypatch.setattr(store, "synthetic_h36m", human36m)
+    monkeypatch.setattr(
+        store, "synthetic_humaneva", lambda seed, keypoints: made_humaneva("synthetic_humaneva15", keypoints)
+    )
+    monkeypatch.setattr(store, "synthetic_3dhp", lambda seed: made_3dhp("synthetic_3dhp"))
 
 
 def module_3dhp(root: Path, **changes: Any) -> tuple[DataModule, PoseSet]:

@@ -1,6 +1,7 @@
 """The sources of the four floors, parsed, and what each of them imports."""
 
 import ast
+import functools
 from dataclasses import dataclass
 
 from tests import ROOT
@@ -48,7 +49,12 @@ SOURCES = {
     for path in sorted((ROOT / floor).rglob("*.py"))
     if ROOT / "data" / "store" not in path.parents
 }
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+@functools.cache
+def trees():
+    """By module, its source, parsed; made by the first test that asks, for that takes seconds."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
 
 def is_in(name, place):
@@ -78,11 +84,14 @@ def imports_of(name, tree=None):
         for child in ast.iter_child_nodes(node):
             visit(child, in_function or is_function, for_types or is_typing)
 
-    visit(TREES[name] if tree is None else tree, False, False)
+    visit(trees()[name] if tree is None else tree, False, False)
     return found
 
 
-IMPORTS = {name: imports_of(name) for name in SOURCES}
+@functools.cache
+def imports():
+    """By module, its imports."""
+    return {name: imports_of(name) for name in SOURCES}
 
 
 def place(name, line):

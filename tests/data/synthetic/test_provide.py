@@ -6,21 +6,14 @@ import pytest
 
 from data.config import DataConfig
 from data.formats.poses import h36m, humaneva, mpi_inf_3dhp
-from data.poses.skeleton import H36M_32
-from data.synthetic import store as synth
 from data.synthetic.provide import provide
-from tests.made.poses import made_3dhp, made_humaneva, made_poses
+from tests.made.poses import made_in_place_of_synthetic
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made = lambda seed, keypoints: made_poses("synthetic", keypoints, skeleton=H36M_32)  # noqa: E731
-    monkeypatch.setattr(synth, "synthetic_h36m", made)
-    monkeypatch.setattr(
-        synth, "synthetic_humaneva", lambda seed, keypoints: made_humaneva("synthetic_humaneva15", keypoints)
-    )
-    monkeypatch.setattr(synth, "synthetic_3dhp", lambda seed: made_3dhp("synthetic_3dhp"))
+    made_in_place_of_synthetic(monkeypatch)
     return tmp_path
 
 

@@ -1,7 +1,6 @@
 """A sweep's time budget: who goes on when it is over, and what a resumed sweep has left of it."""
 
 import pytest
-from msgspec.structs import replace
 
 from search.decisions.budget import Budget, Spent, hours_over, spent_before
 from search.decisions.conductor import Conductor
@@ -230,7 +229,7 @@ BORN = TrialRow(trial=0, point={}, config_id="0")
 
 def stamped(path, *rows):
     """A journal of records at given seconds; a line of an earlier version, which has no checksum, may be old."""
-    lines = [to_text(replace(row, ts_ms=1000 * seconds)) for row, seconds in rows]
+    lines = [to_text(row.changed(ts_ms=1000 * seconds)) for row, seconds in rows]
     path.write_text("".join(line + "\n" for line in lines))
     return path
 

@@ -1,7 +1,6 @@
 """Who leads a sweep: trials handed out, booked and ended, from the journal alone."""
 
 import pytest
-from msgspec.structs import replace
 
 from search.decisions.samplers.protocol import REDRAWS
 from search.record.plan import value_at
@@ -55,7 +54,7 @@ def test_a_trial_that_ends_its_last_epoch_is_finished(lead, plan):
     (end,) = led.records(EndRow)
     assert (end.trial, end.state, end.epoch, end.reason) == (0, "finished", 8, "")
     assert [one.epoch for one in led.records(EpochRow)] == list(range(1, 9))
-    assert replace(led.records(EpochRow)[0], ts_ms=0) == row(0, 1, 59.0)
+    assert led.records(EpochRow)[0].changed(ts_ms=0) == row(0, 1, 59.0)
     assert led.said[-1] == "trial 0 finished after epoch 8, best 52.00 at epoch 8"
 
 

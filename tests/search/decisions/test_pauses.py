@@ -3,7 +3,6 @@
 import dataclasses
 import os
 
-import msgspec
 import pytest
 
 from search.decisions.budget import Budget, Spent
@@ -317,8 +316,8 @@ def test_a_group_pauses_only_where_its_restart_does_not_matter(tmp_path, executo
     assert can_pause(executor, epoch_s) is pauses
     led = Led(tmp_path, made_plan(executor=executor, epochs=EPOCHS, scheduler="asha"))
     led.conductor.next_task(), led.conductor.next_task()
-    led.conductor.hear(msgspec.structs.replace(row(0, 1, 50.0), seconds=epoch_s))
-    led.conductor.hear(msgspec.structs.replace(row(1, 1, 60.0), seconds=epoch_s))
+    led.conductor.hear(row(0, 1, 50.0).changed(seconds=epoch_s))
+    led.conductor.hear(row(1, 1, 60.0).changed(seconds=epoch_s))
     assert led.journal.trials[1].state == (PAUSED if pauses else "pruned")
     led.journal.unlock()
 

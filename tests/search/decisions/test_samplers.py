@@ -233,7 +233,7 @@ def test_a_sampler_that_learns_is_better_than_chance(name, length, seeds):
     assert learned < 0.75 * chance, (learned, chance)
 
 
-@pytest.mark.parametrize(("name", "length"), [("tpe", 60), ("gp", 14), ("nsga2", 150)])
+@pytest.mark.parametrize(("name", "length"), [("tpe", 60), ("gp", 20), ("nsga2", 150)])
 def test_a_sampler_of_two_objectives_finds_the_front_better_than_chance(name, length):
     """The front is x = 1 - y, z = 0.5; the mean distance from it of the later half of the points."""
 

@@ -12,6 +12,7 @@ from spaces.cli import named
 from tests import ROOT
 from tests.made.sources import FLOORS
 
+MARK = "-----"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -55,21 +56,20 @@ def test_it_works_in_a_folder_that_is_not_the_repository(tmp_path):
     here = tmp_path / "elsewhere"
     (here / "data" / "store").mkdir(parents=True)
     # What the interpreter of an environment does with its packages, after the working directory.
-    head = f"import sys; sys.path.insert(0, ''); import site; site.addsitedir({str(packages)!r})\n"
-
-    def python(text):
-        line = [sys.executable, "-c", head + text]
-        done = subprocess.run(line, cwd=here, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    out = python("import search, data.config, spaces, trainables\nprint(search.__file__, search.launch.__name__)")
-    assert out.split() == [str(tmp_path / "repository" / "search" / "__init__.py"), "launch"]
-    script = (commands / "posesweep").read_text()
-    help_text = python(f"sys.argv = ['posesweep', '--help']\nexec({script!r}, {{'__name__': '__main__'}})")
+    code = f"import sys; sys.path.insert(0, ''); import site; site.addsitedir({str(packages)!r})\n"
+    for word in ("--help", "list"):
+        code += f"sys.argv = ['posesweep', {word!r}]\n"
+        code += f"try: exec({(commands / 'posesweep').read_text()!r}, {{'__name__': '__main__'}})\n"
+        code += f"except SystemExit as left: print({MARK!r}, left.code or 0, {MARK!r})\n"
+    code += "import search, data.config, spaces, trainables\nprint(search.__file__, search.launch.__name__)"
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, cwd=here, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    help_text, one, listed, other, out = done.stdout.split(MARK)
+    assert [int(one), int(other)] == [0, 0]
     assert help_text.startswith("usage: posesweep [-h] VERB ...")
     assert set(VERBS) <= set(help_text.split())
-    listed = python(f"sys.argv = ['posesweep', 'list']\nexec({script!r}, {{'__name__': '__main__'}})")
+    assert out.split() == [str(tmp_path / "repository" / "search" / "__init__.py"), "launch"]
     assert "no sweeps in mlruns/sweeps; start one: python -m search launch graformer" in listed
 
 

@@ -129,7 +129,7 @@ def test_an_epoch_costs_the_same_after_ten_and_after_a_thousand_trials(tmp_path,
 
 
 def test_a_trial_on_record_takes_less_than_three_kilobytes(tmp_path, quick):
-    journal = long_journal(tmp_path, 1000, made_plan("long", trials=1000))
+    journal = long_journal(tmp_path, 400, made_plan("long", trials=400))
     journal.unlock()
     Journal(journal.path)  # whatever is made once
     gc.collect()

@@ -179,7 +179,7 @@ def valley(lr, decay, layers):
     return error
 
 
-def runs(tmp_path, plan, old_task, task, seeds=4):
+def runs(tmp_path, plan, old_task, task, seeds=3):
     """Curves of cold and of warm starts on a task, after sweeps over an old one."""
     recipe = {path: value_at(plan.base, path) for path in plan.domains}
     cold, warm = [], []

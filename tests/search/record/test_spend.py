@@ -1,6 +1,5 @@
 """Device time of a sweep: what it counts, its split by what came of it, and its cost."""
 
-import dataclasses
 import json
 import random
 import time
@@ -52,7 +51,7 @@ def spent(*rows, gpus=1.0, places=2, plan=None):
     state = SweepState()
     head = [(made_sweep(plan={**usual, **(plan or {})}), 100), (SessionRow(places=places, gpus=gpus), 100)]
     for row, second in [*head, *rows]:
-        state.apply(dataclasses.replace(row, ts_ms=1000 * second))
+        state.apply(row.changed(ts_ms=1000 * second))
     return state.spend
 
 
@@ -232,7 +231,7 @@ def test_whatever_happens_the_parts_are_the_whole():
     state, used, running = SweepState(), 0, {}
 
     def add(row):
-        state.apply(dataclasses.replace(row, ts_ms=1000 * second))
+        state.apply(row.changed(ts_ms=1000 * second))
 
     add(made_sweep())
     add(SessionRow(places=3, gpus=1.0))
@@ -262,11 +261,11 @@ def test_whatever_happens_the_parts_are_the_whole():
 def test_a_record_costs_the_same_after_ten_and_after_many_trials():
     def cost(trials):
         spend = Spend()
-        spend.take(dataclasses.replace(made_sweep(), ts_ms=1))
+        spend.take(made_sweep().changed(ts_ms=1))
         for number in range(trials):
             for row in (attempt(number), epoch(number, 1), end(number, "paused")):
-                spend.take(dataclasses.replace(row, ts_ms=2))
-        rows = [dataclasses.replace(one, ts_ms=3) for one in (attempt(0), epoch(0, 2), end(0, "pruned"))]
+                spend.take(row.changed(ts_ms=2))
+        rows = [one.changed(ts_ms=3) for one in (attempt(0), epoch(0, 2), end(0, "pruned"))]
         taken = []
         for _ in range(200):
             began = time.perf_counter()

@@ -5,7 +5,6 @@ import os
 import time
 from functools import partial
 
-import msgspec
 import pytest
 
 from search.__main__ import VERBS
@@ -140,7 +139,7 @@ def test_an_enlargement_is_on_record_once_the_sweep_is_open_again(storage, answe
     assert "go on: trial 0 (finished after epoch 8), trial 1 (finished after epoch 8)" in out
     *_, before, last = (one for one, _ in read_rows(storage / "first" / FILE))
     assert isinstance(before, OpenRow)
-    assert msgspec.structs.replace(last, ts_ms=0) == ExtendRow(trials=5, epochs=12, again=(0, 1))
+    assert last.changed(ts_ms=0) == ExtendRow(trials=5, epochs=12, again=(0, 1))
 
 
 def test_an_enlargement_beyond_the_time_budget_says_how_to_give_more(storage, answer, unstarted):

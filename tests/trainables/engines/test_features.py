@@ -22,11 +22,16 @@ def root(tmp_path_factory):
 # --- maps made beforehand
 
 
+@pytest.fixture(scope="module")
+def expected(root):
+    """Losses of two epochs with the live trunk."""
+    live = crop_run(root, loop__epochs=2)
+    return curve(live, CropModule(live))[0]
+
+
 @pytest.mark.parametrize("where", ["auto", "device", "file"])
-def test_cached_features_train_as_the_live_trunk_does(root, where):
-    live = crop_run(root, loop__epochs=3)
-    cached = crop_run(root, loop__epochs=3, network__features="cached", network__feature_store=where)
-    expected, _ = curve(live, CropModule(live))
+def test_cached_features_train_as_the_live_trunk_does(root, expected, where):
+    cached = crop_run(root, loop__epochs=2, network__features="cached", network__feature_store=where)
     data = CropModule(cached)
     found, state = curve(cached, data)
     np.testing.assert_allclose(found, expected, rtol=1e-5)

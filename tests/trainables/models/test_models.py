@@ -143,8 +143,10 @@ def test_network_overfits_one_batch(name):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+        if max(losses[-3:]) < 0.3 * losses[0]:
+            break
     # Unrelated input and target: only a network that can learn by heart gets here.
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.3 * losses[0], losses
 
 
 @every_model
