@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 
 from search.__main__ import VERBS
-from search.record.durations import read_duration
 from spaces.cli import BAD_INPUT, OK
 from spaces.schema import dump
 from spaces.yaml_text import parse_yaml
@@ -339,19 +338,6 @@ def test_a_space_file_may_lie_anywhere(storage, tmp_path):
     request = checked("mine.yaml", "--storage", storage)
     assert list(request.plan.domains) == ["network.width", "network.layers"]
     assert request.plan.space_text == FOUR_POINTS
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("20m", 1200), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400)]
-)
-def test_a_duration_is_read_in_hours_minutes_and_seconds(text, seconds):
-    assert read_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "h", "2d", "-5m", "30m1h", "1h 30m", "nan", "1e3"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(ValueError, match="is no duration"):
-        read_duration(text)
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))

@@ -7,6 +7,7 @@ import pytest
 from search.__main__ import VERBS
 from search.cli.command import Where
 from search.notebook.options import request_of
+from search.record.durations import read_duration
 from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
 from search.record.records import AttemptRow, EndRow, OpenRow, SessionRow, TrialRow
@@ -105,3 +106,16 @@ def test_the_sweep_says_what_it_counts_where_there_is_no_gpu():
     assert limit_notes(spend) == ["trials have no GPU here: device-hours are CPU-hours, 1 for each hour of a trial"]
     spend.take(SessionRow(places=2, gpus=1.0))
     assert limit_notes(spend) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("20m", 1200), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400)]
+)
+def test_a_duration_is_read_in_hours_minutes_and_seconds(text, seconds):
+    assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "2d", "-5m", "30m1h", "1h 30m", "nan", "1e3"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="is no duration"):
+        read_duration(text)
