@@ -79,24 +79,6 @@ BAD_LAUNCHES = [
         [*GOOD, "--epochs", "8", "--grace", "8", "--scheduler", "median", "--reduction", "4"],
         ["--grace 8: no trial would be judged before epoch 8", "--reduction 4: --scheduler median has no use for it"],
     ),
-    (
-        [*GOOD, "--scheduler", "pbt", "--sampler", "tpe", "--trials", "3", "--workers", "2"],
-        [
-            "--sampler tpe: --scheduler pbt changes knobs while trials train, which no sampler is told; leave it out",
-            "--trials 3: --scheduler pbt replaces the worst quarter by the best; give at least 4",
-            "--executor group: --scheduler pbt needs solo",
-        ],
-    ),
-    ([*GOOD, "--sampler", "none"], ["--sampler none: is for --scheduler pbt alone; `random` draws without learning"]),
-    (
-        [*GOOD, "--scheduler", "pbt", "--checkpoints", "s3://bucket/x"],
-        ["s3://bucket/x: --scheduler pbt hands training states on in the sweep's folder; leave --checkpoints"],
-    ),
-    ([*GOOD, "--gpu-hours", "0"], ["gpu_hours = 0: out of bounds; allowed: float or none and > 0"]),
-    (
-        [*GOOD, "--gpu-hours", "many", "--price-per-gpu-hour", "-1"],
-        ["gpu_hours = many: expected float", "price_per_gpu_hour = -1: out of bounds"],
-    ),
     ([*GOOD, "--executor", "fussed"], ["executor = fussed: not allowed", "one of auto, solo"]),
     ([*GOOD, "--objective", "val/mpjpe"], ["objective = val/mpjpe: not allowed; did you mean val/mpjpe_mm?"]),
     ([*GOOD, "--trials", "0"], ["trials = 0: out of bounds; allowed: int and >= 1"]),

@@ -1,4 +1,5 @@
-"""Limits of a sweep on the command line, without Ray: what an exhausted one says, and what gives it more."""
+"""Limits of a sweep, and population-based training, on the command line, without Ray: what an exhausted limit says, what
+gives it more, and what is refused."""
 
 import shlex
 
@@ -73,6 +74,37 @@ def test_a_resume_without_more_hours_is_refused_and_with_more_is_on_record(stora
     assert answer(*line, "--gpu-hours", "0.5")[0] == OK
     *_, last = (one for one, _ in read_rows(spent / FILE))
     assert (type(last), last.gpu_hours, last.time_budget_s) == (OpenRow, 0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["--scheduler", "pbt", "--sampler", "tpe", "--trials", "3", "--workers", "2"],
+            [
+                "--sampler tpe: --scheduler pbt changes knobs while trials train, which no sampler is told; leave it out",
+                "--trials 3: --scheduler pbt replaces the worst quarter by the best; give at least 4",
+                "--executor group: --scheduler pbt needs solo",
+            ],
+        ),
+        (["--sampler", "none"], ["--sampler none: is for --scheduler pbt alone; `random` draws without learning"]),
+        (
+            ["--scheduler", "pbt", "--checkpoints", "s3://bucket/x"],
+            ["s3://bucket/x: --scheduler pbt hands training states on in the sweep's folder; leave --checkpoints"],
+        ),
+        (["--gpu-hours", "0"], ["gpu_hours = 0: out of bounds; allowed: float or none and > 0"]),
+        (
+            ["--gpu-hours", "many", "--price-per-gpu-hour", "-1"],
+            ["gpu_hours = many: expected float", "price_per_gpu_hour = -1: out of bounds"],
+        ),
+    ],
+)
+def test_a_launch_that_cannot_work_is_refused_with_what_does(storage, answer, words, expected):
+    before = files_below(storage)
+    code, out, err = answer("launch", "graformer", "--recipe", "small", "--storage", storage, *words)
+    assert (code, out) == (BAD_INPUT, ""), err
+    assert all(text in err for text in expected), err
+    assert files_below(storage) == before
 
 
 def test_python_takes_the_same_limits(storage, spent):

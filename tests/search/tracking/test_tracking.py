@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -31,10 +32,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory):
-    """The one MLflow database of this file: making its tables takes seconds."""
+def database(tmp_path_factory, empty_store):
+    """The one MLflow database of this file."""
     root = tmp_path_factory.mktemp("a root")
     uri = resolve_uri("sqlite:///runs/mlflow.db", root)
+    (root / "runs").mkdir()
+    shutil.copy(empty_store, root / "runs" / "mlflow.db")
     return MlflowTracker(uri, artifact_root(uri, root)), MlflowClient(uri), root
 
 
