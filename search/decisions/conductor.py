@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from spaces.errors import ConfigError
@@ -25,6 +24,7 @@ from ..record.records import (
     STORAGE,
     USER,
     AttemptRow,
+    CostRow,
     EndRow,
     EpochRow,
     Row,
@@ -32,29 +32,17 @@ from ..record.records import (
 )
 from ..record.trial import Trial
 from .budget import Budget
-from .progress import end_text, epoch_line, epochs_of, point_text
+from .costs import Costs
+from .progress import end_text, epoch_line, epochs_of, start_text
 from .sampler import PointSampler
 from .schedulers.choose import scheduler_of
 from .schedulers.pauses import can_pause
 from .schedulers.protocol import GOES_ON, Verdict
+from .task import Task
 
 MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
 BY_USER = "by the user"  # why a trial was stopped for good
 REST_S = 1.0  # before the second attempt; four times as long before the third
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, the last
-    recorded epoch to continue after (0: from the start), the number of parts into which a batch is split beyond the
-    config's, and the ids of the shorter configs whose training state it continues."""
-
-    trial: int
-    attempt: int
-    config: dict[str, Any]
-    after_epoch: int
-    parts: int = 1
-    former: tuple[str, ...] = ()
 
 
 class Conductor:
@@ -77,7 +65,7 @@ class Conductor:
     ) -> None:
         self.journal = journal
         self.plan = plan
-        self.objective = plan.sweep.objective
+        self.objective = plan.sweep.primary
         self.concurrent = concurrent
         self.thrown = 0
         self.is_exhausted = False
@@ -99,6 +87,7 @@ class Conductor:
         self._points = PointSampler(
             plan.domains, sweep.objectives, sweep.sampler, sweep.seed, trials=sweep.trials, told=on_record
         )
+        self._costs = Costs(sweep)
         self._scheduler = scheduler_of(plan)
         self._scheduler.replay(on_record)
 
@@ -151,11 +140,9 @@ class Conductor:
         self._points.tell(trial)
         self._scheduler.tell(trial)
         self._running.add(trial.number)
-        again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
-        is_recipe = trial.number == 0 and not self.plan.is_confirmation
-        what = f"recipe {self.plan.sweep.recipe}" if is_recipe else point_text(trial.point)
-        self._tell(f"trial {trial.number} starts{again}: {what}")
-        return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts, trial.former_ids)
+        self._tell(start_text(trial, attempt, "" if self.plan.is_confirmation else self.plan.sweep.recipe))
+        costs = self._costs.to_measure(trial)
+        return Task(trial.number, attempt, trial.config, trial.last_epoch, trial.parts, trial.former_ids, costs)
 
     def _wake(self) -> None:
         """Puts the lost trials whose rest is over before all others that wait."""
@@ -172,6 +159,8 @@ class Conductor:
             # The driver may have died between two records, of a last epoch or loss and of the end.
             if trial.last_epoch >= epochs_of(trial):
                 self._end(trial, "finished", "")
+            elif reason := self._costs.end_of(trial):
+                self._end(trial, "pruned", reason)
             elif not self._is_given_up(trial) and not self._is_judged_late(trial):
                 return trial
         return None
@@ -231,9 +220,11 @@ class Conductor:
         return self._drawn[1] not in self.journal.state.config_ids
 
     def hear(self, report: Row) -> bool:
-        """Records the report of a trial, a completed epoch or a divergence, and returns whether the trial continues. An
-        epoch that is already recorded is not recorded again. Runs in time independent of the number of trials and
-        epochs."""
+        """Records the report of a trial, its costs, a completed epoch or a divergence, and returns whether the trial
+        continues. An epoch that is already recorded is not recorded again. Runs in time independent of the number of
+        trials and epochs, but for the ranking by several objectives (`Fronts`)."""
+        if isinstance(report, CostRow):
+            return self._hear_costs(report)
         assert isinstance(report, EpochRow | EndRow), report
         trial, epoch = self.journal.trials[report.trial], report.epoch
         if trial.has_ended:
@@ -246,6 +237,7 @@ class Conductor:
             return False
         verdict = GOES_ON
         if epoch > trial.last_epoch:
+            report = self._costs.counted(trial, report)
             self.journal.append(report)
             self._tell(epoch_line(trial, report, self.objective, self.journal.best(self.objective)))
             self._watch(report)
@@ -257,6 +249,9 @@ class Conductor:
         if trial.number in self._dismissed:
             self._end(trial, STOPPED, BY_USER, USER)
             return False
+        if reason := self._costs.end_of(trial):
+            self._end(trial, "pruned", reason)
+            return False
         is_late = self._budget is not None and self._budget.is_over
         if is_late and self._must_finish(trial):
             return True
@@ -266,6 +261,17 @@ class Conductor:
             self._end(trial, "stopped", "time budget")
             self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
         return verdict.goes_on and not is_late
+
+    def _hear_costs(self, report: CostRow) -> bool:
+        """Records the costs of a trial, once, and ends it if they break a limit; returns whether it continues."""
+        trial = self.journal.trials[report.trial]
+        if trial.has_ended:
+            return False
+        if not trial.costs:
+            self.journal.append(report)
+        if reason := self._costs.end_of(trial):
+            self._end(trial, "pruned", reason)
+        return not reason
 
     def _must_finish(self, trial: Trial) -> bool:
         """Returns whether a trial continues although the time budget is exhausted; the scheduler judges it no

@@ -16,6 +16,13 @@ def epochs_of(trial: Trial) -> int:
     return int(trial.knob(EPOCHS))
 
 
+def start_text(trial: Trial, attempt: int, recipe: str) -> str:
+    """Formats the start of an attempt at a trial. `recipe`: that of trial 0, '' if trial 0 is a point like others."""
+    again = f" again, after epoch {trial.last_epoch}" if attempt > 1 else ""
+    what = f"recipe {recipe}" if recipe and trial.number == 0 else point_text(trial.point)
+    return f"trial {trial.number} starts{again}: {what}"
+
+
 def epoch_line(trial: Trial, row: EpochRow, objective: str, best: Trial | None) -> str:
     """Formats a completed epoch. `best`: the sweep's best trial, None while there is no score."""
     value = row.metrics.get(objective, math.nan)

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 
+from .options.objectives import Limit, limits_of, names_in, primary_of
+
 Kind = TypeVar("Kind")
 
 ENDED = ("finished", "pruned", "diverged", "failed")
@@ -116,8 +118,19 @@ class SweepRow(Row):
 
     @property
     def objective(self) -> str:
-        """Returns the name of the metric to minimise."""
-        return str(self.plan["objective"])
+        """Returns the name of the metric to minimise; of several objectives the first that is an error, which selects
+        the best epoch of each trial."""
+        return primary_of(str(self.plan["objective"]))
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Returns the names of all objectives, metrics and costs to minimise."""
+        return names_in(str(self.plan["objective"]))
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Returns the limits that a trial must keep to win."""
+        return limits_of(tuple(self.plan.get("limit", ())))
 
     @property
     def trials(self) -> int:
@@ -187,9 +200,20 @@ class AttemptRow(Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CostRow(Row):
+    """Costs of a trial's config, measured before its first epoch. `costs`: name -> value, and 'latency_ms_spread'
+    beside 'latency_ms'."""
+
+    kind: ClassVar[str] = "cost"
+
+    trial: int
+    costs: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochRow(Row):
-    """Completed epoch of a trial. `metrics`: name -> validation value; `seconds`: duration of the epoch; `lr`: last
-    learning rate; `loss`: mean training loss."""
+    """Completed epoch of a trial. `metrics`: name -> validation value, and 'gpu_seconds' where the sweep names it;
+    `seconds`: duration of the epoch; `lr`: last learning rate; `loss`: mean training loss."""
 
     kind: ClassVar[str] = "epoch"
 
@@ -281,7 +305,7 @@ class NoteRow(Row):
 
 KINDS: tuple[type[Row], ...] = (
     *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
-    *(ExtendRow, NoteRow),
+    *(ExtendRow, NoteRow, CostRow),
 )
 _FIELDS = {kind: tuple(field.name for field in dataclasses.fields(kind)) for kind in KINDS}
 

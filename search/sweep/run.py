@@ -30,15 +30,17 @@ from ..cluster.scratch import scratch_folder
 from ..cluster.session import SHARE, SLOT, ray_session
 from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
-from ..decisions.conductor import Conductor, Task
+from ..decisions.conductor import Conductor
 from ..decisions.progress import now_text
+from ..decisions.task import Task
 from ..environment.store import redacted
 from ..executors.group import train_trial_in_group
 from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
-from ..record.plan import Plan, begun_by, next_name, shortened
+from ..record.plan import Plan, begun_by, next_name
+from ..record.points.recipe import shortened
 from ..record.provenance import facts_of_run
 from ..record.records import KEEP_ALL, Facts, OpenRow, Row
 from ..record.watcher import SILENT, Watcher
@@ -132,11 +134,11 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
         place = dataclasses.replace(place, folder=journal.path.parent)
-        spool = spool_of(journal.path, plan.sweep.objective, place)
+        spool = spool_of(journal.path, plan.sweep.primary, place)
         spool.start()
         held.callback(spool.stop, 0.0)
         spent = spent_before(journal.path, sweep.time_budget_s)
-        budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
+        budget = Budget(journal, sweep.primary, spent, sweep.at_least, tell)
         retention = Retention(journal, tell, concurrent)
         retention.settle()
         watcher.begun(journal)
@@ -216,6 +218,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
             "data_root": data_root,
             "parts": task.parts,
             "former": task.former,
+            "costs": task.costs,
             "has_snapshots": plan.sweep.keep == KEEP_ALL,
             "config": json.dumps(task.config),
             "demand": demand,

@@ -14,7 +14,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ..decisions.conductor import Conductor, Task
+from ..decisions.conductor import Conductor
+from ..decisions.task import Task
 from ..executors.faults import loss_of
 from ..record.coding import from_text
 from ..record.records import PROCESS

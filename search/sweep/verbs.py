@@ -91,7 +91,7 @@ def _refuse_spent(journal: Journal, plan: Plan, place: Place, verb: str, *words:
     """Raises ConfigError if the sweep's time budget is used up and no trial must still finish. `verb`, `words`: the
     command that the user typed, for the remedy."""
     spent = spent_before(journal.path, plan.sweep.time_budget_s)
-    budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
+    budget = Budget(journal, plan.sweep.primary, spent, plan.sweep.at_least, lambda line: None)
     if spent.is_over and not budget.may_start(()):
         limit = duration_text(spent.limit_s or 0)
         problem = f"its time budget of {limit} is spent; to go on for as long again: "

@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from spaces.domains import Domain
 
 from ...record.trial import Trial
-from ..optuna_terms import WORST, Rank, frozen, rank, values_of
+from ..optuna_terms import WORST, Rank, frozen, rank, told_values
+from .forecast import Forecast
 
 
 class History:
@@ -26,6 +27,7 @@ class History:
         self.trials: dict[int, Trial] = {}
         self._domains = domains
         self._objectives = objectives
+        self._forecast = Forecast(objectives)
         self._running: set[int] = set()
         self._ranks: dict[int, Rank] = {}
         self._best: list[Rank] = []  # sorted
@@ -52,12 +54,20 @@ class History:
     def modelled(self, most: int) -> list[FrozenTrial]:
         """Returns the trials that a model sees, by number: all running ones, and at most `most` of the others, of which
         a quarter are the best (of several objectives: the newest that no other dominates) and the rest the most
-        recently created. Failed trials are left out."""
+        recently created. Failed trials are left out. Of several objectives, those that were cut short have the values
+        of their `Forecast`."""
         chosen = self._selected(most)
         old, self._frozen = self._frozen, {}
         for number in sorted(chosen | self._running):
             self._frozen[number] = old.get(number) or self._converted(number)
+        for number, values in self._forecasts(chosen).items():
+            self._frozen[number].values = values
         return list(self._frozen.values())
+
+    def _forecasts(self, numbers: Iterable[int]) -> dict[int, tuple[float, ...]]:
+        if len(self._objectives) == 1:
+            return {}
+        return self._forecast.values(self.trials[number] for number in sorted(numbers))
 
     def completed(self, numbers: Iterable[int]) -> list[FrozenTrial]:
         """Returns trials as completed ones, each with its values, for samplers that know no other. `numbers`: of ranked
@@ -114,7 +124,7 @@ class History:
         return found
 
     def _values(self, numbers: Iterable[int]) -> dict[int, tuple[float, ...]]:
-        known = {number: values_of(self.trials[number], self._objectives) for number in numbers}
+        known = {number: told_values(self.trials[number], self._objectives) for number in numbers}
         values = np.array([one for one in known.values() if one])
         worst = tuple(values.max(axis=0).tolist()) if len(values) else (0.0,) * len(self._objectives)
         return {number: values or worst for number, values in known.items()}
