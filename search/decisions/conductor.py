@@ -159,9 +159,7 @@ class Conductor:
             # The driver may have died between two records, of a last epoch or loss and of the end.
             if trial.last_epoch >= epochs_of(trial):
                 self._end(trial, "finished", "")
-            elif reason := self._costs.end_of(trial):
-                self._end(trial, "pruned", reason)
-            elif not self._is_given_up(trial) and not self._is_judged_late(trial):
+            elif not (self._is_given_up(trial) or self._is_barred(trial) or self._is_judged_late(trial)):
                 return trial
         return None
 
@@ -223,12 +221,15 @@ class Conductor:
         """Records the report of a trial, its costs, a completed epoch or a divergence, and returns whether the trial
         continues. An epoch that is already recorded is not recorded again. Runs in time independent of the number of
         trials and epochs, but for the ranking by several objectives (`Fronts`)."""
-        if isinstance(report, CostRow):
-            return self._hear_costs(report)
-        assert isinstance(report, EpochRow | EndRow), report
-        trial, epoch = self.journal.trials[report.trial], report.epoch
+        assert isinstance(report, EpochRow | EndRow | CostRow), report
+        trial = self.journal.trials[report.trial]
         if trial.has_ended:
             return False
+        if isinstance(report, CostRow):
+            if not trial.costs:
+                self.journal.append(report)
+            return not self._is_barred(trial)
+        epoch = report.epoch
         if isinstance(report, EndRow):
             if report.state == LOST:
                 self.lost(trial.number, report.reason, report.cause or MACHINE)
@@ -249,8 +250,7 @@ class Conductor:
         if trial.number in self._dismissed:
             self._end(trial, STOPPED, BY_USER, USER)
             return False
-        if reason := self._costs.end_of(trial):
-            self._end(trial, "pruned", reason)
+        if self._is_barred(trial):
             return False
         is_late = self._budget is not None and self._budget.is_over
         if is_late and self._must_finish(trial):
@@ -262,16 +262,11 @@ class Conductor:
             self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
         return verdict.goes_on and not is_late
 
-    def _hear_costs(self, report: CostRow) -> bool:
-        """Records the costs of a trial, once, and ends it if they break a limit; returns whether it continues."""
-        trial = self.journal.trials[report.trial]
-        if trial.has_ended:
-            return False
-        if not trial.costs:
-            self.journal.append(report)
+    def _is_barred(self, trial: Trial) -> bool:
+        """Ends a trial that breaks a limit, or would with its next epoch; returns whether it does."""
         if reason := self._costs.end_of(trial):
             self._end(trial, "pruned", reason)
-        return not reason
+        return bool(reason)
 
     def _must_finish(self, trial: Trial) -> bool:
         """Returns whether a trial continues although the time budget is exhausted; the scheduler judges it no
