@@ -13,7 +13,6 @@ from spaces.domains import Domain
 
 from ...record.trial import Trial
 from ..optuna_terms import WORST, Rank, frozen, rank, told_values
-from .forecast import Forecast
 
 
 class History:
@@ -27,7 +26,6 @@ class History:
         self.trials: dict[int, Trial] = {}
         self._domains = domains
         self._objectives = objectives
-        self._forecast = Forecast(objectives)
         self._running: set[int] = set()
         self._ranks: dict[int, Rank] = {}
         self._best: list[Rank] = []  # sorted
@@ -54,20 +52,16 @@ class History:
     def modelled(self, most: int) -> list[FrozenTrial]:
         """Returns the trials that a model sees, by number: all running ones, and at most `most` of the others, of which
         a quarter are the best (of several objectives: the newest that no other dominates) and the rest the most
-        recently created. Failed trials are left out. Of several objectives, those that were cut short have the values
-        of their `Forecast`."""
+        recently created. Failed trials are left out, of several objectives diverged ones too."""
         chosen = self._selected(most)
         old, self._frozen = self._frozen, {}
         for number in sorted(chosen | self._running):
             self._frozen[number] = old.get(number) or self._converted(number)
-        for number, values in self._forecasts(chosen).items():
-            self._frozen[number].values = values
-        return list(self._frozen.values())
-
-    def _forecasts(self, numbers: Iterable[int]) -> dict[int, tuple[float, ...]]:
+        known = self._frozen.values()
         if len(self._objectives) == 1:
-            return {}
-        return self._forecast.values(self.trials[number] for number in sorted(numbers))
+            return list(known)
+        # The best small networks learn fast and lie beside those that diverge: told as bad, these kept TPE from both.
+        return [one for one in known if self.trials[one.number].state != "diverged"]
 
     def completed(self, numbers: Iterable[int]) -> list[FrozenTrial]:
         """Returns trials as completed ones, each with its values, for samplers that know no other. `numbers`: of ranked
