@@ -38,7 +38,7 @@ class Costs:
         for limit in self._limits:
             value = trial.costs.get(limit.metric)
             if value is not None and not value <= limit.most:
-                return f"limit {limit.text}: {limit.metric} is {value:.4g}"
+                return f"limit {limit.text}: {limit.metric} is {value:.6g}"
             if limit.metric == GPU_SECONDS and trial.last_epoch:
                 spent = trial.epochs[trial.last_epoch].get(GPU_SECONDS, 0.0)
                 next_one = spent * (trial.last_epoch + 1) / trial.last_epoch

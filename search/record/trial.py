@@ -265,7 +265,7 @@ class Trial:
         """Returns the limits that the trial breaks, each as 'latency_ms 7.3, limit 5'; () if it keeps them, as far as
         is known."""
         return tuple(
-            f"{limit.metric} {value:.4g}, limit {limit.most:.15g}"
+            f"{limit.metric} {value:.6g}, limit {limit.most:.15g}"
             for limit, value in self.excesses()
             if value is not None and not value <= limit.most
         )

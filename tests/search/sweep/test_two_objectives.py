@@ -43,7 +43,7 @@ def test_a_sweep_of_error_and_size_measures_each_trial_ends_large_ones_and_shows
         assert 0 < trial.costs["latency_ms"] < 1000
     large = trials[3]
     assert (large.state, large.last_epoch) == ("pruned", 0)
-    assert large.reason == f"limit parameters<={most}: parameters is {large.costs['parameters']:.4g}"
+    assert large.reason == f"limit parameters<={most}: parameters is {large.costs['parameters']:.6g}"
     assert [trials[layers].measured(OBJECTIVE) is not None for layers in (1, 2)] == [True, True]
     shown = json.loads(run([*LINE, "show", "two", "--json", *places(home)]).stdout)
     assert shown["objectives"] == [OBJECTIVE, "parameters"]
