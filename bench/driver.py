@@ -35,7 +35,8 @@ sys.path.insert(0, str(REPOSITORY))  # started as a file, Python looks beside it
 
 import optuna
 
-from search.decisions.conductor import Conductor, Task
+from search.decisions.conductor import Conductor
+from search.decisions.task import Task
 from search.decisions.sampler import PointSampler
 from search.record.journal import Journal, create
 from search.record.plan import Plan, SweepConfig, begun_by, make_plan

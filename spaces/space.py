@@ -32,7 +32,7 @@ __all__ = [
     "survey_space",
     "typed",
 ]
-SECTIONS = ("model", "objective", "recipes", "base", "search", "narrow", "points", INCLUDE)
+SECTIONS = ("model", "objective", "limits", "recipes", "base", "search", "narrow", "points", INCLUDE)
 _MISSING = " is missing"
 
 
@@ -42,7 +42,8 @@ class Space:
     fixed values of all recipes; `search`: dotted path -> domain; `where`: the file, for messages.
 
     `narrow`: recipe -> domains that replace those of `search` (None: not searched), so that a small recipe searches
-    small networks. `when`, `narrow_when`: the conditions that stand in `search` and in `narrow`. `points`: points to
+    small networks. `objective`: the objective, or several with commas; `limits`: what a trial must keep to win, as
+    'latency_ms<=5'. `when`, `narrow_when`: the conditions that stand in `search` and in `narrow`. `points`: points to
     try after trial 0, dotted path -> value."""
 
     model: str
@@ -55,6 +56,7 @@ class Space:
     when: Mapping[str, When] = field(default_factory=dict)
     narrow_when: Mapping[str, Mapping[str, When]] = field(default_factory=dict)
     points: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[str, ...] = ()
 
     def fixed(self, recipe: str) -> dict[str, Any]:
         """Returns the fixed values of a recipe, dotted path -> value: the config of trial 0 before options override it.
@@ -195,15 +197,15 @@ def survey_space(tree: object, where: str) -> tuple[Space | None, list[str]]:
     sections = _sections_of(tree, problems)
     search, when = _entries("search", sections["search"], problems)
     narrowed = {name: _entries(f"narrow.{name}", part, problems) for name, part in sections["narrow"].items()}
-    for name in ("model", "objective"):
-        if not isinstance(tree.get(name, ""), str):
-            problems.append(f"{name} must be text, not {shown(tree[name])}")
+    if not isinstance(tree.get("model", ""), str):
+        problems.append(f"model must be text, not {shown(tree['model'])}")
+    objectives, bounds = _texts("objective", tree, problems), _texts("limits", tree, problems)
     if not isinstance(tree.get("model"), str):
         return None, problems
-    objective = tree.get("objective")
     space = Space(
         model=tree["model"],
-        objective=objective if isinstance(objective, str) else "val/mpjpe_mm",
+        objective=",".join(objectives) or "val/mpjpe_mm",
+        limits=bounds,
         recipes=sections["recipes"] if "recipes" in tree else {DEFAULT: {}},
         base=sections["base"],
         search={path: domain for path, domain in search.items() if domain is not None},
@@ -232,6 +234,17 @@ def _sections_of(tree: Mapping[str, Any], problems: list[str]) -> dict[str, Mapp
     if "recipes" in tree and not sections["recipes"]:
         problems.append("recipes needs at least one entry; without recipes trial 0 is the model's default with base")
     return sections
+
+
+def _texts(key: str, tree: Mapping[str, Any], problems: list[str]) -> tuple[str, ...]:
+    """Returns an entry that is a text or a list of texts, () if it is not there; a malformed one is added to
+    `problems`."""
+    value = tree.get(key, [])
+    texts = value if isinstance(value, list) else [value]
+    if all(isinstance(text, str) for text in texts):
+        return tuple(texts)
+    problems.append(f"{key} must be text, or a list of texts, not {shown(value)}")
+    return ()
 
 
 def _points_of(tree: Mapping[str, Any], problems: list[str]) -> tuple[Mapping[str, Any], ...]:

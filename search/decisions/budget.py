@@ -111,7 +111,8 @@ class Budget:
         least one while the sweep has no score."""
         trials = self._journal.trials.values()
         finished = sum(trial.state == "finished" for trial in trials)
-        has_score = self._journal.best(self._objective) is not None
+        # A score that breaks a limit is one too, or a sweep whose limits nobody keeps would go on for ever.
+        has_score = any(trial.own_score is not None for trial in trials)
         return max(self._at_least - finished, 0 if has_score else 1)
 
     def _keep(self, running: Collection[int]) -> list[int]:

@@ -16,30 +16,30 @@ from ..record.journal import Journal
 from ..record.options.choices import STOPPING
 from ..record.plan import Plan, value_at
 from ..record.records import (
-    GPU_MEMORY,
     LOST,
     MACHINE,
     PAUSED,
-    PROCESS,
     STOPPED,
     STORAGE,
     USER,
     AttemptRow,
+    CostRow,
     EndRow,
     EpochRow,
     Row,
     TrialRow,
 )
-from ..record.trial import Trial, config_with
+from ..record.trial import Trial
 from .budget import Budget
-from .progress import end_text, epoch_line, epochs_of, start_text
+from .costs import Costs
+from .progress import MOST_LOSSES, end_text, epoch_line, epochs_of, given_up_text, start_text
 from .sampler import PointSampler
 from .schedulers.choose import scheduler_of
+from .schedulers.heritage import taken_over
 from .schedulers.pauses import can_pause
-from .schedulers.protocol import GOES_ON, Heritage, Verdict
+from .schedulers.protocol import GOES_ON, Verdict
 from .task import Task
 
-MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
 BY_USER = "by the user"  # why a trial was stopped for good
 REST_S = 1.0  # before the second attempt; four times as long before the third
 
@@ -48,10 +48,10 @@ class Conductor:
     """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
-    line per event. `budget`: the limits (None: unlimited). `watch`: is called with each record of an epoch or an
-    end once it is written. `clock`: the time in seconds from any start. `adopt`: gives a trial
-    the training state of another one, for a config, and returns whether it could. `fault`: why the machine can train no
-    trial any more, '' while it can; the sweep must then end."""
+    line per event. `budget`: the limits (None: unlimited). `watch`: is called with each record of an epoch or an end
+    once it is written. `clock`: the time in seconds from any start. `adopt`: gives a trial the training state of
+    another one, for a config, and returns whether it could. `fault`: why the machine can train no trial any more, ''
+    while it can; the sweep must then end."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Conductor:
     ) -> None:
         self.journal = journal
         self.plan = plan
-        self.objective = plan.sweep.objective
+        self.objective = plan.sweep.primary
         self.concurrent = concurrent
         self.thrown = 0
         self.is_exhausted = False
@@ -86,6 +86,7 @@ class Conductor:
             # First of all, so that what is decided of it goes on record before anything else happens.
             self._unfinished.remove(self._undecided.trial)
             self._unfinished.appendleft(self._undecided.trial)
+        self._costs = Costs(sweep)
         self._scheduler = scheduler_of(plan)
         self._scheduler.replay(on_record)
         known = sweep.trials, on_record, self._scheduler.proven, sweep.scheduler == STOPPING
@@ -136,7 +137,7 @@ class Conductor:
         if trial is None:
             return None
         attempt, after = trial.attempts + 1, trial.last_epoch
-        taken = self._taken_over(trial)
+        taken = taken_over(self._scheduler, trial, self.journal.trials, self._adopt)
         donor, knobs = (None, None) if taken is None else (taken.donor, taken.knobs)
         self.journal.append(
             AttemptRow(trial=trial.number, attempt=attempt, after_epoch=after, donor=donor, knobs=knobs)
@@ -145,16 +146,8 @@ class Conductor:
         self._scheduler.tell(trial)
         self._running.add(trial.number)
         self._tell(start_text(trial, self.plan))
-        return Task(trial.number, attempt, trial.config_at(after + 1), after, trial.parts, trial.former_ids)
-
-    def _taken_over(self, trial: Trial) -> Heritage | None:
-        """Hands a trial that goes on the training state that it takes over, before that is on record; returns what it
-        takes over, None if nothing."""
-        found = self._scheduler.heritage_of(trial.number) if trial.state == PAUSED else None
-        if found is None:
-            return None
-        config = config_with(trial.config, found.knobs)
-        return found if self._adopt(trial, self.journal.trials[found.donor], config) else None
+        config, costs = trial.config_at(after + 1), self._costs.to_measure(trial)
+        return Task(trial.number, attempt, config, after, trial.parts, trial.former_ids, costs)
 
     def _wake(self) -> None:
         """Puts the lost trials whose rest is over before all others that wait."""
@@ -171,7 +164,7 @@ class Conductor:
             # The driver may have died between two records, of a last epoch or loss and of the end.
             if trial.last_epoch >= epochs_of(trial):
                 self._end(trial, "finished", "")
-            elif not self._is_given_up(trial) and not self._is_judged_late(trial):
+            elif not (self._is_given_up(trial) or self._is_barred(trial) or self._is_judged_late(trial)):
                 return trial
         return None
 
@@ -230,13 +223,18 @@ class Conductor:
         return self._drawn[1] not in self.journal.state.config_ids
 
     def hear(self, report: Row) -> bool:
-        """Records the report of a trial, a completed epoch or a divergence, and returns whether the trial continues. An
-        epoch that is already recorded is not recorded again. Runs in time independent of the number of trials and
-        epochs."""
-        assert isinstance(report, EpochRow | EndRow), report
-        trial, epoch = self.journal.trials[report.trial], report.epoch
+        """Records the report of a trial, its costs, a completed epoch or a divergence, and returns whether the trial
+        continues. An epoch that is already recorded is not recorded again. Runs in time independent of the number of
+        trials and epochs, but for the ranking by several objectives (`Fronts`)."""
+        assert isinstance(report, EpochRow | EndRow | CostRow), report
+        trial = self.journal.trials[report.trial]
         if trial.has_ended:
             return False
+        if isinstance(report, CostRow):
+            if not trial.costs:
+                self.journal.append(report)
+            return not self._is_barred(trial)
+        epoch = report.epoch
         if isinstance(report, EndRow):
             if report.state == LOST:
                 self.lost(trial.number, report.reason, report.cause or MACHINE)
@@ -245,6 +243,7 @@ class Conductor:
             return False
         verdict = GOES_ON
         if epoch > trial.last_epoch:
+            report = self._costs.counted(trial, report)
             self.journal.append(report)
             self._tell(epoch_line(trial, report, self.objective, self.journal.best(self.objective)))
             self._watch(report)
@@ -256,6 +255,8 @@ class Conductor:
         if trial.number in self._dismissed:
             self._end(trial, STOPPED, BY_USER, USER)
             return False
+        if self._is_barred(trial):
+            return False
         over = "" if self._budget is None else self._budget.reason
         if over and self._must_finish(trial):
             return True
@@ -265,6 +266,12 @@ class Conductor:
             self._end(trial, STOPPED, over)
             self._unfinished.append(trial.number)  # to be taken up again should those that went on be lost
         return verdict.goes_on and not over
+
+    def _is_barred(self, trial: Trial) -> bool:
+        """Ends a trial that breaks a limit, or would with its next epoch; returns whether it does."""
+        if reason := self._costs.end_of(trial):
+            self._end(trial, "pruned", reason)
+        return bool(reason)
 
     def _must_finish(self, trial: Trial) -> bool:
         """Returns whether a trial continues although the time budget is exhausted; the scheduler judges it no
@@ -312,10 +319,9 @@ class Conductor:
 
     def _is_given_up(self, trial: Trial) -> bool:
         """Ends a trial as failed if it has killed its process too often; returns whether it has."""
-        is_to_blame = trial.state == LOST and trial.cause in (PROCESS, GPU_MEMORY) and trial.losses >= MOST_LOSSES
-        if is_to_blame:
-            self._end(trial, "failed", f"given up after {trial.losses} lost attempts: {trial.reason}")
-        return is_to_blame
+        if reason := given_up_text(trial):
+            self._end(trial, "failed", reason)
+        return bool(reason)
 
     def close(self, reason: str, *, has_pictures: bool = False) -> None:
         """Closes the sweep in the journal. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'. Running trials

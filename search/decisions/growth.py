@@ -13,8 +13,8 @@ from .schedulers.choose import scheduler_of
 
 def trials_to_go_on(plan: Plan, trials: Iterable[Trial]) -> tuple[list[Trial], list[Trial]]:
     """Selects the trials that continue at once in a sweep that has been enlarged to `plan`, and those that wait for a
-    promotion: finished ones that are shorter than its trials are now continue; of pruned ones the scheduler decides.
-    `trials`: all of the sweep, not yet enlarged."""
+    promotion: finished ones that are shorter than its trials are now continue; of pruned ones the scheduler decides,
+    but for those that break a limit. `trials`: all of the sweep, not yet enlarged."""
     on_record = list(trials)
     scheduler = scheduler_of(plan)
     scheduler.replay(on_record)
@@ -22,7 +22,7 @@ def trials_to_go_on(plan: Plan, trials: Iterable[Trial]) -> tuple[list[Trial], l
     for trial in on_record:
         if trial.state == "finished" and trial.last_epoch < _length(plan, trial):
             again.append(trial)
-        elif trial.state == "pruned":
+        elif trial.state == "pruned" and not trial.broken:
             verdict = scheduler.verdict_on_pruned(trial)
             if verdict.goes_on:
                 again.append(trial)

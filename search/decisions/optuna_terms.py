@@ -20,7 +20,9 @@ from spaces.domains import Choice, Domain, Float, Grid, Int, Normal, nearest
 from spaces.schema import is_number
 
 from ..record.trial import Trial
+from .fronts import values_of
 
+UNKNOWN = 10.0  # the most by which a limit counts as broken, and what a trial without a value breaks it by
 _STATES = {
     "finished": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -96,13 +98,13 @@ def outcome(
     A running trial has no intermediate values here, whatever it has reported: the sampler sees only its point. With
     `proven`, the epoch of the last comparison that let it go on, it is PRUNED there, as while it waited, or would have;
     for one objective. A diverged trial counts as PRUNED without values, and so does one whose last report, or score, is
-    not finite. For several objectives every other trial that is neither failed nor running is COMPLETE with `values_of`
-    it, since Optuna ranks pruned trials by one objective only."""
+    not finite. For several objectives every other trial that is neither failed nor running is COMPLETE with its
+    `told_values`, since Optuna ranks pruned trials by one objective only."""
     state = _STATES.get(trial.state, TrialState.RUNNING)
     is_proven = state is TrialState.RUNNING and proven > 0 and len(objectives) == 1
     if state in (TrialState.RUNNING, TrialState.FAIL) and not is_proven:
         return state, None, {}
-    values = values_of(trial, objectives)
+    values = told_values(trial, objectives)
     reports = {} if len(objectives) > 1 else dict(trial.epochs.column(objectives[0]))
     if values is not None and (state is TrialState.COMPLETE or len(objectives) > 1):
         return TrialState.COMPLETE, values, reports
@@ -113,15 +115,10 @@ def outcome(
     return TrialState.PRUNED, None, reports
 
 
-def values_of(trial: Trial, objectives: tuple[str, ...]) -> tuple[float, ...] | None:
-    """Returns the values of the metrics `objectives` at the trial's best epoch for the first of them, whose weights are
-    kept; None if one of them is not finite there, or if the trial has diverged."""
-    epoch = None if trial.state == "diverged" else trial.best_epoch(objectives[0])
-    if epoch is None:
-        return None
-    metrics = trial.epochs[epoch]
-    values = tuple(metrics.get(objective, math.nan) for objective in objectives)
-    return values if all(map(math.isfinite, values)) else None
+def told_values(trial: Trial, objectives: tuple[str, ...]) -> tuple[float, ...] | None:
+    """Returns the values of the objectives at the trial's best epoch, as `values_of`; None if the trial has
+    diverged."""
+    return None if trial.state == "diverged" else values_of(trial, objectives)
 
 
 def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, ...], proven: int = 0) -> FrozenTrial:
@@ -129,10 +126,11 @@ def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, .
 
     `domains`: domain of every searched path. Each has its parameter, as Optuna models together only what all trials
     have: a knob that is not active in the trial has the recipe's value, and a value outside its domain, as trial 0 may
-    have, is told as the nearest one inside."""
+    have, is told as the nearest one inside. Each limit of the sweep is one of Optuna's constraints, with its excess in
+    units of the limit, UNKNOWN where there is no value."""
     params = {path: to_term(domain, trial.knob(path)) for path, domain in domains.items()}
     state, values, reports = outcome(trial, objectives, proven)
-    return FrozenTrial(
+    made = FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
         state=state,
@@ -146,6 +144,11 @@ def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, .
         datetime_start=None,
         datetime_complete=None,
     )
+    for limit, value in trial.excesses():
+        # Optuna adds up what is above 0, whatever its unit.
+        excess = UNKNOWN if value is None or not math.isfinite(value) else limit.excess(value)
+        made.set_constraint(limit.metric, max(-UNKNOWN, min(UNKNOWN, excess)))
+    return made
 
 
 Rank = tuple[int, float, float, int]

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..record.plan import Plan
-from ..record.records import EpochRow
+from ..record.records import GPU_MEMORY, LOST, PROCESS, EpochRow
 from ..record.trial import EPOCHS, Trial
+
+MOST_LOSSES = 3  # attempts at a trial that the machine cuts short without a new epoch between them
 
 
 def epochs_of(trial: Trial) -> int:
@@ -55,3 +57,10 @@ def point_text(point: Mapping[str, Any]) -> str:
     return " ".join(
         f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in shown.items()
     )
+
+
+def given_up_text(trial: Trial) -> str:
+    """Formats why a lost trial is not tried again: it has ended its process, or filled the GPU, too often; '' if it
+    is."""
+    is_to_blame = trial.state == LOST and trial.cause in (PROCESS, GPU_MEMORY) and trial.losses >= MOST_LOSSES
+    return f"given up after {trial.losses} lost attempts: {trial.reason}" if is_to_blame else ""

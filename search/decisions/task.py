@@ -10,7 +10,8 @@ from typing import Any
 class Task:
     """One attempt at a trial: the trial's number, the attempt's number from 1, the full config to train, the last
     recorded epoch to continue after (0: from the start), the number of parts into which a batch is split beyond the
-    config's, and the ids of the shorter configs whose training state it continues."""
+    config's, the ids of the shorter configs whose training state it continues, and the costs to measure and report
+    before the first epoch."""
 
     trial: int
     attempt: int
@@ -18,3 +19,4 @@ class Task:
     after_epoch: int
     parts: int = 1
     former: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()

@@ -18,11 +18,12 @@ from trainables.config import TrainConfig, config_from
 from trainables.devices.team import Team
 from trainables.engines.engine import Report
 from trainables.engines.single import SingleEngine
+from trainables.runs.costs import costs_of
 from trainables.runs.folder import RunFolder
 from trainables.runs.loop import train_alone
 
 from ..record.coding import to_text
-from ..record.records import EndRow, EpochRow
+from ..record.records import CostRow, EndRow, EpochRow
 from .mirror import Mirror
 from .output import output_kept
 
@@ -41,7 +42,8 @@ def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send:
 
     `task`: sweep, trial, attempt, after_epoch, folder and data_root (absolute paths), config (JSON text), checkpoints
     (fsspec URI or ''), parts (into which a batch is split beyond the config's), has_snapshots (whether epoch snapshots
-    are saved), former (ids of the shorter configs whose training state is continued). `send`: receives each report.
+    are saved), former (ids of the shorter configs whose training state is continued), costs (names of those to measure
+    and send before the first epoch). `send`: receives each report.
     Every epoch is saved to disk before it is sent; saved epochs after `after_epoch`, which the driver has not recorded,
     are sent again. What the process prints is kept in the folder."""
     rank = f", rank {team.rank} of {team.world}" if team.world > 1 else ""
@@ -72,7 +74,14 @@ def _train(task: Mapping[str, Any], device: torch.device, team: Team, send: Send
             mirror.send(folder.path, with_best=report.is_best)
         send(message(row_of(task["trial"], report)))
 
-    train_alone(config, data, folder, SingleEngine(device=device, team=team, parts=task["parts"]), state, tell)
+    def ready(engine: SingleEngine) -> None:
+        if task["costs"]:
+            # All ranks report together; what rank 0 reports counts.
+            costs = costs_of(engine, config, data, task["costs"]) if team.rank == 0 else {}
+            send(message(CostRow(trial=task["trial"], costs=costs)))
+
+    engine = SingleEngine(device=device, team=team, parts=task["parts"])
+    train_alone(config, data, folder, engine, state, tell, ready=ready)
 
 
 def row_of(trial: int, report: Report) -> EpochRow | EndRow:
@@ -98,6 +107,6 @@ def saved_row(trial: int, saved: Mapping[str, Any]) -> EpochRow:
     return EpochRow(trial=trial, epoch=saved["epoch"], metrics=metrics, **costs)
 
 
-def message(row: EpochRow | EndRow) -> dict[str, str]:
+def message(row: EpochRow | EndRow | CostRow) -> dict[str, str]:
     """Wraps a record as one JSON text: Tune flattens nested results and adds fields of its own."""
     return {"report": to_text(row)}

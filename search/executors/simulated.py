@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..record.records import EndRow, EpochRow, Row
+from ..record.records import CostRow, EndRow, EpochRow, Row
 
 
 class Attempt(Protocol):
@@ -49,10 +49,12 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class Course:
     """What training a config would show. `values`: metrics of the epochs from 1 on; an epoch with a value that is not
-    finite is one in which the training diverges. `epoch_s`: seconds of one epoch."""
+    finite is one in which the training diverges. `epoch_s`: seconds of one epoch; `costs`: what a first attempt
+    reports before its first epoch, if anything."""
 
     values: tuple[dict[str, float], ...]
     epoch_s: float
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -99,6 +101,9 @@ class Simulated:
             course = self._course_of(task.trial, task.config)
             before = self._start_s if task.attempt == 1 else self._restart_s
             self.attempts += 1
+            report = CostRow(trial=task.trial, costs=course.costs)
+            if course.costs and task.attempt == 1 and not self.leader.hear(report):
+                continue
             self._wait(_Run(task, course, task.after_epoch), before + course.epoch_s)
 
     def step(self) -> bool:

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from spaces.errors import ConfigError, did_you_mean
 
+from ..decisions.fronts import is_undominated
 from ..record.journal import Journal
 from ..record.lines import read_rows
 from ..record.records import EpochRow
@@ -35,7 +35,8 @@ def trials_frame(journal: Journal) -> pd.DataFrame:
 
     Columns: `trial` (number), `state`, `score` (value of the objective at the best epoch, NaN if there is none),
     `epochs` (last recorded epoch), `config_id`, `attempts`, `seconds` (sum over the recorded epochs), one per searched
-    knob by its dotted path, one per metric at the best epoch. Values that a trial lacks are NaN."""
+    knob by its dotted path, one per metric at the best epoch, one per measured cost. Values that a trial lacks are
+    NaN."""
     objective, seconds = journal.sweep.objective, _seconds(journal)
     rows = []
     for trial in journal.leaderboard(objective):
@@ -45,38 +46,29 @@ def trials_frame(journal: Journal) -> pd.DataFrame:
             *(trial.config_id, trial.attempts, seconds[trial.number]),
         )
         metrics = {} if epoch is None else trial.epochs[epoch]
-        rows.append(dict(zip(FIXED, values, strict=True)) | trial.point | dict(metrics))
+        rows.append(dict(zip(FIXED, values, strict=True)) | trial.point | dict(metrics) | trial.costs)
     frame = pd.DataFrame(rows, columns=[*FIXED, *knob_paths(journal), *metric_names(journal)])
     return frame.astype(FIXED)
 
 
 def front_frame(journal: Journal, metrics: Sequence[str] = ()) -> pd.DataFrame:
     """Builds the table of the trials that no other trial beats, in the columns of `trials_frame`: no other is as good
-    in all of `metrics` and better in one. Of a single metric that is the best trial alone.
+    in all of `metrics` and better in one. Of a single metric that is the best trial alone. Trials that break a limit
+    of the sweep are left out.
 
-    `metrics`: names, lower is better but for shares (`pck_...`, `auc_...`, `pa_f_...`); none: the sweep's objective.
+    `metrics`: names, lower is better but for shares (`pck_...`, `auc_...`, `pa_f_...`); none: the sweep's objectives.
     Their values are those of a trial's best epoch, whose weights are kept. ConfigError for a metric that no trial
     has."""
-    names = list(metrics) or journal.sweep.objective.split(",")
+    names = list(metrics) or list(journal.sweep.objectives)
     check_metrics(journal, names)
     frame = trials_frame(journal).dropna(subset=names)
+    frame = frame[[not journal.trials[number].broken for number in frame["trial"]]]
     signs = [-1.0 if name.split("/")[-1].startswith(SHARES) else 1.0 for name in names]
     costs = frame[names].to_numpy(float) * signs
     kept = frame[is_undominated(costs)]
     if len(names) == 1:
         kept = kept.sort_values("trial").head(1)
     return kept.sort_values([*names, "trial"], ascending=[*(sign > 0 for sign in signs), True]).reset_index(drop=True)
-
-
-def is_undominated(costs: np.ndarray) -> np.ndarray:
-    """Returns for each row of `costs`, shape (N, M), whether no other row is at most as large in all M columns and
-    smaller in one; shape (N,)."""
-    free = np.ones(len(costs), dtype=bool)
-    for i, row in enumerate(costs):
-        if free[i]:
-            # A row that is itself beaten beats nothing that its own better does not beat.
-            free &= ~((costs >= row).all(axis=1) & (costs > row).any(axis=1))
-    return free
 
 
 def scored(journal: Journal) -> list[Trial]:
@@ -90,10 +82,12 @@ def scored(journal: Journal) -> list[Trial]:
 
 
 def best_of(journal: Journal) -> Trial:
-    """Returns the trial with the lowest score. ConfigError if no trial has one."""
+    """Returns the trial with the lowest score that keeps the limits. ConfigError if there is none."""
     scored(journal)
     best = journal.best(journal.sweep.objective)
-    assert best is not None, "scores without a best one"
+    if best is None:
+        limits = ", ".join(limit.text for limit in journal.sweep.limits)
+        raise ConfigError(f"sweep '{journal.sweep.name}'", [f"no trial with a score keeps the limits: {limits}"])
     return best
 
 
@@ -103,11 +97,12 @@ def knob_paths(journal: Journal) -> list[str]:
 
 
 def metric_names(journal: Journal) -> list[str]:
-    """Lists the metrics that any epoch of a trial has, the objective first."""
+    """Lists the metrics and costs that any trial has, the objective first."""
     names: dict[str, Any] = {}
     for trial in journal.trials.values():
         for epoch in (trial.best_epoch(journal.sweep.objective), trial.last_epoch):
             names |= dict.fromkeys(trial.epochs[epoch] if epoch else ())
+        names |= dict.fromkeys(trial.costs)
     return sorted(names, key=lambda name: name != journal.sweep.objective)
 
 

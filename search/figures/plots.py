@@ -58,7 +58,7 @@ def history(journal: Journal) -> go.Figure:
     figure.add_scatter(
         x=[trial.number for trial in trials], y=lowest, mode="lines", name="best so far", line=line, hoverinfo="y"
     )
-    return _titled(figure, f"{journal.sweep.name}: score of each trial", "trial (star: trial 0)", objective)
+    return titled(figure, f"{journal.sweep.name}: score of each trial", "trial (star: trial 0)", objective)
 
 
 def curves(journal: Journal, metric: str = "") -> go.Figure:
@@ -74,7 +74,7 @@ def curves(journal: Journal, metric: str = "") -> go.Figure:
         if lines := [_curve(trial, name) for trial in group if trial.number != best.number]:
             _add_curves(figure, lines, state, {"color": COLOURS.get(state, OTHER), "width": 1})
     _add_curves(figure, [_curve(best, name)], f"best: trial {best.number}", {"color": BEST, "width": 3})
-    return _titled(figure, f"{journal.sweep.name}: {name} by epoch", "epoch", name)
+    return titled(figure, f"{journal.sweep.name}: {name} by epoch", "epoch", name)
 
 
 def importance(journal: Journal, epoch: int | None = None) -> go.Figure:
@@ -91,7 +91,7 @@ def importance(journal: Journal, epoch: int | None = None) -> go.Figure:
     figure.add_bar(x=[found.shares[path] for path in paths], y=paths, orientation="h", marker={"color": "#1f6fb4"})
     title = f"{journal.sweep.name}: importance (fANOVA, {found.trials} trials at epoch {found.epoch})"
     figure.update_xaxes(range=[0, 1])
-    return _titled(figure, title, f"share of the spread of {objective}", "")
+    return titled(figure, title, f"share of the spread of {objective}", "")
 
 
 def parallel(journal: Journal) -> go.Figure:
@@ -184,6 +184,7 @@ def _told(trial: Trial, objective: str) -> str:
     return "<br>".join([f"trial {trial.number}, {trial.state}: {trial.score(objective):.2f}", *knobs])
 
 
-def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+def titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
+    """Gives a figure its title and the titles of its axes."""
     figure.update_layout(title={"text": title}, template="plotly_white", xaxis_title=x, yaxis_title=y)
     return figure

@@ -72,7 +72,7 @@ class Sweep:
 
     @property
     def best(self) -> TrialRecord:
-        """Returns the trial with the lowest score. ConfigError if no trial has one."""
+        """Returns the trial with the lowest score that keeps the limits of the sweep. ConfigError if there is none."""
         journal = self._journal()
         objective = journal.sweep.objective
         trial = named("search.figures.frames:best_of")(journal)
@@ -85,7 +85,7 @@ class Sweep:
             epochs=trial.last_epoch,
             config_id=trial.config_id,
             knobs=dict(trial.point),
-            metrics=dict(trial.epochs[epoch]),
+            metrics={**trial.epochs[epoch], **trial.costs},
             config=trial.config,
         )
 
@@ -96,11 +96,15 @@ class Sweep:
 
     def pareto(self, metrics: str | Sequence[str] = ()) -> pd.DataFrame:
         """Returns the trials that no other beats in every one of `metrics`, in the columns of `trials`: names, or text
-        with commas (none: the sweep's objective, of which a single one gives the best trial). ConfigError for a metric
+        with commas (none: the sweep's objectives, of which a single one gives the best trial). ConfigError for a metric
         that no trial has."""
-        names = metrics.split(",") if isinstance(metrics, str) else metrics
-        wanted = [name.strip() for name in names if name.strip()]
-        return named("search.figures.frames:front_frame")(self._journal(), wanted)
+        return named("search.figures.frames:front_frame")(self._journal(), _names(metrics))
+
+    def plot_pareto(self, metrics: str | Sequence[str] = ()) -> go.Figure:
+        """Draws the trials by two of `metrics`, a third as colour, and joins those on the front: names, or text with
+        commas (none: the sweep's objectives). ConfigError for fewer than two or more than three, and for a metric that
+        no trial has."""
+        return named("search.figures.fronts:front")(self._journal(), _names(metrics))
 
     def plot_history(self) -> go.Figure:
         """Draws the score of each trial, and the best so far. ConfigError if no trial has a score."""
@@ -173,6 +177,11 @@ class Sweep:
         if self._read is None or self._read[0] != size:
             self._read = size, Journal(path)
         return self._read[1]
+
+
+def _names(metrics: str | Sequence[str]) -> list[str]:
+    names = metrics.split(",") if isinstance(metrics, str) else metrics
+    return [name.strip() for name in names if name.strip()]
 
 
 def launch(

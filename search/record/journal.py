@@ -138,22 +138,23 @@ class Journal:
         )
 
     def leaderboard(self, objective: str) -> list[Trial]:
-        """Sorts the trials by their score of the metric `objective`, lowest first; those without a score come last, by
-        number."""
+        """Sorts the trials by their score of the metric `objective`, lowest first; those that break a limit come after
+        all that keep them, those without a score last, by number."""
 
-        def rank(trial: Trial) -> tuple[float, int]:
+        def rank(trial: Trial) -> tuple[bool, bool, float, int]:
             score = trial.score(objective)
-            return (float("inf") if score is None else score, trial.number)
+            return score is None, bool(trial.broken), 0.0 if score is None else score, trial.number
 
         return sorted(self.trials.values(), key=rank)
 
     def best(self, objective: str) -> Trial | None:
-        """Returns the trial with the lowest score of the metric `objective`, the one with the lowest number among
-        equals; None if no trial has a score."""
+        """Returns the trial with the lowest score of the metric `objective` that keeps the limits, the one with the
+        lowest number among equals; None if there is none."""
         if self.state.sweep is not None and objective == self.state.sweep.objective:
             return self.state.best()
         first = next(iter(self.leaderboard(objective)), None)
-        return first if first is not None and first.score(objective) is not None else None
+        is_winner = first is not None and first.score(objective) is not None and not first.broken
+        return first if is_winner else None
 
 
 def unix_ms() -> int:

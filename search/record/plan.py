@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,28 @@ from spaces.conditions import active, attainable, typed_conditions
 from spaces.domain_text import When
 from spaces.domains import limits
 from spaces.errors import ConfigError, did_you_mean, shown
-from spaces.schema import Knob, config_id, knob, load, tree_id, tree_of
+from spaces.schema import Knob, knob, load, tree_of
 from spaces.space import Domain, Draft, Space, find_space, parse_space, read_draft, typed
 from spaces.yaml_text import parse_yaml
-from trainables.config import OBJECTIVES, TrainConfig, changed, config_from, default_config, knobs_of
+from trainables import registry
+from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
 
 from .options.choices import ASHA, PBT, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
+from .options.objectives import (
+    ALLOWED,
+    Limit,
+    limits_of,
+    limits_problem,
+    model_problems,
+    names_in,
+    objective_problems,
+    primary_of,
+    several_refusals,
+)
 from .options.population import population_problems
 from .options.sampling import SAMPLERS, sampler_refusal
 from .points.given import first_points
-from .records import KEEP_LAST, KEEPS, Facts, SweepRow
+from .records import KEEP_BEST, KEEP_LAST, KEEPS, Facts, SweepRow
 
 STORAGE = "mlruns/sweeps"
 MOST_TRIALS, MOST_WORKERS = 100_000, 10_000  # of a sweep, and of a trial; more is a slip
@@ -57,7 +69,11 @@ class SweepConfig:
     max_epochs: int | None = knob(
         None, least=1, help="epoch below which the scheduler judges; none: the length of the longest trial"
     )
-    objective: str = knob("val/mpjpe_mm", choices=OBJECTIVES, help="metric whose lowest value wins")
+    objective: str = knob(
+        "val/mpjpe_mm",
+        help=f"metric or cost whose lowest value wins, or several with commas; each one of {', '.join(ALLOWED)}",
+    )
+    limit: tuple[str, ...] = knob((), help="what a trial must keep to win, as 'latency_ms<=5'; may be given again")
     executor: str = knob(
         "auto",
         choices=("auto", "solo", "group"),
@@ -87,8 +103,18 @@ class SweepConfig:
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """Returns the metrics to minimise."""
-        return tuple(self.objective.split(","))
+        """Returns the metrics and costs to minimise."""
+        return names_in(self.objective)
+
+    @property
+    def primary(self) -> str:
+        """Returns the first objective that is an error: it selects the best epoch of a trial, and the best trial."""
+        return primary_of(self.objective)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Returns what a trial must keep to win."""
+        return limits_of(self.limit)
 
     @property
     def chosen_executor(self) -> str:
@@ -96,7 +122,11 @@ class SweepConfig:
         return self.executor if self.executor != "auto" else "group" if self.workers > 1 else "solo"
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Checks that the solo executor has one worker; yields (field, message) otherwise."""
+        """Checks objectives and limits, and that the solo executor has one worker; yields (field, message) per
+        problem."""
+        yield from (("objective", problem) for problem in objective_problems(self.objective))
+        if problem := limits_problem(self.limit):
+            yield "limit", f"cannot be read: {problem}"
         if self.executor == "solo" and self.workers > 1:
             yield "workers", "needs --executor group: solo is one process"
 
@@ -227,9 +257,13 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
         if path in changes:
             problems.append(f"--set {path}: {remedy}")
     searched = [domain for path, domain in space.domains(recipe).items() if path not in changes]
-    if searched and (refusal := sampler_refusal(sweep.sampler, len(sweep.objectives), searched)):
+    if searched and (refusal := sampler_refusal(sweep.sampler, len(sweep.objectives), searched, len(sweep.limits))):
         problems.append(refusal)
-    values = space.fixed(recipe) | {"loop.seed": sweep.seed, "loop.select": sweep.objective} | dict(changes)
+    problems += several_refusals(len(sweep.objectives), sweep.scheduler, keeps_one=sweep.keep == KEEP_BEST)
+    known = registry.config(space.model).selectable
+    named = [*sweep.objectives, *(limit.metric for limit in sweep.limits)]
+    problems += model_problems((name for name in named if name != sweep.primary), known, space.model)
+    values = space.fixed(recipe) | {"loop.seed": sweep.seed, "loop.select": sweep.primary} | dict(changes)
     values.pop("model", None)
     try:
         base = default_config(space.model, values, where)
@@ -245,7 +279,7 @@ def _plan(name: str, sweep: SweepConfig, space: Space, text: str, changes: Mappi
     if problems:
         raise ConfigError(where, problems)
     options = {field: getattr(sweep, field) for field in SweepConfig.__slots__} | {"recipe": recipe}
-    options |= scheduler_values(sweep.scheduler, given, epochs)
+    options |= {"objective": ",".join(sweep.objectives), **scheduler_values(sweep.scheduler, given, epochs)}
     plan = Plan(name=name, sweep=SweepConfig(**options), space=space, space_text=text, base=base, pinned=tuple(changes))
     if not plan.domains:
         problem = "every searched knob is set by hand, or depends on one that is, so there is nothing to search"
@@ -260,33 +294,6 @@ def _longest(base: TrainConfig, domains: Mapping[str, Domain]) -> int:
     searched = domains.get("loop.epochs")
     ends = () if searched is None else limits(searched)
     return max([base.loop.epochs, *(int(value) for value in ends if isinstance(value, int | float))])
-
-
-def confirm_plan(
-    name: str,
-    sweep: SweepConfig,
-    config: TrainConfig,
-    candidates: Sequence[Mapping[str, Any]] = ({},),
-    origin: dict[str, str] | None = None,
-) -> Plan:
-    """Builds the plan of a confirmation: `sweep.trials` trials, all `candidates` (points of the base `config`) with one
-    seed after the other, starting at `sweep.seed`, so that they are compared whenever it ends. `origin` is that of
-    SweepRow."""
-    text = f"model: {config.model}\nobjective: {sweep.objective}\nrecipes: {{{CONFIRMED}: {{}}}}\nsearch: {{}}\n"
-    return Plan(
-        name=name,
-        sweep=sweep,
-        space=parse_space(parse_yaml(text, name), name),
-        space_text=text,
-        base=config,
-        pinned=(),
-        points=tuple(
-            {**candidate, "loop.seed": sweep.seed + i}
-            for i in range(sweep.trials // len(candidates))
-            for candidate in candidates
-        ),
-        origin=origin,
-    )
 
 
 def begun_by(plan: Plan, identity: str, facts: Facts) -> SweepRow:
@@ -322,11 +329,6 @@ def plan_of(sweep: SweepRow, where: str) -> Plan:
         points=sweep.points,
         origin=sweep.origin,
     )
-
-
-def holds(sweep: SweepRow, plan: Plan) -> bool:
-    """Returns whether a recorded sweep trains the same base config at the same points as a plan."""
-    return tree_id(sweep.base) == config_id(plan.base) and sweep.points == plan.points
 
 
 def value_at(config: object, path: str) -> Any:

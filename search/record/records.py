@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Self, TypeVar
 import msgspec
 from msgspec.structs import asdict, replace
 
+from .options.objectives import Limit, limits_of, names_in, primary_of
+
 Kind = TypeVar("Kind")
 
 ENDED = ("finished", "pruned", "diverged", "failed")
@@ -116,8 +118,19 @@ class SweepRow(Row, frozen=True, kw_only=True):
 
     @property
     def objective(self) -> str:
-        """Returns the name of the metric to minimise."""
-        return str(self.plan["objective"])
+        """Returns the name of the metric to minimise; of several objectives the first that is an error, which selects
+        the best epoch of each trial."""
+        return primary_of(str(self.plan["objective"]))
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Returns the names of all objectives, metrics and costs to minimise."""
+        return names_in(str(self.plan["objective"]))
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Returns the limits that a trial must keep to win."""
+        return limits_of(tuple(self.plan.get("limit", ())))
 
     @property
     def trials(self) -> int:
@@ -188,9 +201,19 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     knobs: dict[str, Any] | None = None
 
 
+class CostRow(Row, frozen=True, kw_only=True):
+    """Costs of a trial's config, measured before its first epoch. `costs`: name -> value, and 'latency_ms_spread'
+    beside 'latency_ms'."""
+
+    kind: ClassVar[str] = "cost"
+
+    trial: int
+    costs: dict[str, float]
+
+
 class EpochRow(Row, frozen=True, kw_only=True):
-    """Completed epoch of a trial. `metrics`: name -> validation value; `seconds`: duration of the epoch; `lr`: last
-    learning rate; `loss`: mean training loss."""
+    """Completed epoch of a trial. `metrics`: name -> validation value, and 'gpu_seconds' where the sweep names it;
+    `seconds`: duration of the epoch; `lr`: last learning rate; `loss`: mean training loss."""
 
     kind: ClassVar[str] = "epoch"
 
@@ -290,7 +313,7 @@ class NoteRow(Row, frozen=True, kw_only=True):
 
 KINDS: tuple[type[Row], ...] = (
     *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
-    *(ExtendRow, NoteRow, SessionRow),
+    *(ExtendRow, NoteRow, SessionRow, CostRow),
 )
 _FIELDS = {kind: kind.__struct_fields__ for kind in KINDS}
 

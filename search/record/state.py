@@ -16,6 +16,7 @@ from .records import (
     USER,
     AttemptRow,
     CloseRow,
+    CostRow,
     EndRow,
     EpochRow,
     ExtendRow,
@@ -156,8 +157,13 @@ class SweepState:
             return
         before = trial.own_score
         trial.book(row.epoch, row.metrics, names)
-        if trial.own_score is not None and trial.own_score != before:
+        # With limits a trial may lose and win its place among the candidates at the same score.
+        if trial.own_score is not None and (trial.own_score != before or trial.limits):
             self._offer(self._candidates, trial.own_score, trial.number)
+
+    def _cost(self, row: CostRow) -> None:
+        self._trial(row.trial).costs |= row.costs
+        self.undecided = None
 
     def _end(self, row: EndRow) -> None:
         trial = self._trial(row.trial)
@@ -177,19 +183,19 @@ class SweepState:
             self._candidates = self._all_candidates()
 
     def _all_candidates(self) -> list[tuple[float, int]]:
-        scores = ((trial.own_score, trial.number) for trial in self.trials.values())
+        scores = ((trial.own_score, trial.number) for trial in self.trials.values() if not trial.broken)
         found = [(score, number) for score, number in scores if score is not None]
         heapq.heapify(found)
         return found
 
     def best(self) -> Trial | None:
-        """Returns the trial with the lowest score of the sweep's objective, the one with the lowest number among
-        equals; None if no trial has a score."""
+        """Returns the trial with the lowest score of the sweep's objective that keeps its limits, the one with the
+        lowest number among equals; None if there is none."""
         if self._candidates is None:
             self._candidates = self._all_candidates()
         while self._candidates:
             score, number = self._candidates[0]
-            if self.trials[number].own_score == score:
+            if self.trials[number].own_score == score and not self.trials[number].broken:
                 return self.trials[number]
             heapq.heappop(self._candidates)  # it has another score now, with which it was offered again
         return None
@@ -201,6 +207,7 @@ _APPLY: dict[type[Row], Callable[[SweepState, Any], None]] = {
     TrialRow: SweepState._born,
     AttemptRow: SweepState._attempt,
     EpochRow: SweepState._epoch,
+    CostRow: SweepState._cost,
     ScoreRow: SweepState._score,
     EndRow: SweepState._end,
     CloseRow: SweepState._close,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from data.errors import DataError
 from spaces.schema import tree_id
 
+from .options.objectives import Limit
 from .records import ENDED, GPU_MEMORY, SweepRow
 
 EPOCHS = "loop.epochs"  # the knob that an enlarged sweep changes
@@ -97,7 +98,8 @@ class Turn(NamedTuple):
 class Trial:
     """One trial of a sweep. `point`: dotted path -> value of the searched knobs; `epochs`: epoch -> metrics; `test`:
     kind of mean -> metric -> value on the test subjects; `last_epoch`: the last recorded, 0 before the first;
-    `own_score`: score of the sweep's own objective (None: none yet).
+    `own_score`: score of the sweep's own objective (None: none yet); `costs`: costs of its config, by name, {} if none
+    is measured; `limits`: those of the sweep.
 
     `losses`: number of attempts that the machine has cut short since the last new epoch; `cause`: that of the last one;
     `parts`: number of parts into which the batch is split in addition to the config's, doubled with each attempt that
@@ -111,7 +113,7 @@ class Trial:
     __slots__ = (
         *("number", "point", "state", "reason", "attempts", "epochs", "test", "last_epoch", "is_dismissed", "stages"),
         *("own_score", "cause", "losses", "parts", "_best_epoch", "_born_id", "_keeps_last", "_lost_at", "_sweep"),
-        *("_id", "_whole", "turns", "started_after"),
+        *("_id", "_whole", "turns", "started_after", "costs", "limits", "_objective"),
     )
 
     def __init__(
@@ -138,6 +140,9 @@ class Trial:
         self.losses, self.parts, self.cause, self._lost_at = 0, 1, "", 0
         self.last_epoch = 0
         self._sweep = sweep
+        self.costs: dict[str, float] = {}
+        self.limits = sweep.limits
+        self._objective = sweep.objective
         self._whole = whole  # only journals of earlier versions have it
         self._keeps_last = self.knob("loop.keep") == "last"
         self.own_score: float | None = None
@@ -229,7 +234,7 @@ class Trial:
         if epoch > self.last_epoch:
             self.last_epoch = epoch
             self.epochs.add(epoch, metrics, names)
-            value = metrics.get(self._sweep.plan["objective"], math.nan)
+            value = metrics.get(self._objective, math.nan)
             best = self.own_score
             if (best is None or value < best or self._keeps_last) and math.isfinite(value):
                 self._best_epoch, self.own_score = epoch, value
@@ -239,7 +244,7 @@ class Trial:
             self.epochs.change(epoch, metrics)
         else:
             self.epochs.add(epoch, metrics, names)
-        self._best_epoch, self.own_score = self._best_of(self.scores(self._sweep.objective).items())
+        self._best_epoch, self.own_score = self._best_of(self.scores(self._objective).items())
 
     def lose(self, cause: str) -> None:
         """Counts an attempt that the machine has cut short. `cause`: one of `records.CAUSES`."""
@@ -259,16 +264,37 @@ class Trial:
 
     def score(self, objective: str) -> float | None:
         """Returns the value of the metric `objective` at the trial's best epoch; None if it has no finite value."""
-        if objective == self._sweep.objective:
+        if objective == self._objective:
             return self.own_score
         return self._best_of(self.scores(objective).items())[1]
 
     def best_epoch(self, objective: str) -> int | None:
         """Returns the first epoch with the lowest value of the metric `objective`, or, if the config has `loop.keep`
         last, the last epoch that has a finite value; None if there is none."""
-        if objective == self._sweep.objective:
+        if objective == self._objective:
             return self._best_epoch
         return self._best_of(self.scores(objective).items())[0]
+
+    def measured(self, name: str) -> float | None:
+        """Returns the cost `name`, or the value of that metric at the trial's best epoch, whose weights are kept; None
+        if there is none."""
+        if name in self.costs:
+            return self.costs[name]
+        return None if self._best_epoch is None else self.epochs[self._best_epoch].get(name)
+
+    def excesses(self) -> Iterator[tuple[Limit, float | None]]:
+        """Iterates over the limits of the sweep with the value that each limits, None if it is not known yet."""
+        return ((limit, self.measured(limit.metric)) for limit in self.limits)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Returns the limits that the trial breaks, each as 'latency_ms 7.3, limit 5'; () if it keeps them, as far as
+        is known."""
+        return tuple(
+            f"{limit.metric} {value:.6g}, limit {limit.most:.15g}"
+            for limit, value in self.excesses()
+            if value is not None and not value <= limit.most
+        )
 
 
 class Stretch(NamedTuple):

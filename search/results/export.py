@@ -18,6 +18,7 @@ from ..cli.results.export import ExportRequest
 from ..executors.mirror import bring
 from ..record.journal import Journal, trial_folder
 from ..record.trial import Stretch, Trial, descent_of
+from .front import front_trials, measured_values
 from .retention import lacking_weights
 
 
@@ -27,7 +28,8 @@ def export(request: ExportRequest) -> int:
     journal = Journal(request.journal)
     trial = journal.best(journal.sweep.objective) if request.trial is None else journal.trials[request.trial]
     if trial is None:
-        raise ConfigError(f"sweep '{journal.sweep.name}'", ["has no trial with a score yet; name one with --trial"])
+        found = f"has no trial with a score{' that keeps its limits' if journal.sweep.limits else ''} yet"
+        raise ConfigError(f"sweep '{journal.sweep.name}'", [f"{found}; name one with --trial"])
     if request.weights is not None:
         bring(journal, trial)
     weights = trial_folder(request.journal.parent, trial.number) / BEST
@@ -35,6 +37,8 @@ def export(request: ExportRequest) -> int:
         raise ConfigError("export", [lacking_weights(journal, trial)])
     text = config_text(journal, trial)
     write_text(request.out, text)
+    for line in _notes(journal, trial, is_chosen=request.trial is None):
+        print(line)
     print(f"trial {trial.number} -> {request.out}; train it: {request.where.line_told('train', request.out)}")
     if len(stretches := _descent(journal, trial)) > 1:
         told = f"its weights went through {len(stretches)} stretches with other values, listed under provenance"
@@ -47,6 +51,19 @@ def export(request: ExportRequest) -> int:
             shutil.copyfileobj(source, file)
         print(f"weights -> {target}; score them: {request.where.line('evaluate', request.out, '--weights', target)}")
     return OK
+
+
+def _notes(journal: Journal, trial: Trial, *, is_chosen: bool) -> list[str]:
+    """Says by which of several objectives a trial was chosen, and which limits one breaks that was named."""
+    lines = []
+    if trial.broken:
+        lines.append(f"warning: trial {trial.number} breaks a limit of the sweep: {'; '.join(trial.broken)}")
+    names = journal.sweep.objectives
+    if is_chosen and len(names) > 1:
+        others = ", ".join(str(one.number) for one in front_trials(journal) if one is not trial)
+        front = f"on the front are also {others}, which --trial exports" if others else "the front has no other"
+        lines.append(f"trial {trial.number} is the best by {journal.sweep.objective} of {', '.join(names)}; {front}")
+    return lines
 
 
 def config_text(journal: Journal, trial: Trial) -> str:
@@ -75,6 +92,8 @@ def provenance_of(journal: Journal, trial: Trial) -> dict[str, Any]:
         "sweep_id": journal.sweep.id,
         "trial": trial.number,
         "state": trial.state,
+        **({"objectives": measured_values(journal, trial)} if len(journal.sweep.objectives) > 1 else {}),
+        **({"breaks": list(trial.broken)} if trial.broken else {}),
         "score": {objective: trial.score(objective), "epoch": trial.best_epoch(objective), "epochs": trial.last_epoch},
         "seed": trial.knob("loop.seed"),
         "config_id": tree_id(trial.config_at(_best_epoch(journal, trial))) if trial.turns else trial.config_id,

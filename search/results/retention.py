@@ -131,9 +131,10 @@ def mount_of(path: Path) -> Path:
     return at
 
 
-def _rank(trial: Trial | None) -> tuple[float, int]:
-    score = None if trial is None else trial.own_score
-    return (float("inf"), 0) if trial is None or score is None else (score, trial.number)
+def _rank(trial: Trial | None) -> tuple[bool, float, int]:
+    if trial is None or trial.own_score is None:
+        return True, float("inf"), 0
+    return bool(trial.broken), trial.own_score, trial.number
 
 
 def _is_judged(trial: Trial) -> bool:

@@ -13,6 +13,7 @@ from ..environment.store import redacted
 from ..record.journal import Journal, trial_folder
 from ..record.records import LOST
 from ..record.trial import Trial
+from .front import measured_values, value_text
 
 
 def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
@@ -33,6 +34,9 @@ def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
         "cause": trial.cause if trial.state == LOST else "",
         "attempts": trial.attempts,
         "objective": objective,
+        "objectives": measured_values(journal, trial),
+        "limits": [limit.text for limit in journal.sweep.limits],
+        "broken": list(trial.broken),
         "score": trial.score(objective),
         "best_epoch": trial.best_epoch(objective),
         "config_id": trial.config_id,
@@ -59,6 +63,7 @@ def trial_text(facts: dict[str, Any]) -> str:
         f"trial {facts['trial']} of sweep {facts['sweep']}: {facts['state']}{cause}{short}",
         f"attempts: {facts['attempts']}",
         f"best {facts['objective']}: {score}",
+        *_objective_lines(facts),
         f"log: {', '.join(facts['logs']) or 'none on this machine'}",
         f"weights: {facts['weights'] or 'none on this machine'}",
     ]
@@ -76,6 +81,15 @@ def trial_text(facts: dict[str, Any]) -> str:
     if "\n" in reason:
         lines += ["", reason]
     return "\n".join(lines)
+
+
+def _objective_lines(facts: dict[str, Any]) -> list[str]:
+    """Formats the further objectives, the costs and the limits of a trial, a line each where there are such."""
+    others = {name: value for name, value in facts["objectives"].items() if name != facts["objective"]}
+    shown = ", ".join(f"{name} {value_text(value) or 'not known'}" for name, value in others.items())
+    broken = f"breaks {'; '.join(facts['broken'])}" if facts["broken"] else "keeps them, as far as is known"
+    limits = [f"limits {', '.join(facts['limits'])}: {broken}"] if facts["limits"] else []
+    return [*([f"also: {shown}"] if shown else []), *limits]
 
 
 def _cell(value: Any) -> object:

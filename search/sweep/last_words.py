@@ -19,6 +19,7 @@ from ..record.spending.spend import amount_text
 from ..record.trial import Trial
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import confirmation_text
+from ..results.front import front_trials
 from ..results.leaderboard import leaderboard_text
 from .place import Place, tell_all, tell_note
 
@@ -49,7 +50,11 @@ def conclude(
         exported = _exported(journal, best)
         score = f"best: trial {exported.number}, {objective} {exported.score(objective):.2f}"
         words = () if exported is best else ("--trial", exported.number)
+        if len(sweep.objectives) > 1:
+            score += f"; on the front are {len(front_trials(journal))} trials, and --trial N exports any of them"
         print(f"{score}; {place.line('export', *words, '--out', free_file(sweep.name))}")
+    elif sweep.limits and any(trial.own_score is not None for trial in journal.trials.values()):
+        print(f"no trial keeps the limits: {', '.join(limit.text for limit in sweep.limits)}")
     tell_all(unsent)
     if error:
         watcher.failed(error)

@@ -137,12 +137,12 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
         place = dataclasses.replace(place, folder=journal.path.parent)
-        spool = spool_of(journal.path, plan.sweep.objective, place)
+        spool = spool_of(journal.path, plan.sweep.primary, place)
         spool.start()
         held.callback(spool.stop, 0.0)
         journal.append(SessionRow(places=concurrent, gpus=demand.total["GPU"]))
         spent = spent_before(journal.path, sweep.time_budget_s)
-        budget = Budget(journal, sweep.objective, spent, sweep.at_least, tell)
+        budget = Budget(journal, sweep.primary, spent, sweep.at_least, tell)
         retention = Retention(journal, tell, concurrent)
         retention.settle()
         watcher.begun(journal)
@@ -228,6 +228,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
             "data_root": data_root,
             "parts": task.parts,
             "former": task.former,
+            "costs": task.costs,
             "has_snapshots": plan.sweep.keep == KEEP_ALL,
             "config": json.dumps(task.config),
             "demand": demand,

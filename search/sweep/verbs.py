@@ -90,7 +90,7 @@ def _refuse_spent(journal: Journal, plan: Plan, place: Place, limits: OpenRow, v
     """Raises ConfigError if a budget of the sweep is used up, gets no new limit, and no trial must still finish.
     `limits`: the new ones; `verb`, `words`: the command that the user typed, for the remedy."""
     spend, spent = journal.state.spend, spent_before(journal.path, plan.sweep.time_budget_s)
-    budget = Budget(journal, plan.sweep.objective, spent, plan.sweep.at_least, lambda line: None)
+    budget = Budget(journal, plan.sweep.primary, spent, plan.sweep.at_least, lambda line: None)
     problems, more = [], list(words)
     if spent.is_over and limits.time_budget_s is None:
         limit = duration_text(spent.limit_s or 0)

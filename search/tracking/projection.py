@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from ..record.records import (
     PAUSED,
     AttemptRow,
     CloseRow,
+    CostRow,
     EndRow,
     EpochRow,
     ExtendRow,
@@ -36,6 +36,7 @@ from ..record.records import (
 from ..record.spending.spend import PARTS, Split
 from ..record.state import SweepState
 from ..record.trial import EPOCHS, Trial
+from .change import Change, add_front
 from .tracker import Status
 
 DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's UI shows as the description of a run
@@ -45,38 +46,6 @@ REASON_CHARACTERS = 500
 _STATUS: dict[str, Status] = {"diverged": "FAILED", "failed": "FAILED", PAUSED: "SCHEDULED"}
 # libyaml writes a config in a tenth of the time.
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-@dataclass(kw_only=True, slots=True)
-class Change:
-    """Changes to one run that result from one record or several consecutive ones. `number`: its trial, None for the
-    sweep's own run; `ts_ms`: Unix time in milliseconds.
-
-    `config`: config of a newly created trial, or the plan of a sweep, logged as params. `points`: (step, time in ms,
-    metrics). `end`: final status, or SCHEDULED of a paused trial, and its time in ms. `goes_on`: the run is set to
-    RUNNING after that. `texts`: small text artifacts by name, built when they are sent. `files`: path in the trial's
-    folder -> description."""
-
-    number: int | None
-    ts_ms: int
-    tags: dict[str, Any] = field(default_factory=dict)
-    config: Mapping[str, Any] | None = None
-    points: list[tuple[int, int, Mapping[str, float]]] = field(default_factory=list)
-    end: tuple[Status, int] | None = None
-    goes_on: bool = False
-    texts: dict[str, Callable[[], str]] = field(default_factory=dict)
-    files: dict[Path, str] = field(default_factory=dict)
-
-    def add(self, later: Change) -> None:
-        """Merges a later change of the same run into this one."""
-        self.tags |= later.tags
-        self.config = later.config or self.config
-        self.points += later.points
-        if later.end is not None:
-            self.end, self.goes_on = later.end, False
-        self.goes_on |= later.goes_on
-        self.texts |= later.texts
-        self.files |= later.files
 
 
 class Projection:
@@ -119,6 +88,8 @@ class Projection:
                 values = {**row.metrics, "loss": row.loss, "lr": row.lr, "seconds": row.seconds}
                 values |= self._knobs(row)
                 return [Change(number=row.trial, ts_ms=row.ts_ms, points=[(row.epoch, row.ts_ms, values)])]
+            case CostRow():
+                return [Change(number=row.trial, ts_ms=row.ts_ms, points=[(0, row.ts_ms, row.costs)])]
             case ScoreRow():
                 return [self._take_scores(row)]
             case EndRow():
@@ -200,6 +171,8 @@ class Projection:
         if score is not None and epoch is not None:
             change.points.append((epoch, row.ts_ms, {self._best: score}))
             change.tags |= {"best_score": score, "best_epoch": epoch}
+        if trial.limits:
+            change.tags["breaks"] = "; ".join(trial.broken)
         if _short(row.reason) != row.reason:
             change.texts["reason.txt"] = partial(redacted, row.reason)
         return change
@@ -231,6 +204,8 @@ class Projection:
                 change.points.append((0, ts_ms, _confirmed(candidate, self._objective)))
         # By the number of sessions: of two values at one step MLflow shows the larger.
         change.points.append((self._state.spend.sessions, ts_ms, _spent(self._state.spend.split())))
+        if len(self.sweep.objectives) > 1:
+            add_front(change, self.sweep.objectives, self._state.trials.values())
         if best is not None:
             change.texts["best_config.yaml"] = partial(_yaml, best.unchecked_config)
         return change

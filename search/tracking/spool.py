@@ -21,7 +21,7 @@ from spaces.files import write_text
 from ..environment.store import redacted
 from ..record.lines import read_rows
 from ..record.records import Row, trial_of
-from .projection import Change
+from .change import Change
 from .sweep_runs import SweepRuns
 from .tracker import DeletedExperiment, Tracker
 

@@ -9,7 +9,8 @@ from spaces.schema import flat
 
 from ..record.journal import trial_folder
 from ..record.records import Row
-from .projection import Change, Projection
+from .change import Change
+from .projection import Projection
 from .tracker import Tracker
 
 

@@ -73,10 +73,10 @@ def made_sweep(**changes):
     return SweepRow(**{**fields, "facts": FACTS, **changes})
 
 
-def trial(number, scores=(), state="finished", point=None, keep="lowest"):
+def trial(number, scores=(), state="finished", point=None, keep="lowest", sweep=None):
     """A trial as a journal would hold it, with these scores from epoch 1 on; a score of several objectives is a list of
-    their values."""
-    sweep = made_sweep(base={"loop": {"epochs": 8, "keep": keep}})
+    their values. `sweep`: the sweep's first record."""
+    sweep = sweep or made_sweep(base={"loop": {"epochs": 8, "keep": keep}})
     made = Trial(number, point or {}, f"{number:010x}", sweep)
     made.state = state
     for epoch, score in enumerate(scores, 1):

@@ -163,7 +163,7 @@ def test_a_space_needs_no_base_narrow_or_objective():
 @pytest.mark.parametrize("text", ["", "[]", "text", "3"])
 def test_a_space_that_is_no_mapping_is_told_its_keys(text):
     assert faults_of(text) == [
-        "a space is a mapping with the keys model, objective, recipes, base, search, narrow, points, include"
+        "a space is a mapping with the keys model, objective, limits, recipes, base, search, narrow, points, include"
     ]
 
 
@@ -173,7 +173,7 @@ def test_a_space_that_is_no_mapping_is_told_its_keys(text):
         ("narrow:", "narow:", ["narow: no such section; did you mean narrow?"]),
         ("model: graformer", "", ["model is missing"]),
         ("model: graformer", "model: 3", ["model must be text, not 3"]),
-        ("objective: val/mpjpe_mm", "objective: [a]", ["objective must be text"]),
+        ("objective: val/mpjpe_mm", "objective: {a: 1}", ["objective must be text, or a list of texts"]),
         ("base: {data.frames: 1}", "base: [data.frames]", ["base must be a mapping, not list"]),
         ("  small: {optim.lr: 2e-3, loop.epochs: 8}", "  small: 8", ["recipes.small must be a mapping of dotted"]),
         ("  small: {optim.lr:", "  small: {network: {width: 3}, optim.lr:", ["recipes.small.network: no such knob"]),

@@ -176,6 +176,11 @@ class SingleEngine:
         return len(part)
 
     @property
+    def network(self) -> nn.Module:
+        """The network, not wrapped for a team."""
+        return self._only().bare
+
+    @property
     def trained(self) -> tuple[nn.Parameter, ...]:
         """The parameters that the optimiser changes."""
         return tuple(self._only().parameters)

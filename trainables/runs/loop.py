@@ -69,9 +69,11 @@ def train_alone(
     state: State | None,
     tell: Offer,
     weights: dict[str, Tensor] | None = None,
+    ready: Callable[[SingleEngine], None] = lambda engine: None,
 ) -> None:
     """Trains one run in this process, or this rank's part of it, saved in `folder` by rank 0; `tell` gets the report of
-    every epoch after it is on disk. `weights` start a fresh run instead of its seed's."""
+    every epoch after it is on disk. `weights` start a fresh run instead of its seed's; `ready` is called with the
+    engine once its network and the data are in place, before the first epoch."""
     root = Path(data.config.root)
     attach_features(data, config, root)
     if state is None and weights is None:
@@ -79,6 +81,7 @@ def train_alone(
     engine.join(0, config, state, weights)
     if state is not None and state["epoch"] >= config.loop.epochs:
         return
+    ready(engine)
     if line := memory_line(engine, config, data):
         print(line, flush=True)
     judge = Judge()

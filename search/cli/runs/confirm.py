@@ -17,7 +17,8 @@ from trainables.config import TrainConfig, changed, config_from, read_config
 from ...record.confirmed import SEED
 from ...record.history import CONFIRM
 from ...record.journal import FILE, Journal, has_begun, leads_out
-from ...record.plan import CONFIRMED, MOST_TRIALS, Plan, SweepConfig, confirm_plan, holds
+from ...record.plan import CONFIRMED, MOST_TRIALS, Plan, SweepConfig
+from ...record.points.seeds import confirm_plan, holds
 from ...record.records import KEEP_LAST
 from ..command import Where, where_of
 from ..places import add_places, find_sweep, folder_problems, is_new_name
@@ -128,7 +129,8 @@ def _best_of_sweep(options: argparse.Namespace) -> _Chosen:
         raise ConfigError(where, ["is no search; give an exported config, or the sweep that it comes from"])
     changes = read_changes(options.changes)
     base = changed(config_from(sweep.base, str(journal.path)), changes, where)
-    ranked = [trial for trial in journal.leaderboard(sweep.objective) if trial.score(sweep.objective) is not None]
+    listed = journal.leaderboard(sweep.objective)
+    ranked = [trial for trial in listed if trial.score(sweep.objective) is not None and not trial.broken]
     best = [trial for trial in ranked if trial.number][: options.top or TOP]
     if 0 not in journal.trials or not best:
         raise ConfigError(where, ["has no trial with a score besides the recipe; `resume` it, or `extend` it"])

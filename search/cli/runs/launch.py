@@ -53,9 +53,11 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     )
     for name, spec in knobs(SweepConfig).items():
         if name != "time_budget_s":
-            default = f" (default {spec.default})" if spec.default not in (None, "") else ""
+            default = f" (default {spec.default})" if spec.default not in (None, "", ()) else ""
             allowed = f"; {spec.allowed}" if spec.choices else ""
-            parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help}{allowed}{default}")
+            action = "append" if spec.default == () else "store"
+            text = f"{spec.help}{allowed}{default}"
+            parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", action=action, help=text)
     parser.add_argument("--epochs", metavar="X", help="length of every trial (default: the recipe's)")
     parser.add_argument("--time-budget", metavar="2h", help="wall-clock limit of the sweep, e.g. 90s, 20m, 2h, 1h30m")
     parser.add_argument("--name", help="name of the sweep (default: the model's next free number)")
@@ -73,6 +75,7 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     given = {name: value for name in knobs(SweepConfig) if (value := getattr(options, name, None)) is not None}
     if space is not None:
         given.setdefault("objective", space.objective)
+        given.setdefault("limit", space.limits)
     if given.get("scheduler") == PBT:
         given.setdefault("sampler", UNTAUGHT)
     if options.time_budget is not None:

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from spaces.domains import Domain
 
 from ...record.trial import Trial
-from ..optuna_terms import WORST, Rank, frozen, rank, values_of
+from ..optuna_terms import WORST, Rank, frozen, rank, told_values
 
 
 class History:
@@ -59,7 +59,7 @@ class History:
     def modelled(self, most: int) -> list[FrozenTrial]:
         """Returns the trials that a model sees, by number: all running ones, and at most `most` of the others, of which
         a quarter are the best (of several objectives: the newest that no other dominates) and the rest the most
-        recently created. Failed trials are left out.
+        recently created. Failed trials are left out, of several objectives diverged ones too.
 
         A running trial counts by what it had shown at its last comparison, as a paused one does: a promotion would turn
         a good trial into a bad one otherwise. Before the first it counts by its place alone."""
@@ -67,6 +67,10 @@ class History:
         old = self._frozen
         self._frozen = {number: old.get(number) or self._converted(number) for number in chosen}
         found = self._frozen | {number: self._converted(number) for number in self._running}
+        if len(self._objectives) > 1:
+            # The best small networks learn fast and lie beside those that diverge: told as bad, these kept TPE from
+            # both.
+            found = {number: one for number, one in found.items() if self.trials[number].state != "diverged"}
         return [found[number] for number in sorted(found)]
 
     def completed(self, numbers: Iterable[int]) -> list[FrozenTrial]:
@@ -125,7 +129,7 @@ class History:
         return found
 
     def _values(self, numbers: Iterable[int]) -> dict[int, tuple[float, ...]]:
-        known = {number: values_of(self.trials[number], self._objectives) for number in numbers}
+        known = {number: told_values(self.trials[number], self._objectives) for number in numbers}
         values = np.array([one for one in known.values() if one])
         worst = tuple(values.max(axis=0).tolist()) if len(values) else (0.0,) * len(self._objectives)
         return {number: values or worst for number, values in known.items()}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ...record.records import PAUSED
 from ...record.trial import Trial
+from .front_rung import FrontRung, rung_of
 from .protocol import GOES_ON, Heritage, Verdict
 from .rungs import GONE, Rung, part_text
 
@@ -15,12 +16,13 @@ class Halving:
     takes a paused one up again once it is. The best that waits at the highest rung comes first.
 
     Arguments: `name`, for reasons; `brackets`, the rungs of each bracket, ascending epochs; `objective`, the metric to
-    minimise; `reduction`, the reduction factor (eta). Trials are compared within their bracket only."""
+    minimise, or several with commas between; `reduction`, the reduction factor (eta). Trials are compared within their
+    bracket only."""
 
     def __init__(self, name: str, brackets: Sequence[Sequence[int]], objective: str, reduction: int) -> None:
         self._name = name
         self._part = part_text(reduction)
-        self._brackets = [{epoch: Rung(epoch, objective, reduction) for epoch in rungs} for rungs in brackets]
+        self._brackets = [{epoch: rung_of(epoch, objective, reduction) for epoch in rungs} for rungs in brackets]
         every = [rung for rungs in self._brackets for rung in rungs.values()]
         self._downward = sorted(every, key=lambda rung: -rung.epoch)
 
@@ -33,7 +35,7 @@ class Halving:
         rung = self._last_rung_of(trial)
         return 0 if rung is None else rung.epoch
 
-    def _rungs_of(self, trial: Trial) -> dict[int, Rung]:
+    def _rungs_of(self, trial: Trial) -> dict[int, Rung | FrontRung]:
         return self._brackets[self.bracket_of(trial.number)]
 
     def replay(self, trials: Iterable[Trial]) -> None:
@@ -85,7 +87,7 @@ class Halving:
             return Verdict(PAUSED, self._reason("not yet", rung.epoch))
         return Verdict("pruned", trial.reason)
 
-    def _last_rung_of(self, trial: Trial) -> Rung | None:
+    def _last_rung_of(self, trial: Trial) -> Rung | FrontRung | None:
         reached = [rung for epoch, rung in self._rungs_of(trial).items() if epoch <= trial.last_epoch]
         return reached[-1] if reached else None
 

@@ -11,13 +11,15 @@ UNTAUGHT = "none"  # of population-based training
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", UNTAUGHT)
 
 
-def sampler_refusal(sampler: str, objectives: int, domains: Iterable[Domain]) -> str:
+def sampler_refusal(sampler: str, objectives: int, domains: Iterable[Domain], limits: int = 0) -> str:
     """Says why a sampler cannot work, and which is the nearest that can; '' if it can. `objectives`: number of metrics
-    to minimise; `domains`: those of the searched knobs."""
+    to minimise; `domains`: those of the searched knobs; `limits`: number of limits that a trial must keep."""
     if sampler != "cmaes":
         return ""
     if objectives > 1:
         return f"--sampler cmaes takes one objective, not {objectives}; nsga2 takes several"
+    if limits:
+        return "--sampler cmaes knows no limits, and would draw where they are broken as elsewhere; tpe knows them"
     searched = list(domains)
     numbers = sum(not isinstance(domain, Choice) for domain in searched)
     if numbers < 2:

@@ -82,7 +82,7 @@ def point_of(plan: Plan, config: TrainConfig, where: str) -> dict[str, Any]:
 def best_points(plan: Plan, source: Journal, most: int) -> list[dict[str, Any]]:
     """Selects at most so many points of an earlier sweep for a new one: those of its best trials, translated, each
     apart from the better ones in some knob as long as there are such. ConfigError if there is none."""
-    where, objective = f"--from {source.path.parent.name}", plan.sweep.objective
+    where, objective = f"--from {source.path.parent.name}", plan.sweep.primary
     if source.sweep.model != plan.base.model:
         raise ConfigError("launch", [f"{where}: is of {source.sweep.model}; this sweep is of {plan.base.model}"])
     ranked = [trial for trial in source.leaderboard(objective) if trial.score(objective) is not None]

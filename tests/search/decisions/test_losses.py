@@ -3,7 +3,7 @@
 import pytest
 
 from search.decisions import conductor as conductors
-from search.decisions.conductor import MOST_LOSSES
+from search.decisions.progress import MOST_LOSSES
 from search.record.journal import Journal
 from search.record.records import GPU_MEMORY, LOST, MACHINE, PROCESS, STORAGE, EndRow
 from tests.made.sweeps import OBJECTIVE, leads, made_plan, row

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from search.decisions.optuna_terms import distribution, frozen, rank, to_point, values_of
+from search.decisions.optuna_terms import distribution, frozen, rank, to_point, told_values
 from search.decisions.sampler import PointSampler
 from search.record.plan import value_at
 from search.record.trial import Trial
@@ -73,7 +73,10 @@ def test_several_objectives_are_told_as_they_are_at_the_best_epoch_of_the_first(
     one = trial(0, [[50.0, 7.0], [40.0, 9.0], [45.0, 1.0]], state, {"x": 0.1, "y": 0.1})
     known = frozen(one, {}, SEVERAL[:2])
     assert (known.state, known.values) == (TrialState.COMPLETE, [40.0, 9.0])
-    assert values_of(one, (SEVERAL[1], SEVERAL[0])) == (1.0, 45.0)
+    assert told_values(one, (SEVERAL[1], SEVERAL[0])) == (
+        9.0,
+        40.0,
+    )  # of the sweep's first error, whose weights are kept
 
 
 def test_of_several_objectives_one_that_is_lacking_or_no_number_makes_the_trial_the_worst():

@@ -287,6 +287,15 @@ def test_of_several_objectives_the_front_and_the_newest_are_modelled():
     assert [one.number for one in known.modelled(12)] == [0, 1, 3, *range(5, 14)]
 
 
+def test_a_model_of_several_objectives_sees_no_diverged_trial():
+    for names, seen in ((SEVERAL[:2], [0, 2]), (SEVERAL[:1], [0, 1, 2])):
+        known = History({}, names)
+        for i, state in enumerate(("finished", "diverged", "pruned")):
+            known.tell(trial(i, [[50.0 + i, 5.0]], state))
+        assert [one.number for one in known.modelled(9)] == seen
+    assert len(known.completed([0, 1, 2])) == 3  # samplers that know completed trials alone are told the worst
+
+
 def test_numbers_of_the_quick_normal_distribution_are_optunas():
     # A new Optuna may need it no longer, or compute something else: compare, then name it in the sampler.
     assert optuna.__version__ == module._QUICKENED

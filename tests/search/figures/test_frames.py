@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from search.figures.frames import front_frame, is_undominated, trials_frame
+from search.decisions.fronts import is_undominated
+from search.figures.frames import front_frame, trials_frame
 from search.record.journal import Journal
 from search.record.records import AttemptRow, EndRow, EpochRow, TrialRow
 from spaces.errors import ConfigError

@@ -8,7 +8,8 @@ from search.__main__ import VERBS
 from search.cli.command import Where
 from search.record.confirmed import Spread, candidates_of, recommended, spread_of
 from search.record.journal import FILE, Journal
-from search.record.plan import SweepConfig, confirm_plan
+from search.record.plan import SweepConfig
+from search.record.points.seeds import confirm_plan
 from search.record.records import ScoreRow
 from search.results.confirm import advice, confirmation_text
 from search.sweep import last_words, place

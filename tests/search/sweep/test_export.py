@@ -105,7 +105,10 @@ def test_show_has_the_contracts_json(storage, answer):
         "epochs": 3,
         "config_id": config_id(made_plan("first").config({"optim.lr": 1e-3, "network.layers": 4})),
         "knobs": {"optim.lr": 1e-3, "network.layers": 4},
+        "objectives": {OBJECTIVE: 48.5},
+        "broken": [],
     }
+    assert (found["objectives"], found["limits"], found["front"]) == ([OBJECTIVE], [], [2])
     assert (last["state"], last["score"], last["epochs"]) == ("diverged", None, 1)
     assert last["reason"] == "loss is nan"
 

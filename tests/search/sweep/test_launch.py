@@ -80,7 +80,7 @@ BAD_LAUNCHES = [
         ["--grace 8: no trial would be judged before epoch 8", "--reduction 4: --scheduler median has no use for it"],
     ),
     ([*GOOD, "--executor", "fussed"], ["executor = fussed: not allowed", "one of auto, solo"]),
-    ([*GOOD, "--objective", "val/mpjpe"], ["objective = val/mpjpe: not allowed; did you mean val/mpjpe_mm?"]),
+    ([*GOOD, "--objective", "val/mpjpe"], ["objective = val/mpjpe names 'val/mpjpe'", "did you mean val/mpjpe_mm?"]),
     ([*GOOD, "--trials", "0"], ["trials = 0: out of bounds; allowed: int and >= 1"]),
     ([*GOOD, "--trials", "many"], ["trials = many: expected int, got text 'many'"]),
     ([*GOOD, "--epochs", "0"], ["loop.epochs = 0: out of bounds; allowed: int and >= 1"]),
