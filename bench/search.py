@@ -39,7 +39,7 @@ import optuna
 from optuna.pruners import HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 
 from bench.search_peers import Optuna, RayAsha, SyneAsha
-from bench.search_replay import Replay
+from bench.search_replay import FILE, Replay
 from bench.search_tasks import OBJECTIVE, WORKERS, Task, Tuning, length_of
 from search.decisions.conductor import Conductor
 from search.decisions.samplers.tpe import quick_truncated_normal
@@ -220,6 +220,8 @@ def main() -> None:
     methods = arguments.methods.split(",")
     if unknown := set(methods) - {*OURS, *PEERS}:
         parser.error(f"--methods: {', '.join(sorted(unknown))}: not among {', '.join((*OURS, *PEERS))}")
+    if arguments.tasks == Replay.name and not FILE.exists():
+        parser.error(f"--tasks replay: its table {FILE} is not there; use numbers, as in --tasks 0-4")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     file = arguments.table or arguments.out
