@@ -1,5 +1,4 @@
-"""Limits of a sweep, and population-based training, on the command line, without Ray: what an exhausted limit says, what
-gives it more, and what is refused."""
+"""Limits of a sweep, and population-based training, on the command line, without Ray."""
 
 import shlex
 
@@ -81,7 +80,7 @@ def test_a_resume_without_more_hours_is_refused_and_with_more_is_on_record(stora
         (
             ["--scheduler", "pbt", "--sampler", "tpe", "--trials", "3", "--workers", "2"],
             [
-                "--sampler tpe: --scheduler pbt changes knobs while trials train, which no sampler is told; leave it out",
+                "--sampler tpe: --scheduler pbt changes knobs while trials train, which no sampler is told; leave",
                 "--trials 3: --scheduler pbt replaces the worst quarter by the best; give at least 4",
                 "--executor group: --scheduler pbt needs solo",
             ],
