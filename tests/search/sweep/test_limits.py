@@ -1,5 +1,4 @@
-"""Limits of a sweep, and population-based training, on the command line, without Ray: what an exhausted limit says,
-what gives it more, and what is refused."""
+"""Limits of a sweep, and population-based training, on the command line, without Ray."""
 
 import shlex
 
