@@ -13,11 +13,11 @@ RUN := $(BIN)/python -m
 .venv/.ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "posesweep needs Python 3.11 or later; set PYTHON=...")'
 	$(PYTHON) -m venv .venv
-	$(RUN) pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
+	$(RUN) pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 .venv/.tested: .venv/.ready tests/requirements.txt
-	$(RUN) pip install --quiet --disable-pip-version-check --no-compile -r tests/requirements.txt
+	$(RUN) pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
 sweep: .venv/.ready
