@@ -3,9 +3,12 @@
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from spaces import schema
 from spaces.errors import ConfigError, InputError
-from spaces.schema import config_id, diff, dump, flat, flatten, knobs, load, nest, override, tree_of, type_name
+from spaces.schema import config_id, diff, dump, flat, flatten, knobs, load, nest, override, tree_id, tree_of, type_name
 from spaces.yaml_text import parse_yaml, read_yaml
 from tests.made.config import SECTIONS, Data, Net, Optim, OtherNet, Run
 
@@ -216,3 +219,22 @@ def test_files_that_cannot_be_read_are_config_errors(tmp_path):
 def test_an_empty_file_is_nothing_and_no_config(tmp_path):
     (tmp_path / "empty.yaml").touch()
     assert read_yaml(tmp_path / "empty.yaml") is None
+
+
+PLAIN = st.one_of(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"\\'), max_size=200),
+    st.floats(), st.integers(), st.booleans(), st.none(), st.lists(st.floats(), max_size=30),
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text("abc_", min_size=1), st.dictionaries(st.text("abc", min_size=1), PLAIN)))
+def test_the_fast_way_to_an_id_is_the_canonical_text(tree):
+    text = schema._text_of(schema._with_tuples(tree))
+    assert tree_id(tree) == hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@pytest.mark.parametrize("value", ["a b" * 60, "é" * 99, "a\\b", 'say "no"', "\x85\u2028" * 40, "", " ", "null", "1e3"])
+def test_an_id_of_any_text_is_that_of_its_canonical_text(value):
+    tree = {"data": {"root": value}, "sizes": [1, 2.5]}
+    text = schema._text_of(schema._with_tuples(tree))
+    assert tree_id(tree) == hashlib.sha256(text.encode()).hexdigest()[:10]
