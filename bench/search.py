@@ -47,7 +47,6 @@ from search.executors.simulated import Clock, Simulated
 from search.record.journal import create
 from search.record.plan import Plan, begun_by
 from search.record.records import EpochRow, Facts, Row
-from spaces import schema
 
 RESTART_S = 0.3  # of the virtual clock, before the first epoch of an attempt
 SHARES = (0.25, 0.5, 1.0)
@@ -106,7 +105,6 @@ def run(method: str, tuning: Tuning, seed: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as folder,
         # What takes long and decides nothing: the disk, and configs in YAML for their ids.
         mock.patch.object(os, "fsync", return_value=None),
-        mock.patch.object(schema, "_text_of", json.dumps),
         quick_truncated_normal(),
     ):
         if method in OURS:

@@ -135,7 +135,8 @@ class Task:
         drawn = self.drawn(4000)
         self._flat_from = np.quantile(self._flatness(self._named(drawn)), 1 - kind.plateau)
         self._edge = np.quantile(self._heat(self._named(drawn)), 1 - kind.diverging)
-        self.best = self._lowest()
+        self.best_units = self._lowest()
+        self.best = float(self.finals(self.best_units[None])[0])
 
     def plan(self, scheduler: str, seed: int) -> Plan:
         """Makes the plan of a sweep on the task."""
@@ -252,8 +253,9 @@ class Task:
         """Returns the virtual seconds that the epochs of a run take on all workers if points are drawn blindly."""
         return self.whole * self.epochs * float(self._epoch_s(self.drawn(4000)).mean()) / WORKERS
 
-    def _lowest(self) -> float:
-        """Finds the lowest error by random points and a climb from the best of them; choices stay on their steps."""
+    def _lowest(self) -> np.ndarray:
+        """Finds the point (K,) of the lowest error by random points and a climb from the best of them; choices stay on
+        their steps."""
         draw = np.random.default_rng(47)
         points = on_steps(self.domains, draw.uniform(size=(20_000, len(self._names))))
         for width in (0.3, 0.3, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.03, 0.02, 0.01, 0.01, 0.005, 0.003):
@@ -262,4 +264,4 @@ class Task:
             moved = draw.uniform(size=near.shape) < 0.3
             near = np.clip(near + moved * draw.normal(0, width, near.shape), 0, 1)
             points = on_steps(self.domains, np.concatenate([kept, near]))
-        return float(self.finals(points).min())
+        return np.asarray(points[self.finals(points).argmin()])

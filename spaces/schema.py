@@ -305,12 +305,10 @@ def diff(one: object, other: object) -> dict[str, tuple[Value, Value]]:
     return {path: (left.get(path), right.get(path)) for path in left | right if left.get(path) != right.get(path)}
 
 
-class _Dumper(yaml.SafeDumper):
-    pass
+class _Dumper(yaml.SafeDumper): ...
 
 
-class _FastDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # of libyaml
-    pass
+class _FastDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)): ...  # type: ignore[misc]  # of libyaml
 
 
 for _one in (_Dumper, _FastDumper):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from ..record.options.objectives import GPU_SECONDS, to_measure
 from ..record.plan import SweepConfig
 from ..record.records import EpochRow
@@ -30,7 +28,7 @@ class Costs:
             return row
         spent = trial.epochs[trial.last_epoch].get(GPU_SECONDS, 0.0) if trial.last_epoch else 0.0
         metrics = {**row.metrics, GPU_SECONDS: spent + row.seconds * self._devices}
-        return dataclasses.replace(row, metrics=metrics)
+        return row.changed(metrics=metrics)
 
     def end_of(self, trial: Trial) -> str:
         """Says why a trial ends at once: a cost breaks its limit, or another epoch would break that of the device

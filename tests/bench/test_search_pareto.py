@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench import search_pareto
-from bench.search_pareto import hypervolume, latency_of, slowest, table
-from bench.search_tasks import plan_for, recipe_of
+from bench.search_pareto import hypervolume, latency, slowest, table
+from bench.search_tasks import LAYERS, Task
 
 
 def test_the_hypervolume_is_the_area_below_the_reference():
@@ -14,9 +14,12 @@ def test_the_hypervolume_is_the_area_below_the_reference():
     assert hypervolume(costs[3:], (4.0, 4.0)) == 0.0
 
 
-def test_no_network_of_the_space_is_slower_than_the_slowest():
-    plan = plan_for("none", 0)
-    assert latency_of(recipe_of(plan)) < slowest(plan)
+def test_the_reference_is_the_network_with_the_best_known_error():
+    task = Task(0)
+    by_path = dict(zip(task.domains, task.best_units, strict=True))
+    layers = task.domains[LAYERS]
+    assert slowest(task) > latency(32, layers.low + by_path[LAYERS] * (layers.high - layers.low), 1) - 1e-9
+    assert task.finals(task.best_units[None])[0] == task.best
 
 
 def test_a_table_is_in_percent_of_optuna_at_its_full_cost():
@@ -32,9 +35,6 @@ def test_a_table_is_in_percent_of_optuna_at_its_full_cost():
 @pytest.mark.parametrize("method", ["asha", "optuna"])
 def test_a_short_run_of_each_kind_ends(method, monkeypatch):
     monkeypatch.setattr(search_pareto, "WHOLE", 1)
-    plan = plan_for("none", 0)
-    monkeypatch.setattr(search_pareto.Task, "_lowest", lambda task: 40.0)
-    task = search_pareto.Task(0, plan.domains, search_pareto.EPOCHS)
-    found = search_pareto.run(method, task, 0, slowest(plan))
+    found = search_pareto.run(method, Task(0), 0)
     assert len(found["volumes"]) == 3
     assert found["attempts"] >= 1

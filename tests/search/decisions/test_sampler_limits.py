@@ -212,7 +212,7 @@ def test_a_replay_that_advances_is_a_fresh_one():
 def test_every_rule_of_what_is_told_has_its_test():
     page = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+)`", page))
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/search/decisions").glob("test_*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests/search/decisions").rglob("test_*.py"))
     assert len(named) >= 8
     assert not {name for name in named if f"def {name}(" not in sources}
 

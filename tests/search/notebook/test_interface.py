@@ -219,7 +219,7 @@ def test_resume_names_the_sweep_and_its_places(storage, monkeypatch):
     monkeypatch.chdir(storage)  # elsewhere than where it was opened
     again = sweep.resume(time_budget=90, on_end=print)
     (request,) = seen
-    assert (request.name, request.folder, request.time_budget_s) == ("first", storage / "first", 90.0)
+    assert (request.name, request.folder, request.limits.time_budget_s) == ("first", storage / "first", 90.0)
     assert (request.where.tracking_uri, request.where.storage) == ("sqlite:///here.db", storage)
     assert (again.folder, again.tracking_uri) == (sweep.folder, "sqlite:///here.db")
     with pytest.raises(search.ConfigError, match="'soon' is no duration"):

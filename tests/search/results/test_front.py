@@ -56,7 +56,7 @@ def test_show_has_a_column_per_objective_the_limits_and_the_front(storage, answe
     lines = out.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("front: 2 trials"))
     assert lines[1].split()[:5] == ["trial", "state", OBJECTIVE, "latency_ms", "epochs"]
-    table, front = lines[2:at], lines[at + 2 :]
+    table, front = lines[2:at], lines[at + 2 : -1]
     # Who breaks the limit comes after all that keep it.
     assert [line.split()[0] for line in table] == ["1", "2", "0", "3", "4", "5"]
     assert "latency_ms 9, limit 8" in table[4]

@@ -1,6 +1,5 @@
 """Costs and limits: what is measured, who ends, who wins, and what a resumed sweep makes of it."""
 
-import dataclasses
 import math
 import os
 
@@ -125,7 +124,7 @@ def test_device_seconds_are_counted_over_attempts_and_end_a_trial_before_they_br
 
 
 def aligned_row(number, epoch, error, aligned):
-    return dataclasses.replace(row(number, epoch, error), metrics={OBJECTIVE: error, "val/p_mpjpe_mm": aligned})
+    return row(number, epoch, error).changed(metrics={OBJECTIVE: error, "val/p_mpjpe_mm": aligned})
 
 
 def test_who_breaks_a_limit_never_wins(lead):
