@@ -103,7 +103,7 @@ def run(method: str, tuning: Tuning, seed: int) -> dict[str, Any]:
     epochs, seconds = tuning.epochs * tuning.whole, tuning.blind_seconds()
     with (
         tempfile.TemporaryDirectory() as folder,
-        # What takes long and decides nothing: the disk, and configs in YAML for their ids.
+        # What takes long and decides nothing: the disk.
         mock.patch.object(os, "fsync", return_value=None),
         quick_truncated_normal(),
     ):
