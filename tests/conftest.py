@@ -35,6 +35,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return ByFile(config, log)
 
 
+# Ray gives its workers the nice value 15: beside tests that compute they would hardly run.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path | None:
     """The folder with golden data and real poses beside the repository; None where it is not laid out."""
