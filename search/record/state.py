@@ -29,7 +29,7 @@ from .records import (
     SweepRow,
     TrialRow,
 )
-from .spending.spend import Spend
+from .spending.spend import COUNTS, Spend
 from .trial import Trial, Turn
 
 MOST_EPOCHS = 2**31 - 1  # what 32 bits hold
@@ -66,8 +66,10 @@ class SweepState:
 
     def apply(self, row: Row) -> None:
         """Applies the next record to the state. MisfitError if it contradicts those before it."""
-        _APPLY[type(row)](self, row)
-        self.spend.take(row)
+        change, count = _STEPS[type(row)]
+        change(self, row)
+        if count is not None:
+            count(self.spend, row)
 
     def _start(self, row: SweepRow) -> None:
         if self.sweep is not None:
@@ -216,3 +218,5 @@ _APPLY: dict[type[Row], Callable[[SweepState, Any], None]] = {
     NoteRow: SweepState._note,
     SessionRow: SweepState._session,
 }
+# Both at once: it is half a microsecond less than to look twice.
+_STEPS = {kind: (change, COUNTS.get(kind)) for kind, change in _APPLY.items()}

@@ -134,8 +134,7 @@ class Spend:
 
     def take(self, row: Row) -> None:
         """Counts the next record."""
-        count = _COUNT.get(type(row))
-        if count is not None:
+        if (count := COUNTS.get(type(row))) is not None:
             count(self, row)
 
     def _touch(self, row: Row) -> bool:
@@ -188,23 +187,30 @@ class Spend:
             self._move(row.trial, USEFUL)
 
     def _epoch(self, row: EpochRow) -> None:
-        # Most records are of this kind, and a replay is to be quick.
-        number, now, session, account = row.trial, row.ts_ms, self._session, self._account(row.trial)
+        # Most records are of this kind, and a replay is to be quick: what `_account` and `_add` do is written out.
+        now, session = row.ts_ms, self._session
+        account = self._accounts.get(row.trial) or self._account(row.trial)
         self.epochs += 1
-        account.epochs += 1
-        self._paced += account.epochs == 1
-        change = (row.seconds - account.epoch_s) / account.epochs
+        account.epochs = count = account.epochs + 1
+        if count == 1:
+            self._paced += 1
+        change = (row.seconds - account.epoch_s) / count
         account.epoch_s += change
         self._epoch_sum += change
         if session is None or now < self._born:
             return
         self._last = now
-        attempt = session.running.get(number)
+        attempt = session.running.get(row.trial)
         if attempt is None:
             return
         if attempt.is_new:
             self._start(account, attempt, max(0, now - attempt.until - round(1000 * row.seconds)))
-        self._add(account, attempt, now)
+        if now > attempt.until:
+            used = (now - attempt.until) * session.devices
+            attempt.until = now
+            self._used += used
+            self._sums[account.part] += used
+            account.held += used
 
     def _start(self, account: _Account, attempt: _Attempt, before: int) -> None:
         """Counts the `before` ms of an attempt until its first epoch began."""
@@ -304,7 +310,8 @@ class Spend:
 
 
 # By type, as trying one after the other would take longer than most records do.
-_COUNT: dict[type[Row], Callable[[Spend, Any], object]] = {
+# By type, as in `SweepState`; a kind that costs no time is not here.
+COUNTS: dict[type[Row], Callable[[Spend, Any], object]] = {
     SweepRow: Spend._begin,
     TrialRow: Spend._touch,
     AttemptRow: Spend._attempt,
