@@ -19,9 +19,9 @@ from pathlib import Path
 MARK = "POSESWEEP_RAY"  # environment variable by which the processes of one Ray are known
 PROCESSES = Path("/proc")
 GOOD_END = b"."
-GRACE_S = 1.0  # in which Ray's processes end by themselves
-LOOK_S = 0.3
-QUIET_LOOKS = 4  # in a row that find nothing: what was about to start another process has done so by then
+GRACE_S = 0.3  # in which Ray's processes end by themselves
+LOOK_S = 0.2
+QUIET_LOOKS = 8  # in a row that find nothing: what was about to start another process has done so by then
 LONGEST_S = 60.0
 
 
