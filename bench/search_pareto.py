@@ -26,7 +26,6 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,6 +38,7 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from bench.search_peers import Attempt, Peer
 from bench.search_tasks import EPOCHS, HEADS, LAYERS, OBJECTIVE, WIDTH, WORKERS, Task, is_legal, plan_for, recipe_of
 from search.decisions.conductor import Conductor
 from search.decisions.fronts import is_undominated
@@ -98,27 +98,17 @@ class Ours:
         self.journal.unlock()
 
 
-@dataclass
-class Attempt:
-    """A trial of Optuna."""
-
-    trial: int
-    config: dict[str, Any]
-    attempt: int = 1
-    after_epoch: int = 0
-
-
-class Optuna:
+class Optuna(Peer):
     """Optuna with two objectives through ask and tell; it refuses to prune there."""
 
     def __init__(self, seed: int, folder: Path) -> None:
+        super().__init__()
         plan = plan_for("none", seed)
         self._domains = plan.domains
         self._spaces = {path: distribution(domain) for path, domain in plan.domains.items()}
         self._study = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed))
         self._study.enqueue_trial({path: to_term(plan.domains[path], one) for path, one in recipe_of(plan).items()})
         self._asked: dict[int, optuna.Trial] = {}
-        self._points: dict[int, dict[str, Any]] = {}
         self._lowest: dict[int, float] = {}
 
     def next_task(self) -> Attempt:
@@ -128,9 +118,9 @@ class Optuna:
             if is_legal(point):
                 break
             self._study.tell(asked, [ILLEGAL, ILLEGAL])
-        number = len(self._points)
-        self._points[number], self._asked[number] = point, asked
-        return Attempt(number, point)
+        handed = self.handed(point)
+        self._asked[handed.trial] = asked
+        return handed
 
     def hear(self, report: Row) -> bool:
         if isinstance(report, CostRow):
@@ -144,14 +134,8 @@ class Optuna:
         self._lowest[report.trial] = lowest
         if report.epoch < EPOCHS:
             return True
-        self._study.tell(asked, [lowest, latency_of(self._points[report.trial])])
+        self._study.tell(asked, [lowest, latency_of(self.points[report.trial])])
         return False
-
-    def point(self, trial: int) -> dict[str, Any]:
-        return self._points[trial]
-
-    def close(self) -> None:
-        """Does nothing."""
 
 
 METHODS: dict[str, Callable[[int, Path], Any]] = {
