@@ -113,6 +113,11 @@ class Fronts:
     def _of(self, numbers: Sequence[int]) -> np.ndarray:
         return self._costs[[self._rows[number] for number in numbers]]
 
+    @property
+    def first(self) -> Sequence[int]:
+        """Returns the points that no other dominates, in no order."""
+        return self._fronts[0] if self._fronts else ()
+
     def is_first(self, number: int) -> bool:
         """Returns whether no point dominates `number`."""
         return self._places[number] == 0

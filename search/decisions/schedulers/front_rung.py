@@ -66,9 +66,9 @@ class FrontRung:
         if not self._waiting:
             return None
         # Who came to the first front because another left it passes too.
-        firsts = [number for number in sorted(self._waiting) if self._fronts.is_first(number)]
+        first = min((number for number in self._fronts.first if number in self._waiting), default=None)
         best = max(at_least, len(self._reached) // self._reduction)
-        return firsts[0] if firsts else self._fronts.first_of(self._waiting, best)
+        return first if first is not None else self._fronts.first_of(self._waiting, best)
 
 
 def values_at(trial: Trial, epoch: int, names: tuple[str, ...], primary: str) -> tuple[float, ...] | None:
