@@ -57,7 +57,8 @@ class Server:
 
 
 class Laboratory:
-    """A folder with a sweep, and the process that runs it. All that descends from it carries a mark."""
+    """A folder with a sweep, and the process that runs it. All that descends from it carries a mark, or has a file of
+    its Ray open, which is in the folder: a process that sets its title may write it over its environment."""
 
     def __init__(self, folder: Path, *, has_server: bool) -> None:
         self.folder = folder
@@ -89,7 +90,7 @@ class Laboratory:
 
     def start(self, line: list[str]) -> None:
         self.told = b""
-        environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(self.folder)}
         log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(
             line, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
@@ -127,12 +128,21 @@ class Laboratory:
     def _marked(self) -> Iterator[tuple[int, str]]:
         for place in Path("/proc").iterdir():
             try:
-                if place.name.isdigit() and f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes():
+                if place.name.isdigit() and self._is_ours(place):
                     line = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     if (place / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                         yield int(place.name), line
             except OSError:
                 continue
+
+    def _is_ours(self, place: Path) -> bool:
+        if f"{MARK}={self.mark}".encode() in (place / "environ").read_bytes():
+            return True
+        links = []
+        for link in (place / "fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                links.append(os.readlink(link))
+        return any(link.startswith(f"{self.folder}/ray/") for link in links)
 
     def under_way(self) -> bool:
         """Waits until the sweep records something; returns whether it does so before it ends."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.cluster.orphans import MARK, marked, no_orphans
+from search.cluster.orphans import MARK, MOMENT, carriers, marked, no_orphans
 from tests import ROOT
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").is_file(), reason="needs /proc")
@@ -76,3 +76,24 @@ def test_a_good_end_leaves_all_as_it_is():
         ours.wait(2.5)
     ours.kill()
     ours.wait()
+
+
+def test_a_process_that_hides_its_environment_is_known_by_its_session_of_ray(tmp_path):
+    now, driver = time.strftime(MOMENT), os.getpid()
+    names = {
+        "ours": f"session_{now}_123456_{driver}",
+        "older": f"session_2020-01-01_00-00-00_123456_{driver}",
+        "of another": f"session_{now}_123456_{driver + 1}",
+    }
+    holders = {}
+    for whose, name in names.items():
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "agent.log").open("w") as log:
+            holders[whose] = subprocess.Popen(SLEEP, stdout=log)
+    try:
+        with (tmp_path / names["ours"] / "driver.log").open("w"):  # the driver itself is not one of them
+            assert carriers("no such mark", driver, now) == [holders["ours"].pid]
+    finally:
+        for holder in holders.values():
+            holder.kill()
+            holder.wait()
