@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import msgspec
 
-from .records import KINDS, MisfitError, Row, SweepRow
+from .records import KINDS, Entry, MisfitError, Row, kind_of
 
-_BY_KIND = {kind.kind: kind for kind in KINDS}
-# The head has rules of its own.
-_DECODED = [kind for kind in KINDS if kind is not SweepRow]
-_DECODERS = {kind.kind.encode(): msgspec.json.Decoder(kind).decode for kind in _DECODED}
-_MANY = {kind.kind.encode(): msgspec.json.Decoder(list[kind]).decode for kind in _DECODED}  # type: ignore[valid-type]
-_KIND = b'"kind": "'
-_KIND_LENGTH = len(_KIND)
+_BY_KIND = {kind_of(kind): kind for kind in KINDS}
+_ONE = msgspec.json.Decoder(Entry).decode
+_MANY = msgspec.json.Decoder(list[Entry]).decode
 
 
 def to_text(row: Row) -> str:
@@ -26,32 +21,20 @@ def to_text(row: Row) -> str:
 def from_text(text: bytes | str) -> Row:
     """Decodes a record of any kind, the inverse of `to_text`; a leading checksum field is ignored. MisfitError if the
     text is no valid record."""
-    line = text if isinstance(text, bytes) else text.encode()
-    start = line.find(_KIND) + _KIND_LENGTH
     try:
-        return _DECODERS[line[start : line.find(b'"', start)]](line)
-    except (KeyError, ValueError, RecursionError):
-        return _read_slowly(line)  # it is damaged, or has a NaN, which is no JSON to msgspec
+        return _ONE(text)
+    except (ValueError, RecursionError):
+        return _read_slowly(text)  # it is damaged, a sweep's head, or has a NaN, which is no JSON to msgspec
 
 
 def from_bodies(bodies: list[bytes]) -> list[Row] | None:
-    """Decodes many records, each given as its text from the field `kind` on, without the brace before it: all of a kind
-    in one call, which takes half the time. Returns None if any is a sweep's head or is not valid: `from_text` decodes
-    it or says why."""
-    kinds = [body[_KIND_LENGTH : body.find(b'"', _KIND_LENGTH)] for body in bodies]
-    groups: dict[bytes, list[bytes]] = {}
-    for kind, body in zip(kinds, bodies, strict=True):
-        groups.setdefault(kind, []).append(body)
-    read: dict[bytes, Iterator[Row]] = {}
-    for kind, group in groups.items():
-        try:
-            rows = _MANY[kind](b"[{" + b",{".join(group) + b"]")
-        except (KeyError, ValueError, RecursionError):
-            return None
-        if len(rows) != len(group):
-            return None
-        read[kind] = iter(rows)
-    return [next(read[kind]) for kind in kinds]
+    """Decodes many records at once, each given as its text from the field `kind` on, without the brace before it.
+    Returns None if any is a sweep's head or is not valid: `from_text` decodes it or says why."""
+    try:
+        rows: list[Row] = [*_MANY(b"[{" + b",{".join(bodies) + b"]")]
+    except (ValueError, RecursionError):
+        return None
+    return rows if len(rows) == len(bodies) else None
 
 
 def is_json(text: bytes) -> bool:
@@ -63,7 +46,7 @@ def is_json(text: bytes) -> bool:
     return True
 
 
-def _read_slowly(line: bytes) -> Row:
+def _read_slowly(line: bytes | str) -> Row:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

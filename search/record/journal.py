@@ -17,7 +17,7 @@ from spaces.errors import ConfigError
 from spaces.files import is_locked
 
 from .coding import from_text
-from .lines import chain_at, damaged, read_rows
+from .lines import chain_at, damaged, read_batches, read_rows
 from .records import CloseRow, MisfitError, Row, SweepRow
 from .state import SweepState
 from .trial import Trial
@@ -169,11 +169,13 @@ def replay(path: Path, state: SweepState) -> int:
     # Every few hundred new objects it would look for circles, of which records make none: a fifth of the time.
     gc.disable()
     try:
-        for row, size in read_rows(path):
-            state.apply(row)
-            length += size
-    except MisfitError as error:
-        raise damaged(path, length, str(error)) from None
+        for rows, sizes in read_batches(path):
+            for number, row in enumerate(rows):
+                try:
+                    state.apply(row)
+                except MisfitError as error:
+                    raise damaged(path, length + sum(sizes[:number]), str(error)) from None
+            length += sum(sizes)
     finally:
         if collects:
             gc.enable()

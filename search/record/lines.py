@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
@@ -26,6 +27,7 @@ PLAIN = b'{"kind"'
 _BODY = len(SEALED) + len(b'12345678", ')
 _BLOCK = 1 << 12  # bytes, read at a time to find the line before
 _MOST_READ = 1 << 16  # bytes of lines, decoded at once
+_MOMENT = attrgetter("ts_ms")
 _REMEDY = "restore it from a backup, or cut it off above that line and resume"
 
 
@@ -72,16 +74,32 @@ class Chain:
         self.crc, self.is_sealed = crc, line.startswith(SEALED)
         return row
 
-    def take_all(self, lines: list[bytes]) -> list[Row] | None:
-        """Decodes the next lines at once, in half the time of one after the other. Returns None, without advancing the
-        chain, if any is not as usual: damaged, torn, without a checksum, or with a NaN; then `take` each."""
+    def take_all(self, lines: list[bytes]) -> tuple[list[Row], str]:
+        """Decodes the next lines, verifies their checksums and advances the chain. Returns the records up to the first
+        damaged or torn line, and what is wrong with that one: '' if it is torn, or there is none."""
+        if (rows := self._take_at_once(lines)) is not None:
+            return rows, ""
+        rows = []
+        for line in lines:
+            try:
+                row = self.take(line)
+            except MisfitError as error:
+                return rows, str(error)
+            if row is None:
+                break
+            rows.append(row)
+        return rows, ""
+
+    def _take_at_once(self, lines: list[bytes]) -> list[Row] | None:
+        """Decodes the next lines in a third of the time of one after the other. Returns None, without advancing the
+        chain, if any is not as usual: damaged, torn, without a checksum, a sweep's head, or with a NaN."""
         bodies = [line[_BODY:] for line in lines]
         # It covers all bodies, and so finds the one that has moved because its line's beginning is too short or long.
         crc = crc32(b"".join(bodies), self.crc)
         if lines[-1][:_BODY] != _seal(crc) or not bodies[-1].endswith(b"\n"):
             return None
         rows = from_bodies(bodies)
-        if rows is None or not all(row.ts_ms > 0 for row in rows):
+        if rows is None or min(map(_MOMENT, rows)) <= 0:
             return None
         self.crc, self.is_sealed = crc, True
         return rows
@@ -96,6 +114,12 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
     """Iterates over the records from byte `offset` on, where a line must begin, with the length of each in bytes. Reads
     no more than is consumed. Skips a torn last line; yields nothing if there is no file. DataError names a damaged line
     or an unreadable file."""
+    for rows, sizes in read_batches(path, offset):
+        yield from zip(rows, sizes, strict=True)
+
+
+def read_batches(path: Path, offset: int = 0) -> Iterator[tuple[list[Row], list[int]]]:
+    """Iterates as `read_rows`, over the records of one read at a time: first of a line, then of more and more."""
     try:
         with path.open("rb") as file:
             if file.seek(0, os.SEEK_END) <= offset:
@@ -108,17 +132,16 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
             size = 1  # at first a line: who wants the head reads no more
             while lines := file.readlines(size):
                 size = min(2 * size + _BLOCK, _MOST_READ)
-                rows = chain.take_all(lines)
-                for number, line in enumerate(lines):
-                    try:
-                        row = chain.take(line) if rows is None else rows[number]
-                    except MisfitError as error:
-                        raise damaged(path, offset + skipped, str(error)) from None
-                    if row is None:
-                        return
-                    yield row, len(line) + skipped
-                    offset += len(line) + skipped
-                    skipped = 0
+                sizes = [*map(len, lines)]
+                sizes[0] += skipped
+                rows, fault = chain.take_all(lines)
+                yield rows, sizes[: len(rows)]
+                if fault:
+                    raise damaged(path, offset + (sum(sizes[: len(rows)]) or skipped), fault)
+                if len(rows) < len(lines):
+                    return
+                offset += sum(sizes)
+                skipped = 0
     except FileNotFoundError:
         return
     except OSError as error:

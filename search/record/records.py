@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -34,12 +34,15 @@ class MisfitError(ValueError):
     line."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     """Base class of all records; `kind` names the type in JSON."""
 
-    kind: ClassVar[str] = ""
-
     ts_ms: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Returns the name of the record's type in JSON."""
+        return kind_of(type(self))
 
     def to_record(self) -> dict[str, Any]:
         """Converts the record to a JSON object; fields that are None are omitted."""
@@ -77,15 +80,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return asdict(self)
 
 
-class SweepRow(Row, frozen=True, kw_only=True):
+class SweepRow(Row, tag="sweep", frozen=True, kw_only=True):
     """Start of a sweep, always the first record. `plan`: its SweepConfig as a nested mapping, for a single run
     (`train`) only the objective; `space`: YAML text of the search space; `base`: full config of the recipe as a nested
     mapping; `pinned`: dotted paths set by hand; `points`: predefined points of the first trials; `single`: a single
     run; `origin`: the sweep that this one was forked from, whose best points it tries first, or whose best trials it
     confirms: {"as": "fork", "from" or "confirm", "sweep": name, "id": id}, None without one. A confirmation's has
     "trials" and "scores" too: their numbers, and what the sweep had them at, with commas."""
-
-    kind: ClassVar[str] = "sweep"
 
     id: str
     name: str
@@ -175,11 +176,9 @@ class SweepRow(Row, frozen=True, kw_only=True):
 _PLAN = {"trials": int, "recipe": str}
 
 
-class TrialRow(Row, frozen=True, kw_only=True):
+class TrialRow(Row, tag="trial", frozen=True, kw_only=True):
     """Creation of a trial. Its config is the recipe's with the values of `point`, dotted path -> value; `config_id`:
     hash of that config. `config`: the full config, only in journals of earlier versions."""
-
-    kind: ClassVar[str] = "trial"
 
     trial: int
     point: dict[str, Any]
@@ -187,12 +186,10 @@ class TrialRow(Row, frozen=True, kw_only=True):
     config: dict[str, Any] | None = None
 
 
-class AttemptRow(Row, frozen=True, kw_only=True):
+class AttemptRow(Row, tag="attempt", frozen=True, kw_only=True):
     """Start of an attempt at a trial, which continues after epoch `after_epoch` (0: from the start). `donor`: in
     population-based training, the trial whose training state after that epoch it takes over, and `knobs`, the values of
     the searched knobs from there on, by dotted path."""
-
-    kind: ClassVar[str] = "attempt"
 
     trial: int
     attempt: int
@@ -201,21 +198,17 @@ class AttemptRow(Row, frozen=True, kw_only=True):
     knobs: dict[str, Any] | None = None
 
 
-class CostRow(Row, frozen=True, kw_only=True):
+class CostRow(Row, tag="cost", frozen=True, kw_only=True):
     """Costs of a trial's config, measured before its first epoch. `costs`: name -> value, and 'latency_ms_spread'
     beside 'latency_ms'."""
-
-    kind: ClassVar[str] = "cost"
 
     trial: int
     costs: dict[str, float]
 
 
-class EpochRow(Row, frozen=True, kw_only=True):
+class EpochRow(Row, tag="epoch", frozen=True, kw_only=True):
     """Completed epoch of a trial. `metrics`: name -> validation value, and 'gpu_seconds' where the sweep names it;
     `seconds`: duration of the epoch; `lr`: last learning rate; `loss`: mean training loss."""
-
-    kind: ClassVar[str] = "epoch"
 
     trial: int
     epoch: int
@@ -225,21 +218,17 @@ class EpochRow(Row, frozen=True, kw_only=True):
     loss: float
 
 
-class ScoreRow(Row, frozen=True, kw_only=True):
+class ScoreRow(Row, tag="test", frozen=True, kw_only=True):
     """Test metrics of a trial, measured by `confirm`. `metrics`: kind of mean -> metric -> value."""
-
-    kind: ClassVar[str] = "test"
 
     trial: int
     metrics: dict[str, dict[str, float]]
 
 
-class EndRow(Row, frozen=True, kw_only=True):
+class EndRow(Row, tag="end", frozen=True, kw_only=True):
     """End of a trial, or of an attempt at it. `state`: one of ENDED, or STOPPED, LOST or PAUSED, which may continue;
     `epoch`: the last one recorded; `reason`: text, possibly a whole traceback, or ''; `cause`: one of CAUSES if it is
     LOST, USER if it is STOPPED for good."""
-
-    kind: ClassVar[str] = "end"
 
     trial: int
     state: str
@@ -248,15 +237,13 @@ class EndRow(Row, frozen=True, kw_only=True):
     cause: str | None = None
 
 
-class CloseRow(Row, frozen=True, kw_only=True):
+class CloseRow(Row, tag="close", frozen=True, kw_only=True):
     """End of a sweep. `reason`: 'done', one of BUDGETS, 'interrupted' or 'error'. `best`: number of the best trial;
     `pictures`: whether there are pictures beside its weights.
 
     `ended`, `score`, `trials`, `note`: number of ended trials, score of the best one, planned number of trials and last
     remark, so that `list` need not read the whole journal; `at`: the byte offset at which this line begins, which shows
     whether the lines before it have changed in length."""
-
-    kind: ClassVar[str] = "close"
 
     reason: str
     best: int | None = None
@@ -268,11 +255,9 @@ class CloseRow(Row, frozen=True, kw_only=True):
     note: str | None = None
 
 
-class OpenRow(Row, frozen=True, kw_only=True):
+class OpenRow(Row, tag="open", frozen=True, kw_only=True):
     """Restart of a sweep after a close or a crash. `time_budget_s`: a new time limit in seconds, `gpu_hours`: a new
     limit of device-hours, both counted from here (None: the former limit stays)."""
-
-    kind: ClassVar[str] = "open"
 
     time_budget_s: float | None = None
     gpu_hours: float | None = None
@@ -281,21 +266,17 @@ class OpenRow(Row, frozen=True, kw_only=True):
 NO_LIMITS = OpenRow()  # the former ones stay
 
 
-class SessionRow(Row, frozen=True, kw_only=True):
+class SessionRow(Row, tag="session", frozen=True, kw_only=True):
     """Resources of a session, the run of a sweep from its start or restart to its close. `places`: trials at a time;
     `gpus`: GPUs of a trial, 0 if it trains on CPUs alone."""
-
-    kind: ClassVar[str] = "session"
 
     places: int
     gpus: float
 
 
-class ExtendRow(Row, frozen=True, kw_only=True):
+class ExtendRow(Row, tag="extend", frozen=True, kw_only=True):
     """Enlargement of a sweep, which has so many trials of so many epochs in all from here on (None: as before).
     `again`: ended trials that go on from their last epoch; `waiting`: pruned ones that wait again for a promotion."""
-
-    kind: ClassVar[str] = "extend"
 
     trials: int | None = None
     epochs: int | None = None
@@ -303,19 +284,23 @@ class ExtendRow(Row, frozen=True, kw_only=True):
     waiting: tuple[int, ...] = ()
 
 
-class NoteRow(Row, frozen=True, kw_only=True):
+class NoteRow(Row, tag="note", frozen=True, kw_only=True):
     """Remark of a user on the sweep."""
-
-    kind: ClassVar[str] = "note"
 
     text: str
 
 
-KINDS: tuple[type[Row], ...] = (
-    *(SweepRow, TrialRow, AttemptRow, EpochRow, ScoreRow, EndRow, CloseRow, OpenRow),
-    *(ExtendRow, NoteRow, SessionRow, CostRow),
+# Every record but the head of a journal, which has rules of its own.
+Entry = (TrialRow | AttemptRow | EpochRow | ScoreRow | EndRow | CostRow) | (
+    CloseRow | OpenRow | ExtendRow | NoteRow | SessionRow
 )
+KINDS: tuple[type[Row], ...] = (SweepRow, *get_args(Entry))
 _FIELDS = {kind: kind.__struct_fields__ for kind in KINDS}
+
+
+def kind_of(kind: type[Row]) -> str:
+    """Returns the name of a type of records in JSON."""
+    return str(kind.__struct_config__.tag)
 
 
 def trial_of(row: Row) -> int | None:
