@@ -32,13 +32,13 @@ from search.record.records import ENDED, AttemptRow, EndRow, EpochRow
 LINE = [sys.executable, "-m", "search"]
 
 
-def launch_line(folder: Path, trials: int, epochs: int) -> list[str]:
+def launch_line(folder: Path, trials: int, epochs: int, scheduler: str = "none") -> list[str]:
     """A sweep over the tiny set that lasts some seconds a trial."""
     changes = {key: value for key, value in TINY.items() if not key.startswith("loop.epochs") and key != "data.name"}
     settings = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
     return [
         *LINE, "launch", "graformer", "--recipe", "small", "--data", "tiny", "--data-root", str(folder / "store"),
-        "--trials", str(trials), "--epochs", str(epochs), "--scheduler", "none", "--name", "killed",
+        "--trials", str(trials), "--epochs", str(epochs), "--scheduler", scheduler, "--name", "killed",
         *places(folder), *settings,
     ]  # fmt: skip
 

@@ -229,6 +229,7 @@ def main() -> int:
     parser.add_argument("--server", action="store_true", help="MLflow's server before the store, which may be away")
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--scheduler", default="none", help="with asha trials pause and are promoted")
     parser.add_argument("--longest", type=float, default=4.0, help="seconds of work before a fault, at most")
     parser.add_argument("--patience", type=float, default=5.0, help="seconds until all processes are gone")
     parser.add_argument("--seed", type=int, default=0)
@@ -242,7 +243,10 @@ def main() -> int:
         folders = [Path(one), Path(other)]
         for folder in folders:
             write_tiny(folder / "store", frames=600)
-        lines = [[*launch_line(folder, options.trials, options.epochs), "--concurrent", "1"] for folder in folders]
+        lines = [
+            [*launch_line(folder, options.trials, options.epochs, options.scheduler), "--concurrent", "1"]
+            for folder in folders
+        ]
         started = time.monotonic()
         subprocess.run(lines[0], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         whole_s = time.monotonic() - started
