@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spaces.cli import named
+from spaces.loading import named
 
 if TYPE_CHECKING:
     from data.errors import DataError

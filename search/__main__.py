@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from spaces.loading import end_at_once
+
+if __name__ == "__main__":
+    end_at_once()  # while what follows loads
+
 from spaces.cli import Verb, main
 from trainables.cli import import_weights as options_import
 from trainables.cli import new_model

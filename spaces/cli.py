@@ -4,17 +4,17 @@ it runs."""
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .commands import shell_line
 from .console import settle_console
 from .errors import InputError, shown
+from .loading import named, raise_again
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -29,12 +29,6 @@ class Verb:
     add_options: Callable[[argparse.ArgumentParser], None]
     run: str
     check: Callable[[argparse.Namespace], object] = lambda options: options
-
-
-def named(name: str) -> Any:
-    """Imports what "module:attribute" names, and returns it."""
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -98,6 +92,7 @@ def main(
     options = parser.parse_args(argv)
     verb = verbs[options.verb]
     try:
+        raise_again()
         request = verb.check(options)  # before the verb's own module is imported
         return int(named(verb.run)(request))
     except InputError as error:

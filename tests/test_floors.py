@@ -50,7 +50,7 @@ ONLY_IN = {
     "av": ("trainables.pictures",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
-LAZY = {"trainables.registry", "spaces.cli", "data.__main__", "search.decisions.sampler"}
+LAZY = {"trainables.registry", "spaces.loading", "data.__main__", "search.decisions.sampler"}
 
 
 def room_of(name):

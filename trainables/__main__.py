@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import sys
 
+from spaces.loading import end_at_once
+
+if __name__ == "__main__":
+    end_at_once()  # while what follows loads
+
 from spaces.cli import Verb, main
 
 from .cli.evaluate import add_evaluate_options, check_evaluate

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spaces.cli import FAILED, INTERRUPTED, named
+from spaces.cli import FAILED, INTERRUPTED
+from spaces.loading import named
 
 from ..__main__ import VERBS
 from ..environment.variables import settle_environment

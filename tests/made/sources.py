@@ -9,7 +9,18 @@ from tests import ROOT
 # Lowest first; a module imports its own room or lower ones, of its own floor or of those below.
 ROOMS = {
     "spaces": (
-        *("console", "errors", "yaml_text", "files", "table", "schema", "domains", "domain_text", "conditions"),
+        *(
+            "loading",
+            "console",
+            "errors",
+            "yaml_text",
+            "files",
+            "table",
+            "schema",
+            "domains",
+            "domain_text",
+            "conditions",
+        ),
         *("includes", "space", "commands", "cli"),
     ),
     "data": (

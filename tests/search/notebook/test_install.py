@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from search.__main__ import VERBS
-from spaces.cli import named
+from spaces.loading import named
 from tests import ROOT
 from tests.made.sources import FLOORS
 
