@@ -11,6 +11,7 @@ from pathlib import Path
 from spaces.commands import command
 
 from ..environment.store import VARIABLE, redacted
+from ..environment.variables import is_job
 from ..record.plan import STORAGE
 
 PLACES = ("storage", "tracking_uri", "address")
@@ -78,8 +79,7 @@ def where_of(options: argparse.Namespace) -> Where:
     """Reads the location options from a parsed command line. In a submitted job the tracking URI comes from the
     environment, which the user's shell does not have."""
     storage = getattr(options, "storage", None)
-    is_job = "POSESWEEP_HOME" in os.environ
-    uri = getattr(options, "tracking_uri", None) or (os.environ.get(VARIABLE) if is_job else None)
+    uri = getattr(options, "tracking_uri", None) or (os.environ.get(VARIABLE) if is_job() else None)
     return Where(
         storage=None if storage == Path(STORAGE) else storage,
         tracking_uri=uri,

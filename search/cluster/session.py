@@ -17,7 +17,7 @@ import ray
 from spaces.errors import ConfigError, InputError, one_line
 from trainables.devices.cpus import num_cpus
 
-from ..environment.variables import LOOPBACK, ROOT
+from ..environment.variables import ARENAS, LOOPBACK, RAY, ROOT, is_job
 from .addresses import check_address, no_cluster
 from .claims import Demand, Wish, claimed_share, most_at_a_time
 from .folders import quoted_commands, ray_folder, worker_environment
@@ -135,8 +135,10 @@ def join(address: str) -> None:
     """Connects to the running Ray cluster at `address`. ConfigError if none answers, or it refuses us."""
     tell_token(may_make=False)
     check_address(address)
+    # The cluster's processes have the environment of `ray start`. A job has its own, beside which Ray takes no other.
+    given = None if is_job() else {"env_vars": {ARENAS: os.environ.get(ARENAS, RAY[ARENAS])}}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, runtime_env=given, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # of connections, tokens and versions
         ray.shutdown()
         raise no_cluster(address, one_line(error)) from None

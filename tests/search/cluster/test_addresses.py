@@ -1,6 +1,7 @@
 """Addresses at which no Ray answers are told within seconds."""
 
 import http.server
+import os
 import socket
 import threading
 import time
@@ -9,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from search.cluster import addresses
+from search.cluster import addresses, session
 from search.cluster.addresses import check_address
+from search.environment.variables import settle_environment
 from spaces.errors import ConfigError
 
 
@@ -70,3 +72,23 @@ def test_no_cluster_on_this_machine_is_told(monkeypatch):
 
     monkeypatch.setattr(addresses.services, "canonicalize_bootstrap_address", nobody)
     assert fault_of("auto").startswith("no Ray cluster answers: none runs on this machine; start one")
+
+
+@pytest.mark.parametrize(("home", "given"), [(None, {"env_vars": {"MALLOC_ARENA_MAX": "2"}}), ("/repository", None)])
+def test_workers_of_a_cluster_get_few_arenas_unless_the_job_has_given_them(monkeypatch, home, given):
+    asked = {}
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # so that nothing else keeps what is set here
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    monkeypatch.delenv("POSESWEEP_HOME", raising=False)
+    if home:
+        monkeypatch.setenv("POSESWEEP_HOME", home)
+    monkeypatch.setattr(session, "tell_token", lambda **told: None)
+    monkeypatch.setattr(session, "check_address", lambda address: None)
+    monkeypatch.setattr(session.ray, "init", lambda **options: asked.update(options))
+    session.join("127.0.0.1:6379")
+    assert asked["runtime_env"] == given
+    settle_environment()
+    assert os.environ["MALLOC_ARENA_MAX"] == "2"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    settle_environment()
+    assert os.environ["MALLOC_ARENA_MAX"] == "7"
