@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench import search
-from bench.search_replay import Replay
-from bench.search_tasks import EPOCHS, KINDS, OBJECTIVE, Task, on_steps, plan_for, recipe_of
+from bench.search_replay import FILE, Replay
+from bench.search_tasks import EPOCHS, KINDS, OBJECTIVE, Task, on_steps, plan_for, recipe_of, unit
 from spaces.domains import Choice
 
 PLAN = plan_for("none", 0)
@@ -116,6 +116,22 @@ def test_a_replay_shows_what_was_measured_and_no_config_twice_before_all_are_tak
     assert bad.regret(rows[7]["knobs"]) == math.inf
     assert bad.regret(recipe_of(PLAN)) == 0
     assert table.blind_seconds() == 2 * 6 * 4.5 / 4
+
+
+def test_the_kept_replay_holds_64_configs_of_its_recipe_that_learned():
+    tree = json.loads(FILE.read_text(encoding="utf-8"))
+    configs = tree["configs"]
+    assert len(configs) == 64
+    assert len({json.dumps(config["knobs"], sort_keys=True) for config in configs}) == 64
+    table = Replay()
+    domains = table.plan("asha", 0).domains
+    assert all(config["knobs"].keys() == domains.keys() for config in configs)
+    units = np.array([[unit(domains[name], value) for name, value in config["knobs"].items()] for config in configs])
+    assert ((units >= 0) & (units <= 1)).all()
+    curves = np.array([config[OBJECTIVE] for config in configs], dtype=float)
+    assert curves.shape == (64, table.epochs)
+    assert np.isfinite(curves).all()
+    assert (curves.min(axis=1) < curves[:, 0]).all()
 
 
 def test_a_run_on_the_replay_is_compared_with_the_best_peer_and_the_best_of_the_table(file):
