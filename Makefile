@@ -32,7 +32,7 @@ sweep: .venv/.ready
 	$(RUN) search launch graformer --recipe small --data synthetic --trials 6 --epochs 6 --time-budget 100s --at-least 1 --name $$name && \
 	$(RUN) search export $$name --out mlruns/sweeps/$$name/best.yaml --weights mlruns/sweeps/$$name/best.safetensors
 
-# Both at once: sweeps wait more than they compute.
+# Both at once: the checks have use for one core only.
 test: .venv/.tested
 	@$(MAKE) --no-print-directory --jobs 2 check suite
 

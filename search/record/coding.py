@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import msgspec
 
@@ -27,11 +28,11 @@ def from_text(text: bytes | str) -> Row:
         return _read_slowly(text)  # it is damaged, a sweep's head, or has a NaN, which is no JSON to msgspec
 
 
-def from_bodies(bodies: list[bytes]) -> list[Row] | None:
+def from_bodies(bodies: list[bytes]) -> Sequence[Row] | None:
     """Decodes many records at once, each given as its text from the field `kind` on, without the brace before it.
     Returns None if any is a sweep's head or is not valid: `from_text` decodes it or says why."""
     try:
-        rows: list[Row] = [*_MANY(b"[{" + b",{".join(bodies) + b"]")]
+        rows = _MANY(b"[{" + b",{".join(bodies) + b"]")
     except (ValueError, RecursionError):
         return None
     return rows if len(rows) == len(bodies) else None

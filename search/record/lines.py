@@ -11,7 +11,7 @@ newline counts."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
@@ -74,12 +74,12 @@ class Chain:
         self.crc, self.is_sealed = crc, line.startswith(SEALED)
         return row
 
-    def take_all(self, lines: list[bytes]) -> tuple[list[Row], str]:
+    def take_all(self, lines: list[bytes]) -> tuple[Sequence[Row], str]:
         """Decodes the next lines, verifies their checksums and advances the chain. Returns the records up to the first
         damaged or torn line, and what is wrong with that one: '' if it is torn, or there is none."""
-        if (rows := self._take_at_once(lines)) is not None:
-            return rows, ""
-        rows = []
+        if (at_once := self._take_at_once(lines)) is not None:
+            return at_once, ""
+        rows: list[Row] = []
         for line in lines:
             try:
                 row = self.take(line)
@@ -90,7 +90,7 @@ class Chain:
             rows.append(row)
         return rows, ""
 
-    def _take_at_once(self, lines: list[bytes]) -> list[Row] | None:
+    def _take_at_once(self, lines: list[bytes]) -> Sequence[Row] | None:
         """Decodes the next lines in a third of the time of one after the other. Returns None, without advancing the
         chain, if any is not as usual: damaged, torn, without a checksum, a sweep's head, or with a NaN."""
         bodies = [line[_BODY:] for line in lines]
@@ -118,7 +118,7 @@ def read_rows(path: Path, offset: int = 0) -> Iterator[tuple[Row, int]]:
         yield from zip(rows, sizes, strict=True)
 
 
-def read_batches(path: Path, offset: int = 0) -> Iterator[tuple[list[Row], list[int]]]:
+def read_batches(path: Path, offset: int = 0) -> Iterator[tuple[Sequence[Row], list[int]]]:
     """Iterates as `read_rows`, over the records of one read at a time: first of a line, then of more and more."""
     try:
         with path.open("rb") as file:
