@@ -215,7 +215,8 @@ def disturb(
     limit_s = LIMIT_S + 3 * whole_s
     if lab.is_running:
         lab.wait(limit_s)
-    lab.start(lab.line("resume"))
+    has_begun = lab.journal.exists() and lab.journal.stat().st_size
+    lab.start(lab.line("resume") if has_begun else line)
     rc = lab.wait(limit_s)
     if rc != 0:
         problems.append(f"the last resume exited with {rc}: {(lab.folder / 'log').read_text(errors='replace')[-800:]}")
