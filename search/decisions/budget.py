@@ -12,7 +12,8 @@ from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.lines import read_rows
 from ..record.records import GPU_HOURS, TIME_BUDGET
-from ..record.spending.spend import Spend, amount_text
+from ..record.spending.spend import Spend
+from ..record.spending.split import amount_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import Plan, begun_by
 from ..record.records import EndRow, EpochRow, Facts, Row
-from ..record.spending.spend import HOUR_MS, Spend, amount_text
-from ..record.trial import EPOCHS, Trial
+from ..record.spending.spend import Spend
+from ..record.spending.split import HOUR_MS, amount_text
+from ..record.trial import EPOCHS, Terms, Trial
 from .schedulers.choose import scheduler_of
 
 MOST, FEWEST = 200, 4  # trials that are played through; a larger sweep is taken as that many, scaled up
@@ -62,7 +63,7 @@ def _play(plan: Plan, places: int, chance: random.Random) -> list[tuple[int, int
                     break
                 number = len(trials)
                 log.append((spent, started, now))
-                trials.append(Trial(number, {EPOCHS: chance.choice(lengths)}, "", sweep))
+                trials.append(Trial(number, {EPOCHS: chance.choice(lengths)}, "", Terms.of(sweep)))
                 merits.append({name: chance.random() for name in names})
                 paces.append(chance.uniform(0.5, 1.5))
             started += 1

@@ -30,7 +30,7 @@ from .records import (
     TrialRow,
 )
 from .spending.spend import COUNTS, Spend
-from .trial import Trial, Turn
+from .trial import Terms, Trial, Turn
 
 MOST_EPOCHS = 2**31 - 1  # what 32 bits hold
 SPARE = 64  # out-of-date candidates for the best that are kept before they are thrown away
@@ -50,6 +50,7 @@ class SweepState:
 
     def __init__(self) -> None:
         self.sweep: SweepRow | None = None
+        self._terms: Terms | None = None  # of the sweep
         self.spend = Spend()
         self.trials: dict[int, Trial] = {}
         self.notes: list[str] = []
@@ -74,7 +75,7 @@ class SweepState:
     def _start(self, row: SweepRow) -> None:
         if self.sweep is not None:
             raise MisfitError("the sweep begins a second time")
-        self.sweep = row
+        self.sweep, self._terms = row, Terms.of(row)
 
     def _close(self, row: CloseRow) -> None:
         if row.best is not None:
@@ -101,12 +102,12 @@ class SweepState:
         return trial
 
     def _born(self, row: TrialRow) -> None:
-        if self.sweep is None:
+        if self._terms is None:
             raise MisfitError("the first record is not that of a sweep")
         if row.trial != len(self.trials):
             raise MisfitError(f"trial {str(row.trial)[:20]} is born where trial {len(self.trials)} should be")
         self.undecided = None
-        self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self.sweep, row.config)
+        self.trials[row.trial] = Trial(row.trial, row.point, row.config_id, self._terms, row.config)
         if self._config_ids is not None:
             self._config_ids.add(row.config_id)
 
@@ -123,8 +124,9 @@ class SweepState:
         states = dict.fromkeys(row.again, "waiting") | dict.fromkeys(row.waiting, PAUSED)
         again = [(self._trial(number), state) for number, state in states.items()]
         self.sweep = self.sweep.grown(row)
+        self._terms = Terms.of(self.sweep)
         for trial in self.trials.values():
-            trial.grow(self.sweep)
+            trial.grow(self._terms)
         for trial, state in again:
             self.ended -= trial.has_ended
             trial.state, trial.reason = state, ""

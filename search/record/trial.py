@@ -7,6 +7,7 @@ import functools
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from data.errors import DataError
@@ -16,6 +17,7 @@ from .options.objectives import Limit
 from .records import ENDED, GPU_MEMORY, SweepRow
 
 EPOCHS = "loop.epochs"  # the knob that an enlarged sweep changes
+KEEP = "loop.keep"
 
 
 class Epochs(Mapping[int, Mapping[str, float]]):
@@ -95,11 +97,26 @@ class Turn(NamedTuple):
     knobs: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a sweep's first record `sweep` says of all its trials. `keep`: the weights kept if a point does not say."""
+
+    sweep: SweepRow
+    objective: str
+    limits: tuple[Limit, ...]
+    keep: Any
+
+    @classmethod
+    def of(cls, sweep: SweepRow) -> Terms:
+        """Reads the terms of a sweep."""
+        return cls(sweep, sweep.objective, sweep.limits, sweep.knob(KEEP))
+
+
 class Trial:
     """One trial of a sweep. `point`: dotted path -> value of the searched knobs; `epochs`: epoch -> metrics; `test`:
     kind of mean -> metric -> value on the test subjects; `last_epoch`: the last recorded, 0 before the first;
     `own_score`: score of the sweep's own objective (None: none yet); `costs`: costs of its config, by name, {} if none
-    is measured; `limits`: those of the sweep.
+    is measured.
 
     `losses`: number of attempts that the machine has cut short since the last new epoch; `cause`: that of the last one;
     `parts`: number of parts into which the batch is split in addition to the config's, doubled with each attempt that
@@ -112,8 +129,8 @@ class Trial:
 
     __slots__ = (
         *("number", "point", "state", "reason", "attempts", "epochs", "test", "last_epoch", "is_dismissed", "stages"),
-        *("own_score", "cause", "losses", "parts", "_best_epoch", "_born_id", "_keeps_last", "_lost_at", "_sweep"),
-        *("_id", "_whole", "turns", "started_after", "costs", "limits", "_objective"),
+        *("own_score", "cause", "losses", "parts", "_best_epoch", "_born_id", "_keeps_last", "_lost_at", "_terms"),
+        *("_id", "_whole", "turns", "started_after", "costs"),
     )
 
     def __init__(
@@ -121,7 +138,7 @@ class Trial:
         number: int,
         point: dict[str, Any],
         config_id: str,
-        sweep: SweepRow,
+        terms: Terms,
         whole: dict[str, Any] | None = None,
     ) -> None:
         self.number = number
@@ -139,12 +156,10 @@ class Trial:
         self.test: dict[str, dict[str, float]] = {}
         self.losses, self.parts, self.cause, self._lost_at = 0, 1, "", 0
         self.last_epoch = 0
-        self._sweep = sweep
+        self._terms = terms
         self.costs: dict[str, float] = {}
-        self.limits = sweep.limits
-        self._objective = sweep.objective
         self._whole = whole  # only journals of earlier versions have it
-        self._keeps_last = self.knob("loop.keep") == "last"
+        self._keeps_last = point.get(KEEP, terms.keep) == "last"
         self.own_score: float | None = None
         self._best_epoch: int | None = None
 
@@ -157,6 +172,11 @@ class Trial:
 
     def __repr__(self) -> str:
         return f"Trial({self.number}, {self.state}, epochs {list(self.epochs)}, score {self.own_score})"
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Returns the limits of the sweep."""
+        return self._terms.limits
 
     @property
     def has_ended(self) -> bool:
@@ -179,7 +199,7 @@ class Trial:
         tree = self.unchecked_config
         if self._whole is None and (not tree or self._id_at(*self.stages[:1]) != self._born_id):
             problem = f"the config of trial {self.number} is not that of its id {self._born_id}"
-            raise DataError(f"sweep '{self._sweep.name}'", [f"{problem}; restore its journal from a backup"])
+            raise DataError(f"sweep '{self._terms.sweep.name}'", [f"{problem}; restore its journal from a backup"])
         return tree
 
     @property
@@ -197,10 +217,10 @@ class Trial:
         tree = self.unchecked_config
         return tree_id(tree if epochs is None else config_with(tree, {EPOCHS: epochs}))
 
-    def grow(self, sweep: SweepRow) -> None:
-        """Makes the trial as long as an enlarged sweep has it. `sweep`: the sweep's first record as it is now."""
+    def grow(self, terms: Terms) -> None:
+        """Makes the trial as long as an enlarged sweep has it. `terms`: those of the sweep as it is now."""
         before = self.knob(EPOCHS)
-        self._sweep = sweep
+        self._terms = terms
         if self.knob(EPOCHS) != before:
             self.stages, self._id = (*self.stages, before), None
 
@@ -211,7 +231,7 @@ class Trial:
         if self._whole is not None:
             return config_with(self._whole, {EPOCHS: self.knob(EPOCHS)}) if self.stages else self._whole
         try:
-            return config_with(self._sweep.base, self.point)
+            return config_with(self._terms.sweep.base, self.point)
         except (KeyError, TypeError):
             return {}
 
@@ -226,7 +246,7 @@ class Trial:
     def knob(self, path: str) -> Any:
         """Returns the value of one knob by dotted path, without building the full config; None if there is no such
         knob."""
-        return self.point[path] if path in self.point else self._sweep.knob(path)
+        return self.point[path] if path in self.point else self._terms.sweep.knob(path)
 
     def book(self, epoch: int, metrics: Mapping[str, float], names: tuple[str, ...]) -> None:
         """Records the metrics of an epoch; a repeated epoch replaces the earlier metrics. `names`: the keys of
@@ -234,7 +254,7 @@ class Trial:
         if epoch > self.last_epoch:
             self.last_epoch = epoch
             self.epochs.add(epoch, metrics, names)
-            value = metrics.get(self._objective, math.nan)
+            value = metrics.get(self._terms.objective, math.nan)
             best = self.own_score
             if (best is None or value < best or self._keeps_last) and math.isfinite(value):
                 self._best_epoch, self.own_score = epoch, value
@@ -244,7 +264,7 @@ class Trial:
             self.epochs.change(epoch, metrics)
         else:
             self.epochs.add(epoch, metrics, names)
-        self._best_epoch, self.own_score = self._best_of(self.scores(self._objective).items())
+        self._best_epoch, self.own_score = self._best_of(self.scores(self._terms.objective).items())
 
     def lose(self, cause: str) -> None:
         """Counts an attempt that the machine has cut short. `cause`: one of `records.CAUSES`."""
@@ -264,14 +284,14 @@ class Trial:
 
     def score(self, objective: str) -> float | None:
         """Returns the value of the metric `objective` at the trial's best epoch; None if it has no finite value."""
-        if objective == self._objective:
+        if objective == self._terms.objective:
             return self.own_score
         return self._best_of(self.scores(objective).items())[1]
 
     def best_epoch(self, objective: str) -> int | None:
         """Returns the first epoch with the lowest value of the metric `objective`, or, if the config has `loop.keep`
         last, the last epoch that has a finite value; None if there is none."""
-        if objective == self._objective:
+        if objective == self._terms.objective:
             return self._best_epoch
         return self._best_of(self.scores(objective).items())[0]
 

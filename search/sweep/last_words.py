@@ -15,7 +15,7 @@ from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import CONFIRMED
 from ..record.records import BUDGETS, TIME_BUDGET
-from ..record.spending.spend import amount_text
+from ..record.spending.split import amount_text
 from ..record.trial import Trial
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import confirmation_text

@@ -33,7 +33,7 @@ from ..record.records import (
     TrialRow,
     trial_of,
 )
-from ..record.spending.spend import PARTS, Split
+from ..record.spending.split import PARTS, Split
 from ..record.state import SweepState
 from ..record.trial import EPOCHS, Trial
 from .change import Change, add_front

@@ -5,7 +5,7 @@ from search.record.journal import FILE, Journal, create, trial_folder
 from search.record.lines import read_rows
 from search.record.plan import SweepConfig, begun_by, make_plan
 from search.record.records import AttemptRow, EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
-from search.record.trial import Trial
+from search.record.trial import Terms, Trial
 from spaces.cli import main
 from spaces.schema import config_id
 from trainables.runs.names import BEST, CONFIG, LATEST
@@ -77,7 +77,7 @@ def trial(number, scores=(), state="finished", point=None, keep="lowest", sweep=
     """A trial as a journal would hold it, with these scores from epoch 1 on; a score of several objectives is a list of
     their values. `sweep`: the sweep's first record."""
     sweep = sweep or made_sweep(base={"loop": {"epochs": 8, "keep": keep}})
-    made = Trial(number, point or {}, f"{number:010x}", sweep)
+    made = Trial(number, point or {}, f"{number:010x}", Terms.of(sweep))
     made.state = state
     for epoch, score in enumerate(scores, 1):
         metrics = dict(zip(SEVERAL, score if isinstance(score, list | tuple) else [score], strict=False))

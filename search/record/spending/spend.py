@@ -22,73 +22,43 @@ from ..records import (
     SweepRow,
     TrialRow,
 )
+from .split import HOUR_MS, PARTS, PRUNED, USEFUL, WASTED, Split
 
 GPU, CPU = "GPU", "CPU"
-PARTS = USEFUL, PRUNED, WASTED = "useful", "pruned", "lost"
 # What becomes of the device time of a trial, by its state; of all other states it is useful, as the trial may go on.
 _PART_OF = {"pruned": PRUNED, "diverged": PRUNED, "failed": WASTED}
-HOUR_MS = 3_600_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Split:
-    """Device time of a sweep in hours. `useful`: of trials that finished or may go on; `pruned`: of those that were
-    ended early; `lost`: of attempts that the machine cut short, after their last epoch on record, of what was trained
-    again, and of failed trials; `idle`: of places without a trial (None: not on record). `unit`: GPU, or CPU where a
-    worker counts as one device; `price`: of one hour, None if it is not known."""
-
-    useful: float
-    pruned: float
-    lost: float
-    idle: float | None
-    unit: str
-    price: float | None
-
-    @property
-    def used(self) -> float:
-        """Returns the device-hours of trials, without those of idle places."""
-        return self.useful + self.pruned + self.lost
-
-    def to_json(self) -> dict[str, Any]:
-        """Converts the split to a JSON object, with the cost of the used and the idle hours if there is a price."""
-        hours = {"used": self.used, **{name: getattr(self, name) for name in (*PARTS, "idle")}}
-        found: dict[str, Any] = {"unit": f"{self.unit}-hours"}
-        found |= {name: None if value is None else round(value, 6) for name, value in hours.items()}
-        if self.price is not None:
-            found["cost"] = round(self.used * self.price, 6)
-            found["idle_cost"] = None if self.idle is None else round(self.idle * self.price, 6)
-        return found
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{getattr(self, name) / self.used if self.used else 0:.0%} {name}" for name in PARTS)
-        text = f"spent: {amount_text(self.used)} {self.unit}-hours ({parts})"
-        text += "" if self.idle is None else f", {amount_text(self.idle)} idle"
-        if self.price is not None:
-            text += f"; cost at {self.price:g} an hour: {amount_text(self.used * self.price)}"
-            text += "" if self.idle is None else f", idle {amount_text(self.idle * self.price)}"
-        return text
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """A running attempt. `until`: time of its last record in ms; `is_again`: the one before it was cut short;
-    `is_cold`: it is the first one of its place in the session, whose process must start."""
-
-    until: int
-    is_again: bool
-    is_cold: bool
-    is_new: bool = True
 
 
 @dataclass(slots=True)
 class _Account:
-    """A trial. `epochs`, `epoch_s`: number of epochs, and their mean duration in s; `part`, `held`: one of PARTS, and
-    the device-ms that count for it as long as the trial's state does not change."""
+    """A trial. `epochs`, `seconds`: number and duration of the epochs of its ended attempts; `part`, `held`: one of
+    PARTS, and the device-ms that count for it as long as the trial's state does not change."""
 
     epochs: int = 0
-    epoch_s: float = 0.0
+    seconds: float = 0.0
     part: str = USEFUL
     held: float = 0.0
+
+    def pace(self, epochs: int = 0, seconds: float = 0.0) -> float:
+        """Returns the mean duration of an epoch in s, with further ones; 0 before the first."""
+        count = self.epochs + epochs
+        return (self.seconds + seconds) / count if count else 0.0
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A running attempt at the trial of `account`. `since`, `until`: in ms, between which its time is the trial's and
+    not counted there yet: the end is that of its last record; `epochs`, `seconds`: number and duration of its epochs;
+    `is_again`: the one before it was cut short; `is_cold`: it is the first one of its place in the session, whose
+    process must start."""
+
+    account: _Account
+    since: int
+    until: int
+    is_again: bool
+    is_cold: bool
+    epochs: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -120,8 +90,8 @@ class Spend:
         self.time_budget_s: float | None = None
         self.price: float | None = None
         self.epochs = self.sessions = self.starts = self.start_ms = 0
-        self._epoch_sum = 0.0  # of the trials' mean durations of an epoch, and the number of those trials
-        self._paced = 0
+        self._pace_sum = 0.0  # of the trials' mean durations of an epoch, and the number of those trials, as far as
+        self._paced = 0  # their attempts have ended
         self._workers = 1
         self._born = self._last = 0
         self._session: _Session | None = None
@@ -148,7 +118,16 @@ class Spend:
     def epoch_s(self) -> float:
         """Returns the seconds of an epoch, each trial's mean counted once, as long ones must not count less for the
         fewer epochs that they have so far; 0 before the first."""
-        return self._epoch_sum / self._paced if self._paced else 0.0
+        total, count = self._pace_sum, self._paced
+        for attempt in self._running.values():
+            if attempt.epochs:
+                total += attempt.account.pace(attempt.epochs, attempt.seconds) - attempt.account.pace()
+                count += not attempt.account.epochs
+        return total / count if count else 0.0
+
+    @property
+    def _running(self) -> dict[int, _Attempt]:
+        return {} if self._session is None else self._session.running
 
     def _account(self, number: int) -> _Account:
         return self._accounts.get(number) or self._accounts.setdefault(number, _Account())
@@ -175,48 +154,47 @@ class Spend:
         self.unit, self.places, self.devices = (GPU if row.gpus else CPU), row.places, row.gpus or float(self._workers)
         if self._session is not None:
             self._touch(row)
+            for attempt in self._session.running.values():
+                self._use(attempt.account, attempt.until - attempt.since)
+                attempt.since = attempt.until
             self._session.places, self._session.devices = row.places, self.devices
 
     def _attempt(self, row: AttemptRow) -> None:
         if self._session is not None and self._touch(row):
             session = self._session
+            if (before := session.running.get(row.trial)) is not None:
+                self._settle(before)
             session.attempts += 1
+            account, is_again = self._account(row.trial), row.trial in self._cut
             is_cold = session.attempts <= (session.places or 0)
-            session.running[row.trial] = _Attempt(row.ts_ms, is_again=row.trial in self._cut, is_cold=is_cold)
+            session.running[row.trial] = _Attempt(account, row.ts_ms, row.ts_ms, is_again, is_cold)
             self._cut.discard(row.trial)
-            self._move(row.trial, USEFUL)
+            self._move(account, USEFUL)
 
     def _epoch(self, row: EpochRow) -> None:
-        # Most records are of this kind, and a replay is to be quick: what `_account` and `_add` do is written out.
+        # Most records are of this kind, and a replay is to be quick: what it does to the trial waits for the attempt's
+        # end.
         now, session = row.ts_ms, self._session
-        account = self._accounts.get(row.trial) or self._account(row.trial)
         self.epochs += 1
-        account.epochs = count = account.epochs + 1
-        if count == 1:
-            self._paced += 1
-        change = (row.seconds - account.epoch_s) / count
-        account.epoch_s += change
-        self._epoch_sum += change
-        if session is None or now < self._born:
+        attempt = None if session is None else session.running.get(row.trial)
+        if attempt is None or now < self._born:
+            self._pace(self._account(row.trial), 1, row.seconds)
+            if session is not None:
+                self._touch(row)
             return
+        if not attempt.epochs:
+            self._start(attempt, max(0, now - attempt.until - round(1000 * row.seconds)))
+        attempt.epochs += 1
+        attempt.seconds += row.seconds
         self._last = now
-        attempt = session.running.get(row.trial)
-        if attempt is None:
-            return
-        if attempt.is_new:
-            self._start(account, attempt, max(0, now - attempt.until - round(1000 * row.seconds)))
         if now > attempt.until:
-            used = (now - attempt.until) * session.devices
             attempt.until = now
-            self._used += used
-            self._sums[account.part] += used
-            account.held += used
 
-    def _start(self, account: _Account, attempt: _Attempt, before: int) -> None:
+    def _start(self, attempt: _Attempt, before: int) -> None:
         """Counts the `before` ms of an attempt until its first epoch began."""
-        attempt.is_new = False
         if attempt.is_again:
-            self._add(account, attempt, attempt.until + before, is_lost=True)
+            self._use(attempt.account, before, is_lost=True)
+            attempt.since = attempt.until = attempt.until + before
         elif not attempt.is_cold:
             self.starts += 1
             self.start_ms += before
@@ -226,18 +204,19 @@ class Spend:
         is_by_user = row.state == STOPPED and row.cause == USER
         if row.ts_ms < self._born:
             return
-        attempt = None if self._session is None else self._session.running.pop(row.trial, None)
-        if not is_by_user and self._session is not None:
-            self._touch(row)
+        attempt = self._running.pop(row.trial, None)
+        if self._session is not None:
+            if not is_by_user:
+                self._touch(row)
             if attempt is not None:
-                self._add(self._account(row.trial), attempt, row.ts_ms, is_lost=row.state == LOST)
+                self._settle(attempt, None if is_by_user else row.ts_ms, is_lost=row.state == LOST)
         if row.state == LOST:
             self._cut.add(row.trial)
-        self._move(row.trial, PRUNED if is_by_user else _PART_OF.get(row.state, USEFUL))
+        self._move(self._account(row.trial), PRUNED if is_by_user else _PART_OF.get(row.state, USEFUL))
 
     def _grow(self, row: ExtendRow) -> None:
         for number in (*row.again, *row.waiting):
-            self._move(number, USEFUL)
+            self._move(self._account(number), USEFUL)
 
     def _close(self, row: CloseRow) -> None:
         self._last = max(self._last, row.ts_ms)
@@ -248,37 +227,53 @@ class Spend:
         if session is None:
             return
         for number, attempt in session.running.items():
-            self._add(self._account(number), attempt, ts_ms, is_lost=True)
+            self._settle(attempt, ts_ms, is_lost=True)
             self._cut.add(number)
+        session.running.clear()
         self._wall += max(0, ts_ms - session.began)
         self._idle = self._idle_until(ts_ms)
         self.sessions += 1
         self._session = None
 
-    def _add(self, account: _Account, attempt: _Attempt, until: int, *, is_lost: bool = False) -> None:
-        """Counts the time of an attempt up to `until`, as its trial's or as lost."""
-        if until <= attempt.until or self._session is None:
-            return
-        used = (until - attempt.until) * self._session.devices
-        attempt.until = until
-        self._used += used
-        self._sums[WASTED if is_lost else account.part] += used
-        if not is_lost:
-            account.held += used
+    def _settle(self, attempt: _Attempt, until: int | None = None, *, is_lost: bool = False) -> None:
+        """Counts an attempt that is over, up to its last record, and from there to `until`, as its trial's or as
+        lost."""
+        self._use(attempt.account, attempt.until - attempt.since)
+        if until is not None:
+            self._use(attempt.account, until - attempt.until, is_lost=is_lost)
+        if attempt.epochs:
+            self._pace(attempt.account, attempt.epochs, attempt.seconds)
 
-    def _move(self, number: int, part: str) -> None:
-        account = self._account(number)
-        self._sums[account.part] -= account.held
-        self._sums[part] += account.held
-        account.part = part
+    def _use(self, account: _Account, ms: int, *, is_lost: bool = False) -> None:
+        """Counts time of a trial as its own, or as lost."""
+        if ms > 0 and self._session is not None:
+            used = ms * self._session.devices
+            self._used += used
+            self._sums[WASTED if is_lost else account.part] += used
+            if not is_lost:
+                account.held += used
+
+    def _pace(self, account: _Account, epochs: int, seconds: float) -> None:
+        """Counts epochs of a trial and their duration in s."""
+        self._paced += not account.epochs
+        self._pace_sum -= account.pace()
+        account.epochs += epochs
+        account.seconds += seconds
+        self._pace_sum += account.pace()
+
+    def _move(self, account: _Account, part: str) -> None:
+        if part != account.part:
+            self._sums[account.part] -= account.held
+            self._sums[part] += account.held
+            account.part = part
 
     def _running_ms(self, now_ms: int) -> float:
-        """Computes the device-ms of the running attempts after their last records."""
+        """Computes the device-ms of the running attempts that are not counted yet, up to the time `now_ms` or their
+        last records."""
         session = self._session
         if session is None:
             return 0
-        since = sum(max(0, now_ms - attempt.until) for attempt in session.running.values())
-        return since * session.devices
+        return sum(max(now_ms, attempt.until) - attempt.since for attempt in session.running.values()) * session.devices
 
     def _idle_until(self, now_ms: int) -> float | None:
         session = self._session
@@ -309,7 +304,6 @@ class Spend:
         return Split(**hours, idle=None if idle is None else idle / HOUR_MS, unit=self.unit, price=self.price)
 
 
-# By type, as trying one after the other would take longer than most records do.
 # By type, as in `SweepState`; a kind that costs no time is not here.
 COUNTS: dict[type[Row], Callable[[Spend, Any], object]] = {
     SweepRow: Spend._begin,
@@ -323,10 +317,3 @@ COUNTS: dict[type[Row], Callable[[Spend, Any], object]] = {
     ScoreRow: Spend._touch,
     ExtendRow: Spend._grow,
 }
-
-
-def amount_text(amount: float) -> str:
-    """Formats hours, or their cost, with three digits: '0.0123', '12.3', '1234'; fewer below 0.001: '0.00046'."""
-    if 0 < amount < 0.001:
-        return f"{amount:.5f}".rstrip("0").rstrip(".")
-    return f"{amount:.3g}" if amount < 1000 else f"{amount:.0f}"

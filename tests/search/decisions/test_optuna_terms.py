@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from search.decisions.optuna_terms import distribution, frozen, rank, to_point, told_values
 from search.decisions.sampler import PointSampler
 from search.record.plan import value_at
-from search.record.trial import Trial
+from search.record.trial import Terms, Trial
 from spaces.domains import Choice, Float, Grid, Int, Normal, nearest, typed
 from tests.made.sweeps import OBJECTIVE, SEVERAL, made_plan, made_sweep, trial
 from trainables.config import knobs_of
@@ -201,7 +201,7 @@ def test_a_logarithm_with_a_step_gives_its_ends_their_share():
 def test_a_knob_that_a_point_lacks_is_told_as_that_of_the_recipe():
     sweep = made_sweep(base={"loop": {"epochs": 8, "batch": 96}, "optim": {"lr": 1.0}})
     domains = {"loop.batch": Choice((32, 64, 128)), "optim.lr": Float(1e-4, 1e-2), "optim.clip": Float(0.0, 2.0)}
-    one = Trial(0, {}, "", sweep)
+    one = Trial(0, {}, "", Terms.of(sweep))
     assert told([one], domains)[0].params == {"loop.batch": "64", "optim.lr": 1e-2, "optim.clip": 1.0}
 
 

@@ -49,7 +49,7 @@ def test_a_draw_is_the_same_in_every_process():
     source = """
 from spaces.space import Choice, Float, Int
 from search.record.records import Facts, SweepRow
-from search.record.trial import Trial
+from search.record.trial import Terms, Trial
 from search.decisions.sampler import PointSampler
 domains = {f"k{i}": domain for i, domain in enumerate([Float(0, 1), Int(1, 9), Choice(("a", "b", "c")), Float(1, 2)])}
 facts = Facts(revision="", versions={}, data={})
@@ -57,7 +57,7 @@ sweep = SweepRow(id="", name="", model="", plan={"objective": "m"}, base={}, fac
 trials = []
 for n in range(6):
     point, _ = PointSampler(domains, ("m",), "tpe", 3, 8, trials).draw(n, lambda point: True)
-    trials.append(Trial(n, point, "", sweep))
+    trials.append(Trial(n, point, "", Terms.of(sweep)))
     trials[-1].state = "finished"
     trials[-1].book(1, {"m": point["k0"]}, ("m",))
 print([trial.point for trial in trials])

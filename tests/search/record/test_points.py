@@ -136,7 +136,7 @@ def test_a_warm_start_is_on_record_and_costs_at_most_a_tenth_of_the_trials(tmp_p
 
 def test_values_are_moved_into_a_changed_space_and_fixed_knobs_count(plan):
     old = trial(0, [50.0], point={"optim.lr": 0.2, "network.layers": 3})
-    old._sweep.base.update(optim={"weight_decay": 0.05})
+    old._terms.sweep.base.update(optim={"weight_decay": 0.05})
     assert translated(plan, old) == point(1e-2, 0.05, 3)
     assert translated(plan, trial(0, [50.0], point={"optim.lr": 1e-3, "network.layers": 3})) is None, "no decay known"
     old.point["network.layers"] = 7

@@ -20,7 +20,8 @@ from search.record.records import (
     SessionRow,
     TrialRow,
 )
-from search.record.spending.spend import HOUR_MS, Spend, amount_text
+from search.record.spending.spend import Spend
+from search.record.spending.split import HOUR_MS, amount_text
 from search.record.state import SweepState
 from search.results.leaderboard import leaderboard, leaderboard_text
 from search.tracking.projection import Projection
