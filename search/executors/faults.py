@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -28,6 +28,14 @@ _MACHINE = {
 _CODE = re.compile(r"Os \{ code: (\d+)|os error (\d+)")
 _NO_MEMORY = re.compile(r"DefaultCPUAllocator|can't allocate memory|Cannot allocate memory|bad_alloc")
 _DEVICE = re.compile(r"CUDA error|NCCL|PytorchStreamWriter failed")
+# What torch raises in the other ranks of a group, on CPUs, when the process of one has died: often earlier than Ray
+# finds it dead.
+_PEER = re.compile(r"gloo/transport|TCPStore")
+# What Ray Train raises of a group that does not come up, or stands still; by name, as only `group` imports it.
+_OF_THE_GROUP = {
+    *("WorkerGroupStartupFailedError", "WorkerGroupStartupTimeoutError", "WorkerHealthCheckTimeoutError"),
+    *("CollectiveTimeoutError", "BroadcastCollectiveTimeoutError"),
+}
 REASON_CHARACTERS = 300
 
 
@@ -39,7 +47,11 @@ class Loss(NamedTuple):
 
 
 def loss_of(error: BaseException) -> Loss | None:
-    """Classifies an exception together with those it was raised from. Returns None if the trial itself is at fault."""
+    """Classifies an exception together with those it was raised from. Returns None if the trial itself is at fault: in
+    a group, if that of any rank is, as the other ranks then lose their connections to it."""
+    ranks = [rank for one in _chain(error) for rank in _ranks(one)]
+    if any(all(_loss(one) is None for one in _chain(rank)) for rank in ranks):
+        return None
     return next((loss for one in _chain(error) if (loss := _loss(one)) is not None), None)
 
 
@@ -61,6 +73,12 @@ def losses_reported(trial: int, send: Callable[[dict[str, Any]], None]) -> Itera
         send(report_of(trial, loss))
 
 
+def _ranks(error: BaseException) -> Iterable[BaseException]:
+    """Lists what each rank of a group raised, as Ray Train keeps it."""
+    ranks = getattr(error, "worker_failures", None)
+    return ranks.values() if isinstance(ranks, dict) else ()
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Iterates over an exception and all that it was raised from or wraps, the outermost first."""
     waiting: list[object] = [error]
@@ -71,10 +89,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.append(one)
         yield one
-        # Ray keeps what the task raised, Ray Train what each rank and the controller raised.
-        ranks = getattr(one, "worker_failures", None)
-        waiting += [getattr(one, "cause", None), getattr(one, "controller_failure", None)]
-        waiting += [*(ranks.values() if isinstance(ranks, dict) else ()), one.__cause__, one.__context__]
+        # Ray keeps what the task raised, Ray Train what each rank and the controller raised, and how a rank died.
+        waiting += [getattr(one, name, None) for name in ("cause", "controller_failure", "health_check_failure")]
+        waiting += [*_ranks(one), one.__cause__, one.__context__]
 
 
 def _loss(error: BaseException) -> Loss | None:
@@ -92,6 +109,10 @@ def _loss(error: BaseException) -> Loss | None:
         return Loss(STORAGE, os.strerror(code).lower())
     if code in _MACHINE or (isinstance(error, RuntimeError) and _DEVICE.search(text)):
         return Loss(MACHINE, reason)
+    if isinstance(error, RuntimeError) and _PEER.search(text):
+        return Loss(PROCESS, f"another process of its group died: {text}"[:REASON_CHARACTERS])
+    if type(error).__name__ in _OF_THE_GROUP:
+        return Loss(MACHINE, f"its group: {text}"[:REASON_CHARACTERS])
     if isinstance(error, RayError) and not isinstance(error, RayTaskError):
         return Loss(PROCESS, f"its process died: {text}"[:REASON_CHARACTERS])
     return None

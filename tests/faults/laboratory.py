@@ -16,6 +16,7 @@ import psutil
 
 from search.record.journal import FILE
 from tests.faults.kill_and_resume import LINE, ROOT
+from tests.made import warm
 
 MARK = "POSESWEEP_FAULTS"
 LIMIT_S = 300  # of a command until its end
@@ -58,15 +59,17 @@ class Server:
 
 class Laboratory:
     """A folder with a sweep, and the process that runs it. All that descends from it carries a mark, or has a file of
-    its Ray open, which is in the folder: a process that sets its title may write it over its environment."""
+    its Ray open, which is in the folder: a process that sets its title may write it over its environment. `is_warm`:
+    it is a copy of one that has imported everything."""
 
-    def __init__(self, folder: Path, *, has_server: bool) -> None:
+    def __init__(self, folder: Path, *, has_server: bool, is_warm: bool = False) -> None:
         self.folder = folder
+        self.is_warm = is_warm
         self.server = Server(folder) if has_server else None
         self.uri = self.server.uri if self.server else f"sqlite:///{folder}/mlflow.db"
         self.journal = folder / "sweeps" / "killed" / FILE
         self.mark = uuid.uuid4().hex
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | warm.Started | None = None
         self.told = b""
         self.is_small = self._mount()
 
@@ -88,9 +91,21 @@ class Laboratory:
         if self.is_small:
             subprocess.run(["umount", "-l", str(self.folder / "sweeps")], check=False)
 
+    def undisturbed(self, line: list[str]) -> None:
+        """Runs a command of another folder to its end."""
+        if self.is_warm:
+            done = warm.run(line[len(LINE) - 1 :], os.environ, LIMIT_S)
+        else:
+            done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def start(self, line: list[str]) -> None:
         self.told = b""
         environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(self.folder)}
+        if self.is_warm:
+            (self.folder / "log").write_bytes(b"")
+            self.process = warm.Started(line[len(LINE) - 1 :], environment, self.folder / "log")
+            return
         log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(
             line, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,

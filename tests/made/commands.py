@@ -1,8 +1,6 @@
 """Sweeps over the tiny set as a user starts them: commands, run in the repository, and the sockets that they open."""
 
-import functools
 import ipaddress
-import json
 import os
 import shutil
 import struct
@@ -11,7 +9,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 
@@ -19,6 +16,7 @@ from search.__main__ import VERBS
 from search.record.journal import FILE, Journal
 from spaces.cli import main
 from tests import ROOT
+from tests.made import warm
 from tests.made.small import TINY, write_tiny
 
 LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use
@@ -64,65 +62,17 @@ def launch(home, name, *more, uri=None):
     return [*LINE, *base, "--name", name, *places(home, uri), *settings, *more]
 
 
-def run(line):
-    """Its output and exit code. A verb of ours runs in a copy of a process that has imported everything: imports are
-    most of what a short command takes."""
+def run(line, **variables):
+    """Its output and exit code. `variables`: more of them for its environment."""
+    environment = {**os.environ, **variables}
     if line[: len(LINE)] == LINE:
-        return _warm().run(line[len(LINE) - 1 :])
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        return warm.run(line[len(LINE) - 1 :], environment, LIMIT_S)
+    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
-# Answers each line of its input, a job, with an exit code. The job runs in a fork, as if it were started afresh: its
-# own environment, arguments, streams and end.
-SERVER = """
-import json, os, runpy, signal, sys
-from search.environment.variables import settle_environment
-settle_environment()
-import search.__main__, search.sweep.run, search.sweep.train, search.sweep.verbs
-for text in sys.stdin:
-    job = json.loads(text)
-    process = os.fork()
-    if process == 0:
-        break
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    print(code, flush=True)
-else:
-    sys.exit()
-os.environ.clear()
-os.environ.update(job["environment"])
-for number, name in ((0, os.devnull), (1, job["out"]), (2, job["err"])):
-    file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.dup2(file, number)
-    os.close(file)
-sys.argv = job["words"]
-del sys.modules["search.__main__"]
-runpy.run_module("search", run_name="__main__", alter_sys=True)
-"""
-
-
-class Warm:
-    """A process that has imported what sweeps import, and starts copies of itself."""
-
-    def __init__(self):
-        self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, words):
-        """Answers as `subprocess.run`."""
-        with TemporaryDirectory() as folder:
-            files = [str(Path(folder, name)) for name in ("out", "err")]
-            job = {"words": words, "out": files[0], "err": files[1], "environment": dict(os.environ)}
-            self._server.stdin.write(json.dumps(job) + "\n")
-            self._server.stdin.flush()
-            code = self._server.stdout.readline()
-            assert code, "the process ended"
-            return subprocess.CompletedProcess(words, int(code), *(Path(file).read_text() for file in files))
-
-
-@functools.cache
-def _warm():
-    return Warm()
+def start(line, out=None, environment=None):
+    """A verb that runs on its own meanwhile. All that it prints goes to the file `out`, or comes from its `stdout`."""
+    return warm.Started(line[len(LINE) - 1 :], os.environ if environment is None else environment, out)
 
 
 def journal_of(home, name):

@@ -1,7 +1,7 @@
 """One sweep in worker groups, which several files look at: a group takes a minute to start."""
 
 import os
-import subprocess
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from tests.made.commands import LIMIT_S, ROOT, launch, listening_of, new_home, tree_of, wait_for
+from tests.made.commands import LIMIT_S, launch, listening_of, new_home, start, tree_of, wait_for
 
 # The recipe lies outside: no other point learns anything, so that each is stopped at its first epoch.
 SPACE = """
@@ -23,10 +23,12 @@ search: {optim.lr: {log: [1e-12, 1e-10]}}
 @dataclass
 class Grouped:
     """What was seen of the sweep: `heard`, command line and number of a process -> addresses and ports on which it
-    listened; `gone`: seconds until the processes of a stopped group were gone."""
+    listened; `killed`: number of the worker that was killed; `gone`: seconds until the processes of a stopped group
+    were gone."""
 
     home: object
     code: int = -1
+    killed: int = 0
     printed: str = ""
     heard: dict = field(default_factory=dict)
     gone: list = field(default_factory=list)
@@ -42,29 +44,31 @@ class Grouped:
 
 @pytest.fixture(scope="session")
 def grouped(tmp_path_factory, empty_store):
-    """Two trials one after the other, each in a group of two, on the CPUs of one group; the second is stopped."""
+    """Two trials one after the other, each in a group of two, on the CPUs of one group. A worker of the first is killed
+    after an epoch; the second is stopped."""
     folder = tmp_path_factory.mktemp("grouped")
     home = new_home(folder, empty_store)
     (home / "space.yaml").write_text(SPACE)
-    line = launch(home, "grouped", "--workers", "2", "--trials", "2", "--epochs", "3", "--keep", "best")
+    line = launch(home, "grouped", "--workers", "2", "--trials", "2", "--epochs", "20", "--keep", "best")
     line[line.index("graformer")] = str(home / "space.yaml")
+    line += ["--concurrent", "1", "--cpus-per-worker", "0.5"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     seen = Grouped(home)
-    with subprocess.Popen(
-        [*line, "--concurrent", "1", "--cpus-per-worker", "0.5"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment, "HOME": str(folder)},
-    ) as sweep:  # fmt: skip
+    with start(line, environment={**environment, "HOME": str(folder)}) as sweep:
 
         def keep_looking():
             while sweep.poll() is None:
                 with suppress(psutil.NoSuchProcess):
                     seen.look(sweep)
-                time.sleep(0.3)
+                time.sleep(1)
 
         watcher = threading.Thread(target=keep_looking)
         watcher.start()
         for printed in sweep.stdout:
             seen.printed += printed
+            if "trial 0 epoch 1/" in printed:
+                seen.killed = min(group_workers(sweep.pid))
+                os.kill(seen.killed, signal.SIGKILL)
             if "pruned" in printed and "after epoch" in printed:
                 workers, stopped_at = group_workers(sweep.pid), time.monotonic()
                 wait_for(lambda old=workers: not any(map(psutil.pid_exists, old)), 60)

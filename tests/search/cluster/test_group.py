@@ -1,19 +1,17 @@
 """Ray Train worker groups: every model in groups, trials that are stopped, workers that die."""
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from search.record.journal import FILE, Journal
+from search.record.lines import read_rows
+from search.record.records import AttemptRow, EpochRow, trial_of
 from spaces.schema import dump
-from tests.made.commands import LIMIT_S, LINE, ROOT, journal_of, new_home, run, tracking
+from tests.made.commands import LINE, journal_of, new_home, run, tracking
 from tests.made.small import TINY
-from tests.search.cluster.conftest import group_workers
 from trainables import registry
 from trainables.config import default_config
 from trainables.weights.checkpoint import load_weights
@@ -58,25 +56,30 @@ def test_a_group_trial_that_is_stopped_leaves_no_process_and_no_reservation(grou
     assert not list(folder.glob("trials/*/latest"))
     for rank, name in enumerate(("log.txt", "log.1.txt")):
         text = (folder / "trials" / "0000" / name).read_text()
-        assert text.startswith(f"--- trial 0, attempt 1, rank {rank} of 2, "), text
+        for attempt in (1, 2):
+            assert f"--- trial 0, attempt {attempt}, rank {rank} of 2, " in text, text
 
 
-def test_a_killed_worker_goes_on_from_its_last_epoch(home, tmp_path):
-    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 10, "loop.batch": 8}
+def test_a_killed_worker_goes_on_from_its_last_epoch(grouped):
+    assert grouped.killed
+    journal = journal_of(grouped.home, "grouped")
+    assert journal.trials[0].attempts == 2
+    rows = [row for row, _ in read_rows(journal.path) if trial_of(row) == 0]
+    epochs = [row.epoch for row in rows if isinstance(row, EpochRow)]
+    assert epochs == list(range(1, 21)), "none is trained twice"
+    first, second = (row.after_epoch for row in rows if isinstance(row, AttemptRow))
+    assert (first, second > 0) == (0, True)
+
+
+def test_a_single_run_trains_in_a_group(home, tmp_path):
+    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 2}
     config = tmp_path / "config.yaml"
     config.write_text(dump(default_config("graformer", values, "test")))
     out = tmp_path / "out"
     line = [*LINE, "train", str(config), "--out", str(out), "--workers", "2", *tracking(home)]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
-        for printed in training.stdout:
-            if "epoch 2:" in printed:
-                os.kill(min(group_workers(training.pid)), signal.SIGKILL)
-                break
-        rest = training.stdout.read()
-        assert training.wait(LIMIT_S) == 0, rest
+    done = run(line)
+    assert done.returncode == 0, done.stdout + done.stderr
     trial = Journal(out / FILE).trials[0]
-    assert trial.state == "finished"
-    assert list(trial.epochs) == list(range(1, 11))
-    assert trial.attempts == 2
+    assert (trial.state, list(trial.epochs), trial.attempts) == ("finished", [1, 2], 1)
     again = run(line)
     assert "holds the finished run" in again.stdout

@@ -27,7 +27,7 @@ from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT, OK
 from spaces.errors import ConfigError
 from spaces.space import read_space
-from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, listening_below, new_home, run
+from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, listening_below, new_home, run, start
 from tests.made.sweeps import FOUR_POINTS, answer_of, files_below
 
 GOOD = ["graformer", "--recipe", "small"]
@@ -331,7 +331,7 @@ def test_a_wrong_token_is_wrong_input(home, cluster, monkeypatch):
 def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     line = submitted(home, "left", cluster, "--trials", "1", "--epochs", "5000")
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
+    with start(line) as started:
         for printed in started.stdout:
             if "epoch 2/" in printed:
                 assert listening_below(started.pid) == set()  # it is a client

@@ -7,7 +7,13 @@ import pickle
 import pytest
 import torch
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
-from ray.train import WorkerGroupError
+from ray.train import ControllerError, WorkerGroupError
+from ray.train.v2._internal.exceptions import (
+    BroadcastCollectiveTimeoutError,
+    WorkerGroupStartupTimeoutError,
+    WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
+)
 
 from search.executors.faults import loss_of, losses_reported
 from search.executors.mirror import Mirror, MirrorError
@@ -23,6 +29,11 @@ def os_error(name):
     return OSError(code, os.strerror(code), "/data/latest/state.pt")
 
 
+PEER = RuntimeError(
+    "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:49565: Connection reset by peer."
+)
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
@@ -33,6 +44,7 @@ def os_error(name):
             STORAGE,
         ),
         (RuntimeError("CUDA error: unspecified launch failure"), MACHINE),
+        (PEER, PROCESS),
         (MirrorError("the checkpoint store s3://bucket: EndpointConnectionError"), MACHINE),
         (ConnectionResetError(errno.ECONNRESET, "reset"), MACHINE),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), GPU_MEMORY),
@@ -74,6 +86,38 @@ def test_what_ray_wraps_is_found():
     task = RayTaskError("train", "Traceback ...", full)
     for error in (task, pickle.loads(pickle.dumps(task)), WorkerGroupError("rank 1", {1: full})):
         assert loss_of(error) == (STORAGE, "no space left on device")
+
+
+DIED = WorkerHealthCheckFailedError("A worker health check failed.", ActorDiedError())
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (PEER, PROCESS),
+        (DIED, PROCESS),
+        (torch.OutOfMemoryError("CUDA out of memory."), GPU_MEMORY),
+        (os_error("ENOSPC"), STORAGE),
+        (RuntimeError("NCCL error in: ProcessGroupNCCL.cpp"), MACHINE),
+        (WorkerHealthCheckTimeoutError("no answer"), MACHINE),
+        (BroadcastCollectiveTimeoutError(9.0, [1], 8.0), MACHINE),
+    ],
+)
+def test_what_a_rank_raised_is_found(error, cause):
+    assert loss_of(pickle.loads(pickle.dumps(WorkerGroupError("rank 1", {1: error})))).cause == cause
+
+
+def test_a_group_that_does_not_come_up_is_the_machines_fault():
+    assert loss_of(ControllerError(WorkerGroupStartupTimeoutError(2))).cause == MACHINE
+
+
+def test_of_a_group_one_rank_that_is_at_fault_is_enough():
+    assert loss_of(WorkerGroupError("rank 0", {0: PEER})).cause == PROCESS
+    assert loss_of(WorkerGroupError("both", {0: PEER, 1: DIED})).cause == PROCESS
+    for first, second in ((0, 1), (1, 0)):
+        failed = WorkerGroupError("both", {first: PEER, second: ValueError("no joint")})
+        assert loss_of(failed) is None
+        assert loss_of(RayTaskError("fit", "Traceback ...", failed)) is None
 
 
 def test_what_our_own_writers_wrap_is_found(tmp_path):

@@ -29,10 +29,10 @@ def home(tmp_path_factory, empty_store):
     return new_home(tmp_path_factory.mktemp("home"), empty_store)
 
 
-def timed(line):
+def timed(line, **variables):
     """As `run` answers, with `seconds`."""
     started = time.monotonic()
-    done = run(line)
+    done = run(line, **variables)
     done.seconds = time.monotonic() - started
     return done
 
@@ -57,7 +57,7 @@ def first(home, sessions):
     )
     line = launch(home, "first", "--trials", "6", "--epochs", "4", "--concurrent", "1", "--keep", "best")
     line[line.index("graformer")] = str(space)
-    done = timed(["env", f"RAY_TMPDIR={sessions.parent}", *line])
+    done = timed(line, RAY_TMPDIR=str(sessions.parent))
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -242,6 +242,6 @@ def test_checkpoints_go_to_a_uri_and_come_back_for_export(far, tmp_path):
 def test_a_sweep_that_the_machine_disturbs_ends_as_the_undisturbed_one():
     kinds = ("worker killed", "driver killed", "disk full")
     line = ["tests/faults/machine.py", "--faults", "3", "--kinds", *kinds, "--trials", "2", "--epochs", "8"]
-    line += ["--patience", "30"]  # other tests run beside it
+    line += ["--warm", "--patience", "30"]  # other tests run beside it
     done = run([sys.executable, *line])
     assert done.returncode == 0, done.stdout + done.stderr
