@@ -3,7 +3,7 @@
 import pytest
 
 from spaces.schema import knobs
-from tests.made.config import SECTIONS, Run
+from tests.spaces.config import SECTIONS, Run
 
 
 def read(path, value):

@@ -10,7 +10,7 @@ from spaces import schema
 from spaces.errors import ConfigError, InputError
 from spaces.schema import config_id, diff, dump, flat, flatten, knobs, load, nest, override, tree_id, tree_of, type_name
 from spaces.yaml_text import parse_yaml, read_yaml
-from tests.made.config import SECTIONS, Data, Net, Optim, OtherNet, Run
+from tests.spaces.config import SECTIONS, Data, Net, Optim, OtherNet, Run
 
 
 def run(**values):
