@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from spaces.files import replacing
@@ -12,6 +13,7 @@ from .lines import Chain, read_rows
 from .records import CloseRow, NoteRow, OpenRow, SessionRow, SweepRow
 
 FORK, FROM, CONFIRM = "fork", "from", "confirm"  # how a sweep comes from another one (`SweepRow.origin`)
+FIRST = "first"  # numbers of the trials, with commas, that are the best of an earlier sweep (FROM)
 
 
 def fork_journal(source: Path, folder: Path, name: str, identity: str) -> None:
@@ -42,3 +44,8 @@ def origin_text(sweep: SweepRow) -> str:
     ways = {FORK: "fork of", FROM: "tries first the best of", CONFIRM: "confirms the best of"}
     how = ways.get(origin.get("as", ""), "")
     return f"{how} {origin.get('sweep', '')}" if how else ""
+
+
+def proven_trials(origin: Mapping[str, str] | None) -> frozenset[int]:
+    """Returns the numbers of the trials that are the best of an earlier sweep. `origin` is that of SweepRow."""
+    return frozenset(int(number) for number in (origin or {}).get(FIRST, "").split(",") if number)

@@ -13,7 +13,7 @@ from spaces.errors import ConfigError
 from spaces.schema import config_id, diff, spelled
 from trainables.config import TrainConfig, read_config
 
-from ..history import FROM
+from ..history import FIRST, FROM
 from ..journal import FILE, Journal
 from ..plan import Plan, value_at
 from ..trial import Trial
@@ -44,21 +44,24 @@ def with_first_points(plan: Plan, configs: Iterable[Path], source: Path | None) 
         problems.append(
             f"--trials {plan.sweep.trials}: fewer than the recipe and {len(points)} of --enqueue; give more trials"
         )
-    origin = None
+    origin, best = None, list[dict[str, Any]]()
     if source is not None:
         try:
             journal = Journal(source / FILE)
-            points += best_points(plan, journal, min(MOST, max(1, plan.sweep.trials // SHARE), max(room, 0)))
+            best = best_points(plan, journal, min(MOST, max(1, plan.sweep.trials // SHARE), max(room, 0)))
             origin = {"as": FROM, "sweep": journal.sweep.name, "id": journal.sweep.id}
         except ConfigError as error:
             problems += error.problems_in("launch")
     if problems:
         raise ConfigError("launch", problems)
-    if not points:
+    if not points and not best:
         return dataclasses.replace(plan, origin=origin)
     first: dict[str, Mapping[str, Any]] = {}
-    for point in ({}, *points, *plan.points[1:]):
+    for point in ({}, *points, *best, *plan.points[1:]):
         first.setdefault(config_id(plan.config(point)), point)
+    if origin is not None:
+        proven = {config_id(plan.config(point)) for point in best}
+        origin[FIRST] = ",".join(str(number) for number, key in enumerate(first) if key in proven)
     return dataclasses.replace(plan, points=tuple(first.values()), origin=origin)
 
 

@@ -1,12 +1,14 @@
 """What a sweep tries first: configs that the user gives, and the best points of an earlier sweep."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from search.decisions.sampler import PointSampler
+from search.decisions.schedulers.choose import scheduler_of
 from search.record.plan import begun_by, plan_of, value_at
 from search.record.points.first import best_points, translated, with_first_points
 from spaces.errors import ConfigError
@@ -128,10 +130,35 @@ def test_a_warm_start_is_on_record_and_costs_at_most_a_tenth_of_the_trials(tmp_p
     assert len(warm.points) == 1 + 2
     assert warm.points[0] == {}, "the recipe"
     begun = begun_by(warm, "id", FACTS)
-    assert begun.origin == {"as": "from", "sweep": "old", "id": "id-of-old"}
+    assert begun.origin == {"as": "from", "sweep": "old", "id": "id-of-old", "first": "1,2"}
     assert plan_of(type(begun).from_record(begun.to_record()), "journal").points == tuple(warm.points)
     short = dataclasses.replace(plan, sweep=dataclasses.replace(plan.sweep, trials=4))
     assert len(with_first_points(short, [], tmp_path / "old").points) == 2, "one at least"
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "stopping", "hyperband", "median"])
+def test_the_best_of_an_earlier_sweep_train_to_their_end(tmp_path, scheduler):
+    space = tmp_path / "narrow.yaml"
+    space.write_text(NARROW, encoding="utf-8")
+    plan = made_plan(space=space, trials=20, scheduler=scheduler)
+    earlier(tmp_path, plan, [(point(2e-3), 50.0), (point(8e-3), 60.0)])
+    given = file_of(tmp_path, plan, optim__lr=5e-3)
+    warm = with_first_points(plan, [given], tmp_path / "old")
+    assert warm.origin["first"] == "2,3", "after the recipe and the given config"
+    judges = scheduler_of(plan_of(begun_by(warm, "id", FACTS), "journal")), scheduler_of(plan)
+    rivals = [trial(number, [50.0] * 8) for number in (0, 1, *range(4, 13))]
+    for epoch in range(1, 9):
+        late = [trial(number, [90.0] * epoch) for number in (2, 3, 13)]
+        late.append(trial(14, [math.nan] * epoch))
+        for judge in judges:
+            for rival in rivals:
+                judge.judge(rival, epoch, can_pause=True)
+        verdicts = [[judge.judge(one, epoch, can_pause=True).goes_on for one in late] for judge in judges]
+        assert verdicts[0][:2] == [True, True]
+        assert verdicts[0][2:] == verdicts[1][2:], "the others are judged as ever"
+        if not verdicts[1][0]:
+            return
+    pytest.fail("nobody was stopped")
 
 
 def test_values_are_moved_into_a_changed_space_and_fixed_knobs_count(plan):
