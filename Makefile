@@ -7,7 +7,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
-# pip would compile all that it installs, four files of five for nothing: Python compiles what it imports.
+# pip would compile all that it installs, four files of five for nothing: Python compiles what it imports, and keeps it
+# unless it is told not to, as container images do. Every process would then compile for itself: ten seconds of a launch.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check --no-compile
 IMPORT := $(BIN)/python -c 'import search.sweep.run, search.sweep.train, search.sweep.verbs'
 
