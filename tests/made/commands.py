@@ -87,7 +87,8 @@ LISTENING = "0A"  # include/net/tcp_states.h
 
 def listening_below(pid):
     """(address, port) of every TCP socket on which a process, or one that it or its children started, listens."""
-    return {(address, port) for process in tree_of(pid) for address, port in listening_of(process.pid)}
+    table = listening()
+    return {place for process in tree_of(pid) for place in listening_of(process.pid, table)}
 
 
 def tree_of(pid):
@@ -96,24 +97,27 @@ def tree_of(pid):
     return [process, *process.children(recursive=True)]
 
 
-def listening_of(pid):
-    """(address, port) of every TCP socket on which one process listens."""
+def listening_of(pid, table):
+    """(address, port) of every TCP socket on which one process listens. `table`: as of `listening`."""
     inodes = set()
     with suppress(OSError):
         for file in Path("/proc", str(pid), "fd").iterdir():
             with suppress(OSError):
                 inodes.add(os.readlink(file))
-    return {place for inode, place in _table() if f"socket:[{inode}]" in inodes}
+    return {place for socket, place in table.items() if socket in inodes}
 
 
-def _table():
+def listening():
+    """What a process has open -> (address, port), for every TCP socket of the machine on which somebody listens."""
+    found = {}
     for name in ("tcp", "tcp6"):
         with suppress(OSError):  # no IPv6 here
             for line in Path("/proc/net", name).read_text().splitlines()[1:]:
                 words = line.split()
                 if words[3] == LISTENING:
                     address, _, port = words[1].partition(":")
-                    yield words[9], (_address(address), int(port, 16))
+                    found[f"socket:[{words[9]}]"] = _address(address), int(port, 16)
+    return found
 
 
 def _address(text):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from tests.made.commands import LIMIT_S, launch, listening_of, new_home, start, tree_of, wait_for
+from tests.made.commands import LIMIT_S, launch, listening, listening_of, new_home, start, tree_of, wait_for
 
 # The recipe lies outside: no other point learns anything, so that each is stopped at its first epoch.
 SPACE = """
@@ -35,9 +35,10 @@ class Grouped:
 
     def look(self, sweep):
         """Notes the sockets of every process of the sweep that is there now."""
+        table = listening()
         for process in tree_of(sweep.pid):
             with suppress(psutil.NoSuchProcess):
-                places, line = listening_of(process.pid), " ".join(process.cmdline())
+                places, line = listening_of(process.pid, table), " ".join(process.cmdline())
                 if places and line:  # one that ends has no line any more
                     self.heard.setdefault((line, process.pid), set()).update(places)
 
@@ -60,7 +61,7 @@ def grouped(tmp_path_factory, empty_store):
             while sweep.poll() is None:
                 with suppress(psutil.NoSuchProcess):
                     seen.look(sweep)
-                time.sleep(1)
+                time.sleep(2)
 
         watcher = threading.Thread(target=keep_looking)
         watcher.start()

@@ -11,18 +11,18 @@ RANK = """
 import os, sys, torch
 from torch import distributed
 from trainables.devices.team import narrow_store
-from tests.made.commands import listening_of
+from tests.made.commands import listening, listening_of
 rank, *ports = sys.argv[1:]
 os.environ.update(MASTER_ADDR="127.0.0.1", RANK=rank, WORLD_SIZE="2", GLOO_SOCKET_IFNAME="lo")
 for port, narrow in zip(ports, (lambda: None, narrow_store), strict=True):
-    before = listening_of(os.getpid())
+    before = listening_of(os.getpid(), listening())
     narrow()
     os.environ["MASTER_PORT"] = port
     distributed.init_process_group("gloo")
     total = torch.ones(1)
     distributed.all_reduce(total)
     assert total.item() == 2
-    print(*sorted(address for address, port in listening_of(os.getpid()) - before))
+    print(*sorted(address for address, port in listening_of(os.getpid(), listening()) - before))
     distributed.destroy_process_group()
 """
 
