@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from tests.made.commands import LIMIT_S, launch, listening, listening_of, new_home, start, tree_of, wait_for
+from tests.made.commands import LIMIT_S, ROOT, launch, listening, listening_of, new_home, tree_of, wait_for
 
 # The recipe lies outside: no other point learns anything, so that each is stopped at its first epoch.
 SPACE = """
@@ -55,7 +56,11 @@ def grouped(tmp_path_factory, empty_store):
     line += ["--concurrent", "1", "--cpus-per-worker", "0.5"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
     seen = Grouped(home)
-    with start(line, environment={**environment, "HOME": str(folder)}) as sweep:
+    # A process of its own: its name is looked at.
+    with subprocess.Popen(
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**environment, "HOME": str(folder)},
+    ) as sweep:  # fmt: skip
 
         def keep_looking():
             while sweep.poll() is None:
