@@ -33,7 +33,7 @@ MOST_DIGITS = 1e6  # whole numbers below are written out
 
 def history(journal: Journal) -> go.Figure:
     """Draws the score of each trial by its number, coloured by state, with a star for trial 0, and the best score so
-    far as a line. ConfigError if no trial has a score."""
+    far, of the trials that keep the limits, as a line. ConfigError if no trial has a score."""
     objective, trials = journal.sweep.objective, scored(journal)
     figure = go.Figure()
     for state, group in _by_state(trials).items():
@@ -42,23 +42,28 @@ def history(journal: Journal) -> go.Figure:
             y=[trial.score(objective) for trial in group],
             mode="markers",
             name=state,
-            marker={
-                "color": COLOURS.get(state, OTHER),
-                "size": [14 if trial.number == 0 else 9 for trial in group],
-                "symbol": ["star" if trial.number == 0 else "circle" for trial in group],
-            },
+            marker={"color": COLOURS.get(state, OTHER), "size": 9},
             text=[_told(trial, objective) for trial in group],
             hoverinfo="text",
         )
-    best, lowest = math.inf, []
+    if trials[0].number == 0:
+        # A trace of its own, as the first of a state would give it its symbol in the legend.
+        star = {"color": COLOURS.get(trials[0].state, OTHER), "size": 16, "symbol": "star"}
+        figure.add_scatter(
+            x=[0], y=[trials[0].score(objective)], mode="markers", name="trial 0", marker=star, hoverinfo="skip"
+        )
+    best: float | None = None
+    lowest: list[float | None] = []
     for trial in trials:
-        best = min(best, trial.score(objective) or math.inf)
+        score = trial.score(objective)
+        if score is not None and not trial.broken:
+            best = score if best is None else min(best, score)
         lowest.append(best)
     line = {"color": BEST, "shape": "hv", "width": 1.5}
     figure.add_scatter(
         x=[trial.number for trial in trials], y=lowest, mode="lines", name="best so far", line=line, hoverinfo="y"
     )
-    return titled(figure, f"{journal.sweep.name}: score of each trial", "trial (star: trial 0)", objective)
+    return titled(figure, f"{journal.sweep.name}: score of each trial", "trial", objective)
 
 
 def curves(journal: Journal, metric: str = "") -> go.Figure:
@@ -181,7 +186,8 @@ def _told(trial: Trial, objective: str) -> str:
     """Formats a trial for the pointer: number, state, score, knobs, a line each."""
     knobs = [f"{path} = {f'{value:.3g}' if isinstance(value, float) else spelled(value)}" for path, value in
              trial.point.items()]  # fmt: skip
-    return "<br>".join([f"trial {trial.number}, {trial.state}: {trial.score(objective):.2f}", *knobs])
+    broken = [f"breaks {text}" for text in trial.broken]
+    return "<br>".join([f"trial {trial.number}, {trial.state}: {trial.score(objective):.2f}", *broken, *knobs])
 
 
 def titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:

@@ -134,11 +134,14 @@ def test_a_notebook_has_the_front_as_a_table_and_as_a_figure(storage):
     assert list(sweep.pareto()["trial"]) == [1, 3]
     assert list(sweep.pareto()["latency_ms"]) == [3.0, 1.0]
     assert sweep.best.metrics["latency_ms"] == 3.0
-    every, front = sweep.plot_pareto().data
-    assert (list(every.x), list(every.y)) == ([3.0, 3.0, 4.0, 1.0, 9.0], [50.0, 55.0, 60.0, 70.0, 40.0])
+    every, broken, front = sweep.plot_pareto().data
+    assert (list(every.x), list(every.y)) == ([3.0, 3.0, 4.0, 1.0], [50.0, 55.0, 60.0, 70.0])
+    assert (broken.name, list(broken.x), list(broken.y)) == ("break a limit", [9.0], [40.0])
     assert (list(front.x), list(front.y), front.mode) == ([1.0, 3.0], [70.0, 50.0], "lines+markers")
     colour = sweep.plot_pareto(f"{OBJECTIVE},latency_ms,latency_ms_spread").data[0].marker
-    assert (list(colour.color), colour.colorbar.title.text) == ([0.125] * 5, "latency_ms_spread")
+    assert (list(colour.color), colour.colorbar.title.text) == ([0.125] * 4, "latency_ms_spread")
+    *_, best = sweep.plot_history().data
+    assert list(best.y) == [60.0, 50.0, 50.0, 50.0, 50.0], "who breaks a limit is not the best"
     with pytest.raises(ConfigError, match="a front is drawn of 2 or 3 metrics, not 1"):
         sweep.plot_pareto(OBJECTIVE)
     with pytest.raises(ConfigError, match="no trial has it"):
