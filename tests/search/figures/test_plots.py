@@ -51,10 +51,11 @@ def traces(figure):
 
 def test_history_has_a_mark_a_trial_and_the_best_so_far(journal):
     found = traces(plots.history(journal))
-    assert list(found) == ["finished", "pruned", "running", "best so far"]
+    assert list(found) == ["finished", "pruned", "running", "trial 0", "best so far"]
     assert (list(found["finished"].x), list(found["finished"].y)) == ([0, 2], [52.0, 48.5])
     assert (list(found["pruned"].x), list(found["pruned"].y)) == ([1], [70.0])
-    assert list(found["finished"].marker.symbol) == ["star", "circle"]
+    star = found["trial 0"]
+    assert (list(star.x), list(star.y), star.marker.symbol) == ([0], [52.0], "star")
     line = found["best so far"]
     assert (list(line.x), list(line.y)) == ([0, 1, 2, 4], [52.0, 52.0, 48.5, 48.5])
     assert "optim.lr = 0.004" in found["finished"].text[1]
