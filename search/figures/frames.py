@@ -62,13 +62,18 @@ def front_frame(journal: Journal, metrics: Sequence[str] = ()) -> pd.DataFrame:
     names = list(metrics) or list(journal.sweep.objectives)
     check_metrics(journal, names)
     frame = trials_frame(journal).dropna(subset=names)
-    frame = frame[[not journal.trials[number].broken for number in frame["trial"]]]
+    frame = frame[~breaks_limit(journal, frame)]
     signs = [-1.0 if name.split("/")[-1].startswith(SHARES) else 1.0 for name in names]
     costs = frame[names].to_numpy(float) * signs
     kept = frame[is_undominated(costs)]
     if len(names) == 1:
         kept = kept.sort_values("trial").head(1)
     return kept.sort_values([*names, "trial"], ascending=[*(sign > 0 for sign in signs), True]).reset_index(drop=True)
+
+
+def breaks_limit(journal: Journal, frame: pd.DataFrame) -> pd.Series:
+    """Returns for each row of a table of trials whether the trial breaks a limit of the sweep."""
+    return frame["trial"].map(lambda number: bool(journal.trials[number].broken)).astype(bool)
 
 
 def scored(journal: Journal) -> list[Trial]:

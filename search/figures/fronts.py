@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from spaces.errors import ConfigError
 
 from ..record.journal import Journal
-from .frames import check_metrics, front_frame, trials_frame
+from .frames import breaks_limit, check_metrics, front_frame, trials_frame
 from .plots import BEST, OTHER, titled
 
 FEWEST, MOST = 2, 3  # metrics of a picture
@@ -31,7 +31,7 @@ def front(journal: Journal, metrics: Sequence[str] = ()) -> go.Figure:
     y, x = names[:2]
     every, best = trials_frame(journal).dropna(subset=names), front_frame(journal, names).sort_values(x)
     figure = go.Figure()
-    is_broken = every["trial"].map(lambda number: bool(journal.trials[number].broken))
+    is_broken = breaks_limit(journal, every)
     for name, look, group in (
         ("trials", {"color": OTHER, "size": 8}, every[~is_broken]),
         ("break a limit", {"color": BROKEN, "size": 7, "symbol": "x"}, every[is_broken]),

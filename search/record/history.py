@@ -27,6 +27,7 @@ def fork_journal(source: Path, folder: Path, name: str, identity: str) -> None:
                 continue
             if isinstance(row, SweepRow):
                 origin = {"as": FORK, "sweep": row.name, "id": row.id}
+                origin |= {FIRST: row.origin[FIRST]} if row.origin and FIRST in row.origin else {}
                 now = time.time_ns() // 1_000_000
                 row = row.changed(id=identity, name=name, origin=origin, ts_ms=now)
             line = chain.line_of(row)

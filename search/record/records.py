@@ -85,9 +85,9 @@ class SweepRow(Row, tag="sweep", frozen=True, kw_only=True):
     (`train`) only the objective; `space`: YAML text of the search space; `base`: full config of the recipe as a nested
     mapping; `pinned`: dotted paths set by hand; `points`: predefined points of the first trials; `single`: a single
     run; `origin`: the sweep that this one was forked from, whose best points it tries first, or whose best trials it
-    confirms: {"as": "fork", "from" or "confirm", "sweep": name, "id": id}, None without one. With "from" it has
-    "first": the numbers of the trials of those points, with commas; a confirmation's has "trials" and "scores": their
-    numbers there, and what the sweep had them at, with commas."""
+    confirms: {"as": "fork", "from" or "confirm", "sweep": name, "id": id}, None without one. With "from", and in
+    its forks, it has "first": the numbers of the trials of those points, with commas; a confirmation's has "trials" and
+    "scores": their numbers there, and what the sweep had them at, with commas."""
 
     id: str
     name: str

@@ -94,7 +94,7 @@ class Laboratory:
     def undisturbed(self, line: list[str]) -> None:
         """Runs a command of another folder to its end."""
         if self.is_warm:
-            done = warm.run(line[len(LINE) - 1 :], os.environ, LIMIT_S)
+            done = warm.run(line[len(LINE) - 1 :], os.environ, None)
         else:
             done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -255,12 +255,12 @@ def main() -> int:
             [*launch_line(folder, options.trials, options.epochs, options.scheduler), "--concurrent", "1"]
             for folder in folders
         ]
-        started = time.monotonic()
         lab = Laboratory(folders[1], has_server=options.server, is_warm=options.warm)
-        lab.undisturbed(lines[0])
-        whole_s = time.monotonic() - started
-        print(f"undisturbed: {whole_s:.0f} s", flush=True)
         try:
+            started = time.monotonic()
+            lab.undisturbed(lines[0])
+            whole_s = time.monotonic() - started
+            print(f"undisturbed: {whole_s:.0f} s", flush=True)
             # Of two the last counts.
             line = [*lines[1], "--tracking-uri", lab.uri]
             num_faults, problems = disturb(lab, line, names, chance, options, whole_s)

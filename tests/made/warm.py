@@ -86,7 +86,9 @@ class Started(contextlib.AbstractContextManager):
         self.pid = int(self._told.readline())
         self.stdout = open(stream) if out == stream else None  # noqa: SIM115 (the same)
 
-    def __exit__(self, *problem):
+    def __exit__(self, kind, *problem):
+        if kind is not None:
+            self.send_signal(signal.SIGKILL)  # what should have ended it did not happen
         self.wait()
         if self.stdout is not None:
             self.stdout.close()

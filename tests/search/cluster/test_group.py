@@ -1,6 +1,8 @@
 """Ray Train worker groups: every model in groups, trials that are stopped, workers that die."""
 
+import os
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -10,8 +12,9 @@ from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
 from search.record.records import AttemptRow, EpochRow, trial_of
 from spaces.schema import dump
-from tests.made.commands import LINE, journal_of, new_home, run, tracking
+from tests.made.commands import LIMIT_S, LINE, journal_of, new_home, run, start, tracking
 from tests.made.small import TINY
+from tests.search.cluster.conftest import group_workers
 from trainables import registry
 from trainables.config import default_config
 from trainables.weights.checkpoint import load_weights
@@ -71,15 +74,20 @@ def test_a_killed_worker_goes_on_from_its_last_epoch(grouped):
     assert (first, second > 0) == (0, True)
 
 
-def test_a_single_run_trains_in_a_group(home, tmp_path):
-    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 2}
+def test_the_group_of_a_single_run_starts_again_after_a_worker_was_killed(home, tmp_path):
+    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 10, "loop.batch": 8}
     config = tmp_path / "config.yaml"
     config.write_text(dump(default_config("graformer", values, "test")))
     out = tmp_path / "out"
     line = [*LINE, "train", str(config), "--out", str(out), "--workers", "2", *tracking(home)]
-    done = run(line)
-    assert done.returncode == 0, done.stdout + done.stderr
+    told = ""
+    with start(line) as training:
+        for printed in training.stdout:
+            told += printed
+            if "epoch 2:" in printed:
+                os.kill(min(group_workers(training.pid)), signal.SIGKILL)
+        assert training.wait(LIMIT_S) == 0, told
     trial = Journal(out / FILE).trials[0]
-    assert (trial.state, list(trial.epochs), trial.attempts) == ("finished", [1, 2], 1)
+    assert (trial.state, list(trial.epochs), trial.attempts) == ("finished", list(range(1, 11)), 2)
     again = run(line)
     assert "holds the finished run" in again.stdout

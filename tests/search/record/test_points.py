@@ -9,6 +9,8 @@ import pytest
 
 from search.decisions.sampler import PointSampler
 from search.decisions.schedulers.choose import scheduler_of
+from search.record.history import fork_journal, proven_trials
+from search.record.journal import FILE, Journal
 from search.record.plan import begun_by, plan_of, value_at
 from search.record.points.first import best_points, translated, with_first_points
 from spaces.errors import ConfigError
@@ -134,6 +136,17 @@ def test_a_warm_start_is_on_record_and_costs_at_most_a_tenth_of_the_trials(tmp_p
     assert plan_of(type(begun).from_record(begun.to_record()), "journal").points == tuple(warm.points)
     short = dataclasses.replace(plan, sweep=dataclasses.replace(plan.sweep, trials=4))
     assert len(with_first_points(short, [], tmp_path / "old").points) == 2, "one at least"
+
+
+def test_a_fork_of_a_warm_start_knows_its_proven_trials(tmp_path, plan):
+    earlier(tmp_path, plan, [(point(2e-3), 50.0)])
+    warm = with_first_points(dataclasses.replace(plan, name="warm"), [], tmp_path / "old")
+    journal = made_journal(tmp_path, warm)
+    journal.unlock()
+    fork_journal(journal.path, tmp_path / "fork", "fork", "id-of-fork")
+    origin = Journal(tmp_path / "fork" / FILE).sweep.origin
+    assert origin == {"as": "fork", "sweep": "warm", "id": "id-of-warm", "first": "1"}
+    assert proven_trials(origin) == {1}
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "stopping", "hyperband", "median"])

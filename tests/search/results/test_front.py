@@ -146,3 +146,17 @@ def test_a_notebook_has_the_front_as_a_table_and_as_a_figure(storage):
         sweep.plot_pareto(OBJECTIVE)
     with pytest.raises(ConfigError, match="no trial has it"):
         sweep.plot_pareto([OBJECTIVE, "macs"])
+
+
+def test_before_any_trial_has_all_metrics_the_front_is_empty(tmp_path):
+    plan = made_plan(trials=2, objective=f"{OBJECTIVE},latency_ms", scheduler="none")
+    journal = made_journal(tmp_path, plan)
+    for number in range(2):
+        point = {"optim.lr": 1e-3 * (number + 1)}
+        journal.append(TrialRow(trial=number, point=point, config_id=config_id(plan.config(point))))
+    journal.append(EpochRow(trial=0, epoch=1, metrics={OBJECTIVE: 50.0}, seconds=0.5, lr=1e-3, loss=0.1))
+    journal.append(CostRow(trial=1, costs=COSTS))
+    journal.unlock()
+    sweep = Sweep(tmp_path / plan.name)
+    assert sweep.pareto().empty
+    assert sweep.plot_pareto().layout.title.text == "first: front, 0 of 0 trials"
