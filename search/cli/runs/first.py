@@ -20,7 +20,9 @@ def add_first_options(parser: argparse.ArgumentParser) -> None:
         help="a config, as `export` writes it, that is tried right after the recipe; may be given again",
     )
     parser.add_argument(
-        "--from", metavar="SWEEP", help="an earlier sweep of the model, whose best points are tried first, to their end (warm start)"
+        "--from",
+        metavar="SWEEP",
+        help="an earlier sweep of the model, whose best points are tried first, to their end (warm start)",
     )
 
 
