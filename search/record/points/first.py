@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,8 @@ def with_first_points(plan: Plan, configs: Iterable[Path], source: Path | None) 
     if source is not None:
         try:
             journal = Journal(source / FILE)
-            best = best_points(plan, journal, min(MOST, max(1, plan.sweep.trials // SHARE), max(room, 0)))
+            most = min(MOST, max(1, plan.sweep.trials // SHARE), max(room, 0))
+            best = best_points(plan, journal, most, {config_id(plan.config(point)) for point in ({}, *points)})
             origin = {"as": FROM, "sweep": journal.sweep.name, "id": journal.sweep.id}
         except ConfigError as error:
             problems += error.problems_in("launch")
@@ -82,9 +83,10 @@ def point_of(plan: Plan, config: TrainConfig, where: str) -> dict[str, Any]:
     return {path: value_at(config, path) for path in searched}
 
 
-def best_points(plan: Plan, source: Journal, most: int) -> list[dict[str, Any]]:
+def best_points(plan: Plan, source: Journal, most: int, known: Collection[str] = ()) -> list[dict[str, Any]]:
     """Selects at most so many points of an earlier sweep for a new one: those of its best trials, translated, each
-    apart from the better ones in some knob as long as there are such. ConfigError if there is none."""
+    apart from the better ones in some knob as long as there are such. `known`: ids of configs that are tried anyway,
+    such as the recipe's, and take no place. ConfigError if no trial can be translated."""
     where, objective = f"--from {source.path.parent.name}", plan.sweep.primary
     if source.sweep.model != plan.base.model:
         raise ConfigError("launch", [f"{where}: is of {source.sweep.model}; this sweep is of {plan.base.model}"])
@@ -95,6 +97,7 @@ def best_points(plan: Plan, source: Journal, most: int) -> list[dict[str, Any]]:
     if not points:
         problem = f"no trial of it can be translated: their values of {', '.join(plan.domains)} are not in this space"
         raise ConfigError("launch", [f"{where}: {problem}; leave it out, or widen the space"])
+    points = [point for point in points if config_id(plan.config(point)) not in known]
     chosen: list[dict[str, Any]] = []
     for point in points:
         if all(_is_apart(plan.domains, point, other) for other in chosen):

@@ -138,6 +138,18 @@ def test_a_warm_start_is_on_record_and_costs_at_most_a_tenth_of_the_trials(tmp_p
     assert len(with_first_points(short, [], tmp_path / "old").points) == 2, "one at least"
 
 
+def test_what_is_tried_anyway_takes_no_place_of_an_earlier_sweep(tmp_path, plan):
+    recipe = {path: value_at(plan.base, path) for path in plan.domains}
+    given = file_of(tmp_path, plan, optim__lr=5e-3)
+    earlier(tmp_path, plan, [(recipe, 40.0), ({**recipe, "optim.lr": 5e-3}, 45.0), (point(8e-3), 50.0)])
+    few = dataclasses.replace(plan, sweep=dataclasses.replace(plan.sweep, trials=4))
+    warm = with_first_points(few, [given], tmp_path / "old")
+    assert list(warm.points[2:]) == [point(8e-3)]
+    assert warm.origin["first"] == "2"
+    earlier(tmp_path, plan, [(recipe, 40.0)], "alone")
+    assert with_first_points(few, [], tmp_path / "alone").points == plan.points, "it has nothing new"
+
+
 def test_a_fork_of_a_warm_start_knows_its_proven_trials(tmp_path, plan):
     earlier(tmp_path, plan, [(point(2e-3), 50.0)])
     warm = with_first_points(dataclasses.replace(plan, name="warm"), [], tmp_path / "old")
