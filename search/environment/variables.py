@@ -27,12 +27,17 @@ RAY = {
     "RAY_health_check_timeout_ms": "60000",
     "RAY_health_check_failure_threshold": "30",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray would start a process for each CPU ahead of time. None of them is used: those of trials have an environment of
+    # their own.
+    "RAY_prestart_worker_first_driver": "0",
     # Ctrl-C is ours: it ends the sweep in good order and says how to go on.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Our journal holds every result; Tune's own files and tables would be a second truth.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # As many as the conductor hands out: of searchers like ours Tune would start one process after another.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     # Each trial of a reused process runs in a thread of its own, to which the C library gives an arena of its own, and
     # keeps what it freed: 50 MB a trial with GraFormer, up to 8 arenas a core.
     ARENAS: "2",

@@ -3,6 +3,7 @@ imports `ray.train`."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ray import tune
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
-from ray.tune.integration.ray_train import TuneReportCallback
+from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 
 from trainables.cli.train import TrainRequest
 from trainables.devices.device import pick_device
@@ -44,7 +46,7 @@ def train_trial_in_group(task: dict[str, Any]) -> None:
     name = f"group-{task['trial']:04d}"
     with losses_reported(task["trial"], tune.report):
         # The conductor starts a lost group again, as it does a lost process.
-        _trainer(_attempt_worker, task, storage, name, task["demand"], [TuneReportCallback()], restarts=0).fit()
+        _trainer(_TrialTrainer, _attempt_worker, task, storage, name, task["demand"], restarts=0).fit()
 
 
 def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
@@ -55,7 +57,7 @@ def train_group(request: TrainRequest, journal: Path, demand: Demand) -> None:
         "data_root": str(Path(request.config.data.root).resolve()),
         "journal": str(journal.resolve()),
     }
-    _trainer(_run_worker, task, request.out.resolve(), RAY, demand, [], restarts=RESTARTS).fit()
+    _trainer(_Trainer, _run_worker, task, request.out.resolve(), RAY, demand, restarts=RESTARTS).fit()
 
 
 class _Backend(_TorchBackend):
@@ -73,26 +75,61 @@ class _GroupConfig(TorchConfig):
         return _Backend
 
 
+class _Policy(FixedScalingPolicy):
+    """Scaling policy that asks for a group's resources by its placement group alone, which an autoscaler sees. Ray 2.60
+    starts a process to ask for them a second time, and waits for it before it starts the group."""
+
+    def _send_resource_request(self) -> None:
+        pass
+
+    def _maybe_send_resource_request(self) -> None:
+        pass
+
+    def _cancel_resource_request(self) -> None:
+        pass
+
+
 class _Trainer(TorchTrainer):
-    """Trainer without the callback for Ray's own data sets, of which there are none: Ray 2.60 starts a process for it
-    with every group."""
+    """Trainer without the parts of Ray 2.60 that start a process each and have no use here: the callback for Ray's own
+    data sets, and a second request for resources."""
 
     def _create_default_callbacks(self) -> list[Any]:
         made = super()._create_default_callbacks()  # type: ignore[misc]  # of the second Ray Train
         return [one for one in made if not isinstance(one, DatasetsCallback)]
 
+    def _initialize_and_run_controller(self, **parts: Any) -> Any:
+        return self._run({**parts, "scaling_policy": _Policy(parts["scaling_policy"].scaling_config)})
+
+    def _run(self, parts: dict[str, Any]) -> Any:
+        return super()._initialize_and_run_controller(**parts)  # type: ignore[misc]
+
+
+class _Forward(ray.train.UserCallback):
+    """Forwards what rank 0 reports to Tune."""
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        tune.report(metrics[0])
+
+
+class _TrialTrainer(_Trainer):
+    """Trainer of a trial, in whose process the group is controlled. Ray 2.60 would start one process for that and one
+    to hand the reports to Tune."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        forward: Any = _Forward()
+        self.run_config.callbacks = [forward]
+        return super()._create_default_callbacks()
+
+    def _run(self, parts: dict[str, Any]) -> Any:
+        controller = TrainController(**parts)
+        asyncio.run(controller.run())
+        return controller.get_result()
+
 
 def _trainer(
-    worker: Any,
-    task: dict[str, Any],
-    storage: Path,
-    name: str,
-    demand: Demand,
-    callbacks: list[Any],
-    *,
-    restarts: int,
+    kind: type[_Trainer], worker: Any, task: dict[str, Any], storage: Path, name: str, demand: Demand, *, restarts: int
 ) -> TorchTrainer:
-    return _Trainer(
+    return kind(
         worker,
         train_loop_config=task,
         torch_config=_GroupConfig(),
@@ -104,7 +141,6 @@ def _trainer(
         run_config=ray.train.RunConfig(
             name=name,
             storage_path=str(storage),
-            callbacks=callbacks,
             failure_config=ray.train.FailureConfig(max_failures=restarts),
         ),
     )

@@ -118,6 +118,11 @@ class JournalScheduler(FIFOScheduler):
         super().__init__()
         self._reins = reins
 
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Chooses none: Tune then starts the waiting trials in their order. To one chosen here, Ray 2.60 gives the
+        process of a trial that has just ended even if its own is starting, which it then ends: with epochs shorter than
+        the start of a process, one process would train and the others start for ever."""
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Passes the result's report to the conductor; returns CONTINUE or STOP. A repeated last report, by which Tune
         signals that the function returned, is not recorded again. A result without a report returns CONTINUE."""

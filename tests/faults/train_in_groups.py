@@ -1,16 +1,18 @@
-"""Trains every model in worker groups: in one Ray, with one group for each number of workers.
+"""Trains every model in worker groups: for each number of workers in one group, that of `train --workers`.
 
     python tests/faults/train_in_groups.py FOLDER 1 2
 
-FOLDER/<model>-<workers> holds a run as `train --workers` leaves it, and the MLflow store FOLDER/mlflow.db has it.
+FOLDER/<model>-<workers> holds a run of one epoch as `train --workers` leaves it, and the MLflow store FOLDER/mlflow.db
+has it. FOLDER/last-<workers> is the run that the command itself asks for, of ten epochs: its group trains the others
+before. A group that is started again goes on where the last has ended.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
@@ -22,21 +24,20 @@ from tests.made.small_meshes import MODEL as MESHES
 from tests.made.small_meshes import hand_run, write_hands
 
 from data.batches.samples import facts_of
+from search.__main__ import posesweep
 from search.cli.command import Where
 from search.cli.runs.train import RayTrainRequest
-from search.cluster.session import Wish, ray_session
 from search.executors import group
-from search.record.journal import FILE
+from search.record.journal import FILE, Journal
 from search.record.provenance import facts_of_run
 from search.sweep import train
 from search.sweep.place import Place, spool_of
 from search.sweep.place import place_of as sweep_place
+from spaces.schema import dump
 from trainables import registry
 from trainables.cli.train import TrainRequest
 from trainables.config import TrainConfig
 from trainables.runs.folder import RunFolder
-
-WISH = Wish(who="groups", workers=2, cpus=1.0, gpus=None, at_a_time=1, in_groups=False, is_sweep=False)
 
 
 def config_of(model: str, folder: Path) -> TrainConfig:
@@ -68,9 +69,10 @@ def task_of(config: TrainConfig, out: Path) -> dict[str, Any]:
 
 
 def train_all(task: dict[str, Any]) -> None:
-    """A worker's part of every run, one after the other."""
+    """A worker's part of every run that is not over yet, one after the other."""
     for one in task["tasks"]:
-        group._run_worker(one)
+        if not Journal(Path(one["journal"])).trials[0].has_ended:
+            group._run_worker(one)
 
 
 def show(request: TrainRequest) -> None:
@@ -80,18 +82,33 @@ def show(request: TrainRequest) -> None:
     assert not spool.problems, spool.problems
 
 
-def main(folder: Path, counts: list[int]) -> None:
+def train_last(folder: Path, workers: int, tasks: list[dict[str, Any]]) -> int:
+    """Types `train` for the last run, in whose group the others are trained first; returns its exit code."""
+    config = folder / "last.yaml"
+    config.write_text(dump(tiny_run("graformer", folder / "poses", loop__epochs=10, loop__batch=8)))
+    plain = group._trainer
+
+    def trainer(kind: Any, worker: Any, task: dict[str, Any], *place: Any, **options: Any) -> Any:
+        return plain(kind, train_all, {"tasks": [*tasks, task]}, *place, **options)
+
+    store = f"sqlite:///{folder}/mlflow.db"
+    line = [str(config), "--out", f"{folder}/last-{workers}", "--workers", str(workers), "--tracking-uri", store]
+    with mock.patch.object(group, "_trainer", trainer), mock.patch.object(sys, "argv", ["search", "train", *line]):
+        return posesweep(prog="")
+
+
+def main(folder: Path, counts: list[int]) -> int:
     write_tiny(folder / "poses", frames=12)
     made_images(folder / "images")
     write_hands(folder / "meshes")
-    with ray_session(None, WISH) as (demand, _, _):
-        for workers in counts:
-            tasks = [task_of(config_of(name, folder), folder / f"{name}-{workers}") for name in registry.names()]
-            wanted = dataclasses.replace(demand, workers=workers)
-            group._trainer(train_all, {"tasks": tasks}, folder / "ray", f"of-{workers}", wanted, [], restarts=0).fit()
-            for task in tasks:
-                show(task["request"])
+    for workers in counts:
+        tasks = [task_of(config_of(name, folder), folder / f"{name}-{workers}") for name in registry.names()]
+        if code := train_last(folder, workers, tasks):
+            return code
+        for task in tasks:
+            show(task["request"])
+    return 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [int(word) for word in sys.argv[2:]])
+    sys.exit(main(Path(sys.argv[1]), [int(word) for word in sys.argv[2:]]))

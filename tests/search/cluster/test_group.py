@@ -3,7 +3,10 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,20 +14,20 @@ import pytest
 from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
 from search.record.records import AttemptRow, EpochRow, trial_of
-from spaces.schema import dump
-from tests.made.commands import LIMIT_S, LINE, journal_of, new_home, run, start, tracking
-from tests.made.small import TINY
+from tests.made.commands import LIMIT_S, LINE, ROOT, journal_of, run
 from tests.search.cluster.conftest import group_workers
 from trainables import registry
-from trainables.config import default_config
 from trainables.weights.checkpoint import load_weights
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, empty_store):
-    return new_home(tmp_path_factory.mktemp("home"), empty_store)
+@dataclass
+class Trained:
+    """Runs of every model, and the last of graformer, of which a worker was killed. `told`: what was printed."""
+
+    folder: Path
+    told: str
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +35,19 @@ def trained(tmp_path_factory, empty_store):
     """Every model, by two workers. Only the runs are many: to start Ray, or a group, outlasts all of them."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(empty_store, folder / "mlflow.db")
-    done = run([sys.executable, "tests/faults/train_in_groups.py", str(folder), "2"])
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    line, told = [sys.executable, "tests/faults/train_in_groups.py", str(folder), "2"], ""
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
+        for printed in training.stdout:
+            told += printed
+            if "epoch 2:" in printed:
+                os.kill(min(group_workers(training.pid)), signal.SIGKILL)
+        assert training.wait(LIMIT_S) == 0, told
+    return Trained(folder, told)
 
 
 @pytest.mark.parametrize("name", registry.names())
 def test_every_model_trains_in_a_group(trained, name):
-    out = trained / f"{name}-2"
+    out = trained.folder / f"{name}-2"
     trial = Journal(out / FILE).trials[0]
     assert (trial.state, list(trial.epochs)) == ("finished", [1])
     assert np.isfinite(list(trial.epochs[1].values())).all()
@@ -74,20 +82,11 @@ def test_a_killed_worker_goes_on_from_its_last_epoch(grouped):
     assert (first, second > 0) == (0, True)
 
 
-def test_the_group_of_a_single_run_starts_again_after_a_worker_was_killed(home, tmp_path):
-    values = {**TINY, "data.root": str(home / "store"), "loop.epochs": 10, "loop.batch": 8}
-    config = tmp_path / "config.yaml"
-    config.write_text(dump(default_config("graformer", values, "test")))
-    out = tmp_path / "out"
-    line = [*LINE, "train", str(config), "--out", str(out), "--workers", "2", *tracking(home)]
-    told = ""
-    with start(line) as training:
-        for printed in training.stdout:
-            told += printed
-            if "epoch 2:" in printed:
-                os.kill(min(group_workers(training.pid)), signal.SIGKILL)
-        assert training.wait(LIMIT_S) == 0, told
+def test_the_group_of_a_single_run_starts_again_after_a_worker_was_killed(trained):
+    out = trained.folder / "last-2"
     trial = Journal(out / FILE).trials[0]
-    assert (trial.state, list(trial.epochs), trial.attempts) == ("finished", list(range(1, 11)), 2)
-    again = run(line)
+    assert (trial.state, list(trial.epochs), trial.attempts) == ("finished", list(range(1, 11)), 2), trained.told
+    store = f"sqlite:///{trained.folder}/mlflow.db"
+    line = [*LINE, "train", str(trained.folder / "last.yaml"), "--out", str(out), "--workers", "2"]
+    again = run([*line, "--tracking-uri", store])
     assert "holds the finished run" in again.stdout
