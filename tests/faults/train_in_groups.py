@@ -17,6 +17,10 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # started as a file, Python looks beside it only
 
+from search.environment.variables import settle_environment
+
+settle_environment()  # Ray reads it when it is imported
+
 from tests.made.images import NAME as IMAGES
 from tests.made.images import made_images
 from tests.made.small import tiny_run, write_tiny
