@@ -66,7 +66,7 @@ def grouped(tmp_path_factory, empty_store):
             while sweep.poll() is None:
                 with suppress(psutil.NoSuchProcess):
                     seen.look(sweep)
-                time.sleep(2)
+                time.sleep(4)
 
         watcher = threading.Thread(target=keep_looking)
         watcher.start()
