@@ -1,8 +1,6 @@
 """Every test starts from the same seeds, one thread, and an environment without the user's servers."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 import torch
 
 from tests import ROOT
+from tests.made import warm
 
 RAY_FILES = frozenset(
     path.name for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.ray" in path.read_text()
@@ -59,7 +58,8 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
     code = "import sys; from pathlib import Path; from search.tracking.mlflow_tracker import MlflowTracker; "
     code += "MlflowTracker('sqlite:///' + sys.argv[1], Path(sys.argv[1]).parent / 'artifacts')"
-    subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=True)
+    done = warm.run(["-c", code, str(path)], os.environ, 600)
+    assert done.returncode == 0, done.stderr
     return path
 
 

@@ -94,7 +94,7 @@ class Laboratory:
     def undisturbed(self, line: list[str]) -> None:
         """Runs a command of another folder to its end."""
         if self.is_warm:
-            done = warm.run(line[len(LINE) - 1 :], os.environ, None)
+            done = warm.run(line[1:], os.environ, None)
         else:
             done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -104,7 +104,7 @@ class Laboratory:
         environment = {**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1", "RAY_TMPDIR": str(self.folder)}
         if self.is_warm:
             (self.folder / "log").write_bytes(b"")
-            self.process = warm.Started(line[len(LINE) - 1 :], environment, self.folder / "log")
+            self.process = warm.Started(line[1:], environment, self.folder / "log")
             return
         log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(

@@ -65,14 +65,14 @@ def launch(home, name, *more, uri=None):
 def run(line, **variables):
     """Its output and exit code. `variables`: more of them for its environment."""
     environment = {**os.environ, **variables}
-    if line[: len(LINE)] == LINE:
-        return warm.run(line[len(LINE) - 1 :], environment, LIMIT_S)
+    if line[0] == sys.executable and line[1] in ("-m", "-c"):
+        return warm.run(line[1:], environment, LIMIT_S)
     return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
 
 def start(line, out=None, environment=None):
     """A verb that runs on its own meanwhile. All that it prints goes to the file `out`, or comes from its `stdout`."""
-    return warm.Started(line[len(LINE) - 1 :], os.environ if environment is None else environment, out)
+    return warm.Started(line[1:], os.environ if environment is None else environment, out)
 
 
 def journal_of(home, name):

@@ -52,9 +52,13 @@ for number, name in ((0, os.devnull), (1, job["out"]), (2, job["err"])):
 # Those of the server know of its own files whether one can seek in them.
 sys.__stdout__ = sys.stdout = open(1, "w", closefd=False)
 sys.__stderr__ = sys.stderr = open(2, "w", buffering=1, closefd=False)
-sys.argv = job["words"]
-del sys.modules["search.__main__"]
-runpy.run_module("search", run_name="__main__", alter_sys=True)
+kind, what, *rest = job["words"]
+sys.argv = [what if kind == "-m" else kind, *rest]
+if kind == "-c":
+    exec(what, {"__name__": "__main__"})
+else:
+    sys.modules.pop(what + ".__main__", None)
+    runpy.run_module(what, run_name="__main__", alter_sys=True)
 """
 
 
@@ -66,8 +70,8 @@ def _server():
 
 
 class Started(contextlib.AbstractContextManager):
-    """A command that runs, with what `subprocess.Popen` has of it. `words`: from the verb on, after the program's name;
-    `out`, `err`: files for what it prints, without which `stdout` gives both as they come."""
+    """A command of Python that runs, with what `subprocess.Popen` has of it. `words`: -m MODULE or -c CODE, and its
+    arguments; `out`, `err`: files for what it prints, without which `stdout` gives both as they come."""
 
     def __init__(self, words, environment, out=None, err=None):
         self.returncode = None

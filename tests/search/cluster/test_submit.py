@@ -2,20 +2,12 @@
 
 import argparse
 import dataclasses
-import json
-import os
 import shlex
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
-import psutil
 import pytest
 
 from search.__main__ import VERBS
@@ -24,10 +16,10 @@ from search.cli.places import folder_problems
 from search.cli.runs.submit import ADDRESS, SPACE, check_submit, launch_words
 from search.cluster import jobs
 from search.record.provenance import code_revision
-from spaces.cli import BAD_INPUT, OK
+from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
 from spaces.errors import ConfigError
 from spaces.space import read_space
-from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, listening_below, new_home, run, start
+from tests.made.commands import ROOT
 from tests.made.sweeps import FOUR_POINTS, answer_of, files_below
 
 GOOD = ["graformer", "--recipe", "small"]
@@ -219,131 +211,17 @@ def test_a_job_is_told_its_revision(monkeypatch):
     assert code_revision() == "0123abcd+changes"
 
 
-# --- a real cluster
-
-
-def _free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-TOKEN = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """The dashboard of a head on loopback, with a token, on ports of its own; gone afterwards with all it started."""
-    names = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    # Ray's socket files have 107 characters for their path.
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    line = [
-        str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1",
-        "--dashboard-host=127.0.0.1", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats",
-        f"--temp-dir={folder}", *(f"--{name}={port}" for name, port in ports.items()),
-    ]  # fmt: skip
-    variables = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
-    with open(Path(folder, "head.log"), "w") as log:
-        head = subprocess.Popen(line, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        deadline = time.monotonic() + LIMIT_S / 4
-        while head.poll() is None and time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", ports["dashboard-port"])) == 0:
-                    break
-            time.sleep(0.2)
-        else:
-            pytest.fail(Path(folder, "head.log").read_text()[-2000:])
-        yield f"http://127.0.0.1:{ports['dashboard-port']}"
-    finally:
-        started = psutil.Process(head.pid).children(recursive=True)
-        head.terminate()
-        head.wait(20)
-        for process in psutil.wait_procs(started, timeout=10)[1]:
-            process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, empty_store):
-    return new_home(tmp_path_factory.mktemp("home"), empty_store)
-
-
-def submitted(home, name, cluster, *more):
-    line = [*launch(home, name, *more), "--address", cluster]
-    line[line.index("launch")] = "submit"
-    return line
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_submitted_sweep_runs_as_a_job_and_its_runs_are_in_mlflow(home, cluster, monkeypatch):
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    done = run(submitted(home, "job", cluster, "--trials", "2", "--epochs", "1"))
-    assert done.returncode == OK, done.stdout + done.stderr
-    assert f"on {cluster}: sweep job in {home}/sweeps" in done.stdout
-    assert "trial 0 starts: recipe small" in done.stdout
-    assert "best: trial " in done.stdout
-    assert TOKEN not in done.stdout + done.stderr
-    journal = journal_of(home, "job")
-    assert {trial.state for trial in journal.trials.values()} == {"finished"}
-    assert journal.close_reason == "done"
-    assert journal.sweep.facts.revision == code_revision()
-    # In a process of its own: MLflow's database layer warns on import, and here warnings are errors.
-    code = (
-        "import json, sys; from mlflow import MlflowClient; client = MlflowClient(sys.argv[1]); "
-        "found = client.search_runs([client.get_experiment_by_name('graformer').experiment_id]); "
-        "print(json.dumps([[r.info.status, r.data.tags.get('mlflow.parentRunId'), r.info.run_id] for r in found]))"
-    )
-    told = run([sys.executable, "-c", code, f"sqlite:///{home}/mlflow.db"])
-    runs = json.loads(told.stdout.splitlines()[-1])
-    (parent,) = [run_id for _, above, run_id in runs if above is None]
-    assert [above for _, above, _ in runs if above] == [parent, parent]
-    assert {status for status, _, _ in runs} == {"FINISHED"}
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_the_exit_code_of_a_job_is_that_of_its_sweep(home, cluster, monkeypatch):
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    done = run(submitted(home, "nowhere", cluster, "--set", f"data.root={home}/nowhere"))
-    assert done.returncode == BAD_INPUT
-    assert f"{home}/nowhere" in done.stdout
-    assert not (home / "sweeps" / "nowhere").exists()
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_wrong_token_is_wrong_input(home, cluster, monkeypatch):
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN.replace("0", "1"))
-    done = run(submitted(home, "stranger", cluster))
-    assert (done.returncode, done.stdout) == (BAD_INPUT, "")
-    assert "the cluster wants another token than this one" in done.stderr
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it(home, cluster, monkeypatch):
-    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    line = submitted(home, "left", cluster, "--trials", "1", "--epochs", "5000")
-    with start(line) as started:
-        for printed in started.stdout:
-            if "epoch 2/" in printed:
-                assert listening_below(started.pid) == set()  # it is a client
-                started.send_signal(signal.SIGINT)
-                break
-        *_, stop, last = started.stdout.read().splitlines()
-        assert started.wait(LIMIT_S) == 130
-    ray = f"RAY_AUTH_MODE=token {Path(sys.executable).parent / 'ray'} job"
-    assert last.startswith(f"interrupted; go on with: {ray} logs --follow --address {cluster} raysubmit_")
-    # Stopping the job, as told, ends the sweep in good order.
-    told = stop.partition("to stop it: ")[2]
-    assert told.startswith(f"{ray} stop ")
-    done = subprocess.run(told, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert "was stopped" in done.stdout + done.stderr
-    assert journal_of(home, "left").close_reason == "interrupted"
+@pytest.mark.parametrize(
+    ("status", "given", "code", "told"),
+    [
+        ("SUCCEEDED", 0, OK, ""),
+        ("STOPPED", None, INTERRUPTED, ""),
+        ("FAILED", BAD_INPUT, BAD_INPUT, ""),
+        ("FAILED", -9, FAILED, ""),
+        ("FAILED", None, FAILED, "job 7 failed: no runtime environment\n"),
+    ],
+)
+def test_each_end_of_a_job_has_its_exit_code(capsys, status, given, code, told):
+    info = SimpleNamespace(status=status, driver_exit_code=given, message=" no runtime environment ")
+    assert jobs._outcome(SimpleNamespace(get_job_info=lambda job: info), "7") == code
+    assert capsys.readouterr().err == told
