@@ -13,7 +13,7 @@ from search.doctor import checks, machine
 from search.environment.variables import auth, pins
 from spaces.cli import BAD_INPUT, FAILED, OK
 from tests import ROOT
-from tests.made.commands import LIMIT_S, LINE
+from tests.made.commands import LINE, run
 from tests.made.small import write_tiny
 from tests.made.sweeps import answer_of, files_below
 
@@ -222,7 +222,7 @@ def test_the_doctor_starts_a_ray_or_joins_one(answer):
 def test_a_ray_of_our_own_runs_the_doctors_task_and_leaves_no_marker(tmp_path):
     write_tiny(tmp_path / "store")
     words = ["doctor", "--ray", "--json", "--storage", tmp_path / "sweeps", "--data-root", tmp_path / "store"]
-    done = subprocess.run([*LINE, *words], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    done = run([*LINE, *map(str, words)])
     assert done.returncode == OK, done.stdout + done.stderr
     rows = json.loads(done.stdout)["findings"]
     assert any(row["subject"].startswith("node ") and "shares" in row["found"] for row in rows)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -18,8 +17,7 @@ from search.cli.results import ui as ui_options
 from search.environment.store import environment
 from search.record.records import CloseRow
 from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
-from tests import ROOT
-from tests.made.commands import LIMIT_S, LINE, listening_below
+from tests.made.commands import LINE, listening_below, run, start
 from tests.made.sweeps import answer_of, book, made_journal, made_plan
 
 # mlflow reads some of its environment while it is imported.
@@ -245,7 +243,7 @@ def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
     port, uri = _free_port(), f"sqlite:///{tmp_path}/mlflow.db"
     # --serve makes the store, so that the test needs none from elsewhere.
     line = [*LINE, "ui", "--serve", "--port", str(port), "--tracking-uri", uri, "--allowed-host", "gpu-box"]
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
+    with start(line) as started:
         try:
             lines = []
             for printed in started.stdout:
@@ -281,7 +279,7 @@ def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
 def test_a_server_that_does_not_start_shows_its_last_words(tmp_path):
     (tmp_path / "mlflow.db").write_text("this is no database")
     line = [*LINE, "ui", "--port", str(_free_port()), "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    done = run(line)
     assert done.returncode == FAILED
     assert "MLflow did not start" in done.stderr
     assert "file is not a database" in done.stderr
