@@ -91,13 +91,14 @@ class Laboratory:
         if self.is_small:
             subprocess.run(["umount", "-l", str(self.folder / "sweeps")], check=False)
 
-    def undisturbed(self, line: list[str]) -> None:
-        """Runs a command of another folder to its end."""
+    def run(self, line: list[str]) -> subprocess.CompletedProcess[str]:
+        """Runs a command, of any folder, undisturbed to its end."""
         if self.is_warm:
             done = warm.run(line[1:], os.environ, None)
         else:
             done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+        return done
 
     def start(self, line: list[str]) -> None:
         self.told = b""

@@ -18,7 +18,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -158,10 +157,9 @@ FAULTS: dict[str, Callable[[Laboratory], bool]] = {
 }
 
 
-def leaderboard(folder: Path) -> object:
+def leaderboard(folder: Path, lab: Laboratory) -> object:
     """The leaderboard as `show --json` gives it, without what names the data folder."""
-    line = [*LINE, "show", "killed", "--storage", str(folder / "sweeps"), "--json"]
-    shown = subprocess.run(line, cwd=ROOT, capture_output=True, check=True)
+    shown = lab.run([*LINE, "show", "killed", "--storage", str(folder / "sweeps"), "--json"])
     kept = ("trial", "state", "score", "epochs", "knobs")
     return [{name: row[name] for name in kept} for row in json.loads(shown.stdout)["trials"]]
 
@@ -229,7 +227,7 @@ def disturb(
     return num_faults, problems
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=40)
     parser.add_argument("--kinds", nargs="+", choices=FAULTS, default=list(FAULTS))
@@ -241,8 +239,7 @@ def main() -> int:
     parser.add_argument("--patience", type=float, default=5.0, help="seconds until all processes are gone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--warm", action="store_true", help="commands are copies of a process that has imported all")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
+    options = parser.parse_args(words)
     chance = random.Random(options.seed)
     kinds = [kind for kind in options.kinds if options.server or FAULTS[kind] not in (hanging_server, server_away)]
     names = [kinds[i % len(kinds)] for i in range(options.faults)]
@@ -258,15 +255,16 @@ def main() -> int:
         lab = Laboratory(folders[1], has_server=options.server, is_warm=options.warm)
         try:
             started = time.monotonic()
-            lab.undisturbed(lines[0])
+            lab.run(lines[0])
             whole_s = time.monotonic() - started
             print(f"undisturbed: {whole_s:.0f} s", flush=True)
             # Of two the last counts.
             line = [*lines[1], "--tracking-uri", lab.uri]
             num_faults, problems = disturb(lab, line, names, chance, options, whole_s)
             problems += check_books(folders[1], options.trials)
-            if leaderboard(folders[0]) != leaderboard(folders[1]):
-                problems.append(f"the leaderboards differ:\n{leaderboard(folders[0])}\n{leaderboard(folders[1])}")
+            wanted, found = (leaderboard(folder, lab) for folder in folders)
+            if wanted != found:
+                problems.append(f"the leaderboards differ:\n{wanted}\n{found}")
         finally:
             lab.close()
     print("\n".join(problems) if problems else f"all as undisturbed after {num_faults} faults")
@@ -274,4 +272,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     sys.exit(main())
