@@ -39,7 +39,7 @@ test: .venv/.tested
 	@$(MAKE) --no-print-directory --jobs 2 check suite
 
 suite: .venv/.tested
-	$(RUN) pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: .venv/.tested
 	$(BIN)/ruff check .
