@@ -18,8 +18,8 @@ from spaces.cli import main
 from tests import ROOT
 from tests.made import warm
 from tests.made.small import TINY, write_tiny
+from tests.made.warm import LIMIT_S
 
-LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use
 LINE = [sys.executable, "-m", "search"]
 
 

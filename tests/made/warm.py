@@ -15,10 +15,12 @@ from tempfile import TemporaryDirectory
 
 from tests import ROOT
 
+LIMIT_S = 600  # of a command; they take half a minute, and several times that on a machine that others use
+
 # Takes a job from each line of its input. A keeper, one fork away, tells its number and, in the end, its exit code. The
 # job runs in a fork of the keeper, as if it were started afresh: its own environment, arguments, streams and end.
 SERVER = """
-import json, os, runpy, sys
+import json, os, runpy, signal, sys
 from search.environment.variables import settle_environment
 settle_environment()
 import search.__main__, search.sweep.run, search.sweep.train, search.sweep.verbs
@@ -54,6 +56,9 @@ sys.__stdout__ = sys.stdout = open(1, "w", closefd=False)
 sys.__stderr__ = sys.stderr = open(2, "w", buffering=1, closefd=False)
 kind, what, *rest = job["words"]
 sys.argv = [what if kind == "-m" else kind, *rest]
+# A shell starts what runs in the background with these ignored, and so may have started the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if kind == "-c":
     exec(what, {"__name__": "__main__"})
 else:
@@ -93,7 +98,12 @@ class Started(contextlib.AbstractContextManager):
     def __exit__(self, kind, *problem):
         if kind is not None:
             self.send_signal(signal.SIGKILL)  # what should have ended it did not happen
-        self.wait()
+        try:
+            self.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.send_signal(signal.SIGKILL)
+            self.wait()
+            raise
         if self.stdout is not None:
             self.stdout.close()
 
