@@ -1,13 +1,16 @@
 """A sweep of two objectives with a limit on a local Ray, as a user runs it."""
 
 import json
+import re
 
 import pytest
 
+from search.record.journal import trial_folder
 from tests.made.commands import LINE, journal_of, launch, new_home, places, run
 from tests.made.small import tiny_config
 from tests.made.sweeps import OBJECTIVE
 from trainables import registry
+from trainables.devices.cpus import num_cpus
 from trainables.engines.engine import build_network
 
 pytestmark = pytest.mark.ray
@@ -41,6 +44,9 @@ def test_a_sweep_of_error_and_size_measures_each_trial_ends_large_ones_and_shows
         assert trial.costs.keys() == {"parameters", "latency_ms", "latency_ms_spread"}
         assert trial.costs["parameters"] == size_of(home / "store", layers)
         assert 0 < trial.costs["latency_ms"] < 1000
+    # Two at a time by default here, however short they are: no process has to start for the third.
+    heads = [(trial_folder(home / "sweeps" / "two", trial.number) / "log.txt").read_text() for trial in trials.values()]
+    assert len({re.search(r"process (\d+)", head).group(1) for head in heads}) == min(2, num_cpus())
     large = trials[3]
     assert (large.state, large.last_epoch) == ("pruned", 0)
     assert large.reason == f"limit parameters<={most}: parameters is {large.costs['parameters']:.6g}"
