@@ -114,7 +114,7 @@ def _session(state: SweepState, row: SessionRow) -> str:
 
 
 def _closed(state: SweepState, row: CloseRow) -> str:
-    return f"the sweep is closed: {_state_text(state)}"
+    return f"closed: {_state_text(state)}"
 
 
 _TEXTS: dict[type[Row], Callable[[SweepState, Any], str]] = {

@@ -98,7 +98,7 @@ def test_events_are_printed_until_the_sweep_has_closed(journal, plan, answer, ha
         "note: too hot\\x1b[2J",
         "trial 1 failed after epoch 2, best 45.50 at epoch 2: ValueError: odd",
         "the sweep is enlarged to 9 trials",
-        "the sweep is closed: sweep first: interrupted; 2 of 9 trials have ended; best: trial 1, val/mpjpe_mm 45.50",
+        "closed: sweep first: interrupted; 2 of 9 trials have ended; best: trial 1, val/mpjpe_mm 45.50",
     ]
     (words,) = commands_in(out.splitlines()[-1])
     assert answer(*words[3:])[0] == OK
@@ -128,10 +128,10 @@ def test_a_sweep_that_goes_on_at_once_is_followed_on(journal, answer, happens, t
     happens(closed_and_reopened, lambda: journal.close("done"))
     _, out, _ = answer("show", "first", "--follow", "--storage", tmp_path)
     assert [line.partition(":")[0] for line in events(out)] == [
-        "the sweep is closed",
+        "closed",
         "the sweep goes on",
         "the sweep runs, 2 trials at a time, 0.5 GPUs each",
-        "the sweep is closed",
+        "closed",
     ]
 
 
@@ -174,7 +174,7 @@ def test_a_line_that_is_not_whole_yet_waits(journal, answer, happens, tmp_path):
 
     happens(torn, completed, lambda: journal.close("done"))
     _, out, _ = answer("show", "first", "--follow", "--storage", tmp_path)
-    assert [line.split(":")[0] for line in events(out)] == ["trial 1 epoch 2/8", "the sweep is closed"]
+    assert [line.split(":")[0] for line in events(out)] == ["trial 1 epoch 2/8", "closed"]
 
 
 def test_a_deleted_sweep_ends_it(journal, answer, happens, tmp_path):
