@@ -15,7 +15,7 @@ from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli.results import export, show, sync, ui
+from .cli.results import export, listing, show, sync, ui
 from .cli.runs import confirm, extend, fork, launch, resume, stop, submit, train
 from .cli.upkeep import clean, delete, doctor, note
 from .environment.store import redacted
@@ -58,15 +58,15 @@ VERBS = {
         run="search.sweep.requests:stop",
     ),
     "list": Verb(
-        summary="list the sweeps",
-        example="python -m search list",
-        add_options=show.add_list_options,
-        check=show.check_list,
-        run="search.results.show:list_sweeps",
+        summary="list the sweeps, or the models, recipes and knobs that there are",
+        example="python -m search list\n         python -m search list --knobs graformer",
+        add_options=listing.add_list_options,
+        check=listing.check_list,
+        run="search.results.listing:list_all",
     ),
     "show": Verb(
-        summary="print one sweep's leaderboard, or all that is known of one trial",
-        example="python -m search show first --trial 0",
+        summary="print one sweep's leaderboard, or all that is known of one trial, or what happens in it",
+        example="python -m search show first --trial 0\n         python -m search show first --follow",
         add_options=show.add_show_options,
         check=show.check_show,
         run="search.results.show:show",

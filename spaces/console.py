@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import sys
 
 # Of Unicode besides those of ASCII and Latin-1: line and paragraph ends, and what turns the direction of reading.
@@ -44,3 +45,8 @@ def settle_console() -> None:
                 stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True, newline="\n"
             )
             setattr(sys, name, settled)
+
+
+def terminal_width() -> int | None:
+    """Returns how many characters a line of the terminal has; None where stdout is no terminal but a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

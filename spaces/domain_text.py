@@ -8,7 +8,7 @@ from typing import Any
 
 from .domains import MOST_DEVIATIONS, Choice, Domain, Float, Grid, Int, Normal, divides, nearest_number
 from .errors import shown
-from .schema import Value, is_number
+from .schema import Value, is_number, spelled
 
 When = Mapping[str, tuple[Value, ...]]  # dotted path of another knob -> the values with which this one is searched
 
@@ -67,6 +67,35 @@ def read_domain(entry: object) -> Domain:
         return _normal(kind, values, entry)
     low, high = _ends(kind, values)
     return _range(low, high, kind == "log", entry)
+
+
+def entry_of(domain: Domain) -> dict[str, Any]:
+    """Builds the entry of a space file that `read_domain` reads as this domain, ends and steps written out."""
+    if isinstance(domain, Choice | Grid):
+        values = [list(value) if isinstance(value, tuple) else value for value in domain.values]
+        return {"choice" if isinstance(domain, Choice) else "grid": values}
+    if not isinstance(domain, Normal):
+        entry: dict[str, Any] = {"log" if domain.log else "range": [domain.low, domain.high]}
+        is_default = domain.step is None or (isinstance(domain, Int) and domain.step == 1)
+        return entry if is_default else {**entry, "step": domain.step}
+    middle = [domain.mean, domain.deviation]
+    if domain.log:
+        middle = [float(f"{math.exp(value):.12g}") for value in middle]  # of the logarithm's rounding nothing is left
+    entry = {"lognormal" if domain.log else "normal": middle, "low": domain.low, "high": domain.high}
+    return entry if domain.step is None else {**entry, "step": domain.step}
+
+
+def entry_text(entry: Mapping[str, Any], when: When | None = None) -> str:
+    """Formats what `entry_of` builds as `log [0.0001, 0.003]`, with the condition `when` behind it."""
+    words = [f"{name} {_spelled(value)}" for name, value in entry.items()]
+    held = [f"{path} = {' or '.join(map(_spelled, values))}" for path, values in (when or {}).items()]
+    return ", ".join(words) + (f" when {' and '.join(held)}" if held else "")
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_spelled, value))}]"
+    return spelled(value)
 
 
 def _listed(kind: str, values: list[Any]) -> Domain:

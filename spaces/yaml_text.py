@@ -69,3 +69,18 @@ def yaml_text(tree: Any) -> str:
     """Formats what `parse_yaml` returns as YAML text that parses to the same."""
     text: str = yaml.safe_dump(tree, sort_keys=False, width=100)
     return text
+
+
+def comments_above(text: str, section: str) -> dict[str, str]:
+    """Reads the comment that stands right above each key of a top-level section, its lines joined with blanks; '' for a
+    key without one. `text`: a mapping that `parse_yaml` has parsed."""
+    root, lines = yaml.compose(text, Loader=_Loader), text.splitlines()
+    found: dict[str, str] = {}
+    for name, part in root.value if isinstance(root, yaml.MappingNode) else ():
+        if name.value == section and isinstance(part, yaml.MappingNode):
+            for key, _ in part.value:
+                first = last = key.start_mark.line
+                while first and lines[first - 1].lstrip().startswith("#"):
+                    first -= 1
+                found[key.value] = " ".join(line.strip().lstrip("# ") for line in lines[first:last])
+    return found

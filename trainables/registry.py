@@ -38,6 +38,13 @@ def get(name: str) -> Model:
     return _loaded(Model, name)
 
 
+def about(name: str) -> str:
+    """One line on a model, from the docstring of its package, without torch; ConfigError for an unknown model."""
+    _entry(name)
+    first = (importlib.import_module(f"trainables.models.{name}").__doc__ or "").strip().partition("\n")[0]
+    return first.strip()
+
+
 def _entry(name: str) -> Entry:
     """ENTRY of a model's package; ConfigError lists all that is no hook."""
     if name not in names():

@@ -67,6 +67,7 @@ class Conductor:
         self.journal = journal
         self.plan = plan
         self.objective = plan.sweep.primary
+        self._recipe = "" if plan.is_confirmation else plan.sweep.recipe
         self.concurrent = concurrent
         self.thrown = 0
         self.is_exhausted = False
@@ -145,7 +146,7 @@ class Conductor:
         self._points.tell(trial)
         self._scheduler.tell(trial)
         self._running.add(trial.number)
-        self._tell(start_text(trial, self.plan))
+        self._tell(start_text(trial, self._recipe))
         config, costs = trial.config_at(after + 1), self._costs.to_measure(trial)
         return Task(trial.number, attempt, config, after, trial.parts, trial.former_ids, costs)
 
@@ -345,6 +346,5 @@ class Conductor:
         self.journal.append(row)
         self._points.tell(trial)
         self._scheduler.tell(trial)
-        detail = f": {reason.strip().splitlines()[-1]}" if reason.strip() else ""
-        self._tell(f"{end_text(trial, self.objective)}{detail}")
+        self._tell(end_text(trial, self.objective))
         self._watch(row)

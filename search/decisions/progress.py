@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..record.plan import Plan
 from ..record.records import GPU_MEMORY, LOST, PROCESS, EpochRow
 from ..record.trial import EPOCHS, Trial
 
@@ -19,14 +18,15 @@ def epochs_of(trial: Trial) -> int:
     return int(trial.knob(EPOCHS))
 
 
-def start_text(trial: Trial, plan: Plan) -> str:
-    """Formats the start of an attempt, which is on record: the values of its knobs, and whose state it takes over."""
+def start_text(trial: Trial, recipe: str) -> str:
+    """Formats the start of an attempt, which is on record: the values of its knobs, and whose state it takes over.
+    `recipe`: the one that is trial 0, '' where that is none."""
     again = f" again, after epoch {trial.last_epoch}" if trial.attempts > 1 else ""
     turn = trial.turns[-1] if trial.turns and trial.turns[-1].epoch == trial.last_epoch else None
     again += "" if turn is None else f" of trial {turn.donor}"
-    is_recipe = trial.number == 0 and not plan.is_confirmation and not trial.turns
-    what = f"recipe {plan.sweep.recipe}" if is_recipe else point_text(trial.knobs_at(trial.last_epoch + 1))
-    return f"trial {trial.number} starts{again}: {what}"
+    is_recipe = trial.number == 0 and recipe and not trial.turns
+    what = f"recipe {recipe}" if is_recipe else point_text(trial.knobs_at(trial.last_epoch + 1))
+    return f"trial {trial.number} starts{again}: {what}" if what else f"trial {trial.number} starts{again}"
 
 
 def epoch_line(trial: Trial, row: EpochRow, objective: str, best: Trial | None) -> str:
@@ -38,10 +38,12 @@ def epoch_line(trial: Trial, row: EpochRow, objective: str, best: Trial | None) 
 
 
 def end_text(trial: Trial, objective: str) -> str:
-    """Formats the end of a trial, or of an attempt at it, with its best score."""
+    """Formats the end of a trial, or of an attempt at it, which is on record: its best score, and the last line of the
+    reason."""
     score = trial.score(objective)
     shown = "" if score is None else f", best {score:.2f} at epoch {trial.best_epoch(objective)}"
-    return f"trial {trial.number} {trial.state} after epoch {trial.last_epoch}{shown}"
+    detail = f": {trial.reason.strip().splitlines()[-1]}" if trial.reason.strip() else ""
+    return f"trial {trial.number} {trial.state} after epoch {trial.last_epoch}{shown}{detail}"
 
 
 def now_text(started: float) -> str:

@@ -1,63 +1,36 @@
-"""`list` and `show`: print what the journals hold. Needs neither Ray nor MLflow."""
+"""`show`: prints what the journal of a sweep holds. Needs neither torch nor Ray nor MLflow."""
 
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
+from functools import partial
 
-from data.errors import DataError
 from spaces.cli import OK
-from spaces.table import text_table
+from spaces.console import terminal_width
 
-from ..cli.results.show import LookRequest
-from ..record.glance import Glance, glance
-from ..record.journal import FILE, Journal, sweeps
+from ..cli.results.show import ShowRequest
+from ..record.journal import FILE, Journal
+from .csv_table import print_csv
+from .follow import follow
 from .leaderboard import leaderboard, leaderboard_text
 from .trial import trial_facts, trial_text
 
-COLUMNS = ("sweep", "model", "data", "state", "ended", "trials", "objective", "best", "best_trial", "note")
 
-
-def list_sweeps(request: LookRequest) -> int:
-    """Prints one line per sweep, oldest first; returns the exit code. A damaged journal is listed as such and its error
-    printed on stderr."""
-    rows, problems = [], []
-    for folder in sweeps(request.storage):
-        try:
-            rows.append(_row(folder, glance(folder / FILE)))
-        except DataError as error:
-            rows.append({**dict.fromkeys(COLUMNS), "sweep": folder.name, "state": "damaged"})
-            problems.append(str(error))
-    if request.as_json:
-        print(json.dumps({"sweeps": rows}, indent=1))
-    elif rows:
-        columns = [name for name in COLUMNS if name != "note" or any(row["note"] for row in rows)]
-        print(text_table(columns, [[row[name] for name in columns] for row in rows]))
-    else:
-        first = request.where.line_told("launch", "graformer", "--recipe", "small")
-        print(f"no sweeps in {request.storage}; start one: {first}")
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    return OK
-
-
-def _row(folder: Path, found: Glance) -> dict[str, object]:
-    sweep = found.sweep
-    values = (
-        *(folder.name, sweep.model, sweep.knob("data.name"), found.state, found.ended, found.trials, sweep.objective),
-        *(found.score, found.best, found.note or None),
-    )
-    return dict(zip(COLUMNS, values, strict=True))
-
-
-def show(request: LookRequest) -> int:
-    """Prints the leaderboard of one sweep, or all that is known of one trial; returns the exit code. DataError if the
-    journal is damaged."""
-    journal = Journal(request.storage / request.name / FILE)
-    if request.trial is not None:
+def show(request: ShowRequest) -> int:
+    """Prints the leaderboard of one sweep, all that is known of one trial, every trial as CSV, or the events from now
+    on; returns the exit code. DataError if the journal is damaged."""
+    path = request.storage / request.name / FILE
+    line = partial(request.where.line, "show", request.name)
+    if request.follows:
+        return follow(path, line())
+    journal, width = Journal(path), None if request.is_wide else terminal_width()
+    if request.as_csv:
+        print_csv(journal)
+    elif request.trial is not None:
         facts = trial_facts(journal, journal.trials[request.trial])
-        print(json.dumps(facts, indent=1) if request.as_json else trial_text(facts))
-        return OK
-    print(json.dumps(leaderboard(journal), indent=1) if request.as_json else leaderboard_text(journal))
+        print(json.dumps(facts, indent=1) if request.as_json else trial_text(facts, line, width))
+    elif request.as_json:
+        print(json.dumps(leaderboard(journal, request.most), indent=1))
+    else:
+        print(leaderboard_text(journal, line, width, request.most))
     return OK

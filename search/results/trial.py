@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from spaces.schema import flat, spelled
-from spaces.table import text_table
+from spaces.table import fitted_table
 from trainables.runs.names import BEST, is_output
 
 from ..environment.store import redacted
@@ -14,6 +15,7 @@ from ..record.journal import Journal, trial_folder
 from ..record.records import LOST
 from ..record.trial import Trial
 from .front import measured_values, value_text
+from .leaderboard import left_out_text
 
 
 def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
@@ -52,9 +54,9 @@ def trial_facts(journal: Journal, trial: Trial) -> dict[str, Any]:
     }
 
 
-def trial_text(facts: dict[str, Any]) -> str:
+def trial_text(facts: dict[str, Any], line: Callable[..., str], width: int | None = None) -> str:
     """Formats what `trial_facts` builds, one fact a line, then changed knobs, epochs, and the reason if it has more
-    than one line."""
+    than one line. `line`, `width` as in `leaderboard_text`."""
     reason = facts["reason"].strip()
     cause = f" ({facts['cause']})" if facts["cause"] else ""
     short = "" if not reason else f": {reason.splitlines()[-1]}"
@@ -77,7 +79,9 @@ def trial_text(facts: dict[str, Any]) -> str:
     if facts["epochs"]:
         names = list(dict.fromkeys(name for row in facts["epochs"] for name in row))
         rows = [[_cell(row.get(name)) for name in names] for row in facts["epochs"]]
-        lines += ["", text_table(names, rows)]
+        ranks = [int(name not in ("epoch", facts["objective"])) for name in names]
+        table, left_out = fitted_table(names, rows, ranks, width)
+        lines += ["", table, *left_out_text(left_out, line("--trial", facts["trial"], "--wide"))]
     if "\n" in reason:
         lines += ["", reason]
     return "\n".join(lines)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
 from spaces.cli import FAILED, INTERRUPTED, OK
+from spaces.console import terminal_width
 
 from ..decisions.budget import limit_text
 from ..record.confirmed import candidates_of, recommended
@@ -42,7 +44,7 @@ def conclude(
     if sweep.recipe == CONFIRMED:
         print(f"{confirmation_text(journal)}\n{journal.state.spend.split()}")
     else:
-        print(leaderboard_text(journal))
+        print(leaderboard_text(journal, partial(place.line, "show"), terminal_width()))
     if thrown:
         print(f"{thrown} draws broke a law or repeated a trial and were drawn again")
     best = journal.best(objective)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.domain_text import read_domain
+from spaces.domain_text import entry_of, entry_text, read_domain
 from spaces.domains import Choice, Float, Grid, Int, Normal, nearest
 
 DOMAINS = {
@@ -96,3 +96,22 @@ def test_quantiles_are_those_of_the_normal_distribution():
     assert lognormal.at(NormalDist().cdf(1)) == pytest.approx(3e-3, rel=1e-3)
     assert isinstance(lognormal, Normal)
     assert math.isclose(lognormal.share, 1 - 6.334e-5, rel_tol=1e-7)
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_an_entry_is_read_as_the_domain_that_it_was_made_of(name):
+    assert read_domain(entry_of(DOMAINS[name])) == DOMAINS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "when", "text"),
+    [
+        ("float-log", None, "log [0.0001, 0.01]"),
+        ("int-step", {}, "range [16, 512], step 16"),
+        ("choice-mixed", None, "choice [none, max, [3, 5], true]"),
+        ("int", {"network.norm": ("batch", "layer")}, "range [2, 9] when network.norm = batch or layer"),
+        ("grid", {"a.b": (True,), "c.d": (2,)}, "grid [1, 3, 10] when a.b = true and c.d = 2"),
+    ],
+)
+def test_an_entry_has_a_text(name, when, text):
+    assert entry_text(entry_of(DOMAINS[name]), when) == text

@@ -10,7 +10,7 @@ from spaces.domains import Grid, Normal
 from spaces.errors import ConfigError
 from spaces.schema import dump
 from spaces.space import FOLDER, Choice, Float, Int, Space, find_space, parse_space, read_space
-from spaces.yaml_text import parse_yaml
+from spaces.yaml_text import comments_above, parse_yaml
 from trainables.config import config_from, default_config, knobs_of
 
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -313,3 +313,10 @@ def test_a_misspelt_model_is_offered_the_nearest():
 def test_a_space_that_is_nowhere_is_answered_with_those_that_are_here(name):
     with pytest.raises(ConfigError, match="graformer"):
         find_space(name)
+
+
+def test_the_comment_right_above_a_recipe_is_its_note():
+    text = GOOD.replace("  small:", "  # What a CPU trains:\n  #   #1 of all.\n  small:", 1)
+    assert comments_above(text, "recipes") == {"original": "", "small": "What a CPU trains: 1 of all."}
+    assert comments_above(text, "points") == {}
+    assert comments_above("- a\n", "recipes") == {}

@@ -207,7 +207,7 @@ def test_a_sweep_shows_its_device_time_and_cost(tmp_path):
     journal.close("done")
     journal.unlock()
     line = "spent: 3 GPU-hours (33% useful, 67% pruned, 0% lost), 1 idle; cost at 2.5 an hour: 7.5, idle 2.5"
-    assert leaderboard_text(journal).splitlines()[-1] == line
+    assert leaderboard_text(journal, str).splitlines()[-1] == line
     found = json.loads(json.dumps(leaderboard(journal)))["spend"]
     assert found == {
         **{

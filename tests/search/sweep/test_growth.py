@@ -175,7 +175,7 @@ def test_a_fork_has_records_and_files_of_the_old_sweep_which_stays_as_it_was(sto
         assert not os.path.samefile(old / "log.txt", new / "log.txt"), "later attempts append to it"
     assert sorted(path.name for path in storage.iterdir()) == ["first", "second"]
     assert leaderboard(Journal(storage / "second" / FILE))["origin"]["sweep"] == "first"
-    assert "done, fork of first" in leaderboard_text(Journal(storage / "second" / FILE))
+    assert "done, fork of first" in leaderboard_text(Journal(storage / "second" / FILE), str)
 
 
 def test_a_fork_that_is_enlarged_is_made_and_then_extended(storage, answer, monkeypatch):
