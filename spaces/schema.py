@@ -241,7 +241,7 @@ def override(
     as in `load`. ConfigError lists every problem."""
     known = knobs(type(config), sections)
     unknown = [
-        f"{path}: no such knob{did_you_mean(path, known) or '; see the table of knobs in README.md'}"
+        f"{path}: no such knob{did_you_mean(path, known) or '; all: python -m search list --knobs MODEL'}"
         for path in values
         if path not in known
     ]

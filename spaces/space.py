@@ -128,7 +128,7 @@ class Space:
 
 def _refusals(place: str, path: str, values: Any, knobs: Mapping[str, Knob]) -> Iterator[str]:
     if path not in knobs:
-        yield f"{place}: no such knob{did_you_mean(str(path), knobs) or '; see the table of knobs in README.md'}"
+        yield f"{place}: no such knob{did_you_mean(str(path), knobs) or '; all: python -m search list --knobs MODEL'}"
         return
     for value in values:
         try:

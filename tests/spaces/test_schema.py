@@ -148,7 +148,7 @@ def test_override_tells_unknown_knobs_and_wrong_values_together():
     changes = {"optim.lrr": 1, "zzz.qqq": 2, "net.heads": 3, "optim.decay": 2}
     found = problems_of(lambda: override(run(), changes, "here", SECTIONS))
     assert found[0] == "optim.lrr: no such knob; did you mean optim.lr?"
-    assert found[1].startswith("zzz.qqq: no such knob; see ")
+    assert found[1].startswith("zzz.qqq: no such knob; all: ")
     assert sorted(line.split(" = ")[0] for line in found[2:]) == ["net.heads", "optim.decay"]
 
 
