@@ -13,6 +13,7 @@ from spaces.table import text_table
 from ..cli.results.show import LookRequest
 from ..record.glance import Glance, glance
 from ..record.journal import FILE, Journal, sweeps
+from .advice import advice_on, advice_text
 from .leaderboard import leaderboard, leaderboard_text
 from .trial import trial_facts, trial_text
 
@@ -52,12 +53,19 @@ def _row(folder: Path, found: Glance) -> dict[str, object]:
 
 
 def show(request: LookRequest) -> int:
-    """Prints the leaderboard of one sweep, or all that is known of one trial; returns the exit code. DataError if the
-    journal is damaged."""
+    """Prints the leaderboard of one sweep, and advice on it if asked for, or all that is known of one trial; returns the
+    exit code. DataError if the journal is damaged."""
     journal = Journal(request.storage / request.name / FILE)
     if request.trial is not None:
         facts = trial_facts(journal, journal.trials[request.trial])
         print(json.dumps(facts, indent=1) if request.as_json else trial_text(facts))
         return OK
-    print(json.dumps(leaderboard(journal), indent=1) if request.as_json else leaderboard_text(journal))
+    findings = advice_on(journal, request.where) if request.has_advice else None
+    if request.as_json:
+        told = {} if findings is None else {"advice": [finding.to_record() for finding in findings]}
+        print(json.dumps({**leaderboard(journal), **told}, indent=1))
+        return OK
+    print(leaderboard_text(journal))
+    if findings is not None:
+        print(advice_text(findings, journal.sweep.model))
     return OK

@@ -17,13 +17,14 @@ from ..storage import add_storage, check_uri, refuse_uri
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LookRequest:
     """Validated request of `list` or `show`. `name`: the sweep, '' for all; `trial`: number of the one to show (None:
-    the leaderboard)."""
+    the leaderboard); `has_advice`: whether advice on the sweep follows the leaderboard."""
 
     name: str
     storage: Path
     as_json: bool
     where: Where
     trial: int | None = None
+    has_advice: bool = False
 
 
 def add_list_options(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +41,23 @@ def check_list(options: argparse.Namespace) -> LookRequest:
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `show`: NAME, --trial, location and --json."""
+    """Adds the options of `show`: NAME, --trial, --advice, location and --json."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
     parser.add_argument("--trial", metavar="ID", help="number of a trial, to print all that is known of it")
+    parser.add_argument(
+        "--advice", dest="has_advice", action="store_true", help="below the leaderboard, how to search on"
+    )
     add_list_options(parser)
 
 
 def check_show(options: argparse.Namespace) -> LookRequest:
-    """Validates the options of `show`. ConfigError for an unknown sweep or trial."""
+    """Validates the options of `show`. ConfigError for an unknown sweep or trial, and for advice on a single trial."""
     folder = find_sweep(options.storage, options.name)
     check_uri(options, folder, "show")
-    if options.trial is not None and (problems := trial_problems(options.trial, Journal(folder / FILE))):
+    problems = [] if options.trial is None else trial_problems(options.trial, Journal(folder / FILE))
+    if options.trial is not None and options.has_advice:
+        problems.append("--advice is about a whole sweep; leave out --trial, or --advice")
+    if problems:
         raise ConfigError("show", problems)
     return LookRequest(
         name=options.name,
@@ -58,4 +65,5 @@ def check_show(options: argparse.Namespace) -> LookRequest:
         as_json=options.as_json,
         where=where_of(options),
         trial=None if options.trial is None else int(options.trial),
+        has_advice=options.has_advice,
     )

@@ -1,0 +1,1 @@
+"""Statistics of a recorded sweep, from which advice follows."""
