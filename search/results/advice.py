@@ -14,7 +14,7 @@ from ..record.plan import Plan, plan_of
 from .evidence.courses import budget, luck, over_pruned, wasted
 from .evidence.finding import Finding, Lines
 from .evidence.fit import Fit
-from .evidence.places import diverging, edges, irrelevant, sparse
+from .evidence.places import LEAST_TRIALS, diverging, edges, irrelevant, sparse
 from .evidence.survey import Survey
 
 WIDTH = 118
@@ -32,8 +32,8 @@ def advice(journal: Journal, plan: Plan, where: Where | None = None) -> list[Fin
 
 
 def advice_on(journal: Journal, where: Where) -> list[Finding]:
-    """Lists the advice on the sweep of a journal, as `advice`, with the plan that is in its record; [] for a single run,
-    which has none. ConfigError if the record does not hold a valid plan."""
+    """Lists the advice on the sweep of a journal, as `advice`, with the plan that is in its record; [] for a single
+    run, which has none. ConfigError if the record does not hold a valid plan."""
     return [] if journal.sweep.single else advice(journal, plan_of(journal.sweep, str(journal.path)), where)
 
 
@@ -45,12 +45,15 @@ def _findings(survey: Survey, lines: Lines) -> Iterator[Finding]:
         yield from diverging(survey)
         yield from wasted(survey, lines)
         return
-    fit = Fit(survey)
-    yield from edges(survey, fit)
+    # With fewer nothing is said of single knobs.
+    fit = Fit(survey) if len(survey.trials) >= LEAST_TRIALS else None
+    if fit is not None:
+        yield from edges(survey, fit)
     yield from sparse(survey, lines)
     yield from diverging(survey)
     yield from over_pruned(survey, lines)
-    yield from irrelevant(survey, fit, lines)
+    if fit is not None:
+        yield from irrelevant(survey, fit, lines)
     yield from luck(survey, lines)
     yield from budget(survey, lines)
 

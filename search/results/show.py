@@ -53,8 +53,8 @@ def _row(folder: Path, found: Glance) -> dict[str, object]:
 
 
 def show(request: LookRequest) -> int:
-    """Prints the leaderboard of one sweep, and advice on it if asked for, or all that is known of one trial; returns the
-    exit code. DataError if the journal is damaged."""
+    """Prints the leaderboard of one sweep, and advice on it if asked for, or all that is known of one trial; returns
+    the exit code. DataError if the journal is damaged."""
     journal = Journal(request.storage / request.name / FILE)
     if request.trial is not None:
         facts = trial_facts(journal, journal.trials[request.trial])

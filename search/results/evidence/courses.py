@@ -12,12 +12,13 @@ from ...record.options.choices import SCHEDULED, rungs
 from .finding import BUDGET, LUCK, STOPPING, Finding, Lines
 from .survey import LEAST_CURVE, Survey
 
-LEAST_PAIRS = 5  # of ranks; the correlation of four says nothing at any level
+LEAST_PAIRS = 6  # of ranks; the correlation of fewer says nothing at the levels in use
 # Rank correlation of a rung and the end, over all trials, on which successive halving may rely: it then explains more
 # than half of the final ranks.
 TRUSTED = 0.75
 MATERIAL = 4  # times the noise of curves by which ends must vary, so that a wrong order of them matters
 INFORMED = ("tpe", "gp", "cmaes", "nsga2")
+LEAST_ENDED = 40  # trials, of which a tenth are few
 LEAST_TIES = 3  # of one or two near the winner, and elsewhere in the space, there is some by chance in many good sweeps
 
 
@@ -31,7 +32,11 @@ def over_pruned(survey: Survey, lines: Lines) -> Iterator[Finding]:
     pruned = [trial for trial in survey.trials if trial.state == "pruned"]
     for rung in rungs(sweep.grace, factor, sweep.max_epochs):
         stopped = [trial for trial in pruned if trial.last_epoch <= rung]
-        ons = [one for one, is_out in zip(survey.running_bests, survey.has_diverged, strict=True) if len(one) > rung and not is_out]
+        ons = [
+            one
+            for one, is_out in zip(survey.running_bests, survey.has_diverged, strict=True)
+            if len(one) > rung and not is_out
+        ]
         lengths = sorted((len(one) for one in ons), reverse=True)
         if len(stopped) < 3 or len(lengths) < LEAST_PAIRS:
             continue
@@ -45,7 +50,11 @@ def over_pruned(survey: Survey, lines: Lines) -> Iterator[Finding]:
             continue
         agreement = float(np.corrcoef(early, late)[0, 1])
         # Those that went on are alike at the rung, which lowers their correlation (Thorndike's second case).
-        everyone = [one[rung - 1] for one, is_out in zip(survey.running_bests, survey.has_diverged, strict=True) if len(one) >= rung and not is_out]
+        everyone = [
+            one[rung - 1]
+            for one, is_out in zip(survey.running_bests, survey.has_diverged, strict=True)
+            if len(one) >= rung and not is_out
+        ]
         wider = max(1.0, float(np.std(everyone) / pairs[:, 0].std()))
         expected = TRUSTED / math.sqrt(TRUSTED**2 + wider**2 * (1 - TRUSTED**2))
         # Fisher's z; its variance for ranks is 1.06 / (n - 3).
@@ -57,8 +66,8 @@ def over_pruned(survey: Survey, lines: Lines) -> Iterator[Finding]:
         yield Finding(
             kind=STOPPING,
             trials=tuple(trial.number for trial in stopped),
-            found=f"ranks at epoch {rung} say little about the end: rank correlation {agreement:.2f} with epoch {end} among the "
-            f"{len(pairs)} trials that went on that far, and {len(stopped)} trials were pruned by then",
+            found=f"ranks at epoch {rung} say little about the end: rank correlation {agreement:.2f} with epoch {end} "
+            f"among the {len(pairs)} trials that went on that far, and {len(stopped)} trials were pruned by then",
             do=f"compare later, --grace {grace}, or let more go on with a smaller --reduction",
             line=lines.relaunch(grace=grace),
         )
@@ -79,7 +88,9 @@ def luck(survey: Survey, lines: Lines) -> Iterator[Finding]:
     # A curve that still falls is lower at its end by its slope, which is no spike.
     slope = min(0.0, float(np.median(np.diff(curve[max(0, epoch - 6) : epoch + 2]))))
     usual = float(np.median([curve[index] + slope * (epoch - 1 - index) for index in around]))
-    others = [trial for trial in survey.trials if trial is not best and trial.own_score is not None and not trial.broken]
+    others = [
+        trial for trial in survey.trials if trial is not best and trial.own_score is not None and not trial.broken
+    ]
     if not others:
         return
     second = min(others, key=lambda trial: (trial.own_score, trial.number))
@@ -90,24 +101,27 @@ def luck(survey: Survey, lines: Lines) -> Iterator[Finding]:
         yield Finding(
             kind=LUCK,
             trials=(best.number, second.number),
-            found=f"the best score, {score:.2f} of trial {best.number}, is a lone epoch: those around epoch {epoch} have {usual:.2f}, "
-            f"and curves vary by {noise:.2g} from epoch to epoch; without it trial {second.number} would win with {next_score:.2f}",
+            found=f"the best score, {score:.2f} of trial {best.number}, is a lone epoch: those around {epoch} have "
+            f"{usual:.2f}, and curves vary by {noise:.2g} from epoch to epoch; without it trial {second.number} would "
+            f"win with {next_score:.2f}",
             do="confirm the best trials with several seeds before you believe it",
             line=lines.confirm(),
         )
         return
-    # Scores are lowest values, which vary less than single epochs do; two of them differ by the root of 2 more.
-    ties = [trial for trial in others if trial.state == "finished" and (trial.own_score or 0) - score < math.sqrt(2) * noise]
+    # Two values of equal curves differ by less than that in 95 of 100 cases.
+    near = NormalDist().inv_cdf(0.95) * math.sqrt(2) * noise
+    ties = [trial for trial in others if trial.state == "finished" and (trial.own_score or 0) - score < near]
     if len(ties) < LEAST_TIES:
         return
     apart = [float(np.sqrt(((survey.units[survey.at(trial)] - survey.units[at]) ** 2).mean())) for trial in ties]
-    # Two blind draws are 0.41 apart, the root of 1/6; trials around one optimum are less than half as far.
-    if float(np.median(apart)) >= 0.3:
+    # Two blind draws are 0.41 apart, the root of 1/6; trials around one optimum are half as far or less.
+    if float(np.median(apart)) >= 0.27:
         yield Finding(
             kind=LUCK,
             trials=(best.number, *(trial.number for trial in ties)),
-            found=f"{len(ties)} finished trials are within the noise of the curves, {noise:.2g} from epoch to epoch, of the best score, "
-            f"{score:.2f} of trial {best.number}, with knobs {np.median(apart):.0%} of the ranges away: which of them wins is chance",
+            found=f"{len(ties)} finished trials are within the noise of the curves, {noise:.2g} from epoch to epoch, "
+            f"of the best score, {score:.2f} of trial {best.number}, with knobs {np.median(apart):.0%} of the ranges "
+            "away: which of them wins is chance",
             do="confirm the best trials with several seeds",
             line=lines.confirm(),
         )
@@ -138,7 +152,8 @@ def _unfinished(survey: Survey, lines: Lines) -> Iterator[Finding]:
     yield Finding(
         kind=BUDGET,
         trials=tuple(trial.number for trial, is_whole in zip(survey.trials, survey.is_whole, strict=True) if is_whole),
-        found=f"{still} of {whole} trials that trained to their end still improved in the last fifth of their {epochs} epochs",
+        found=f"{still} of {whole} trials that trained to their end still improved in the last fifth of "
+        f"their {epochs} epochs",
         do="give them more epochs",
         line=lines.extend(epochs=2 * epochs),
     )
@@ -150,21 +165,20 @@ def _early(survey: Survey) -> Iterator[Finding]:
     sweeps."""
     best = survey.best
     ended = [trial for trial in survey.trials if trial.has_ended]
-    if best is None or len(ended) < 20:
+    is_informed = survey.plan.sweep.sampler in INFORMED
+    if best is None or len(ended) < LEAST_ENDED or best.number >= len(ended) // (10 if is_informed else 20):
         return
-    if best.number >= max(2, len(ended) // (10 if survey.plan.sweep.sampler in INFORMED else 20)):
-        return
-    # A recipe that is good is no fault, unless all others stay behind it by more than noise.
+    # A recipe is not drawn blindly, and a good one is no fault unless all others stay behind it by more than noise.
     others = [trial.own_score for trial in ended if trial is not best and trial.own_score is not None]
     margin = min(others, default=math.inf) - (best.own_score or 0)
-    if best.number == 0 and not margin > 3 * survey.noise:
+    if best.number == 0 and not (is_informed and margin > 3 * survey.noise):
         return
     since = sum(trial.number > best.number for trial in ended)
     yield Finding(
         kind=BUDGET,
         trials=(best.number,),
         found=f"the best trial, {best.number}, came early: none of the {since} trials after it was better",
-        do="more trials of this space will hardly help; change the ranges, or spend on longer trials and on confirming it",
+        do="more trials of this space will hardly help; change the ranges, or train longer and confirm it",
     )
 
 
@@ -177,7 +191,7 @@ def wasted(survey: Survey, lines: Lines) -> Iterator[Finding]:
         yield Finding(
             kind=BUDGET,
             trials=tuple(failed),
-            found=f"{len(failed)} of {len(trials)} trials failed, the first with: {first[-1] if first else 'no reason on record'}",
+            found=f"{len(failed)} of {len(trials)} trials failed, the first with: {first[-1] if first else 'nothing'}",
             do="see why before you go on",
             line=lines.show(failed[0]),
         )
@@ -186,7 +200,8 @@ def wasted(survey: Survey, lines: Lines) -> Iterator[Finding]:
     if split.used > 0 and split.lost >= 0.2 * split.used:
         yield Finding(
             kind=BUDGET,
-            found=f"{split.lost / split.used:.0%} of the device time was lost to attempts that were cut short and to failed trials",
+            found=f"{split.lost / split.used:.0%} of the device time was lost to attempts that were cut short and "
+            f"to failed trials",
             do="look for the cause in the trials that are marked lost; checkpoints after every epoch lose least",
         )
 

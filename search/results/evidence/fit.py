@@ -11,8 +11,6 @@ from statistics import NormalDist
 
 import numpy as np
 
-from spaces.domains import Choice, Grid, nearest
-
 from .survey import Survey, is_ordered, listed
 
 LEAST_FREE = 6  # degrees of freedom of the residuals, below which a t quantile is twice the normal one and means little
@@ -40,8 +38,8 @@ def _winsorised(levels: np.ndarray) -> np.ndarray:
 
 class Fit:
     """Additive model of the trials' levels: as they are, but for the worst, or as normal scores of their ranks,
-    whichever the knobs explain better. A knob with an order has a parabola, any other a constant per value. The knobs beside the
-    one asked for are chosen by forward selection with Schwarz's criterion (BIC)."""
+    whichever the knobs explain better. A knob with an order has a parabola, any other a constant per value. The knobs
+    beside the one asked for are chosen by forward selection with Schwarz's criterion (BIC)."""
 
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
@@ -58,7 +56,13 @@ class Fit:
         for scores in (normal, _winsorised(survey.levels)):
             self.scores = scores
             self.chosen = self._selected()
-            found.append((self._rest(self.chosen)[0] / max(1e-12, float(((scores - scores.mean()) ** 2).sum())), scores, self.chosen))
+            found.append(
+                (
+                    self._rest(self.chosen)[0] / max(1e-12, float(((scores - scores.mean()) ** 2).sum())),
+                    scores,
+                    self.chosen,
+                )
+            )
         _, self.scores, self.chosen = min(found, key=lambda one: one[0])
 
     def _features(self, index: int) -> np.ndarray:
@@ -66,12 +70,20 @@ class Fit:
         if is_ordered(domain):
             return self._basis(units, len(set(units.tolist())))
         values = sorted(set(units.tolist()))
-        return np.stack([units == value for value in values[1:]], 1).astype(float) if values[1:] else np.zeros((len(units), 0))
+        return (
+            np.stack([units == value for value in values[1:]], 1).astype(float)
+            if values[1:]
+            else np.zeros((len(units), 0))
+        )
 
     @staticmethod
     def _basis(units: np.ndarray, different: int) -> np.ndarray:
         centred = units - 0.5
-        return np.stack([centred, centred**2][: max(0, min(2, different - 1))], 1) if different > 1 else np.zeros((len(units), 0))
+        return (
+            np.stack([centred, centred**2][: max(0, min(2, different - 1))], 1)
+            if different > 1
+            else np.zeros((len(units), 0))
+        )
 
     def _design(self, chosen: Sequence[int]) -> np.ndarray:
         return np.concatenate([np.ones((len(self.scores), 1)), *(self._columns[one] for one in chosen)], 1)
@@ -138,6 +150,9 @@ class Fit:
         else:
             rows = np.concatenate([np.zeros((1, len(solution))), np.eye(len(solution))])
         rows = rows - rows.mean(0)
-        mean_square, spread = float(((rows @ solution) ** 2).mean()), float(np.einsum("ij,jk,ik->i", rows, covariance, rows).mean())
+        mean_square, spread = (
+            float(((rows @ solution) ** 2).mean()),
+            float(np.einsum("ij,jk,ik->i", rows, covariance, rows).mean()),
+        )
         size, error = math.sqrt(max(0.0, mean_square - spread)), math.sqrt(spread)
         return max(0.0, size - quantile(0.95, free) * error), size, size + quantile(0.95, free) * error

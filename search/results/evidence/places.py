@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from spaces.domains import limits
 from spaces.schema import spelled
 from trainables.config import knobs_of
 
@@ -28,7 +29,7 @@ NEAR, LEAST_FAR = 0.25, 0.2  # of the ranges, root mean square over the knobs; t
 def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
     """Finds knobs whose best values lie at an end of the searched range, and whose scores, with the other knobs allowed
     for, still improve towards it."""
-    if survey.best is None or len(survey.trials) < LEAST_TRIALS:
+    if survey.best is None:
         return
     known, best = knobs_of(survey.journal.sweep.model), survey.units[survey.at(survey.best)]
     elite = survey.units[survey.order[:ELITE]]
@@ -38,7 +39,11 @@ def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
         values = listed(domain)
         for is_high in (False, True):
             outer = max(OUTER, 1 - 0.5 / (len(values) - 1)) if values else OUTER
-            here, middle = (best[index], np.median(elite[:, index])) if is_high else (1 - best[index], 1 - np.median(elite[:, index]))
+            here, middle = (
+                (best[index], np.median(elite[:, index]))
+                if is_high
+                else (1 - best[index], 1 - np.median(elite[:, index]))
+            )
             if here < outer and middle < outer:
                 continue
             end, inside = (1.0, INNER) if is_high else (0.0, 1 - INNER)
@@ -49,14 +54,15 @@ def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
             entry = wider(domain, known[path], is_high)
             if entry is None or worse > -quantile(1 - ALPHA, free) * error:
                 continue
-            side, limit = ("high", values[-1] if values else domain.high) if is_high else ("low", values[0] if values else domain.low)  # type: ignore[union-attr]
+            first, *_, last = values or limits(domain)
+            side, limit = ("high", last) if is_high else ("low", first)
             count = int(((elite[:, index] if is_high else 1 - elite[:, index]) >= outer).sum())
             yield Finding(
                 kind=EDGE,
                 knobs=(path,),
                 trials=(survey.best.number,),
-                found=f"{count} of the {len(elite)} best trials have {path} at the {side} end of its range, {_text(limit)} (the best: "
-                f"{_text(survey.best.knob(path))}), and scores still improve towards it",
+                found=f"{count} of the {len(elite)} best trials have {path} at the {side} end of its range, "
+                f"{_text(limit)} (the best: {_text(survey.best.knob(path))}), and scores still improve towards it",
                 do="search beyond that end",
                 ranges={path: entry},
             )
@@ -73,7 +79,9 @@ def sparse(survey: Survey, lines: Lines) -> Iterator[Finding]:
     nearest = float(others.min())
     if nearest <= NEAR:
         # Or farther than all but one of twenty others are from their nearest.
-        apart = np.sqrt(((survey.units[:, None] - survey.units[None]) ** 2).mean(2)) + np.diag(np.full(len(survey.units), np.inf))
+        apart = np.sqrt(((survey.units[:, None] - survey.units[None]) ** 2).mean(2)) + np.diag(
+            np.full(len(survey.units), np.inf)
+        )
         if nearest <= LEAST_FAR or nearest <= np.quantile(np.delete(apart.min(1), at), 0.95):
             return
     number = int(survey.trials[int(np.argsort(away, kind="stable")[1])].number)
@@ -82,8 +90,8 @@ def sparse(survey: Survey, lines: Lines) -> Iterator[Finding]:
     yield Finding(
         kind=SPARSE,
         trials=(survey.best.number, number),
-        found=f"the best trial, {survey.best.number}, is far from all others: the nearest, trial {number}, is {nearest:.0%} of the "
-        f"ranges away on average, so how wide the optimum is is not known",
+        found=f"the best trial, {survey.best.number}, is far from all others: the nearest, trial {number}, is "
+        f"{nearest:.0%} of the ranges away on average, so how wide the optimum is is not known",
         do=f"draw more trials; those that learn from the record come near the best: {more} more",
         line=lines.extend(trials=trials + more),
     )
@@ -99,7 +107,12 @@ def diverging(survey: Survey) -> Iterator[Finding]:
     taken: set[int] = set()
     for _ in range(2):
         free = [index for index in range(len(survey.paths)) if index not in taken]
-        sides = [(index, is_high) for index in free for is_high in (False, True) if is_ordered(survey.domains[survey.paths[index]])]
+        sides = [
+            (index, is_high)
+            for index in free
+            for is_high in (False, True)
+            if is_ordered(survey.domains[survey.paths[index]])
+        ]
         if not sides or is_out.sum() < 3:
             return
         keys = [survey.units[:, index] if is_high else 1 - survey.units[:, index] for index, is_high in sides]
@@ -122,8 +135,8 @@ def diverging(survey: Survey) -> Iterator[Finding]:
                 kind=DIVERGING,
                 knobs=(path,),
                 trials=tuple(trial.number for trial, one in zip(survey.trials, is_out & beyond, strict=True) if one),
-                found=f"{count} of {total} trials with {path} {'above' if is_high else 'below'} {_text(last)} diverged, and {rest} of "
-                f"the {int((~beyond).sum())} others",
+                found=f"{count} of {total} trials with {path} {'above' if is_high else 'below'} {_text(last)} "
+                f"diverged, and {rest} of the {int((~beyond).sum())} others",
                 do="narrow the range at that side",
                 ranges={path: entry},
             )
@@ -142,7 +155,9 @@ class _Scan:
     def __init__(self, keys: list[np.ndarray], marked: np.ndarray) -> None:
         self._orders = [np.argsort(-key, kind="stable") for key in keys]
         # Only behind the last of equal values is there a threshold.
-        self._ends = [np.append(np.diff(-key[order]) > 1e-12, False) for key, order in zip(keys, self._orders, strict=True)]
+        self._ends = [
+            np.append(np.diff(-key[order]) > 1e-12, False) for key, order in zip(keys, self._orders, strict=True)
+        ]
         self._marked, count, total = marked, int(marked.sum()), len(marked)
         logs = np.array([math.lgamma(one + 1) for one in range(total + 1)])
         # Tail of having `hits` or more marked rows among the first `size`, for every size and hits.
@@ -151,7 +166,11 @@ class _Scan:
         for size in range(1, total + 1):
             ok = (hits <= size) & (count - hits <= total - size)
             some = hits[ok]
-            log = (logs[size] - logs[some] - logs[size - some]) + (logs[total - size] - logs[count - some] - logs[total - size - count + some]) - (logs[total] - logs[count] - logs[total - count])
+            log = (
+                (logs[size] - logs[some] - logs[size - some])
+                + (logs[total - size] - logs[count - some] - logs[total - size - count + some])
+                - (logs[total] - logs[count] - logs[total - count])
+            )
             table[size - 1, ok] = log
         with np.errstate(divide="ignore"):
             self._tails = np.log(np.cumsum(np.exp(table)[:, ::-1], 1)[:, ::-1])
@@ -175,22 +194,22 @@ class _Scan:
 
 
 def irrelevant(survey: Survey, fit: Fit, lines: Lines) -> Iterator[Finding]:
-    """Finds knobs whose effect is small with confidence: its upper bound is below SMALL times the largest effect, so that
-    it makes less than a tenth of the variance that the most important knob makes."""
-    if survey.best is None or len(survey.trials) < LEAST_TRIALS:
+    """Finds knobs whose effect is small with confidence: its upper bound is below SMALL times the largest effect, so
+    that it makes less than a tenth of the variance that the most important knob makes, and none for certain."""
+    if survey.best is None:
         return
     effects = {index: found for index in range(len(survey.paths)) if (found := fit.effect(index)) is not None}
     largest = max((size for lower, size, _ in effects.values() if lower > 0), default=0.0)
-    for index, (_, _, upper) in effects.items():
-        if upper >= SMALL * largest or index in fit.chosen:
+    for index, (lower, _, upper) in effects.items():
+        if upper >= SMALL * largest or lower > 0.05 * largest:
             continue
         path = survey.paths[index]
         value = survey.best.knob(path)
         yield Finding(
             kind=IRRELEVANT,
             knobs=(path,),
-            found=f"{path} does not matter: over {len(survey.trials)} trials at comparable epochs it moves the score by less than "
-            f"{upper / largest:.0%} of what the most important knob does",
+            found=f"{path} does not matter: over {len(survey.trials)} trials at comparable epochs it moves the "
+            f"score by less than {upper / largest:.0%} of what the most important knob does",
             do=f"fix it, at the best trial's {spelled(value)}, and give its trials to the others",
             line=lines.relaunch({path: value}),
         )

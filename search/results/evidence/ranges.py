@@ -33,7 +33,9 @@ def wider(domain: Domain, knob: Knob, is_high: bool) -> Mapping[str, Any] | None
     else:
         more = (high - low) * WIDER
         low, high = (low, high + more) if is_high else (low - more, high)
-    low, high = (domain.low, _inside(high, domain.high, knob)) if is_high else (_inside(low, domain.low, knob), domain.high)
+    low, high = (
+        (domain.low, _inside(high, domain.high, knob)) if is_high else (_inside(low, domain.low, knob), domain.high)
+    )
     is_whole = isinstance(domain, Int)
     if is_whole or domain.step is not None:
         step = domain.step or 1

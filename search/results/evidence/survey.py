@@ -80,7 +80,8 @@ class Survey:
         gap."""
         found = []
         for trial in self.trials:
-            scores, curve = trial.scores(self.objective), []
+            scores = trial.scores(self.objective)
+            curve: list[float] = []
             while len(curve) + 1 in scores:
                 curve.append(scores[len(curve) + 1])
             found.append(np.array(curve, float))

@@ -1,4 +1,4 @@
-"""Writes recorded sweeps, healthy ones and ones with a planted fault, by the product's own conductor on a virtual clock.
+"""Writes recorded sweeps, healthy ones and ones with a planted fault, by the product's conductor on a virtual clock.
 
 python -m tests.made.advice.recorded                 writes tests/golden/advice/ anew
 python -m tests.made.advice.recorded --seeds 10-29   counts, over other seeds, what the advice finds and where it errs
@@ -33,11 +33,12 @@ GOLDEN = ROOT / "tests" / "golden" / "advice"
 SPACE = """
 model: graformer
 recipes:
-  small: {{network.width: 32, network.layers: 3, network.heads: 4, optim.lr: 1e-3, {corner}loop.epochs: {epochs}}}
+  small: {{network.layers: 3, network.heads: 4, {corner}loop.epochs: {epochs}}}
 search:
 {knobs}
 """
-CORNER = "network.dropout: 0.43, optim.lr_decay: 0.97, "
+CENTRE = "network.width: 32, optim.lr: 1e-3, "
+CORNER = "network.width: 96, optim.lr: 8e-3, network.dropout: 0.43, optim.lr_decay: 0.97, optim.weight_decay: 6e-3, "
 KNOBS = {
     "optim.lr": "{log: [1e-4, 1e-2]}",
     "network.dropout": "{range: [0.05, 0.45]}",
@@ -80,15 +81,31 @@ def cases():
     return {
         "edge-log": Case(EDGE, LR, optimum={LR: 1.3}),
         "edge-choice": Case(EDGE, WIDTH, optimum={WIDTH: 1.4}, trials=32),
-        "edge-low": Case(EDGE, WEIGHT, knobs=five, optimum={WEIGHT: -0.3}, scheduler="none", epochs=12, sampler="random", trials=48),
-        "sparse": Case("sparse", "", sampler="random", trials=16, basin=True, scheduler="none", epochs=10),
-        "diverging-high": Case("diverging", LR, diverges=(LR, True, 0.72)),
-        "diverging-low": Case("diverging", DECAY, diverges=(DECAY, False, 0.25), scheduler="none", epochs=12, sampler="random"),
-        "over-pruned-crossing": Case("stopping", "", crossing=1.0, pace=0.3, trials=60, epochs=27),
-        "over-pruned-stopping": Case("stopping", "", crossing=0.8, pace=0.25, trials=60, scheduler="stopping", epochs=20, sampler="random"),
+        "edge-low": Case(
+            EDGE, WEIGHT, knobs=five, optimum={WEIGHT: -0.3}, scheduler="none", epochs=12, sampler="random", trials=48
+        ),
+        "sparse": Case("sparse", "", sampler="random", trials=12, knobs=five, basin=True, scheduler="none", epochs=10),
+        "diverging-high": Case("diverging", LR, diverges=(LR, True, 0.6)),
+        "diverging-low": Case(
+            "diverging", DECAY, diverges=(DECAY, False, 0.25), scheduler="none", epochs=12, sampler="random"
+        ),
+        "over-pruned-crossing": Case("stopping", "", crossing=1.5, pace=0.3, trials=60, epochs=27),
+        "over-pruned-stopping": Case(
+            "stopping", "", crossing=1.3, pace=0.25, trials=60, scheduler="stopping", epochs=20, sampler="random"
+        ),
         "luck-spike": Case("luck", "", spike=4.0, scheduler="none", epochs=14, trials=32),
-        "luck-noise": Case("luck", "", noise=2.5, luck=2.0, depth=dict.fromkeys(KNOBS, 3.0), scheduler="none", epochs=15, trials=30),
-        "irrelevant": Case("irrelevant", ATTENTION, knobs=(LR, DROPOUT, WIDTH, ATTENTION), depth={ATTENTION: 0.0}, scheduler="none", epochs=12, trials=40),
+        "luck-noise": Case(
+            "luck", "", noise=2.5, luck=2.0, depth=dict.fromkeys(KNOBS, 3.0), scheduler="none", epochs=15, trials=30
+        ),
+        "irrelevant": Case(
+            "irrelevant",
+            ATTENTION,
+            knobs=(LR, DROPOUT, WIDTH, ATTENTION),
+            depth={ATTENTION: 0.0},
+            scheduler="none",
+            epochs=12,
+            trials=40,
+        ),
         "budget-epochs": Case("budget", "", pace=0.07, scheduler="none", epochs=15, trials=24),
         "healthy-tpe": Case(),
         "healthy-six": Case(knobs=tuple(KNOBS), trials=60),
@@ -126,7 +143,11 @@ class Surface:
         off = {knob: units[knob] - self.optimum[knob] for knob in case.knobs}
         end = self.floor + sum(self.depth[knob] * off[knob] ** 2 for knob in case.knobs) + draw.normal(0, case.luck)
         if case.basin:
-            end += 0 if number == 0 else 10 + 4 * sum(abs(units[knob] - self.optimum[knob]) for knob in case.knobs)
+            end = (
+                self.floor
+                if number == 0
+                else self.floor + 10 + 4 * sum(abs(units[knob] - self.optimum[knob]) for knob in case.knobs)
+            )
         pace = case.pace * math.exp(0.05 * draw.standard_normal())
         if case.crossing:
             # What learns fast early stays above what learns slowly.
@@ -141,7 +162,7 @@ class Surface:
         if case.diverges:
             knob, is_high, beyond = case.diverges
             if (units[knob] > beyond if is_high else units[knob] < beyond) and draw.random() < 0.9:
-                values[draw.integers(0, 3)] = {OBJECTIVE: math.nan}
+                values[draw.integers(0, 2)] = {OBJECTIVE: math.nan}
         return Course(tuple(values), float(draw.uniform(8, 12)))
 
 
@@ -155,7 +176,7 @@ def record(case, seed, folder):
     """Runs a case to its end; returns the folder of the sweep."""
     knobs = "\n".join(f"  {knob}: {KNOBS[knob]}" for knob in case.knobs)
     space = folder / "space.yaml"
-    space.write_text(SPACE.format(epochs=case.epochs, knobs=knobs, corner=CORNER if case.basin else ''))
+    space.write_text(SPACE.format(epochs=case.epochs, knobs=knobs, corner=CORNER if case.basin else CENTRE))
     options = {"sampler": case.sampler, "scheduler": case.scheduler, "trials": case.trials, "seed": seed}
     plan = made_plan("recorded", space, epochs=None, **options)
     journal, clock, surface = made_journal(folder, plan), Clock(), Surface(case, seed)

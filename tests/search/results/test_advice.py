@@ -108,7 +108,7 @@ def test_show_prints_advice_and_its_ranges_below_the_leaderboard(tmp_path, capsy
     assert space["include"] == "graformer"
     assert space["search"]["optim.lr"]["log"][1] > 1e-2
     code, out, _ = answer_of(capsys, VERBS, "show", "recorded", "--storage", tmp_path, "--advice", "--json")
-    assert [one["kind"] for one in json.loads(out)["advice"]][0] == "edge"
+    assert json.loads(out)["advice"][0]["kind"] == "edge"
     assert "advice" not in json.loads(answer_of(capsys, VERBS, "show", "recorded", "--storage", tmp_path, "--json")[1])
     code, _, err = answer_of(capsys, VERBS, "show", "recorded", "--storage", tmp_path, "--advice", "--trial", "900")
     assert code == BAD_INPUT
@@ -199,7 +199,7 @@ def test_a_trial_that_ended_early_is_taken_to_improve_as_the_others_did(tmp_path
 
 
 def knob(**bounds):
-    return Knob("network.dropout", float, 0.1, "", **bounds)
+    return Knob(path="network.dropout", type=float, default=0.1, help="", **bounds)
 
 
 @pytest.mark.parametrize(
