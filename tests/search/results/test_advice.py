@@ -107,6 +107,9 @@ def test_show_prints_advice_and_its_ranges_below_the_leaderboard(tmp_path, capsy
     space = parse_yaml(told.split("space file of your own:\n")[1], "told")
     assert space["include"] == "graformer"
     assert space["search"]["optim.lr"]["log"][1] > 1e-2
+    (tmp_path / "wider.yaml").write_text(told.split("space file of your own:\n")[1])
+    made = request_of("python -m search launch wider.yaml --recipe small --name wider").plan
+    assert made.domains["optim.lr"] == Float(1e-4, space["search"]["optim.lr"]["log"][1], log=True)
     code, out, _ = answer_of(capsys, VERBS, "show", "recorded", "--storage", tmp_path, "--advice", "--json")
     assert json.loads(out)["advice"][0]["kind"] == "edge"
     assert "advice" not in json.loads(answer_of(capsys, VERBS, "show", "recorded", "--storage", tmp_path, "--json")[1])
