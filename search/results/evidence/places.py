@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from spaces.domains import limits
+from spaces.domains import nearest as nearest_in
 from spaces.schema import spelled
 from trainables.config import knobs_of
 
@@ -23,6 +25,7 @@ INNER = 2 / 3  # a parabola is equally good here and at the edge if its best is 
 ELITE = 5
 SMALL = 0.3  # whose square is less than a tenth
 SHUFFLES, ODDS = 400, 0.03
+MOST_OTHERS = 500  # whose distances to all are looked at, of thousands
 NEAR, LEAST_FAR = 0.25, 0.2  # of the ranges, root mean square over the knobs; two blind draws are 0.41 apart
 
 
@@ -79,10 +82,9 @@ def sparse(survey: Survey, lines: Lines) -> Iterator[Finding]:
     nearest = float(others.min())
     if nearest <= NEAR:
         # Or farther than all but one of twenty others are from their nearest.
-        apart = np.sqrt(((survey.units[:, None] - survey.units[None]) ** 2).mean(2)) + np.diag(
-            np.full(len(survey.units), np.inf)
-        )
-        if nearest <= LEAST_FAR or nearest <= np.quantile(np.delete(apart.min(1), at), 0.95):
+        some = [one for one in range(0, len(survey.units), max(1, len(survey.units) // MOST_OTHERS)) if one != at]
+        lonely = [np.sqrt(np.sort(((survey.units - survey.units[one]) ** 2).mean(1))[1]) for one in some]
+        if nearest <= LEAST_FAR or nearest <= np.quantile(lonely, 0.95):
             return
     number = int(survey.trials[int(np.argsort(away, kind="stable")[1])].number)
     trials = survey.plan.sweep.trials
@@ -126,9 +128,13 @@ def diverging(survey: Survey) -> Iterator[Finding]:
             return
         taken.add(index)
         is_kept = survey.best is None or not beyond[survey.at(survey.best)]
-        inside = [trial.knob(path) for trial, is_beyond in zip(survey.trials, beyond, strict=True) if not is_beyond]
-        last = (max if is_high else min)(inside)
-        entry = narrower(survey.domains[path], last, is_high)
+        domain = survey.domains[path]
+        # A recipe may lie outside.
+        inside = [
+            nearest_in(domain, trial.knob(path)) for trial, one in zip(survey.trials, beyond, strict=True) if not one
+        ]
+        last: Any = (max if is_high else min)(inside)  # type: ignore[type-var]
+        entry = narrower(domain, last, is_high)
         if entry is not None and is_kept:
             rest = int((is_out & ~beyond).sum())
             yield Finding(

@@ -167,6 +167,30 @@ def test_many_failures_are_told_with_the_first_reason(tmp_path, monkeypatch):
     assert request_of(one.line).trial == 2
 
 
+def test_where_all_trials_diverge_nothing_is_made_of_their_places(tmp_path):
+    plan = made_plan("first", trials=20)
+    journal = made_journal(tmp_path, plan)
+    for number in range(20):
+        book(journal, plan, {"optim.lr": 1e-3 + number * 1e-4}, [], "diverged")
+    journal.unlock()
+    assert advice(journal, plan) == []
+
+
+def test_a_diverging_side_ends_inside_the_range_though_the_recipe_lies_outside(tmp_path):
+    plan = made_plan("first", trials=30, changes={"network.layers": 3})
+    journal = made_journal(tmp_path, plan)
+    book(journal, plan, {"optim.lr": 1e-5}, [90.0])
+    for number in range(1, 30):
+        lr = 5e-4 * 12 ** (number / 29)
+        scores, state = ([80.0], "diverged") if number < 8 else ([80.0, 51.0 + number], "finished")
+        book(journal, plan, {"optim.lr": lr}, scores, state)
+    journal.unlock()
+    (one,) = [one for one in advice(journal, plan) if one.kind == "diverging"]
+    assert one.knobs == ("optim.lr",)
+    assert one.trials == tuple(range(1, 8))
+    assert 5e-4 <= one.ranges["optim.lr"]["log"][0] < one.ranges["optim.lr"]["log"][1]
+
+
 # --- units, curves and ranges
 
 
