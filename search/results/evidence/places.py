@@ -100,7 +100,7 @@ def sparse(survey: Survey, lines: Lines) -> Iterator[Finding]:
 
 
 def diverging(survey: Survey) -> Iterator[Finding]:
-    """Finds the side of a knob's range, or the value of a list, in which trials diverge: where they do most
+    """Finds the side of a knob's range, or of ordered values, in which trials diverge: where they do most
     significantly more often than elsewhere. The significance is that of the most extreme of all knobs, sides and
     thresholds among shuffled divergences."""
     is_out = survey.has_diverged
