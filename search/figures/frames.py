@@ -27,6 +27,7 @@ FIXED = {
     "attempts": int,
     "seconds": float,
 }
+ADVICE = ("kind", "knobs", "trials", "found", "do", "ranges", "line")  # columns of the table of findings
 SHARES = ("pck_", "auc_", "pa_f_")  # metrics that are best when highest; all others are errors and costs
 
 
@@ -69,6 +70,11 @@ def front_frame(journal: Journal, metrics: Sequence[str] = ()) -> pd.DataFrame:
     if len(names) == 1:
         kept = kept.sort_values("trial").head(1)
     return kept.sort_values([*names, "trial"], ascending=[*(sign > 0 for sign in signs), True]).reset_index(drop=True)
+
+
+def findings_frame(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Builds the table of findings of the advice on a sweep, a row each, with the columns ADVICE."""
+    return pd.DataFrame(list(records), columns=[*ADVICE])
 
 
 def breaks_limit(journal: Journal, frame: pd.DataFrame) -> pd.Series:

@@ -14,6 +14,7 @@ from spaces.cli import FAILED, INTERRUPTED
 from spaces.loading import named
 
 from ..__main__ import VERBS
+from ..cli.command import Where
 from ..environment.variables import settle_environment
 from ..record.glance import glance
 from ..record.journal import FILE, Journal, has_begun
@@ -101,6 +102,13 @@ class Sweep:
         that no trial has."""
         return named("search.figures.frames:front_frame")(self._journal(), _names(metrics))
 
+    def advice(self) -> pd.DataFrame:
+        """Returns what the record says about how to search on, a row per finding: kind, knobs, trials, found, do,
+        ranges (knob -> entry for `search` of a space file), line (the command to type, '' if there is none)."""
+        journal = self._journal()
+        findings = named("search.results.advice.advice:advice_on")(journal, Where(**self._places()))
+        return named("search.figures.frames:findings_frame")([finding.to_record() for finding in findings])
+
     def plot_pareto(self, metrics: str | Sequence[str] = ()) -> go.Figure:
         """Draws the trials by two of `metrics`, a third as colour, and joins those on the front: names, or text with
         commas (none: the sweep's objectives). ConfigError for fewer than two or more than three, and for a metric that
@@ -166,7 +174,7 @@ class Sweep:
         given = {"trials": trials, "epochs": epochs, **limits, **self._places()}
         return _run("extend", self.name, given, on_epoch, on_end)
 
-    def _places(self) -> dict[str, object]:
+    def _places(self) -> dict[str, Any]:
         """Returns the location options by which a verb finds this sweep from the present working directory."""
         storage = None if self.folder.parent == Path(STORAGE).resolve() else self.folder.parent
         return {"storage": storage, "tracking_uri": self.tracking_uri, "address": self.address}

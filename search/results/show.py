@@ -10,6 +10,7 @@ from spaces.console import terminal_width
 
 from ..cli.results.show import ShowRequest
 from ..record.journal import FILE, Journal
+from .advice.advice import advice_on, advice_text
 from .csv_table import print_csv
 from .follow import follow
 from .leaderboard import leaderboard, leaderboard_text
@@ -17,8 +18,8 @@ from .trial import trial_facts, trial_text
 
 
 def show(request: ShowRequest) -> int:
-    """Prints the leaderboard of one sweep, all that is known of one trial, every trial as CSV, or the events from now
-    on; returns the exit code. DataError if the journal is damaged."""
+    """Prints the leaderboard of one sweep, with advice on it if asked for, all that is known of one trial, every trial
+    as CSV, or the events from now on; returns the exit code. DataError if the journal is damaged."""
     path = request.storage / request.name / FILE
     line = partial(request.where.line, "show", request.name)
     if request.follows:
@@ -29,8 +30,13 @@ def show(request: ShowRequest) -> int:
     elif request.trial is not None:
         facts = trial_facts(journal, journal.trials[request.trial])
         print(json.dumps(facts, indent=1) if request.as_json else trial_text(facts, line, width))
-    elif request.as_json:
-        print(json.dumps(leaderboard(journal, request.most), indent=1))
     else:
-        print(leaderboard_text(journal, line, width, request.most))
+        findings = advice_on(journal, request.where) if request.has_advice else None
+        if request.as_json:
+            told = {} if findings is None else {"advice": [finding.to_record() for finding in findings]}
+            print(json.dumps({**leaderboard(journal, request.most), **told}, indent=1))
+        else:
+            print(leaderboard_text(journal, line, width, request.most))
+            if findings is not None:
+                print(advice_text(findings, journal.sweep.model))
     return OK

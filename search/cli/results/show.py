@@ -18,10 +18,13 @@ from ..storage import add_storage, check_uri
 
 # Option -> those that it does not go with, and why.
 _APART = {
-    "--csv": (("--json", "--follow", "--trial", "--trials", "--wide"), "it writes every trial with every knob"),
-    "--follow": (("--json", "--trial", "--trials", "--wide"), "it prints events and no table"),
+    "--csv": (
+        ("--json", "--follow", "--trial", "--trials", "--wide", "--advice"),
+        "it writes every trial with every knob",
+    ),
+    "--follow": (("--json", "--trial", "--trials", "--wide", "--advice"), "it prints events and no table"),
     "--wide": (("--json",), "JSON has every knob anyway"),
-    "--trial": (("--trials",), "it is about one trial"),
+    "--trial": (("--trials", "--advice"), "it is about one trial"),
 }
 
 
@@ -29,7 +32,7 @@ _APART = {
 class ShowRequest:
     """Validated request of `show`. `trial`: number of the one to show (None: the leaderboard); `most`: number of the
     best trials to list (None: all); `is_wide`: all columns, however wide the terminal; `as_csv`: every trial as CSV;
-    `follows`: the events of the sweep from now on."""
+    `follows`: the events of the sweep from now on; `has_advice`: advice on the sweep, below the leaderboard."""
 
     name: str
     storage: Path
@@ -40,10 +43,12 @@ class ShowRequest:
     is_wide: bool = False
     as_csv: bool = False
     follows: bool = False
+    has_advice: bool = False
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `show`: NAME, --trial, --trials, --wide, --csv, --follow, location and --json."""
+    """Adds the options of `show`: NAME, --trial, --trials, --wide, --csv, --follow, --advice, location and
+    --json."""
     parser.add_argument("name", metavar="NAME", help="the sweep")
     parser.add_argument("--trial", metavar="ID", help="number of a trial, to print all that is known of it")
     parser.add_argument(
@@ -56,6 +61,7 @@ def add_show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow", action="store_true", help="print what happens in the sweep as it is recorded, until it has closed"
     )
+    parser.add_argument("--advice", action="store_true", help="below the leaderboard, how to search on")
     add_storage(parser)
     add_places(parser)
     add_json(parser)
@@ -81,6 +87,7 @@ def check_show(options: argparse.Namespace) -> ShowRequest:
         is_wide=options.wide,
         as_csv=options.csv,
         follows=options.follow,
+        has_advice=options.advice,
     )
 
 
@@ -92,6 +99,7 @@ def _clashes(options: argparse.Namespace) -> Iterator[str]:
         "--wide": options.wide,
         "--trial": options.trial is not None,
         "--trials": options.trials is not None,
+        "--advice": options.advice,
     }
     for flag, (others, why) in _APART.items():
         found = [other for other in others if given[flag] and given[other]]

@@ -1,0 +1,1 @@
+"""Advice on a recorded sweep, and the statistics from which it follows."""
