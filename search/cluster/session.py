@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import math
 import os
@@ -61,18 +62,30 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             folder = stack.enter_context(ray_folder())
             num_cpus_used = max(1, math.ceil(at_a_time * demand.total["CPU"]))
             mark = stack.enter_context(no_orphans())
-            stack.callback(ray.shutdown)  # where the start is interrupted
+            stack.callback(_shut_down)  # where the start is interrupted
             with marked(mark):
                 session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
             stack.push(functools.partial(_after_refusal, session))
-            stack.callback(ray.shutdown)
+            stack.callback(_shut_down)
         else:
             join(address)
-            stack.callback(ray.shutdown)
+            stack.callback(_shut_down)
             free, have = ray.available_resources(), ray.cluster_resources()
             demand = wish.demand(has_gpus=have.get("GPU", 0.0) >= 1)
             at_a_time = most_at_a_time(demand, wish, free, have, [])
         yield demand, at_a_time, session
+
+
+def _shut_down() -> None:
+    """Shuts Ray down, or leaves the cluster, while no garbage is collected: Ray 2.60 ends this whole process if another
+    thread frees an object of Ray's at that moment."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object) -> None:

@@ -116,7 +116,7 @@ def test_what_led_to_the_weights_is_in_show_export_and_mlflow(tmp_path):
     assert exported["provenance"]["config_id"] == tree_id(trial.config_at(3)) != trial.config_id
     facts = trial_facts(led.journal, trial)
     assert facts["turns"] == [{"epoch": after, "donor": donor, "knobs": knobs}]
-    assert f"after epoch 2 from the state of trial {donor}: " in trial_text(facts)
+    assert f"after epoch 2 from the state of trial {donor}: " in trial_text(facts, lambda *words: "")
     projection = Projection(OBJECTIVE)
     changes = [change for one, _ in read_rows(led.journal.path) for change in projection.take(one)]
     shown = {
