@@ -1,5 +1,6 @@
 """Every test starts from the same seeds, one thread, and an environment without the user's servers."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import torch
 from tests import ROOT
 from tests.made import warm
 
+# What a run imports and collects, a million objects, stays to its end: to look through them again and again for garbage
+# takes a quarter of the collection.
+gc.set_threshold(100_000, 50, 50)
+
 RAY_FILES = frozenset(
     path.name for path in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.ray" in path.read_text()
 )
@@ -18,6 +23,10 @@ RAY_FILES = frozenset(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with tests that start Ray come first: they take longest."""
     items.sort(key=lambda item: item.path.name not in RAY_FILES)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, for `make test`

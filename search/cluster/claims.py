@@ -40,15 +40,13 @@ class Demand:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """Requested resources of a sweep or run. `cpus`, `gpus`: of each worker (gpus None: 1 where there are GPUs);
-    `at_a_time`: most concurrent trials (None: as many as fit); `in_groups`: trials run in Ray Train groups; `who`: name
-    in messages."""
+    `at_a_time`: most concurrent trials (None: as many as fit); `who`: name in messages."""
 
     who: str
     workers: int
     cpus: float
     gpus: float | None
     at_a_time: int | None
-    in_groups: bool
     is_sweep: bool = True
 
     def demand(self, *, has_gpus: bool) -> Demand:

@@ -31,10 +31,10 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def settled_services(*, has_dashboard: bool) -> Iterator[int]:
+def settled_services() -> Iterator[int]:
     """Makes a Ray instance that is started within the block listen on loopback only, use preselected ports for its
-    agents, and run no service that nobody uses: `has_dashboard` False leaves out the dashboard, for which `ray.init`
-    would wait. Yields the port for `ray.init`'s own metrics."""
+    agents, and run no service that nobody uses, such as the dashboard, for which `ray.init` would wait. Yields the port
+    for `ray.init`'s own metrics."""
     parts: Any = parameter
     nodes: Any = node.Node
     raylet: Any = _raylet
@@ -54,8 +54,7 @@ def settled_services(*, has_dashboard: bool) -> Iterator[int]:
 
     parts.RayParams = functools.partial(plain, **ports, **WITHOUT)
     nodes.start_raylet = start_knowing
-    if not has_dashboard:
-        nodes.start_api_server = start_none
+    nodes.start_api_server = start_none
     # Ray 2.60 takes the machine's own address for a loopback one that it is given, and then all its processes listen on
     # every interface. With a node that stays on loopback they listen there.
     addresses.resolve_ip_for_localhost = str

@@ -64,7 +64,7 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             mark = stack.enter_context(no_orphans())
             stack.callback(_shut_down)  # where the start is interrupted
             with marked(mark):
-                session = start_own(num_cpus_used, len(share.gpus), folder, for_groups=wish.in_groups)
+                session = start_own(num_cpus_used, len(share.gpus), folder)
             stack.push(functools.partial(_after_refusal, session))
             stack.callback(_shut_down)
         else:
@@ -94,45 +94,40 @@ def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object
         remove_session(folder)
 
 
-def start_own(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
+def start_own(num_cpus: int, num_gpus: int, folder: str | None) -> Path:
     """Starts our own Ray instance, on loopback only and with a token; a second time if the first fails, as on a busy
     machine. Returns its session folder. ConfigError if it does not start.
 
-    `for_groups`: trials run in Ray Train worker groups; `folder`: for Ray's files (None: Ray's own choice).
-
-    Ray Train releases the resources of a stopped worker group through the dashboard of the single Ray that it finds on
-    this host. So groups need the dashboard, and an explicit address, as other instances may be running."""
+    `folder`: for Ray's files (None: Ray's own choice)."""
     tell_token(may_make=True)
     # Ranks of a group find each other on this machine: torch's backends would take the first interface.
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         os.environ.setdefault(name, LOOPBACK_INTERFACE)
     try:
-        return _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
+        return _start_once(num_cpus, num_gpus, folder)
     except Exception as error:  # Ray raises what its processes, sockets and files raise
         ray.shutdown()
         print(f"Ray did not start ({one_line(error)}); trying once more", file=sys.stderr, flush=True)
     try:
-        return _start_once(num_cpus, num_gpus, folder, for_groups=for_groups)
+        return _start_once(num_cpus, num_gpus, folder)
     except Exception as error:
         ray.shutdown()
         remedy = "see what it lacks (python -m search doctor --ray), or free CPUs and memory and run it again"
         raise ConfigError("Ray", [f"did not start on this machine: {one_line(error)}; {remedy}"]) from None
 
 
-def _start_once(num_cpus: int, num_gpus: int, folder: str | None, *, for_groups: bool) -> Path:
+def _start_once(num_cpus: int, num_gpus: int, folder: str | None) -> Path:
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-    groups: dict[str, object] = {"env_vars": {"RAY_ADDRESS": f"{LOOPBACK}:{port}"}}
     try:
-        with quoted_commands(), settled_services(has_dashboard=for_groups) as metrics_port:
+        with quoted_commands(), settled_services() as metrics_port:
             context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,
                 num_gpus=num_gpus,
                 resources={SLOT: 1000.0},
-                include_dashboard=for_groups,
-                dashboard_host=LOOPBACK,
-                runtime_env=worker_environment() | (groups if for_groups else {}) or None,
+                include_dashboard=False,
+                runtime_env=worker_environment() or None,
                 _temp_dir=folder,
                 log_to_driver=False,
                 logging_level=logging.ERROR,

@@ -74,7 +74,7 @@ def survey(address: str, data_root: str, folder: str) -> dict[str, Any]:
         if address == "local":
             folder_of_ray = stack.enter_context(ray_folder())
             with marked(stack.enter_context(no_orphans())):
-                start_own(1, len(visible_gpus()), folder_of_ray, for_groups=False)
+                start_own(1, len(visible_gpus()), folder_of_ray)
         else:
             join(address)
         try:

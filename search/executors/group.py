@@ -14,8 +14,12 @@ from ray import tune
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.controller import TrainController
 from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
+from ray.train.v2._internal.execution.worker_group import WorkerGroup
+from ray.train.v2._internal.execution.worker_group.placement_group_handle import DefaultPlacementGroupHandle
+from ray.util import get_current_placement_group
 
 from trainables.cli.train import TrainRequest
 from trainables.devices.device import pick_device
@@ -34,6 +38,11 @@ from .attempt import row_of, run_attempt, saved_row
 from .faults import losses_reported
 
 RESTARTS = 2  # of `train`'s group after a worker died; each goes on from the last epoch on disk
+
+
+def resources_of_group(driver: dict[str, float], demand: Demand) -> tune.PlacementGroupFactory:
+    """Returns the resources of a trial in a group: a bundle for its own process, `driver`, then one for each worker."""
+    return tune.PlacementGroupFactory([driver, *([_bundle(demand)] * demand.workers)])
 
 
 def train_trial_in_group(task: dict[str, Any]) -> None:
@@ -91,11 +100,12 @@ class _Policy(FixedScalingPolicy):
 
 class _Trainer(TorchTrainer):
     """Trainer without the parts of Ray 2.60 that start a process each and have no use here: the callback for Ray's own
-    data sets, and a second request for resources."""
+    data sets, a second request for resources, and a watch over the placement group, which outlives neither the job of
+    `train` nor the trial whose it is."""
 
     def _create_default_callbacks(self) -> list[Any]:
         made = super()._create_default_callbacks()  # type: ignore[misc]  # of the second Ray Train
-        return [one for one in made if not isinstance(one, DatasetsCallback)]
+        return [one for one in made if not isinstance(one, DatasetsCallback | PlacementGroupCleanerCallback)]
 
     def _initialize_and_run_controller(self, **parts: Any) -> Any:
         return self._run({**parts, "scaling_policy": _Policy(parts["scaling_policy"].scaling_config)})
@@ -111,6 +121,29 @@ class _Forward(ray.train.UserCallback):
         tune.report(metrics[0])
 
 
+class _Handle(DefaultPlacementGroupHandle):
+    def shutdown(self) -> None:
+        """Leaves the placement group to Tune, which removes it with the trial."""
+
+
+class _TrialGroup(WorkerGroup):
+    """Worker group in the placement group of its trial, beside the trial's own bundle. One of its own would stay when
+    the trial's process is killed, as Tune does it to a trial that is stopped."""
+
+    def _create_placement_group(self, *parts: Any) -> _Handle:
+        placed = get_current_placement_group()
+        assert placed is not None, "Tune places every trial"
+        return _Handle(placed)
+
+    def _create_workers(self, *parts: Any, **more: Any) -> Any:
+        more["placement_group_bundle_indices"] = list(range(1, self._worker_group_context.num_workers + 1))
+        return super()._create_workers(*parts, **more)
+
+
+class _Controller(TrainController):
+    worker_group_cls = _TrialGroup
+
+
 class _TrialTrainer(_Trainer):
     """Trainer of a trial, in whose process the group is controlled. Ray 2.60 would start one process for that and one
     to hand the reports to Tune."""
@@ -121,9 +154,13 @@ class _TrialTrainer(_Trainer):
         return super()._create_default_callbacks()
 
     def _run(self, parts: dict[str, Any]) -> Any:
-        controller = TrainController(**parts)
+        controller = _Controller(**parts)
         asyncio.run(controller.run())
         return controller.get_result()
+
+
+def _bundle(demand: Demand) -> dict[str, float]:
+    return {"CPU": demand.cpus, **({"GPU": demand.gpus} if demand.gpus else {})}
 
 
 def _trainer(
@@ -136,7 +173,7 @@ def _trainer(
         scaling_config=ray.train.ScalingConfig(
             num_workers=demand.workers,
             use_gpu=demand.gpus > 0,
-            resources_per_worker={"CPU": demand.cpus, **({"GPU": demand.gpus} if demand.gpus else {})},
+            resources_per_worker=_bundle(demand),
         ),
         run_config=ray.train.RunConfig(
             name=name,

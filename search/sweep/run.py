@@ -36,7 +36,7 @@ from ..decisions.forecast import Forecast
 from ..decisions.progress import now_text
 from ..decisions.task import Task
 from ..environment.store import redacted
-from ..executors.group import train_trial_in_group
+from ..executors.group import resources_of_group, train_trial_in_group
 from ..executors.mirror import bring, check_store
 from ..executors.solo import train_trial
 from ..record import journal as journals
@@ -128,7 +128,6 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         cpus=sweep.cpus_per_worker,
         gpus=sweep.gpus_per_worker,
         at_a_time=sweep.concurrent,
-        in_groups=sweep.chosen_executor == "group",
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
     ours = ray_session(place.where.address, wish)
@@ -243,7 +242,7 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
         trainable = tune.with_resources(train_trial, {"cpu": demand.cpus, "gpu": demand.gpus})
     else:
         driver = {SLOT: 1.0} if SLOT in ray.cluster_resources() else {"CPU": SHARE}
-        trainable = tune.with_resources(train_trial_in_group, tune.PlacementGroupFactory([driver]))
+        trainable = tune.with_resources(train_trial_in_group, resources_of_group(driver, demand))
     with _folder_of_tune(place) as folder:
         tune.Tuner(
             trainable,

@@ -117,7 +117,6 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, 
             cpus=request.cpus,
             gpus=request.gpus,
             at_a_time=1,
-            in_groups=False,  # its one group ends with Ray itself
             is_sweep=False,
         )
 

@@ -18,7 +18,7 @@ A, B, C = (Gpu(str(number), f"GPU-{name * 8}") for number, name in enumerate("ab
 
 
 def wish(who="sweep one", cpus=1.0, each=0.0, workers=1, at_a_time=None, is_sweep=True):
-    return Wish(who=who, workers=workers, cpus=cpus, gpus=each, at_a_time=at_a_time, in_groups=False, is_sweep=is_sweep)
+    return Wish(who=who, workers=workers, cpus=cpus, gpus=each, at_a_time=at_a_time, is_sweep=is_sweep)
 
 
 def share(wanted, cpus=8.0, have=()):
@@ -264,7 +264,7 @@ def test_the_ray_of_a_sweep_has_the_gpus_of_its_claim_and_no_others(folder, mach
     machine(3, "2,1,0")
     started = []
 
-    def start(num_cpus, num_gpus, folder, *, for_groups):
+    def start(num_cpus, num_gpus, folder):
         started.append((num_cpus, num_gpus, os.environ["CUDA_VISIBLE_DEVICES"]))
 
     monkeypatch.setattr(session, "start_own", start)

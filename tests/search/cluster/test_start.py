@@ -111,12 +111,12 @@ def test_a_ray_that_comes_too_late_is_started_again_and_then_told(monkeypatch, c
             raise RuntimeError("the current node timed out\nduring startup")
 
     monkeypatch.setattr(session, "_start_once", start)
-    session.start_own(1, 0, None, for_groups=False)
+    session.start_own(1, 0, None)
     assert len(starts) == 2
     fault = "RuntimeError: the current node timed out during startup"
     assert capsys.readouterr().err == f"Ray did not start ({fault}); trying once more\n"
     with pytest.raises(ConfigError, match=f"did not start on this machine: {fault}; see what it lacks"):
-        session.start_own(1, 0, None, for_groups=False)
+        session.start_own(1, 0, None)
     assert len(starts) == 4
 
 

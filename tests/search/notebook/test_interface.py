@@ -255,7 +255,7 @@ def test_a_ray_that_the_notebook_uses_is_not_ended(monkeypatch):
     ended = []
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     monkeypatch.setattr("ray.shutdown", lambda: ended.append(True))
-    wish = Wish(who="x", workers=1, cpus=1.0, gpus=None, at_a_time=1, in_groups=False)
+    wish = Wish(who="x", workers=1, cpus=1.0, gpus=None, at_a_time=1)
     told = "connected to a Ray already; leave it first"
     with pytest.raises(search.ConfigError, match=told), ray_session(None, wish):
         pass
