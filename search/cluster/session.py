@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import logging
 import math
 import os
@@ -16,6 +15,7 @@ from typing import Any
 import ray
 
 from spaces.errors import ConfigError, InputError, one_line
+from spaces.loading import all_kept
 from trainables.devices.cpus import num_cpus
 
 from ..environment.variables import ARENAS, LOOPBACK, RAY, ROOT, is_job
@@ -79,13 +79,8 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
 def _shut_down() -> None:
     """Shuts Ray down, or leaves the cluster, while no garbage is collected: Ray 2.60 ends this whole process if another
     thread frees an object of Ray's at that moment."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with all_kept():
         ray.shutdown()
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object) -> None:

@@ -20,10 +20,13 @@ LIMIT_S = 600  # of a command; they take half a minute, and several times that o
 # Takes a job from each line of its input. A keeper, one fork away, tells its number and, in the end, its exit code. The
 # job runs in a fork of the keeper, as if it were started afresh: its own environment, arguments, streams and end.
 SERVER = """
-import json, os, runpy, signal, sys
+import gc, json, os, runpy, signal, sys
 from search.environment.variables import settle_environment
+from spaces.loading import all_kept
 settle_environment()
-import search.__main__, search.sweep.run, search.sweep.train, search.sweep.verbs
+with all_kept():
+    import search.__main__, search.sweep.run, search.sweep.train, search.sweep.verbs
+gc.freeze()  # no job looks through them, or copies their memory
 
 def keep(job):
     process = os.fork()

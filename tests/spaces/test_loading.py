@@ -1,5 +1,6 @@
 """Ctrl-C while a command line loads ends it, without a traceback."""
 
+import gc
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from spaces.loading import end_at_once, raise_again
+from spaces.loading import end_at_once, named, raise_again
 from tests import ROOT
 
 
@@ -48,3 +49,16 @@ def test_an_interrupt_that_is_ignored_stays_ignored():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_imports_are_not_looked_through_for_garbage(was_enabled, monkeypatch):
+    seen = []
+    monkeypatch.setattr("importlib.import_module", lambda name: seen.append(gc.isenabled()))
+    try:
+        (gc.enable if was_enabled else gc.disable)()
+        with pytest.raises(AttributeError):
+            named("missing:attribute")
+        assert (seen, gc.isenabled()) == ([False], was_enabled)
+    finally:
+        gc.enable()
