@@ -16,15 +16,18 @@ IMPORT := $(BIN)/python -c 'import search.sweep.run, search.sweep.train, search.
 .PHONY: sweep test suite check fmt docs
 .DEFAULT_GOAL := sweep
 
-.venv/.ready: requirements.txt
+.venv/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "posesweep needs Python 3.11 or later; set PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	@$(INSTALL) --upgrade pip || true  # the one that comes with Python takes twice as long
 	$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.ready: .venv/.installed
 	@$(IMPORT)  # here, not in the first sweep
 	@touch $@
 
-.venv/.tested: .venv/.ready tests/requirements.txt
+.venv/.tested: .venv/.installed tests/requirements.txt
 	$(INSTALL) -r tests/requirements.txt
 	@touch $@
 
@@ -34,11 +37,11 @@ sweep: .venv/.ready
 	$(RUN) search launch graformer --recipe small --data synthetic --trials 6 --epochs 6 --time-budget 100s --at-least 1 --name $$name && \
 	$(RUN) search export $$name --out mlruns/sweeps/$$name/best.yaml --weights mlruns/sweeps/$$name/best.safetensors
 
-# Both at once: the checks have use for one core only.
-test: .venv/.tested
+# Both at once: the checks have use for one core only, and need nothing compiled.
+test:
 	@$(MAKE) --no-print-directory --jobs 2 check suite
 
-suite: .venv/.tested
+suite: .venv/.ready .venv/.tested
 	$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: .venv/.tested
