@@ -54,7 +54,7 @@ def _findings(survey: Survey, lines: Lines) -> Iterator[Finding]:
     yield from over_pruned(survey, lines)
     if fit is not None:
         yield from irrelevant(survey, fit, lines)
-    yield from luck(survey, lines)
+    yield from luck(survey, lines, fit)
     yield from budget(survey, lines)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...record.options.choices import SCHEDULED, rungs
 from .finding import BUDGET, LUCK, STOPPING, Finding, Lines
+from .fit import Fit
 from .survey import LEAST_CURVE, Survey
 
 LEAST_PAIRS = 6  # of ranks; the correlation of fewer says nothing at the levels in use
@@ -74,9 +75,9 @@ def over_pruned(survey: Survey, lines: Lines) -> Iterator[Finding]:
         return
 
 
-def luck(survey: Survey, lines: Lines) -> Iterator[Finding]:
+def luck(survey: Survey, lines: Lines, fit: Fit | None) -> Iterator[Finding]:
     """Finds a winner whose lead is that of a single epoch, or within the noise of curves that do not agree on a place
-    in the space."""
+    in the space, or of which no knob explains anything."""
     best, noise = survey.best, survey.noise
     if best is None or not math.isfinite(noise) or noise <= 0:
         return
@@ -116,15 +117,19 @@ def luck(survey: Survey, lines: Lines) -> Iterator[Finding]:
     apart = [float(np.sqrt(((survey.units[survey.at(trial)] - survey.units[at]) ** 2).mean())) for trial in ties]
     # Two blind draws are 0.41 apart, the root of 1/6; trials around one optimum are half as far or less.
     if float(np.median(apart)) >= 0.25:
-        yield Finding(
-            kind=LUCK,
-            trials=(best.number, *(trial.number for trial in ties)),
-            found=f"{len(ties)} finished trials are within the noise of the curves, {noise:.2g} from epoch to epoch, "
-            f"of the best score, {score:.2f} of trial {best.number}, with knobs {np.median(apart):.0%} of the ranges "
-            "away: which of them wins is chance",
-            do="confirm the best trials with several seeds",
-            line=lines.confirm(),
-        )
+        why = f"with knobs {np.median(apart):.0%} of the ranges away"
+    elif fit is not None and not fit.chosen and len(ties) >= len(others) / 5:
+        why = "and no knob explains the scores"
+    else:
+        return
+    yield Finding(
+        kind=LUCK,
+        trials=(best.number, *(trial.number for trial in ties)),
+        found=f"{len(ties)} finished trials are within the noise of the curves, {noise:.2g} from epoch to epoch, "
+        f"of the best score, {score:.2f} of trial {best.number}, {why}: which of them wins is chance",
+        do="confirm the best trials with several seeds",
+        line=lines.confirm(),
+    )
 
 
 def budget(survey: Survey, lines: Lines) -> Iterator[Finding]:

@@ -24,22 +24,24 @@ def quantile(share: float, free: float) -> float:
     return z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
 
 
-def _winsorised(levels: np.ndarray) -> np.ndarray:
-    """Returns levels in deviations from their mean, those that are far worse than most, and diverged ones, as bad as
-    twice the lead of the best over the median."""
+def _limited(levels: np.ndarray, leads: float = 0) -> np.ndarray:
+    """Returns levels in deviations from their mean, diverged ones as bad as the worst; with `leads`, none worse than
+    the median by more than that many times the lead of the best over it."""
     known = levels[np.isfinite(levels)]
     if not len(known):
         return np.zeros(len(levels))
     median = float(np.median(known))
-    made = np.minimum(levels, median + 2 * (median - float(known.min())))
+    worst = float(known.max())
+    made = np.minimum(levels, min(worst, median + leads * (median - float(known.min()))) if leads else worst)
     deviation = float(made.std())
     return (made - made.mean()) / deviation if deviation > 0 else np.zeros(len(levels))
 
 
 class Fit:
-    """Additive model of the trials' levels: as they are, but for the worst, or as normal scores of their ranks,
-    whichever the knobs explain better. A knob with an order has a parabola, any other a constant per value. The knobs
-    beside the one asked for are chosen by forward selection with Schwarz's criterion (BIC)."""
+    """Additive model of the trials' levels: as they are, with or without a limit for the worst, or as normal scores of
+    their ranks, whichever the knobs explain better. A knob with an order has a parabola, any other a constant per
+    value. The knobs beside the one asked for are chosen by forward selection with Schwarz's criterion (BIC); `chosen`:
+    their indices, none where nothing explains the levels."""
 
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
@@ -53,7 +55,7 @@ class Fit:
         self._columns = [self._features(index) for index in range(len(survey.paths))]
         self.scores, self.chosen = normal, list[int]()
         found = []
-        for scores in (normal, _winsorised(survey.levels)):
+        for scores in (normal, _limited(survey.levels, 2), _limited(survey.levels)):
             self.scores = scores
             self.chosen = self._selected()
             found.append(

@@ -23,7 +23,7 @@ from spaces.domain_text import read_domain
 from spaces.domains import Choice, Float, Grid, Int
 from spaces.schema import Knob
 from spaces.yaml_text import parse_yaml
-from tests.made.advice.recorded import GOLDEN, cases, is_found
+from tests.made.advice.recorded import GOLDEN, cases, is_found, record, said
 from tests.made.sweeps import answer_of, book, made_journal, made_plan, made_sweep
 
 CASES = cases()
@@ -51,10 +51,18 @@ def test_planted_faults_are_found(tmp_path):
 
 
 def test_healthy_sweeps_get_no_advice(tmp_path):
-    said = {name: [one.found for one in findings_in(tmp_path / name, name)] for name in HEALTHY}
-    alarms = {name: found for name, found in said.items() if found}
+    texts = {name: [one.found for one in findings_in(tmp_path / name, name)] for name in HEALTHY}
+    alarms = {name: found for name, found in texts.items() if found}
     assert len(HEALTHY) == 12
     assert len(alarms) <= 1, alarms
+
+
+def test_a_winner_within_the_noise_is_luck_where_no_knob_explains_the_scores(tmp_path):
+    # A sampler that follows the noise gathers its trials, near each other, where one had luck.
+    found = said(record(CASES["luck-noise"], 202, tmp_path))
+    (luck,) = [one for one in found if one.kind == "luck"]
+    assert "and no knob explains the scores: which of them wins is chance" in luck.found
+    assert len(luck.trials) > 5
 
 
 def request_of(line):
