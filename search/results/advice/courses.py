@@ -13,6 +13,7 @@ from .finding import BUDGET, LUCK, STOPPING, Finding, Lines
 from .fit import Fit
 from .survey import LEAST_CURVE, Survey
 
+DOUBT = 0.03  # level of the test on a rung, of which a sweep has two or three
 LEAST_PAIRS = 6  # of ranks; the correlation of fewer says nothing at the levels in use
 # Rank correlation of a rung and the end, over all trials, on which successive halving may rely: it then explains more
 # than half of the final ranks.
@@ -61,7 +62,7 @@ def over_pruned(survey: Survey, lines: Lines) -> Iterator[Finding]:
         # Fisher's z; its variance for ranks is 1.06 / (n - 3).
         z = (math.atanh(max(-0.999, min(0.999, agreement))) - math.atanh(expected)) * math.sqrt((len(pairs) - 3) / 1.06)
         spread = float(pairs[:, 1].std(ddof=1))
-        if z > NormalDist().inv_cdf(0.05) or (survey.noise > 0 and spread < MATERIAL * survey.noise):
+        if z > NormalDist().inv_cdf(DOUBT) or (survey.noise > 0 and spread < MATERIAL * survey.noise):
             continue
         grace = min(rung * factor, max(rung + 1, sweep.max_epochs // 2))
         yield Finding(
@@ -96,8 +97,9 @@ def luck(survey: Survey, lines: Lines, fit: Fit | None) -> Iterator[Finding]:
         return
     second = min(others, key=lambda trial: (trial.own_score, trial.number))
     score, next_score = float(curve[epoch - 1]), float(second.own_score or 0)
-    # The lowest of n draws of the noise lies this far below its mean in one of 100 cases.
-    depth = -NormalDist().inv_cdf(0.01 / len(curve)) * noise * math.sqrt(1 + 1.57 / len(around))
+    # The lowest of the draws of the noise in all whole curves lies this far below its mean in one of 100 cases.
+    draws = len(curve) * max(1, int(survey.is_whole.sum()))
+    depth = -NormalDist().inv_cdf(0.01 / draws) * noise * math.sqrt(1 + 1.57 / len(around))
     if usual - score > depth and usual > next_score:
         yield Finding(
             kind=LUCK,
@@ -173,11 +175,13 @@ def _early(survey: Survey) -> Iterator[Finding]:
     is_informed = survey.plan.sweep.sampler in INFORMED
     if best is None or len(ended) < LEAST_ENDED or best.number >= len(ended) // (10 if is_informed else 20):
         return
-    # A recipe is not drawn blindly, and a good one is no fault unless all others stay behind it by more than noise.
-    others = [trial.own_score for trial in ended if trial is not best and trial.own_score is not None]
-    margin = min(others, default=math.inf) - (best.own_score or 0)
-    if best.number == 0 and not (is_informed and margin > 3 * survey.noise):
-        return
+    # A recipe is not drawn blindly, and a good one is no fault unless all others stay behind it by more than noise, and
+    # much of what lies between them.
+    others = sorted(trial.own_score for trial in ended if trial is not best and trial.own_score is not None)
+    if best.number == 0 and others:
+        margin, spread = others[0] - (best.own_score or 0), others[len(others) // 2] - others[0]
+        if not (is_informed and margin > max(3 * survey.noise, spread / 2)):
+            return
     since = sum(trial.number > best.number for trial in ended)
     yield Finding(
         kind=BUDGET,

@@ -22,11 +22,16 @@ LEAST_TRIALS = 12  # a parabola of one knob has 3 coefficients, and LEAST_FREE r
 ALPHA = 0.05
 OUTER = 0.85  # of a range, beyond which a value lies at its edge: one of seven blind draws does
 INNER = 2 / 3  # a parabola is equally good here and at the edge if its best is halfway, at 5/6
+LEAST_AT_END = 3  # trials with the last of ordered values, so that those beside it are known to be better
 ELITE = 5
 SMALL = 0.3  # whose square is less than a tenth
 SHUFFLES, ODDS = 400, 0.03
 MOST_OTHERS = 500  # whose distances to all are looked at, of thousands
-NEAR, LEAST_FAR = 0.25, 0.2  # of the ranges, root mean square over the knobs; two blind draws are 0.41 apart
+NEAR, LEAST_FAR, LEAST_APART = (
+    0.25,
+    0.2,
+    0.15,
+)  # of the ranges, root mean square over the knobs; two blind draws are 0.41 apart
 
 
 def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
@@ -47,9 +52,14 @@ def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
                 if is_high
                 else (1 - best[index], 1 - np.median(elite[:, index]))
             )
+            inner = INNER
             if here < outer and middle < outer:
-                continue
-            end, inside = (1.0, INNER) if is_high else (0.0, 1 - INNER)
+                # A sampler that learns may stay beside an end that it has hardly tried.
+                at_end = survey.units[:, index] == float(is_high)
+                if not values or here < 1 - 1.5 / (len(values) - 1) or at_end.sum() >= LEAST_AT_END:
+                    continue
+                inner = here
+            end, inside = (1.0, inner) if is_high else (0.0, 1 - inner)
             found = fit.contrast(index, end, inside)
             if found is None or min(here, middle) < 0.5:
                 continue
@@ -59,13 +69,16 @@ def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
                 continue
             first, *_, last = values or limits(domain)
             side, limit = ("high", last) if is_high else ("low", first)
-            count = int(((elite[:, index] if is_high else 1 - elite[:, index]) >= outer).sum())
+            count = int(((elite[:, index] if is_high else 1 - elite[:, index]) >= min(here, outer)).sum())
+            place = f"at the {side} end of its range, {_text(limit)}"
+            if inner != INNER:
+                place = f"beside the {side} end of its range, {_text(limit)}, which was hardly tried"
             yield Finding(
                 kind=EDGE,
                 knobs=(path,),
                 trials=(survey.best.number,),
-                found=f"{count} of the {len(elite)} best trials have {path} at the {side} end of its range, "
-                f"{_text(limit)} (the best: {_text(survey.best.knob(path))}), and scores still improve towards it",
+                found=f"{count} of the {len(elite)} best trials have {path} {place} (the best: "
+                f"{_text(survey.best.knob(path))}), and scores still improve towards it",
                 do="search beyond that end",
                 ranges={path: entry},
             )
@@ -73,7 +86,7 @@ def edges(survey: Survey, fit: Fit) -> Iterator[Finding]:
 
 def sparse(survey: Survey, lines: Lines) -> Iterator[Finding]:
     """Finds a best trial that is far from all others: none lies within a quarter of the ranges, or it is lonelier than
-    95% of the other trials are."""
+    95% of the other trials are, or leads by more than what lies between the second and the median."""
     if survey.best is None or len(survey.trials) < 4 or not survey.paths:
         return
     at = survey.at(survey.best)
@@ -84,7 +97,9 @@ def sparse(survey: Survey, lines: Lines) -> Iterator[Finding]:
         # Or farther than all but one of twenty others are from their nearest.
         some = [one for one in range(0, len(survey.units), max(1, len(survey.units) // MOST_OTHERS)) if one != at]
         lonely = [np.sqrt(np.sort(((survey.units - survey.units[one]) ** 2).mean(1))[1]) for one in some]
-        if nearest <= LEAST_FAR or nearest <= np.quantile(lonely, 0.95):
+        first, second, median = (survey.levels[survey.order[one]] for one in (0, 1, len(survey.order) // 2))
+        leads = first == survey.levels[at] and second - first > median - second and nearest > LEAST_APART
+        if not leads and (nearest <= LEAST_FAR or nearest <= np.quantile(lonely, 0.95)):
             return
     number = int(survey.trials[int(np.argsort(away, kind="stable")[1])].number)
     trials = survey.plan.sweep.trials
