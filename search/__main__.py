@@ -10,6 +10,7 @@ if __name__ == "__main__":
     end_at_once()  # while what follows loads
 
 from spaces.cli import Verb, main
+from spaces.console import drop_farewell
 from trainables.cli import import_weights as options_import
 from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
@@ -186,7 +187,10 @@ ABOUT = "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflo
 def posesweep(prog: str = "posesweep") -> int:
     """Runs the command line of this process and returns the exit code; `prog`: name of the program in its help."""
     settle_environment()
-    return main("search", ABOUT, VERBS, hide=redacted, prog=prog)
+    try:
+        return main("search", ABOUT, VERBS, hide=redacted, prog=prog)
+    finally:
+        drop_farewell()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import re
@@ -49,6 +50,14 @@ def settle_console() -> None:
                 stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True, newline="\n"
             )
             setattr(sys, name, settled)
+
+
+def drop_farewell() -> None:
+    """Keeps colorama from writing a code for colours as this process ends, which a settled console would show: tqdm
+    starts it, of all places where there is a terminal, once Ray has been imported with its own copy."""
+    found = sys.modules.get("colorama.initialise")
+    if found is not None:
+        atexit.unregister(found.reset_all)
 
 
 def is_colour_refused() -> bool:

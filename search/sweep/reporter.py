@@ -15,15 +15,16 @@ from ..decisions.forecast import Forecast
 from ..decisions.progress import now_text
 from ..record.journal import Journal
 from ..record.plan import Plan
-from ..record.records import AttemptRow, EndRow, EpochRow, TrialEvent
+from ..record.records import LOST, STOPPED, EndRow, EpochRow, TrialEvent
 from ..results.follow import event_text, state_text
 from ..terminal.log import FILE, Log
 from ..terminal.modes import mode_of
 from ..terminal.rule import LineRule
-from ..terminal.screen import LONG_S, Screen
+from ..terminal.screen import Screen, Step
 from .tally import Tally
 
 PRUNED = "pruned"
+FAULTS = ("failed", "diverged", LOST, STOPPED)
 FIRST = "waiting for the first epoch, for which Ray starts processes"
 
 
@@ -33,11 +34,13 @@ class Reporter:
     `with` block."""
 
     def __init__(self, mode: str | None) -> None:
-        self._screen, self._log, self._rule = Screen(mode_of(mode)), Log(), LineRule()
         self._started = time.monotonic()
+        self._screen, self._log, self._rule = Screen(mode_of(mode), self._stamp), Log(), LineRule()
         self._journal: Journal | None = None
         self._tally: Tally | None = None
-        self._waiting = ExitStack()  # for the first epoch
+        self._waiting = ExitStack()  # for the first epoch, or after an interrupt
+        self._first: Step | None = None
+        self._is_interrupted = False
         self._pruned: int | None = None  # since the sweep began to close
         self._once: set[str] = set()
 
@@ -53,23 +56,25 @@ class Reporter:
     def tell(self, line: str, *, is_cut: bool = False) -> None:
         """Shows an event, one line, and logs it. `is_cut`: beside a panel it may be cut, but not in the log."""
         text = visible(line)
-        self._screen.tell(f"{now_text(self._started)}  {text}", is_cut=is_cut)
+        self._screen.tell(self._stamp() + text, is_cut=is_cut)
         self._log.write(text)
+
+    def _stamp(self) -> str:
+        return f"{now_text(self._started)}  "
 
     def note(self, line: str) -> None:
         """Logs an event, one line."""
         self._log.write(visible(line))
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
+    def step(self, what: str) -> Iterator[Step]:
         """Shows that something goes on while the block runs, and logs it if it took long. `what`: as 'starting Ray'."""
-        began = time.monotonic()
-        try:
-            with self._screen.step(what):
-                yield
-        finally:
-            if (took := time.monotonic() - began) >= LONG_S:
-                self.note(f"{what}: took {took:.0f} s")
+        with self._screen.step(what) as step:
+            try:
+                yield step
+            finally:
+                if took := step.long_s:
+                    self.note(f"{what}: took {took:.0f} s")
 
     def begin(self, journal: Journal, plan: Plan, forecast: Forecast) -> None:
         """Begins the log beside the locked journal, and the panel."""
@@ -77,7 +82,7 @@ class Reporter:
         self._log.open(journal.path.parent / FILE)
         self._tally = Tally(journal, plan, forecast)
         self._screen.follow(self._tally.status)
-        self._waiting.enter_context(self.step(FIRST))
+        self._first = self._waiting.enter_context(self.step(FIRST))
 
     def booked(self, row: TrialEvent) -> None:
         """Reports a record of a trial, which the journal has taken just now."""
@@ -98,7 +103,8 @@ class Reporter:
             self._pruned += 1
             self.note(text)
         elif self._rule.takes(row, state.trials[row.trial]):
-            self.tell(text, is_cut=isinstance(row, AttemptRow))
+            is_fault = isinstance(row, EndRow) and row.state in FAULTS
+            self.tell(text, is_cut=not is_fault)
         else:
             self.note(text)
         self._screen.change()
@@ -108,6 +114,9 @@ class Reporter:
     @contextmanager
     def closing(self) -> Iterator[None]:
         """Sums up in one line the trials that are pruned while the block runs, as the sweep is over."""
+        if self._first is not None:
+            self._first.is_void = True  # what waits now waits in vain
+        self._waiting.close()
         self._pruned = 0
         yield
         if self._pruned:
@@ -119,6 +128,17 @@ class Reporter:
         if line not in self._once:
             self._once.add(line)
             self.tell(line)
+
+    def interrupt(self) -> None:
+        """Says, the first time, that the sweep was interrupted and comes to its end."""
+        if self._is_interrupted:
+            return
+        self._is_interrupted = True
+        if self._first is not None:
+            self._first.is_void = True
+        self._waiting.close()
+        self.tell("interrupted: the sweep is closed in order; another Ctrl-C ends it at once")
+        self._waiting.enter_context(self.step("ending the trials"))
 
     def finish(self, fault: str) -> None:
         """Logs how the sweep was closed, and gives the terminal back for the last words. `fault`: why it failed, of

@@ -172,7 +172,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
 
         def over() -> str:
             if interrupts:
-                reporter.tell_once("interrupted: the sweep is closed in order; another Ctrl-C ends it at once")
+                reporter.interrupt()
             return "interrupted" if interrupts else ""
 
         adopt = partial(take_over, place.folder, tell)
@@ -212,7 +212,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         reason = reins.end or (budget.reason if has_ended_early else "done")
         reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.
-        with reporter.step("looking for pictures to draw"):
+        with reporter.step("drawing pictures of the best trial"):
             has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         with reporter.closing():
             reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)

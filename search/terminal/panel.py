@@ -79,8 +79,11 @@ class Painter:
                 (f"{status.objective} {best.score:.2f}", f"bold {GOOD}"),
                 f", trial {best.number}, epoch {best.epoch} of {best.epochs}",
             )
-        left = "left: not known yet" if status.left_s is None else f"about {rough_text(status.left_s)} left"
-        time = Text(f"{clock_text(status.spent_s)} spent, {left}")
+        time = Text(f"{clock_text(status.spent_s)} spent")
+        if status.done < status.trials:
+            time.append(
+                ", left: not known yet" if status.left_s is None else f", about {rough_text(status.left_s)} left"
+            )
         facts = [
             Text.assemble((f"{name:<7}", LABEL), fact)
             for name, fact in zip(FACTS, (found, time, Text(status.spend)), strict=True)

@@ -33,12 +33,20 @@ PLAIN_SPINNER = "|/-\\"
 
 
 @dataclass(slots=True)
-class _Step:
-    """Something that takes a while. `since`: monotonic seconds; `is_told`: it has its line."""
+class Step:
+    """Something that takes a while. `since`: monotonic seconds; `is_told`: it has its line; `is_void`: it did not come
+    to its end, so that its time is of no interest."""
 
     what: str
     since: float
     is_told: bool = False
+    is_void: bool = False
+
+    @property
+    def long_s(self) -> float:
+        """Returns the seconds that it has taken so far, 0 for fewer than LONG_S."""
+        took = time.monotonic() - self.since
+        return 0.0 if self.is_void or took < LONG_S else took
 
 
 class Screen:
@@ -46,13 +54,14 @@ class Screen:
     LINES prints lines alone, QUIET nothing. A thread of its own writes, so that a terminal or a pipe that takes nothing
     delays nobody. Use it in a `with` block; at its end the terminal is as it was, and all lines are written.
 
-    Frames come FASTEST_S apart or more, so that they take SHARE of a processor at most, and only if something has
-    changed; the time is redrawn every CLOCK_S seconds."""
+    `stamp`: returns what stands before a line of the screen's own. Frames come FASTEST_S apart or more, so that they
+    take SHARE of a processor at most, and only if something has changed; the time is redrawn every CLOCK_S seconds."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, stamp: Callable[[], str] = str) -> None:
         self.mode = mode
+        self._stamp = stamp
         self._lines: deque[tuple[str, bool]] = deque(maxlen=MOST_LINES)  # and whether one may be cut
-        self._steps: list[_Step] = []
+        self._steps: list[Step] = []
         self._status_of: Callable[[], Status] | None = None
         self._changed = threading.Event()
         self._over = threading.Event()
@@ -102,19 +111,18 @@ class Screen:
             self._changed.set()
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
+    def step(self, what: str) -> Iterator[Step]:
         """Shows that something goes on while the block runs: a spinner with the time on a terminal; in a pipe a line
         once it has taken SOON_S, and its time if that was long. `what`: as 'starting Ray'."""
-        step = _Step(what, time.monotonic())
+        step = Step(what, time.monotonic())
         self._steps.append(step)
         self._changed.set()
         try:
-            yield
+            yield step
         finally:
             self._steps.remove(step)
-            took = time.monotonic() - step.since
-            if took >= LONG_S:
-                self.tell(f"{what}: took {took:.0f} s")
+            if took := step.long_s:
+                self.tell(f"{self._stamp()}{what}: took {took:.0f} s")
             self._changed.set()
 
     def close(self) -> None:
@@ -127,8 +135,6 @@ class Screen:
         self._changed.set()
         if self._thread is not None:
             self._thread.join(CLOSE_S)
-            if capture is not None and not self._thread.is_alive():
-                os.close(capture.terminal)
             self._thread = None
 
     def _run(self) -> None:
@@ -149,6 +155,8 @@ class Screen:
             self._spent_s += spent
             due = time.monotonic() + min(max(FASTEST_S, spent / SHARE), CLOCK_S)
             if is_last:
+                if self.mode == LIVE:
+                    os.close(terminal)
                 return
 
     def _prepare(self) -> None:
@@ -192,7 +200,7 @@ class Screen:
         found = [step for step in self._steps if not step.is_told and now - step.since >= SOON_S]
         for step in found:
             step.is_told = True
-        return [f"{step.what} ..." for step in found]
+        return [f"{self._stamp()}{step.what} ..." for step in found]
 
     def _painted(self, width: int, height: int) -> list[str]:
         """Draws the panel and, below it, what goes on; no more than fits."""
