@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ..decisions.forecast import Forecast
 from ..decisions.progress import epochs_of
 from ..decisions.schedulers.choose import scheduler_of
@@ -9,9 +11,10 @@ from ..record.journal import Journal
 from ..record.plan import Plan
 from ..record.records import PAUSED, AttemptRow, EndRow, EpochRow, TrialEvent
 from ..record.spending.split import HOUR_MS, amount_text
-from ..record.trial import Trial
 from ..results.follow import choice_of
 from ..terminal.status import Best, RunningTrial, Status
+
+LOOK_S = 0.25  # between two looks at the time spent
 
 
 class Tally:
@@ -27,44 +30,64 @@ class Tally:
         self._paused = {trial.number for trial in trials if trial.state == PAUSED}
         self._failed = sum(trial.state == "failed" for trial in trials)
         self._running: dict[int, RunningTrial] = {}
-        self._look()
+        self._objective = journal.sweep.objective
+        self._best: Best | None = None
+        self._look_at_best()
+        self._look_at_time()
 
     def take(self, row: TrialEvent) -> None:
         """Counts a record of a trial."""
-        if isinstance(row, AttemptRow):
-            self._paused.discard(row.trial)
-            trial = self._journal.trials[row.trial]
-            self._running[row.trial] = self._figures_of(trial, None, choice_of(self._journal.state, trial))
-        elif isinstance(row, EpochRow) and (before := self._running.get(row.trial)) is not None:
-            last = row.metrics.get(self._journal.sweep.objective)
-            self._running[row.trial] = self._figures_of(self._journal.trials[row.trial], last, before.knobs)
+        number, trial = row.trial, self._journal.trials[row.trial]
+        is_better = True  # perhaps
+        if isinstance(row, EpochRow):
+            if (before := self._running.get(number)) is not None:
+                is_better = before.score != trial.own_score
+                self._running[number] = RunningTrial(
+                    number=number,
+                    epoch=trial.last_epoch,
+                    epochs=before.epochs,
+                    last=row.metrics.get(self._objective),
+                    score=trial.own_score,
+                    rungs=before.rungs,
+                    knobs=before.knobs,
+                )
+        elif isinstance(row, AttemptRow):
+            self._paused.discard(number)
+            self._running[number] = RunningTrial(
+                number=number,
+                epoch=trial.last_epoch,
+                epochs=epochs_of(trial),
+                last=None,
+                score=trial.own_score,
+                rungs=self._rungs_of(trial),
+                knobs=choice_of(self._journal.state, trial),
+            )
         elif isinstance(row, EndRow):
-            self._running.pop(row.trial, None)
+            self._running.pop(number, None)
             self._failed += row.state == "failed"
             if row.state == PAUSED:
-                self._paused.add(row.trial)
+                self._paused.add(number)
             else:
-                self._paused.discard(row.trial)
-        self._look()
+                self._paused.discard(number)
+        # No other thread may ask for these.
+        if is_better:
+            self._look_at_best()
+        if time.monotonic() >= self._next:
+            self._look_at_time()
 
-    def _figures_of(self, trial: Trial, last: float | None, knobs: str) -> RunningTrial:
-        return RunningTrial(
-            number=trial.number,
-            epoch=trial.last_epoch,
-            epochs=epochs_of(trial),
-            last=last,
-            score=trial.own_score,
-            rungs=self._rungs_of(trial),
-            knobs=knobs,
-        )
+    def _look_at_best(self) -> None:
+        best = self._journal.state.best()
+        if best is None:
+            self._best = None
+        elif self._best is None or (best.number, best.own_score) != self._best[:2]:
+            epoch = best.best_epoch(self._objective) or 0
+            score = best.own_score or 0.0
+            self._best = Best(number=best.number, score=score, epoch=epoch, epochs=epochs_of(best))
 
-    def _look(self) -> None:
-        """Reads what is summed up elsewhere: no other thread may ask for it."""
-        best, spend, now = self._journal.state.best(), self._journal.state.spend, self._journal.now_ms()
-        self._best: Best | None = None
-        if best is not None and best.own_score is not None:
-            epoch = best.best_epoch(self._journal.sweep.objective) or 0
-            self._best = Best(number=best.number, score=best.own_score, epoch=epoch, epochs=epochs_of(best))
+    def _look_at_time(self) -> None:
+        """Reads the time spent, to which `status` adds what has passed since."""
+        self._next = time.monotonic() + LOOK_S
+        spend, now = self._journal.state.spend, self._journal.now_ms()
         self._spent = now, spend.wall_s(now), spend.used_hours(now)
         limit = spend.time_budget_s
         self._ends_s = None if limit is None else spend.wall_s(now) + limit - spend.wall_s(now, under_limit=True)

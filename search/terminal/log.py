@@ -10,6 +10,7 @@ from pathlib import Path
 
 FILE = "log.txt"
 MOST_WAITING = 20_000  # lines that wait for a disk
+POLL_S = 0.3  # between two looks for lines: to be woken for each would cost the driver more than to write it
 AGAIN_S = 5.0  # after a disk has refused a line
 CLOSE_S = 2.0  # that the end of a sweep waits for the disk
 
@@ -23,7 +24,6 @@ class Log:
         self.trouble = ""
         self._lines: deque[str] = deque(maxlen=MOST_WAITING)
         self._rest = b""  # of a line that the disk has taken in part
-        self._wake = threading.Event()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -35,30 +35,22 @@ class Log:
     def write(self, text: str) -> None:
         """Appends an event, one line, with the present date and time; returns at once."""
         self._lines.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}\n")
-        self._wake.set()
 
     def close(self) -> None:
         """Writes what waits, for at most CLOSE_S seconds."""
         self._over.set()
-        self._wake.set()
         if self._thread is not None:
             self._thread.join(CLOSE_S)
 
     def _follow(self, path: Path) -> None:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            is_last = self._over.is_set()  # asked first: what comes before `close` is written
+        is_last = False  # asked before the lines are written: what comes before `close` is
+        while not is_last:
+            is_last = self._over.wait(AGAIN_S if self.trouble else POLL_S)
             try:
                 self._write_all(path)
                 self.trouble = ""
             except OSError as error:
                 self.trouble = error.strerror or str(error)
-                if not is_last:
-                    self._over.wait(AGAIN_S)
-                    self._wake.set()
-            if is_last:
-                return
 
     def _write_all(self, path: Path) -> None:
         if not (self._rest or self._lines):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
-from rich.console import Console, Group, OverflowMethod
-from rich.panel import Panel
+from rich.box import ASCII, ROUNDED
+from rich.color import ColorSystem
+from rich.console import Console, OverflowMethod
 from rich.text import Text
 
 from ..record.durations import clock_text, rough_text
@@ -16,6 +17,7 @@ NARROW = 60  # columns below which trials have no bars
 WIDE = 110  # from which on facts stand in two columns
 BAR, TRIAL_BAR = 40, 30  # cells of the bars, at most
 LEAST_KNOBS = 24  # cells that a trial's knobs must have
+LEAST = 20  # cells inside of a panel that is worth drawing
 FRAME = 4  # cells of the frame's sides and the blanks beside them
 FACTS = ("best", "time", "spend")
 BARS, PLAIN_BARS = ("━", "╍", "─"), ("=", "~", "-")  # done, paused, left
@@ -27,42 +29,44 @@ class Painter:
     """Draws panels for a terminal of an encoding, e.g. 'utf-8'; where that is no UTF, in ASCII."""
 
     def __init__(self, encoding: str, *, has_colour: bool) -> None:
-        self._encoding = encoding
-        self._has_colour = has_colour
         is_utf = encoding.lower().startswith("utf")
+        self._has_colour = has_colour
         self._full, self._half, self._empty = BARS if is_utf else PLAIN_BARS
+        self._box = ROUNDED if is_utf else ASCII
         self._overflow: OverflowMethod = "ellipsis" if is_utf else "crop"
-        self._console = self._console_of(80)
-
-    def _console_of(self, width: int) -> Console:
-        return Console(
-            file=io.TextIOWrapper(io.BytesIO(), encoding=self._encoding),
-            force_terminal=True,
-            color_system="standard",
-            no_color=not self._has_colour,
-            legacy_windows=False,
-            width=width,
-            highlight=False,
-            markup=False,
-            emoji=False,
-        )
+        self._console = Console(file=io.StringIO(), force_terminal=True, color_system=None)  # resolves styles
 
     def lines(self, status: Status, width: int, height: int) -> list[str]:
         """Draws a panel as lines of exactly `width` cells, with the terminal's codes for colours, and no more of them
         than `height`: running trials that have no room are counted. [] where not even the figures have any."""
         inside = width - FRAME
         facts = list(self._facts(status, inside))
-        room = height - 2 - len(facts) - 1
-        if inside < 20 or room < 0:
+        room = height - 2 - len(facts)
+        if inside < LEAST or room < 0:
             return []
-        if self._console.width != width:
-            self._console = self._console_of(width)
-        body = [*facts, *self._running(status, inside, room)]
-        title = Text.assemble((f" {status.name} ", "bold"), (f"{status.about} ", MUTED))
-        panel = Panel(Group(*body), title=title, title_align="left", border_style=EDGE, width=width)
-        with self._console.capture() as captured:
-            self._console.print(panel, no_wrap=True, overflow=self._overflow, crop=True)
-        return captured.get().splitlines()
+        box, side = self._box, Text(f"{self._box.mid_left} ", EDGE)
+        title = Text.assemble((f" {status.name} ", "bold"), (f"{status.about} ", MUTED), style=EDGE)
+        title.truncate(inside, overflow=self._overflow)
+        top = Text.assemble(box.top_left + box.top, title, box.top * (inside + 1 - title.cell_len) + box.top_right)
+        bottom = Text(box.bottom_left + box.bottom * (inside + 2) + box.bottom_right, EDGE)
+        top.stylize(EDGE, 0, 2)
+        top.stylize(EDGE, 2 + len(title))
+        left, right = self._coded(side), self._coded(Text(f" {box.mid_right}", EDGE))
+        body = []
+        for text in (*facts, *self._running(status, inside, room)):
+            # Not by rich's own Panel, which measures and wraps all lines: that takes three times as long.
+            text.truncate(inside, overflow=self._overflow, pad=True)
+            body.append(f"{left}{self._coded(text)}{right}")
+        return [self._coded(top), *body, self._coded(bottom)]
+
+    def _coded(self, text: Text) -> str:
+        """Converts a text to what a terminal is sent."""
+        text.end = ""
+        parts = []
+        for part in text.render(self._console):
+            style = part.style if part.style is None or self._has_colour else part.style.without_color
+            parts.append(style.render(part.text, color_system=ColorSystem.STANDARD) if style else part.text)
+        return "".join(parts)
 
     def _facts(self, status: Status, width: int) -> Iterable[Text]:
         counts = f"{status.done} of {status.trials} done, {len(status.running)} running"

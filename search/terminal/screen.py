@@ -22,7 +22,7 @@ from .status import Status
 from .streams import Capture
 
 FASTEST_S = 0.25  # between two frames
-SHARE = 0.005  # of one processor that frames may take, at most
+SHARE = 0.001  # of one processor that frames may take, at most
 CLOCK_S = 1.0  # between two frames of a panel in which nothing changes but the time
 SOON_S = 1.0  # after which a step is worth a line in a pipe
 LONG_S = 3.0  # from which on the time that it took is
@@ -52,7 +52,8 @@ class Step:
 class Screen:
     """Shows a running sweep in one of three modes: LIVE redraws a spinner, or the panel of `follow`, below the lines;
     LINES prints lines alone, QUIET nothing. A thread of its own writes, so that a terminal or a pipe that takes nothing
-    delays nobody. Use it in a `with` block; at its end the terminal is as it was, and all lines are written.
+    delays nobody. Use it in a `with` block; at its end the terminal is as it was, and all lines are written. `spent_s`:
+    processor time in seconds that its `frames` have taken so far.
 
     `stamp`: returns what stands before a line of the screen's own. Frames come FASTEST_S apart or more, so that they
     take SHARE of a processor at most, and only if something has changed; the time is redrawn every CLOCK_S seconds."""
@@ -63,13 +64,13 @@ class Screen:
         self._lines: deque[tuple[str, bool]] = deque(maxlen=MOST_LINES)  # and whether one may be cut
         self._steps: list[Step] = []
         self._status_of: Callable[[], Status] | None = None
-        self._changed = threading.Event()
+        self._is_changed = False  # no Event: to wake a thread costs the driver more than all else here
         self._over = threading.Event()
         self._capture: Capture | None = None
         self._thread: threading.Thread | None = None
         self._frame: list[int] = []  # cells of each line of the frame on the terminal
         self._beats = itertools.count()
-        self._spent_s = 0.0
+        self.spent_s, self.frames = 0.0, 0
         self._painter: Callable[[Status, int, int], list[str]] | None = None
 
     def __enter__(self) -> Self:
@@ -87,28 +88,23 @@ class Screen:
     ) -> None:
         self.close()
 
-    @property
-    def spent_s(self) -> float:
-        """Returns the processor time in seconds that writing has taken so far."""
-        return self._spent_s
-
     def tell(self, line: str, *, is_cut: bool = False) -> None:
         """Shows a line, above what is redrawn; returns at once. `is_cut`: beside a panel it is cut where the terminal
         ends, as the log has all of it."""
         if self.mode != QUIET:
             self._lines.append((line, is_cut))
-            self._changed.set()
+            self._is_changed = True
 
     def follow(self, status_of: Callable[[], Status]) -> None:
         """Shows the panel of a running sweep from now on. `status_of`: returns its present figures; it is called in
         another thread."""
         self._status_of = status_of
-        self._changed.set()
+        self._is_changed = True
 
     def change(self) -> None:
         """Has the panel redrawn, as its figures have changed; returns at once."""
         if self.mode == LIVE:
-            self._changed.set()
+            self._is_changed = True
 
     @contextmanager
     def step(self, what: str) -> Iterator[Step]:
@@ -116,14 +112,14 @@ class Screen:
         once it has taken SOON_S, and its time if that was long. `what`: as 'starting Ray'."""
         step = Step(what, time.monotonic())
         self._steps.append(step)
-        self._changed.set()
+        self._is_changed = True
         try:
             yield step
         finally:
             self._steps.remove(step)
             if took := step.long_s:
                 self.tell(f"{self._stamp()}{what}: took {took:.0f} s")
-            self._changed.set()
+            self._is_changed = True
 
     def close(self) -> None:
         """Writes the lines that wait, removes the panel, and gives the terminal back; waits at most CLOSE_S seconds for
@@ -132,19 +128,22 @@ class Screen:
         if capture is not None:
             capture.restore()
         self._over.set()
-        self._changed.set()
+        self._is_changed = True
         if self._thread is not None:
             self._thread.join(CLOSE_S)
             self._thread = None
 
     def _run(self) -> None:
         terminal = -1 if self._capture is None else self._capture.terminal
-        due = 0.0
-        while True:
-            self._changed.wait(self._patience())
-            self._over.wait(max(0.0, due - time.monotonic()))
-            self._changed.clear()
-            is_last = self._over.is_set()
+        due = clock = 0.0
+        is_last = False
+        while not is_last:
+            is_last = self._over.wait(FASTEST_S)
+            now = time.monotonic()
+            is_wanted = self._is_changed or now >= clock or (self._steps and self._status_of is None)
+            if not is_last and not (now >= due and is_wanted):
+                continue
+            self._is_changed = False
             self._prepare()
             began = time.thread_time()
             try:
@@ -152,23 +151,16 @@ class Screen:
             except Exception:  # the terminal is gone, stdout is closed, and the sweep goes on
                 self._lines.clear()
             spent = time.thread_time() - began
-            self._spent_s += spent
-            due = time.monotonic() + min(max(FASTEST_S, spent / SHARE), CLOCK_S)
-            if is_last:
-                if self.mode == LIVE:
-                    os.close(terminal)
-                return
+            self.spent_s += spent
+            self.frames += 1
+            due, clock = now + min(max(FASTEST_S, spent / SHARE), CLOCK_S), now + CLOCK_S
+        if self.mode == LIVE:
+            os.close(terminal)
 
     def _prepare(self) -> None:
         """Imports what draws the panel, once it is wanted: rich takes a tenth of a second."""
         if self._status_of is not None and self._painter is None and self.mode == LIVE:
             self._painter = named("search.terminal.panel:Painter")(self._encoding, has_colour=has_colour()).lines
-
-    def _patience(self) -> float | None:
-        """Returns for how many seconds nothing need be drawn if nothing changes; None for ever."""
-        if self.mode == LIVE and self._status_of is not None:
-            return CLOCK_S
-        return FASTEST_S if self._steps else None
 
     def _draw(self, terminal: int, *, is_last: bool) -> None:
         told = [self._lines.popleft() for _ in range(len(self._lines))]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunningTrial:
+class RunningTrial(NamedTuple):
     """One running trial. `epoch`: the last on record, of `epochs`; `last`, `score`: value of the objective in that
     epoch, and the trial's score (None: none yet); `rungs`: epochs at which it is compared with others; `knobs`: those
     in which it differed from the best trial when it began, as text."""
@@ -20,8 +20,7 @@ class RunningTrial:
     knobs: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Best:
+class Best(NamedTuple):
     """The best trial so far, its score, and the epoch of that score, of `epochs`."""
 
     number: int

@@ -87,7 +87,6 @@ def test_a_disk_that_never_answers_is_not_waited_for(file, monkeypatch):
 
 def test_a_sweep_without_a_disk_for_its_log_trains_every_trial_and_says_so(tmp_path, capsys):
     with reported(tmp_path, "lines", trials=4, scheduler="none", epochs=60) as sweep:
-        sweep.reporter._log._wake.set()
         (sweep.journal.path.parent / FILE).unlink(missing_ok=True)
         (sweep.journal.path.parent / FILE).mkdir()
         sweep.run(4)

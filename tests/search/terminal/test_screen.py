@@ -24,11 +24,18 @@ def until(condition, seconds=20):
         time.sleep(0.02)
 
 
-def panel_of(lines):
-    """The last panel among lines, from edge to edge."""
-    top = max(at for at, line in enumerate(lines) if line.startswith("╭"))
-    bottom = next(at for at, line in enumerate(lines) if at > top and line.startswith("╰"))
-    return lines[top : bottom + 1], lines[bottom + 1 :]
+def panel_on(glass, width, *parts, seconds=20):
+    """The panel that stands on a terminal, once it is whole, of this width, and has all of these parts."""
+    deadline = time.monotonic() + seconds
+    while True:
+        lines = glass.lines()
+        top = max((at for at, line in enumerate(lines) if line.startswith("╭")), default=len(lines))
+        panel, last = lines[top:-1], lines[-1]
+        is_whole = panel and panel[-1].startswith("╰") and {len(line) for line in panel} == {width} and not last
+        if is_whole and all(part in "\n".join(panel) for part in parts):
+            return panel
+        assert time.monotonic() < deadline, "\n".join(lines[-20:])
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -45,19 +52,16 @@ def test_the_panel_of_a_long_sweep_at_two_widths(tmp_path, live):
         with reported(tmp_path, LIVE) as sweep:
             sweep.run(EPOCHS)
             running = sweep.executor.running
-            until(lambda: all(f"│ {number} " in "\n".join(glass.lines()[-12:]) for number in running))
-            narrow, below = panel_of(glass.lines())
-            assert below == [""]
+            parts = [f"│ {number} " for number in running]
+            narrow = panel_on(glass, 79, *parts)
             glass.resize(160, 30)
-            until(lambda: len(glass.lines()[-2]) == 159)
-            wide, _ = panel_of(glass.lines())
+            wide = panel_on(glass, 159, *parts)
             state = sweep.journal.state
         until(lambda: "╭" not in "".join(glass.lines()))
         after = glass.lines()
     best, done = state.best(), state.ended
     paused = sum(trial.state == "paused" for trial in state.trials.values())
-    for panel, width in ((narrow, 79), (wide, 159)):
-        assert {len(line) for line in panel} == {width}
+    for panel in (narrow, wide):
         text = "\n".join(panel)
         assert f"{done} of 200 done, 4 running, {paused} paused, {200 - done - 4 - paused} left" in text
         assert f"val/mpjpe_mm {best.own_score:.2f}, trial {best.number}, epoch " in text
@@ -86,9 +90,7 @@ def test_output_of_others_becomes_lines_above_the_panel(tmp_path, live):
             os.system("echo from a child")
             os.write(1, b"10%\r 50%\r100%\n no end of line")
             until(lambda: "100%" in glass.lines())
-            panel, below = panel_of(glass.lines())
-            assert len(panel) > 8
-            assert below == [""]
+            assert len(panel_on(glass, 79)) > 8
         until(lambda: " no end of line" in glass.lines())
         after = glass.lines()
     assert {"(raylet) warning", "from a child", "100%", " no end of line"} <= set(after)
