@@ -1,6 +1,6 @@
 """What showing a sweep costs its driver: CPU time of one core by trials.
 
-python bench/panel.py --trials 100,1000     a simulated sweep with the panel on a pseudo-terminal, for each number
+python bench/terminal/panel.py --trials 100,1000    a simulated sweep with the panel on a pseudo-terminal, for each
 
 12 searched knobs, TPE and ASHA, 8 trials at a time, scores from a made-up bowl, no training and no fsync: the driver
 draws and books without a pause, and a frame is drawn whenever one may be.
@@ -22,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))  # started as a file, Python looks beside it only
 
 from bench.driver import CONCURRENT, Sweep, begun, plan_for
