@@ -10,6 +10,7 @@ if __name__ == "__main__":
     end_at_once()  # while what follows loads
 
 from spaces.cli import Verb, main
+from spaces.console import drop_farewell
 from trainables.cli import import_weights as options_import
 from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
@@ -20,6 +21,7 @@ from .cli.runs import confirm, extend, fork, launch, resume, stop, submit, train
 from .cli.upkeep import clean, delete, doctor, note
 from .environment.store import redacted
 from .environment.variables import settle_environment
+from .terminal.screen import loading
 
 VERBS = {
     "launch": Verb(
@@ -28,6 +30,7 @@ VERBS = {
         add_options=launch.add_launch_options,
         check=launch.check_launch,
         run="search.sweep.verbs:launch",
+        loading=loading,
     ),
     "resume": Verb(
         summary="continue an interrupted sweep; finished trials are not run again",
@@ -35,6 +38,7 @@ VERBS = {
         add_options=resume.add_resume_options,
         check=resume.check_resume,
         run="search.sweep.verbs:resume",
+        loading=loading,
     ),
     "extend": Verb(
         summary="enlarge a sweep to so many trials of so many epochs; what it has trained is not trained again",
@@ -42,6 +46,7 @@ VERBS = {
         add_options=extend.add_extend_options,
         check=extend.check_extend,
         run="search.sweep.verbs:extend",
+        loading=loading,
     ),
     "fork": Verb(
         summary="start a new sweep from the state of an old one, which is not touched",
@@ -49,6 +54,7 @@ VERBS = {
         add_options=fork.add_fork_options,
         check=fork.check_fork,
         run="search.sweep.verbs:fork",
+        loading=loading,
     ),
     "stop": Verb(
         summary="end one trial for good, of a running sweep after its present epoch",
@@ -112,6 +118,7 @@ VERBS = {
         add_options=confirm.add_confirm_options,
         check=confirm.check_confirm,
         run="search.sweep.verbs:confirm",
+        loading=loading,
     ),
     "evaluate": Verb(
         summary="score weights and print the paper's table",
@@ -180,7 +187,10 @@ ABOUT = "Hyperparameter sweeps of 3D human-pose models on Ray, recorded in MLflo
 def posesweep(prog: str = "posesweep") -> int:
     """Runs the command line of this process and returns the exit code; `prog`: name of the program in its help."""
     settle_environment()
-    return main("search", ABOUT, VERBS, hide=redacted, prog=prog)
+    try:
+        return main("search", ABOUT, VERBS, hide=redacted, prog=prog)
+    finally:
+        drop_farewell()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .commands import shell_line
 from .console import settle_console
@@ -22,13 +23,15 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verb:
     """One verb of a package. `check`: converts the parsed options to a validated request, without heavy imports; `run`:
-    "module:function" that takes the request and returns the exit code, imported only then so that help is instant."""
+    "module:function" that takes the request and returns the exit code, imported only then so that help is instant;
+    `loading`: returns, for the request, a context that says so while that module is imported."""
 
     summary: str
     example: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: str
     check: Callable[[argparse.Namespace], object] = lambda options: options
+    loading: Callable[[Any], AbstractContextManager[object]] = nullcontext
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -94,7 +97,9 @@ def main(
     try:
         raise_again()
         request = verb.check(options)  # before the verb's own module is imported
-        return int(named(verb.run)(request))
+        with verb.loading(request):
+            run = named(verb.run)
+        return int(run(request))
     except InputError as error:
         print(hide(str(error)), file=sys.stderr)
         return BAD_INPUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import re
@@ -23,6 +24,10 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 
+NO_COLOR = "NO_COLOR"
+OURS = "set by posesweep"  # as the value of NO_COLOR, which nobody else gives it
+
+
 class Console(io.TextIOWrapper):
     """Text stream that escapes every control character but newlines and tabs, and whatever its encoding lacks."""
 
@@ -36,7 +41,7 @@ def settle_console() -> None:
     """Makes stdout and stderr escape what the terminal cannot show or would obey, and pass on every line at once, so
     that lines of the two stay in order in one file."""
     # Python colours tracebacks and help from 3.13 and 3.14 on, with control characters.
-    os.environ.setdefault("NO_COLOR", "1")
+    os.environ.setdefault(NO_COLOR, OURS)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if type(stream) is io.TextIOWrapper:
@@ -45,6 +50,19 @@ def settle_console() -> None:
                 stream.buffer, encoding=stream.encoding, errors="backslashreplace", line_buffering=True, newline="\n"
             )
             setattr(sys, name, settled)
+
+
+def drop_farewell() -> None:
+    """Keeps colorama from writing a code for colours as this process ends, which a settled console would show: tqdm
+    starts it, of all places where there is a terminal, once Ray has been imported with its own copy."""
+    found = sys.modules.get("colorama.initialise")
+    if found is not None:
+        atexit.unregister(found.reset_all)
+
+
+def is_colour_refused() -> bool:
+    """Returns whether the user has set NO_COLOR to anything but nothing, which means output without colours."""
+    return os.environ.get(NO_COLOR, "") not in ("", OURS)
 
 
 def terminal_width() -> int | None:

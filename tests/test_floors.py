@@ -48,6 +48,7 @@ ONLY_IN = {
         *("trainables.pictures", "trainables.prediction"),
     ),
     "av": ("trainables.pictures",),
+    "rich": ("search.terminal.panel",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.loading", "data.__main__", "search.decisions.sampler"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ..config import DataConfig
@@ -17,9 +18,9 @@ ROOT = DataConfig().root
 SETS = (h36m.NAME, humaneva.NAME, mpi_inf_3dhp.NAME)
 
 
-def provide(config: DataConfig) -> None:
+def provide(config: DataConfig, tell: Callable[[str], None] = print) -> None:
     """Writes the synthetic sets where one of them is asked for in the default folder and nothing of it is there yet, so
-    that a first run needs no step before it."""
+    that a first run needs no step before it. `tell`: is called with a line that says so."""
     if not is_due(config):
         return
     root, name = Path(config.root), set_of(config.name)
@@ -30,7 +31,7 @@ def provide(config: DataConfig) -> None:
     else:
         is_new = bool(write_sets(root, 0, force=False))
     if is_new:
-        print(f"wrote the synthetic set {name} of seed 0 to {root}; its table: python -m data describe --data {name}")
+        tell(f"wrote the synthetic set {name} of seed 0 to {root}; its table: python -m data describe --data {name}")
 
 
 def is_due(config: DataConfig) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from spaces.errors import ConfigError, did_you_mean, shown
 
 from ..record.journal import Journal, has_begun, is_vacant, leads_out, sweeps
+from ..terminal.modes import MODES, QUIET
 from .command import Where
 
 
@@ -30,6 +31,18 @@ def add_places(parser: argparse.ArgumentParser) -> None:
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", dest="as_json", action="store_true", help="print the table as JSON")
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Adds the options --progress and --quiet, which set `progress`: one of MODES, None for the default."""
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "--progress",
+        choices=MODES,
+        help="what the terminal shows: a panel that is redrawn, lines, or only the result (default live; where that is "
+        "not possible, as in a pipe, lines)",
+    )
+    given.add_argument("--quiet", dest="progress", action="store_const", const=QUIET, help="short for --progress quiet")
 
 
 def collect(problems: list[str], make: Any) -> Any:

@@ -27,12 +27,13 @@ from ..record.records import (
     EndRow,
     EpochRow,
     Row,
+    TrialEvent,
     TrialRow,
 )
 from ..record.trial import Trial
 from .budget import Budget
 from .costs import Costs
-from .progress import MOST_LOSSES, end_text, epoch_line, epochs_of, given_up_text, start_text
+from .progress import MOST_LOSSES, epochs_of, given_up_text
 from .sampler import PointSampler
 from .schedulers.choose import scheduler_of
 from .schedulers.heritage import taken_over
@@ -48,10 +49,10 @@ class Conductor:
     """Schedules the trials of one sweep. Every decision is written to the journal before it takes effect.
 
     `plan`: space, options and base config of the sweep. `concurrent`: most trials that run at once. `tell`: prints one
-    line per event. `budget`: the limits (None: unlimited). `watch`: is called with each record of an epoch or an end
-    once it is written. `clock`: the time in seconds from any start. `adopt`: gives a trial the training state of
-    another one, for a config, and returns whether it could. `fault`: why the machine can train no trial any more, ''
-    while it can; the sweep must then end."""
+    line, of what no record tells. `budget`: the limits (None: unlimited). `watch`: is called with each record of a
+    start, a cost, an epoch or an end once it is written. `clock`: the time in seconds from any start. `adopt`: gives a
+    trial the training state of another one, for a config, and returns whether it could. `fault`: why the machine can
+    train no trial any more, '' while it can; the sweep must then end."""
 
     def __init__(
         self,
@@ -60,14 +61,13 @@ class Conductor:
         concurrent: int,
         tell: Callable[[str], None],
         budget: Budget | None = None,
-        watch: Callable[[Row], None] = lambda row: None,
+        watch: Callable[[TrialEvent], None] = lambda row: None,
         clock: Callable[[], float] = time.monotonic,
         adopt: Callable[[Trial, Trial, dict[str, Any]], bool] = lambda heir, donor, config: True,
     ) -> None:
         self.journal = journal
         self.plan = plan
         self.objective = plan.sweep.primary
-        self._recipe = "" if plan.is_confirmation else plan.sweep.recipe
         self.concurrent = concurrent
         self.thrown = 0
         self.is_exhausted = False
@@ -140,13 +140,12 @@ class Conductor:
         attempt, after = trial.attempts + 1, trial.last_epoch
         taken = taken_over(self._scheduler, trial, self.journal.trials, self._adopt)
         donor, knobs = (None, None) if taken is None else (taken.donor, taken.knobs)
-        self.journal.append(
-            AttemptRow(trial=trial.number, attempt=attempt, after_epoch=after, donor=donor, knobs=knobs)
-        )
+        row = AttemptRow(trial=trial.number, attempt=attempt, after_epoch=after, donor=donor, knobs=knobs)
+        self.journal.append(row)
         self._points.tell(trial)
         self._scheduler.tell(trial)
         self._running.add(trial.number)
-        self._tell(start_text(trial, self._recipe))
+        self._watch(row)
         config, costs = trial.config_at(after + 1), self._costs.to_measure(trial)
         return Task(trial.number, attempt, config, after, trial.parts, trial.former_ids, costs)
 
@@ -234,6 +233,7 @@ class Conductor:
         if isinstance(report, CostRow):
             if not trial.costs:
                 self.journal.append(report)
+                self._watch(report)
             return not self._is_barred(trial)
         epoch = report.epoch
         if isinstance(report, EndRow):
@@ -246,7 +246,6 @@ class Conductor:
         if epoch > trial.last_epoch:
             report = self._costs.counted(trial, report)
             self.journal.append(report)
-            self._tell(epoch_line(trial, report, self.objective, self.journal.best(self.objective)))
             self._watch(report)
             # Asked before its end is known: a trial that is over at a rung is a rival there all the same.
             verdict = self._verdict(trial, report)
@@ -346,5 +345,4 @@ class Conductor:
         self.journal.append(row)
         self._points.tell(trial)
         self._scheduler.tell(trial)
-        self._tell(end_text(trial, self.objective))
         self._watch(row)

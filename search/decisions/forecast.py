@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from spaces.domains import limits
 
-from ..record.durations import duration_text
+from ..record.durations import rough_text
 from ..record.journal import Journal
 from ..record.plan import Plan, begun_by
 from ..record.records import EndRow, EpochRow, Facts, Row
@@ -103,7 +103,8 @@ class Outlook:
 class Forecast:
     """Forecasts the end of the sweep in `journal`; call `look` with each record of an epoch or an end once it is
     written. `places`: trials at a time. `tell`: prints one line once so many trials have reached the first rung, or
-    finished where there are no rungs, and another one whenever the total has changed by TOLD.
+    finished where there are no rungs, and another one whenever the total has changed by TOLD. `latest`: that of the
+    last look since then, None before.
 
     What a sweep of its kind takes is played through once; a look then costs the same however many trials there were.
     The number of epochs that was played is scaled by what the sweep took until its last trial was drawn, in proportion
@@ -117,6 +118,7 @@ class Forecast:
         self._tell = tell
         self._course: Course | None = None
         self._drawn = (0, 0)  # number of trials, and epochs on record when the last one was drawn
+        self.latest: Outlook | None = None
         self._told: Outlook | None = None
         # Trials at the first rung, or finished where there is none.
         self._arrived = sum(map(self._was_there, journal.trials.values()))
@@ -130,7 +132,7 @@ class Forecast:
             self._arrived += self._has_arrived(row)
             if self._arrived < min(self._places, self._plan.sweep.trials):
                 return
-        outlook = self.outlook()
+        outlook = self.latest = self.outlook()
         told = self._told
         if outlook is None or (told is not None and abs(outlook.hours - told.hours) < TOLD * told.hours):
             return
@@ -188,9 +190,3 @@ class Forecast:
 
     def _left_hours(self, spend: Spend) -> float:
         return (spend.gpu_hours or 0) - spend.used_hours(under_limit=True)
-
-
-def rough_text(seconds: float) -> str:
-    """Formats a duration of which nobody knows the seconds: '45s', '12m', '2h10m'."""
-    unit = 1 if seconds < 100 else 60
-    return duration_text(max(1, round(seconds / unit)) * unit)

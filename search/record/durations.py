@@ -32,3 +32,16 @@ def duration_text(seconds: float) -> str:
         return f"{seconds:g}s"
     parts = ((whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
     return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
+def rough_text(seconds: float) -> str:
+    """Formats a duration of which nobody knows the seconds: '45s', '12m', '2h10m'."""
+    unit = 1 if seconds < 100 else 60
+    return duration_text(max(1, round(seconds / unit)) * unit)
+
+
+def clock_text(seconds: float) -> str:
+    """Formats a duration as a clock shows it: '0:07', '12:34', '1:12:34'."""
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"

@@ -304,6 +304,9 @@ def kind_of(kind: type[Row]) -> str:
     return str(kind.__struct_config__.tag)
 
 
+TrialEvent = AttemptRow | CostRow | EpochRow | EndRow  # what the driver of a sweep puts on record of a trial it knows
+
+
 def trial_of(row: Row) -> int | None:
     """Returns the number of the trial that a record belongs to; None for a record of the whole sweep."""
     number: int | None = getattr(row, "trial", None)

@@ -11,7 +11,7 @@ from data.errors import DataError
 from spaces.cli import OK
 from spaces.console import visible
 
-from ..decisions.progress import end_text, epoch_line, start_text
+from ..decisions.progress import choice_text, end_text, epoch_line, start_text
 from ..record.journal import replay
 from ..record.lines import read_rows
 from ..record.plan import CONFIRMED
@@ -30,6 +30,7 @@ from ..record.records import (
     SessionRow,
 )
 from ..record.state import SweepState
+from ..record.trial import Trial
 from .front import value_text
 
 POLL_S = 0.5  # between two looks at the journal
@@ -41,7 +42,7 @@ def follow(path: Path, line: str) -> int:
     DataError if the journal is damaged, or is removed meanwhile."""
     state = SweepState()
     offset = replay(path, state)
-    print(_state_text(state), flush=True)
+    print(state_text(state), flush=True)
     while not state.is_closed:
         time.sleep(POLL_S)
         if not path.exists():
@@ -58,7 +59,8 @@ def follow(path: Path, line: str) -> int:
     return OK
 
 
-def _state_text(state: SweepState) -> str:
+def state_text(state: SweepState) -> str:
+    """Formats where a sweep is, one line: its state, how many trials have ended, what runs, the best one."""
     sweep, best = state.sweep, state.best()
     assert sweep is not None, "a sweep that is shown has begun"
     running = [str(trial.number) for trial in state.trials.values() if trial.state == "running"]
@@ -79,9 +81,16 @@ def event_text(state: SweepState, row: Row) -> str:
 
 
 def _start(state: SweepState, row: AttemptRow) -> str:
-    assert state.sweep is not None, "an attempt without a sweep"
+    trial = state.trials[row.trial]
+    return start_text(trial, choice_of(state, trial))
+
+
+def choice_of(state: SweepState, trial: Trial) -> str:
+    """Formats what a trial that starts trains next, as its line says it: where it differs from the best one so far."""
+    assert state.sweep is not None, "a trial without a sweep"
     is_drawn = state.sweep.single or state.sweep.recipe == CONFIRMED
-    return start_text(state.trials[row.trial], "" if is_drawn else state.sweep.recipe)
+    rival = state.best() or (state.trials[0] if trial.number else None)
+    return choice_text(trial, "" if is_drawn else state.sweep.recipe, rival)
 
 
 def _epoch(state: SweepState, row: EpochRow) -> str:
@@ -91,7 +100,7 @@ def _epoch(state: SweepState, row: EpochRow) -> str:
 
 def _end(state: SweepState, row: EndRow) -> str:
     assert state.sweep is not None, "an end without a sweep"
-    return end_text(state.trials[row.trial], state.sweep.objective)
+    return end_text(state.trials[row.trial], state.sweep.objective, state.best())
 
 
 def _costs(state: SweepState, row: CostRow) -> str:
@@ -114,7 +123,7 @@ def _session(state: SweepState, row: SessionRow) -> str:
 
 
 def _closed(state: SweepState, row: CloseRow) -> str:
-    return f"closed: {_state_text(state)}"
+    return f"closed: {state_text(state)}"
 
 
 _TEXTS: dict[type[Row], Callable[[SweepState, Any], str]] = {

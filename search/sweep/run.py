@@ -7,7 +7,6 @@ import json
 import logging
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,8 +18,7 @@ import ray
 from ray import tune
 
 from data.batches.samples import facts_of
-from data.synthetic.provide import provide
-from spaces.console import visible
+from data.synthetic.provide import is_due, provide
 from spaces.errors import ConfigError, one_line
 from trainables.config import config_from
 from trainables.runs.demands import check_run
@@ -33,7 +31,6 @@ from ..cluster.sessions import RAY, clear_ray
 from ..decisions.budget import Budget, spent_before
 from ..decisions.conductor import Conductor
 from ..decisions.forecast import Forecast
-from ..decisions.progress import now_text
 from ..decisions.task import Task
 from ..environment.store import redacted
 from ..executors.group import resources_of_group, train_trial_in_group
@@ -43,7 +40,16 @@ from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
 from ..record.plan import Plan, begun_by, next_name
 from ..record.provenance import facts_of_run
-from ..record.records import KEEP_ALL, NO_LIMITS, Facts, OpenRow, Row, SessionRow
+from ..record.records import (
+    KEEP_ALL,
+    NO_LIMITS,
+    EndRow,
+    EpochRow,
+    Facts,
+    OpenRow,
+    SessionRow,
+    TrialEvent,
+)
 from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
@@ -52,19 +58,26 @@ from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
 from .population import take_over
+from .reporter import Reporter
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
 
 
-def check_data(plan: Plan, place: Place, parts: tuple[str, ...], words: Sequence[str] | None = None) -> Facts:
+def check_data(
+    plan: Plan, place: Place, parts: tuple[str, ...], reporter: Reporter, words: Sequence[str] | None = None
+) -> Facts:
     """Validates config, data and checkpoint store of a sweep before it starts, and returns its provenance. `parts`:
     splits that the sweep reads; `words`: verb and arguments for the record (None: those of this process). DataError or
     ConfigError if the data is invalid, or the checkpoint store is not writable."""
+    data = plan.base.data
     if plan.sweep.checkpoints:
-        check_store(plan.sweep.checkpoints)
+        with reporter.step("looking at the store of checkpoints"):
+            check_store(plan.sweep.checkpoints)
     check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
-    provide(plan.base.data)
-    return facts_of_run(facts_of(plan.base.data, parts, tell=print), words)
+    with reporter.step(f"writing the synthetic set of {data.name}" if is_due(data) else f"looking for {data.name}"):
+        provide(data, reporter.tell)
+    with reporter.step(f"reading {data.name}"):
+        return facts_of_run(facts_of(data, parts, tell=reporter.tell), words)
 
 
 def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
@@ -93,12 +106,15 @@ def reopen(
     return journal
 
 
-def run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher: Watcher = SILENT) -> int:
+def run(
+    plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter: Reporter, watcher: Watcher = SILENT
+) -> int:
     """Trains the remaining trials of a sweep, prints its leaderboard, or for a confirmation the mean over the seeds,
     and returns the exit code.
 
     `open_journal`: creates or opens the locked journal, whose folder and name then count; it is called only once Ray is
-    running and has room for a trial. `watcher`: is told of the journal, its records and the last words."""
+    running and has room for a trial. `reporter`: shows what happens; `watcher`: is told of the journal, its records and
+    the last words."""
 
     def opened() -> Journal:
         nonlocal place
@@ -107,21 +123,17 @@ def run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher: 
         return journal
 
     try:
-        return _run(plan, place, opened, watcher)
+        return _run(plan, place, opened, reporter, watcher)
     except KeyboardInterrupt:
+        reporter.leave_terminal()
         # A second Ctrl-C, or one while MLflow is waited for. Without a sweep on record, the same line starts it.
         if journals.birth(place.folder / journals.FILE) is None:
             raise
         return interrupted(place)
 
 
-def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher: Watcher) -> int:
-    started = time.monotonic()
-
-    def tell(line: str) -> None:
-        print(f"{now_text(started)}  {visible(line)}", flush=True)
-
-    sweep = plan.sweep
+def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter: Reporter, watcher: Watcher) -> int:
+    tell, sweep = reporter.tell, plan.sweep
     wish = Wish(
         who=f"sweep {plan.name}",
         workers=sweep.workers,
@@ -130,8 +142,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         at_a_time=sweep.concurrent,
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
-    ours = ray_session(place.where.address, wish)
-    with ours as (demand, concurrent, session), _interrupts() as interrupts, ExitStack() as held:
+    with ExitStack() as leaving, ExitStack() as ours, ExitStack() as held:
+        with reporter.step("starting Ray" if place.where.address is None else "joining the Ray cluster"):
+            demand, concurrent, session = ours.enter_context(ray_session(place.where.address, wish))
+        interrupts = ours.enter_context(_interrupts())
         journal = open_journal()
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
@@ -148,17 +162,26 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
 
         forecast = Forecast(journal, plan, concurrent, tell)
 
-        def watch(row: Row) -> None:
-            retention.watch(row)
-            forecast.look(row)
-            watcher.booked(row)
+        def watch(row: TrialEvent) -> None:
+            reporter.booked(row)
+            if isinstance(row, EpochRow | EndRow):
+                retention.watch(row)
+                forecast.look(row)
+                watcher.booked(row)
+
+        def over() -> str:
+            if interrupts:
+                reporter.interrupt()
+            return "interrupted" if interrupts else ""
 
         adopt = partial(take_over, place.folder, tell)
         conductor = Conductor(journal, plan, concurrent, tell, budget, watch, adopt=adopt)
         desk = Desk(journal, conductor)
-        reins = Reins(conductor, lambda: "interrupted" if interrupts else "", desk.look)
+        reins = Reins(conductor, over, desk.look)
 
         def without_ray(fault: str) -> int:
+            reporter.note(fault)
+            reporter.close()
             return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, settle(spool, place))
 
         tell(
@@ -172,6 +195,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
                 tell(f"smaller than published: {line}")
             for line in (*population_notes(plan), *conductor.notes):
                 tell(line)
+        reporter.begin(journal, plan, forecast)
         try:
             with watched(without_ray):
                 _tune(reins, plan, place, demand)
@@ -182,16 +206,22 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
             reins.stop("Ray Tune ended before the last trial")
         has_ended_early = budget.is_over and not conductor.has_ended_all
         if not reins.end and plan.is_confirmation and not has_ended_early:
-            reins.guarded(lambda: score_seeds(journal), None)
+            with reporter.step("scoring the seeds on the test subjects"):
+                reins.guarded(lambda: score_seeds(journal), None)
         reason = reins.end or (budget.reason if has_ended_early else "done")
         reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.
-        has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
-        reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
+        with reporter.step("drawing pictures of the best trial"):
+            has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
+        with reporter.closing():
+            reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
         held.pop_all()
+        leaving.enter_context(reporter.step("closing Ray"))
     reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
-    unsent = settle(spool, place)
+    with reporter.step("sending the last records to MLflow"):
+        unsent = settle(spool, place)
+    reporter.finish(reins.fault or reins.error)
     code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent, watcher)
     clear_ray(session, place.folder / RAY, code)
     return code
@@ -300,9 +330,12 @@ def _interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def conclude_done(journal: Journal, place: Place, watcher: Watcher = SILENT) -> int:
+def conclude_done(journal: Journal, place: Place, reporter: Reporter, watcher: Watcher = SILENT) -> int:
     """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code.
     `watcher`: prints what went wrong in it."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    return conclude(journal, place, 0, "done", "", unsent=settle(spool, place), watcher=watcher)
+    with reporter.step("sending the last records to MLflow"):
+        unsent = settle(spool, place)
+    reporter.leave_terminal()
+    return conclude(journal, place, 0, "done", "", unsent=unsent, watcher=watcher)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from spaces.cli import OK
 from spaces.errors import ConfigError
 
@@ -15,8 +17,10 @@ from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import Plan, plan_of
 from ..record.records import OpenRow
+from ..terminal.modes import QUIET
 from .growth import copied, enlarged
 from .place import Place, place_of
+from .reporter import Reporter
 from .run import begin, check_data, conclude_done, reopen, run
 
 
@@ -30,8 +34,9 @@ def launch(request: SweepRequest) -> int:
     plan = request.plan
     assert plan is not None, "launch without a plan"
     place = place_of(request.folder, request.where)
-    facts = check_data(plan, place, _parts(plan), request.words)
-    return run(plan, place, lambda: begin(plan, facts, place, is_named=request.is_named), request.watcher)
+    with Reporter(request.progress) as reporter:
+        facts = check_data(plan, place, _parts(plan), reporter, request.words)
+        return run(plan, place, lambda: begin(plan, facts, place, is_named=request.is_named), reporter, request.watcher)
 
 
 def resume(request: SweepRequest) -> int:
@@ -40,16 +45,17 @@ def resume(request: SweepRequest) -> int:
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal.sweep, str(journal.path))
-    _check_same_data(plan, journal, place)
-    if journal.is_closed and journal.close_reason == "done":
-        return conclude_done(journal, place, request.watcher)
-    _refuse_spent(journal, plan, place, request.limits, "resume")
-    return run(plan, place, lambda: reopen(place, request.limits), request.watcher)
+    with Reporter(request.progress) as reporter:
+        _check_same_data(plan, journal, place, reporter)
+        if journal.is_closed and journal.close_reason == "done":
+            return conclude_done(journal, place, reporter, request.watcher)
+        _refuse_spent(journal, plan, place, request.limits, "resume")
+        return run(plan, place, lambda: reopen(place, request.limits), reporter, request.watcher)
 
 
-def _check_same_data(plan: Plan, journal: Journal, place: Place) -> None:
+def _check_same_data(plan: Plan, journal: Journal, place: Place, reporter: Reporter) -> None:
     """Validates the data of a sweep that goes on. ConfigError if it has changed."""
-    if check_data(plan, place, _parts(plan)).fingerprint != journal.sweep.facts.fingerprint:
+    if check_data(plan, place, _parts(plan), reporter).fingerprint != journal.sweep.facts.fingerprint:
         problem = f"the data in {plan.base.data.root} is not what the sweep began with"
         raise ConfigError(f"sweep '{journal.sweep.name}'", [f"{problem}; bring it back, or launch a new sweep"])
 
@@ -59,15 +65,17 @@ def extend(request: ExtendRequest) -> int:
     place = place_of(request.folder, request.where)
     journal = Journal(place.folder / journals.FILE)
     plan = plan_of(journal.sweep.grown(request.row), str(journal.path))
-    _check_same_data(plan, journal, place)
     sizes = (("--trials", request.row.trials), ("--epochs", request.row.epochs))
     words = [word for flag, size in sizes if size is not None for word in (flag, size)]
-    _refuse_spent(journal, plan, place, request.limits, "extend", *words)
+    with Reporter(request.progress) as reporter:
+        _check_same_data(plan, journal, place, reporter)
+        _refuse_spent(journal, plan, place, request.limits, "extend", *words)
 
-    def enlarge(journal: Journal) -> None:
-        print("\n".join(enlarged(journal, plan, request.row)), flush=True)
+        def enlarge(journal: Journal) -> None:
+            for line in enlarged(journal, plan, request.row):
+                reporter.tell(line)
 
-    return run(plan, place, lambda: reopen(place, request.limits, enlarge), request.watcher)
+        return run(plan, place, lambda: reopen(place, request.limits, enlarge), reporter, request.watcher)
 
 
 def fork(request: ForkRequest) -> int:
@@ -76,9 +84,12 @@ def fork(request: ForkRequest) -> int:
     place = place_of(request.folder, request.where)
     copied(request.source, request.folder)
     journal = Journal(request.folder / journals.FILE)
-    print(f"sweep {request.folder.name}: {len(journal.trials)} trials of {request.source.name}", flush=True)
+    begun = f"sweep {request.folder.name}: {len(journal.trials)} trials of {request.source.name}"
     if request.growth is not None:
+        if request.progress != QUIET:
+            print(begun, flush=True)
         return extend(request.growth)
+    print(begun, flush=True)
     if all(trial.has_ended for trial in journal.trials.values()) and len(journal.trials) >= journal.sweep.trials:
         print(f"give it more: {place.line('extend', '--trials', 2 * journal.sweep.trials)}")
     else:
@@ -108,6 +119,8 @@ def confirm(request: ConfirmRequest) -> int:
     """Trains one config with several seeds and scores each on the test subjects; returns the exit code. An interrupted
     confirmation continues."""
     place = place_of(request.folder, request.where)
-    facts = check_data(request.plan, place, _parts(request.plan))
-    is_there = journals.has_begun(place.folder)
-    return run(request.plan, place, lambda: reopen(place) if is_there else begin(request.plan, facts, place))
+    with Reporter(request.progress) as reporter:
+        facts = check_data(request.plan, place, _parts(request.plan), reporter)
+        is_there = journals.has_begun(place.folder)
+        journal = partial(reopen, place) if is_there else partial(begin, request.plan, facts, place)
+        return run(request.plan, place, journal, reporter)

@@ -14,6 +14,7 @@ import psutil
 
 from search.__main__ import VERBS
 from search.record.journal import FILE, Journal
+from search.terminal.log import FILE as LOG
 from spaces.cli import main
 from tests import ROOT
 from tests.made import warm
@@ -73,6 +74,12 @@ def run(line, **variables):
 def start(line, out=None, environment=None):
     """A verb that runs on its own meanwhile. All that it prints goes to the file `out`, or comes from its `stdout`."""
     return warm.Started(line[1:], os.environ if environment is None else environment, out)
+
+
+def logged(home, name):
+    """What a sweep has logged so far."""
+    file = home / "sweeps" / name / LOG
+    return file.read_text() if file.exists() else ""
 
 
 def journal_of(home, name):

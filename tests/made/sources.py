@@ -32,7 +32,7 @@ ROOMS = {
         *("engines", "pictures", "runs", "prediction", "__main__"),
     ),
     "search": (
-        *("environment", "record", "cli", "decisions", "cluster", "doctor", "executors", "tracking"),
+        *("environment", "record", "terminal", "cli", "decisions", "cluster", "doctor", "executors", "tracking"),
         *("figures", "results", "sweep", "__main__", "notebook"),
     ),
 }

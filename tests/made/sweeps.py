@@ -6,6 +6,7 @@ from search.record.lines import read_rows
 from search.record.plan import SweepConfig, begun_by, make_plan
 from search.record.records import AttemptRow, EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
 from search.record.trial import Terms, Trial
+from search.results.follow import event_text
 from spaces.cli import main
 from spaces.schema import config_id
 from trainables.runs.names import BEST, CONFIG, LATEST
@@ -120,7 +121,10 @@ class Led:
     def __init__(self, folder, plan, concurrent=2, journal=None):
         self.journal = journal if journal is not None else made_journal(folder, plan)
         self.said = []
-        self.conductor = Conductor(self.journal, plan, concurrent, self.said.append)
+        self.conductor = Conductor(self.journal, plan, concurrent, self.said.append, watch=self.saw)
+
+    def saw(self, row):
+        self.said.append(event_text(self.journal.state, row))
 
     def records(self, kind):
         return [row for row, _ in read_rows(self.journal.path) if isinstance(row, kind)]

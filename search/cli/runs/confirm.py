@@ -21,7 +21,7 @@ from ...record.plan import CONFIRMED, MOST_TRIALS, Plan, SweepConfig
 from ...record.points.seeds import confirm_plan, holds
 from ...record.records import KEEP_LAST
 from ..command import Where, where_of
-from ..places import add_places, find_sweep, folder_problems, is_new_name
+from ..places import add_places, add_progress, find_sweep, folder_problems, is_new_name
 from ..storage import add_storage, check_uri, held_uri, uri_problems
 from .train import WORKER_KNOBS
 
@@ -31,11 +31,12 @@ TOP = 3
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConfirmRequest:
     """Validated request of `confirm`: one config, or the best of a sweep, to train with several seeds. `folder` may
-    hold an interrupted confirmation of the same configs."""
+    hold an interrupted confirmation of the same configs; `progress`: what the terminal shows (None: the default)."""
 
     plan: Plan
     folder: Path
     where: Where
+    progress: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,7 @@ def add_confirm_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
     parser.add_argument("--name", help="name under which it is kept (default confirm-<config_id>, confirm-NAME)")
     add_set_option(parser)
+    add_progress(parser)
     add_storage(parser)
     add_places(parser)
 
@@ -104,7 +106,7 @@ def check_confirm(options: argparse.Namespace) -> ConfirmRequest:
         problems += folder_problems(folder, name, where_of(options))
     if problems:
         raise ConfigError("confirm", problems)
-    return ConfirmRequest(plan=plan, folder=folder.resolve(), where=where_of(options))
+    return ConfirmRequest(plan=plan, folder=folder.resolve(), where=where_of(options), progress=options.progress)
 
 
 def _is_file(text: str) -> bool:

@@ -16,7 +16,7 @@ from ...record.records import ExtendRow, OpenRow, SweepRow
 from ...record.trial import EPOCHS
 from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
-from ..places import add_places, find_sweep
+from ..places import add_places, add_progress, find_sweep
 from ..storage import add_storage, check_uri
 from .resume import add_limit, limits_of
 
@@ -24,13 +24,14 @@ from .resume import add_limit, limits_of
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendRequest:
     """Validated request of `extend`. `row`: the enlargement, without the trials that go on; `limits`: new ones;
-    `watcher`: is told of the sweep as it runs."""
+    `watcher`: is told of the sweep as it runs; `progress`: what the terminal shows (None: the default)."""
 
     folder: Path
     row: ExtendRow
     limits: OpenRow
     where: Where
     watcher: Watcher = SILENT
+    progress: str | None = None
 
 
 def add_extend_options(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,7 @@ def add_extend_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the sweep")
     add_growth(parser)
     add_limit(parser)
+    add_progress(parser)
     add_storage(parser)
     add_places(parser)
 
@@ -71,7 +73,8 @@ def check_extend(options: argparse.Namespace) -> ExtendRequest:
     if problems:
         raise ConfigError(f"sweep '{options.name}'", problems)
     plan_of(sweep.grown(row), str(folder / FILE))
-    return ExtendRequest(folder=folder.resolve(), row=row, limits=limits_of(options, "extend"), where=where_of(options))
+    limits, where = limits_of(options, "extend"), where_of(options)
+    return ExtendRequest(folder=folder.resolve(), row=row, limits=limits, where=where, progress=options.progress)
 
 
 def is_larger(sweep: SweepRow, row: ExtendRow) -> bool:

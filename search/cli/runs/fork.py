@@ -10,8 +10,9 @@ from spaces.errors import ConfigError
 
 from ...record.journal import FILE, Journal, is_held
 from ...record.records import ExtendRow
+from ...terminal.modes import QUIET
 from ..command import Where, where_of
-from ..places import add_places, find_sweep, folder_problems
+from ..places import add_places, add_progress, find_sweep, folder_problems
 from ..storage import add_storage, check_uri
 from .extend import ExtendRequest, add_growth, growth_problems, is_larger
 from .resume import add_limit, limits_of
@@ -27,6 +28,11 @@ class ForkRequest:
     growth: ExtendRequest | None
     where: Where
 
+    @property
+    def progress(self) -> str | None:
+        """Returns what the terminal shows: of a sweep that is only made, its last words."""
+        return QUIET if self.growth is None else self.growth.progress
+
 
 def add_fork_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `fork`: NAME, --name, --trials, --epochs, new limits, location."""
@@ -34,6 +40,7 @@ def add_fork_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NEW", required=True, help="name of the new sweep")
     add_growth(parser)
     add_limit(parser)
+    add_progress(parser)
     add_storage(parser)
     add_places(parser)
 
@@ -54,5 +61,7 @@ def check_fork(options: argparse.Namespace) -> ForkRequest:
         raise ConfigError("fork", problems)
     row, limits = ExtendRow(trials=options.trials, epochs=options.epochs), limits_of(options, "fork")
     target, where = folder.resolve(), where_of(options)
-    growth = ExtendRequest(folder=target, row=row, limits=limits, where=where) if is_larger(sweep, row) else None
-    return ForkRequest(source=source.resolve(), folder=target, growth=growth, where=where)
+    growth = ExtendRequest(folder=target, row=row, limits=limits, where=where, progress=options.progress)
+    return ForkRequest(
+        source=source.resolve(), folder=target, growth=growth if is_larger(sweep, row) else None, where=where
+    )

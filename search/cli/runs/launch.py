@@ -20,7 +20,7 @@ from ...record.plan import Plan, SweepConfig, next_name, plan_from
 from ...record.records import NO_LIMITS, OpenRow
 from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
-from ..places import add_places, collect, folder_problems
+from ..places import add_places, add_progress, collect, folder_problems
 from ..storage import add_storage, uri_problems
 from .first import add_first_options, with_first
 
@@ -30,7 +30,7 @@ class SweepRequest:
     """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `limits`:
     new limits of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
     `watcher`: is told of the sweep as it runs; `words`: verb and arguments for the record (None: those of this
-    process)."""
+    process); `progress`: what the terminal shows (None: the default)."""
 
     name: str
     plan: Plan | None
@@ -40,6 +40,7 @@ class SweepRequest:
     is_named: bool = True
     watcher: Watcher = SILENT
     words: tuple[str, ...] | None = None
+    progress: str | None = None
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,7 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the sweep (default: the model's next free number)")
     add_first_options(parser)
     add_set_option(parser)
+    add_progress(parser)
     add_storage(parser)
     add_places(parser)
 
@@ -100,5 +102,10 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
     if problems or plan is None:
         raise ConfigError("launch", problems)
     return SweepRequest(
-        name=name, plan=plan, folder=folder.resolve(), where=where_of(options), is_named=bool(options.name)
+        name=name,
+        plan=plan,
+        folder=folder.resolve(),
+        where=where_of(options),
+        is_named=bool(options.name),
+        progress=options.progress,
     )

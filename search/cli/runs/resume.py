@@ -11,7 +11,7 @@ from ...record.durations import read_duration
 from ...record.plan import SweepConfig
 from ...record.records import OpenRow
 from ..command import where_of
-from ..places import add_places, find_sweep
+from ..places import add_places, add_progress, find_sweep
 from ..storage import add_storage, check_uri
 from .launch import SweepRequest
 
@@ -20,6 +20,7 @@ def add_resume_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `resume`: NAME, new limits, location."""
     parser.add_argument("name", metavar="NAME", help="the interrupted sweep")
     add_limit(parser)
+    add_progress(parser)
     add_storage(parser)
     add_places(parser)
 
@@ -44,6 +45,7 @@ def check_resume(options: argparse.Namespace) -> SweepRequest:
         folder=folder.resolve(),
         where=where_of(options),
         limits=limits_of(options, "resume"),
+        progress=options.progress,
     )
 
 

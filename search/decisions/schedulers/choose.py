@@ -25,6 +25,7 @@ class Lenient:
         # What no proven trial changes.
         self.replay, self.tell, self.proven = scheduler.replay, scheduler.tell, scheduler.proven
         self.next_up, self.heritage_of = scheduler.next_up, scheduler.heritage_of
+        self.rungs_of = scheduler.rungs_of
         self.verdict_on_pruned, self.verdict_on_waiting = scheduler.verdict_on_pruned, scheduler.verdict_on_waiting
 
     def judge(self, trial: Trial, epoch: int, *, can_pause: bool) -> Verdict:

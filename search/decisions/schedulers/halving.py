@@ -35,6 +35,10 @@ class Halving:
         rung = self._last_rung_of(trial)
         return 0 if rung is None else rung.epoch
 
+    def rungs_of(self, trial: Trial) -> tuple[int, ...]:
+        """Returns the epochs of the rungs of the trial's bracket."""
+        return tuple(self._rungs_of(trial))
+
     def _rungs_of(self, trial: Trial) -> dict[int, Rung | FrontRung]:
         return self._brackets[self.bracket_of(trial.number)]
 

@@ -25,6 +25,10 @@ class NoScheduler:
         """Returns 0: no trial is compared for good."""
         return 0
 
+    def rungs_of(self, trial: Trial) -> tuple[int, ...]:
+        """Returns (): no epoch is a rung."""
+        return ()
+
     def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns None: no trial is ever paused."""
         return None

@@ -56,6 +56,10 @@ class Population(NoScheduler):
             return GOES_ON
         return Verdict(PAUSED, f"pbt: waits for the others at epoch {epoch}")
 
+    def rungs_of(self, trial: Trial) -> tuple[int, ...]:
+        """Returns the epochs at which the trials wait for each other."""
+        return tuple(range(self._grace, self._epochs, self._grace))
+
     def tell(self, trial: Trial) -> None:
         """Updates who trains and who waits."""
         self._trials[trial.number] = trial

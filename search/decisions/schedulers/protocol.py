@@ -53,6 +53,10 @@ class Scheduler(Protocol):
         """Returns the epoch of the last comparison that a running trial has passed; 0 if there was none, or what it has
         shown is not to count for the sampler before its end."""
 
+    def rungs_of(self, trial: Trial) -> tuple[int, ...]:
+        """Returns the epochs, ascending, at which a trial is compared with others and may pause or end; () where that
+        is none or any."""
+
     def next_up(self, *, at_least: int = 0) -> int | None:
         """Returns the number of the paused trial that is to continue next, None if there is none. `at_least`: how many
         of each comparison continue however few took part in it."""

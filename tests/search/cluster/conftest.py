@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 
-from tests.made.commands import LIMIT_S, ROOT, launch, listening, listening_of, new_home, tree_of, wait_for
+from tests.made.commands import LIMIT_S, ROOT, launch, listening, listening_of, logged, new_home, tree_of, wait_for
 
 # The recipe lies outside: no other point learns anything, so that each is stopped at its first epoch.
 SPACE = """
@@ -72,7 +72,8 @@ def grouped(tmp_path_factory, empty_store):
         watcher.start()
         for printed in sweep.stdout:
             seen.printed += printed
-            if "trial 0 epoch 1/" in printed:
+            if "trial 0 starts:" in printed:
+                wait_for(lambda: "trial 0 epoch 1/" in logged(home, "grouped"))
                 seen.killed = min(group_workers(sweep.pid))
                 os.kill(seen.killed, signal.SIGKILL)
             if "pruned" in printed and "after epoch" in printed:

@@ -17,7 +17,18 @@ import pytest
 
 from search.record.provenance import code_revision
 from spaces.cli import BAD_INPUT
-from tests.made.commands import LIMIT_S, ROOT, journal_of, launch, listening_below, new_home, run, start
+from tests.made.commands import (
+    LIMIT_S,
+    ROOT,
+    journal_of,
+    launch,
+    listening_below,
+    logged,
+    new_home,
+    run,
+    start,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -97,7 +108,8 @@ def left(home, cluster):
     with start(line, environment={**os.environ, "RAY_AUTH_TOKEN": TOKEN}) as started:
         for printed in started.stdout:
             told.append(printed.rstrip("\n"))
-            if "epoch 2/" in printed:
+            if "trial 0 starts:" in printed:
+                wait_for(lambda: "epoch 2/" in logged(home, "left"))
                 heard = listening_below(started.pid)
                 started.send_signal(signal.SIGINT)
                 break

@@ -55,7 +55,7 @@ def test_a_trial_that_ends_its_last_epoch_is_finished(lead, plan):
     assert (end.trial, end.state, end.epoch, end.reason) == (0, "finished", 8, "")
     assert [one.epoch for one in led.records(EpochRow)] == list(range(1, 9))
     assert led.records(EpochRow)[0].changed(ts_ms=0) == row(0, 1, 59.0)
-    assert led.said[-1] == "trial 0 finished after epoch 8, best 52.00 at epoch 8"
+    assert led.said[-1] == "trial 0 finished after epoch 8, best 52.00 at epoch 8 (the sweep's best)"
 
 
 def test_a_weak_trial_is_pruned_at_the_first_rung_where_nobody_pauses(lead):

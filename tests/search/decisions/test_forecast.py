@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from search.decisions.forecast import MOST_EPOCHS, Forecast, played, rough_text
+from search.decisions.forecast import MOST_EPOCHS, Forecast, played
+from search.record.durations import rough_text
 from search.record.journal import Journal
 from search.record.records import OpenRow, SessionRow
 from tests.made.sweeps import FOUR_POINTS, made_plan, row

@@ -96,7 +96,7 @@ def test_events_are_printed_until_the_sweep_has_closed(journal, plan, answer, ha
         "trial 2: latency_ms 2.50, parameters 1200",
         "trial 2 lost after epoch 0: killed",
         "note: too hot\\x1b[2J",
-        "trial 1 failed after epoch 2, best 45.50 at epoch 2: ValueError: odd",
+        "trial 1 failed after epoch 2, best 45.50 at epoch 2 (the sweep's best): ValueError: odd",
         "the sweep is enlarged to 9 trials",
         "closed: sweep first: interrupted; 2 of 9 trials have ended; best: trial 1, val/mpjpe_mm 45.50",
     ]

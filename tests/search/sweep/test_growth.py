@@ -130,7 +130,7 @@ def test_a_schedule_that_follows_the_length_is_told(storage):
 def unstarted(monkeypatch):
     """Sweeps go on record, and no Ray is started; their data is as it was."""
     monkeypatch.setattr(verbs, "check_data", lambda *rest: FACTS)
-    monkeypatch.setattr(verbs, "run", lambda plan, place, open_journal, watcher: open_journal().unlock() or OK)
+    monkeypatch.setattr(verbs, "run", lambda plan, place, open_journal, *rest: open_journal().unlock() or OK)
 
 
 def test_an_enlargement_is_on_record_once_the_sweep_is_open_again(storage, answer, unstarted):

@@ -23,7 +23,7 @@ from tests.search.cli.test_printed import commands_in, taken
 def unstarted(monkeypatch):
     """Sweeps go on record, and no Ray is started; their data is as it was."""
     monkeypatch.setattr(verbs, "check_data", lambda *rest: FACTS)
-    monkeypatch.setattr(verbs, "run", lambda plan, place, open_journal, watcher: open_journal().unlock() or OK)
+    monkeypatch.setattr(verbs, "run", lambda plan, place, open_journal, *rest: open_journal().unlock() or OK)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from search.notebook.callbacks import Callbacks
 from search.record.journal import FILE, Journal
 from search.sweep import run as sweeps
 from search.sweep.place import Place
+from search.sweep.reporter import Reporter
+from search.terminal.modes import LINES
 from spaces.cli import FAILED, INTERRUPTED, OK
 from tests.made.sweeps import FACTS, OBJECTIVE, made_plan, row
 
@@ -53,12 +55,13 @@ def run(monkeypatch, plan, place):
     def session(address, wish: Wish):
         yield wish.demand(has_gpus=False), 1, None
 
-    def answer(tune, watcher, *, is_new=True):
+    def answer(tune, watcher, *, is_new=True, progress=LINES):
         answer.spool = Quiet()
         monkeypatch.setattr(sweeps, "spool_of", lambda *values: answer.spool)
         monkeypatch.setattr(sweeps, "_tune", lambda reins, *values: tune(reins.conductor))
         begun = (lambda: sweeps.begin(plan, FACTS, place)) if is_new else (lambda: sweeps.reopen(place))
-        return sweeps.run(plan, place, begun, watcher)
+        with Reporter(progress) as reporter:
+            return sweeps.run(plan, place, begun, reporter, watcher)
 
     monkeypatch.setattr(sweeps, "ray_session", session)
     monkeypatch.setattr(sweeps, "watched", lambda last_words: nullcontext())
