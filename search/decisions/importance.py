@@ -16,8 +16,8 @@ from ..record.trial import Trial
 from .optuna_terms import frozen
 
 LEAST_TRIALS = 4  # with fewer the shares are those of chance
-# Optuna's fANOVA takes time by the square of their number: 74 s of processor time for 1,000 trials of six knobs, 3 s for
-# these (2026-11-30).
+# Optuna's fANOVA takes time by the square of their number: 74 s of processor time for 1,000 trials of six knobs, 4 s
+# for these (2026-11-30).
 MOST_TRIALS = 200
 
 

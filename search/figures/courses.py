@@ -27,10 +27,10 @@ def best_by_hours(journal: Journal) -> tuple[list[Step], float]:
     state, steps, held = SweepState(), [], None  # type: SweepState, list[Step], tuple[int, float] | None
     for row, _ in read_rows(journal.path):
         state.apply(row)
-        if isinstance(row, EpochRow) and (best := state.best()) is not None and best.own_score is not None:
-            if held != (best.number, best.own_score):
-                held = best.number, best.own_score
-                steps.append((state.spend.used_hours(), *held))
+        best = state.best() if isinstance(row, EpochRow) else None
+        if best is not None and best.own_score is not None and held != (best.number, best.own_score):
+            held = best.number, best.own_score
+            steps.append((state.spend.used_hours(), *held))
     return steps, state.spend.used_hours()
 
 

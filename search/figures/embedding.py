@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,8 +11,8 @@ from plotly.offline import get_plotlyjs
 
 
 def title_of(figure: go.Figure) -> str:
-    """Returns the title of a figure, '' if it has none; special characters are escaped as in HTML."""
-    return figure.layout.title.text or ""
+    """Returns the title of a figure as plain text, '' if it has none."""
+    return unescape(figure.layout.title.text or "")
 
 
 def figure_json(figure: go.Figure) -> str:

@@ -30,6 +30,8 @@ COLOURS = {
 }
 OTHER = "#6c5b7b"  # of any other state
 BEST = "#111111"
+# Of scores, from the worst to the best: seen on light and on dark ground.
+GRADES = [[0, "#b8bcc4"], [0.6, "#6ea6d8"], [0.9, "#2c6fbb"], [1, "#e8590c"]]
 MOST_DIGITS = 1e6  # whole numbers below are written out
 MOST_MARKED = 3000  # points of curves that have marks, each of which a browser draws as an element of its own
 MOST_POINTS = 24000  # points of the curves of a figure; of more, every curve shows fewer epochs
@@ -58,9 +60,7 @@ def history(journal: Journal) -> go.Figure:
         )
     numbers, lowest = lowest_so_far(journal)
     line = {"color": BEST, "shape": "hv", "width": 1.5}
-    figure.add_scatter(
-        x=numbers, y=lowest, mode="lines", name="best so far", line=line, hoverinfo="y"
-    )
+    figure.add_scatter(x=numbers, y=lowest, mode="lines", name="best so far", line=line, hoverinfo="y")
     return titled(figure, f"{journal.sweep.name}: score of each trial", "trial", objective)
 
 
@@ -121,13 +121,15 @@ def parallel(journal: Journal) -> go.Figure:
     has. Axes of logarithmic domains are logarithmic; a trial without a knob runs through '-' there. ConfigError if no
     trial has a score."""
     objective, domains, trials = journal.sweep.objective, searched(journal), scored(journal)
-    scores = [trial.score(objective) for trial in trials]
+    scores = [score for trial in trials if (score := trial.score(objective)) is not None]
     columns = {path: [trial.point.get(path) for trial in trials] for path in knob_paths(journal)}
     axes = [_axis(path, values, domains.get(path)) for path, values in columns.items()]
-    bar = {"title": {"text": objective}}
-    colour = {"color": scores, "colorscale": "Viridis", "reversescale": True, "colorbar": bar}
+    marks = _ticks(min(scores), max(scores))
+    bar = {"title": {"text": objective}, "tickvals": [-mark for mark in marks], "ticktext": [f"{m:.4g}" for m in marks]}
+    # Lines of higher values are drawn later, and the best are to lie on top.
+    colour = {"color": [-score for score in scores], "colorscale": GRADES, "colorbar": bar}
     figure = go.Figure(go.Parcoords(line=colour, dimensions=[*axes, {"label": objective, "values": scores}]))
-    figure.update_layout(title={"text": f"{journal.sweep.name}: knobs and score", "y": 0.98}, margin={"t": 110})
+    figure.update_layout(title={"text": label(f"{journal.sweep.name}: knobs and score"), "y": 0.98}, margin={"t": 110})
     return figure
 
 
@@ -137,7 +139,11 @@ def _axis(path: str, values: Sequence[Any], domain: Domain | None) -> dict[str, 
     there = [value for value in values if value is not None]
     if isinstance(domain, Choice) or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in there):
         names = [label(spelled(value)) for value in domain.values] if isinstance(domain, Choice) else []
-        names = list(dict.fromkeys([*names, *(label(spelled(value)) for value in there), *(["-"] if len(there) < len(values) else [])]))
+        names = list(
+            dict.fromkeys(
+                [*names, *(label(spelled(value)) for value in there), *(["-"] if len(there) < len(values) else [])]
+            )
+        )
         places = [names.index("-" if value is None else label(spelled(value))) for value in values]
         return {"label": path, "values": places, "tickvals": [*range(len(names))], "ticktext": names}
     is_log = isinstance(domain, Float | Int | Normal) and domain.log and min(there) > 0
@@ -229,7 +235,5 @@ def value_label(value: Any) -> str:
 
 def titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     """Gives a figure its title and the titles of its axes."""
-    figure.update_layout(
-        title={"text": label(title)}, template="plotly_white", xaxis_title=x, yaxis_title=y
-    )
+    figure.update_layout(title={"text": label(title)}, template="plotly_white", xaxis_title=x, yaxis_title=y)
     return figure

@@ -25,6 +25,4 @@ def rungs_of(journal: Journal) -> list[int]:
 def add_rungs(figure: go.Figure, journal: Journal) -> None:
     """Adds a dotted line at each rung of the sweep to a figure whose x axis has the epochs."""
     for epoch in rungs_of(journal):
-        figure.add_shape(
-            type="line", x0=epoch, x1=epoch, y0=0, y1=1, xref="x", yref="paper", line=LINE, layer="below"
-        )
+        figure.add_shape(type="line", x0=epoch, x1=epoch, y0=0, y1=1, xref="x", yref="paper", line=LINE, layer="below")

@@ -30,7 +30,9 @@ def several(journals: Mapping[str, Journal]) -> go.Figure:
         row, shown = objectives.index(journal.sweep.objective) + 1, label(name)
         look = {"line": {"color": HUES[index % len(HUES)], "shape": "hv", "width": 2}, "legendgroup": name}
         numbers, lowest = lowest_so_far(journal)
-        figure.add_scatter(x=[number + 1 for number in numbers], y=lowest, mode="lines", name=shown, **look, row=row, col=1)
+        figure.add_scatter(
+            x=[number + 1 for number in numbers], y=lowest, mode="lines", name=shown, **look, row=row, col=1
+        )
         steps, spent = best_by_hours(journal)
         unit = f" ({journal.state.spend.unit})" if len(units) > 1 else ""
         figure.add_scatter(
@@ -44,7 +46,5 @@ def several(journals: Mapping[str, Journal]) -> go.Figure:
         figure.update_xaxes(title_text="trials", row=row, col=1)
         figure.update_xaxes(title_text=hours, row=row, col=2)
     title = "best score so far, by trials and by time"
-    figure.update_layout(
-        title={"text": title}, template="plotly_white", height=len(objectives) * ROW_PX + AROUND_PX
-    )
+    figure.update_layout(title={"text": title}, template="plotly_white", height=len(objectives) * ROW_PX + AROUND_PX)
     return figure

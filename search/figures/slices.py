@@ -21,8 +21,8 @@ DECADES = 30  # ratio of the largest to the smallest value from which ticks at p
 
 def slices(journal: Journal) -> go.Figure:
     """Draws the score of each trial against the value of each searched knob, a panel per knob, coloured by state, with
-    a ring around the best. Axes of logarithmic domains are logarithmic; a trial without a knob is left out of its
-    panel. ConfigError if no trial has a score."""
+    a ring around the best. Axes of logarithmic domains are logarithmic; a trial without a knob, or
+    with a value of 0 there, is left out of its panel. ConfigError if no trial has a score."""
     objective, domains, trials = journal.sweep.objective, searched(journal), scored(journal)
     best, paths = best_of(journal), knob_paths(journal)
     rows = math.ceil(len(paths) / COLUMNS)
@@ -44,7 +44,9 @@ def slices(journal: Journal) -> go.Figure:
                 legendgroup=state,
                 showlegend=index == 0,
                 marker={"color": COLOURS.get(state, OTHER), "size": 6, "opacity": 0.75},
-                text=[told(trial, objective) for trial in there] if index == 0 else [f"trial {t.number}" for t in there],
+                text=[told(trial, objective) for trial in there]
+                if index == 0
+                else [f"trial {t.number}" for t in there],
                 hoverinfo="text",
                 **place,
             )
@@ -79,7 +81,8 @@ def _axis(domain: Domain | None, values: Sequence[Any]) -> dict[str, Any]:
         return {"type": "category"}
     if isinstance(domain, Choice):
         return {"type": "category", "categoryorder": "array", "categoryarray": [*map(value_label, domain.values)]}
-    if not (isinstance(domain, Float | Int | Normal) and domain.log and min(values, default=0) > 0):
+    if not (isinstance(domain, Float | Int | Normal) and domain.log):
         return {}
-    is_wide = max(values) / min(values) > DECADES
+    shown = [value for value in values if value > 0]  # a recipe outside the domain may be 0, which has no place
+    is_wide = bool(shown) and max(shown) / min(shown) > DECADES
     return {"type": "log", **({"dtick": 1, "tickformat": "~g"} if is_wide else {"dtick": "D2"})}

@@ -48,6 +48,4 @@ def check_report(options: argparse.Namespace) -> ReportRequest:
     problems += target_problems(options.out, force=options.force)
     if problems:
         raise ConfigError("report", problems)
-    return ReportRequest(
-        names=tuple(options.names), storage=options.storage, out=options.out, where=where_of(options)
-    )
+    return ReportRequest(names=tuple(options.names), storage=options.storage, out=options.out, where=where_of(options))

@@ -86,10 +86,12 @@ def anchor(title: str) -> str:
 
 
 def page(title: str, sections: Sequence[tuple[str, Markup]], head: Markup, foot: str, library: str) -> str:
-    """Builds the page. `sections`: titles and sections in order; `head`: what stands above them, `foot`: below; `library`: source of
-    the script that draws the figures, '' if there are none."""
+    """Builds the page. `sections`: titles and sections in order; `head`: what stands above them, `foot`: below;
+    `library`: source of the script that draws the figures, '' if there are none."""
     links = (element("a", name, href=f"#{anchor(name)}") for name, _ in sections)
-    body = joined([head, element("nav", *links), element("main", *(one for _, one in sections)), element("footer", foot)])
+    body = joined(
+        [head, element("nav", *links), element("main", *(one for _, one in sections)), element("footer", foot)]
+    )
     css = (HERE / "page.css").read_text(encoding="utf-8")
     script = (HERE / "page.js").read_text(encoding="utf-8")
     # The library comes last, so that texts and tables are there while it is read.

@@ -8,7 +8,6 @@ from typing import Any
 from spaces.errors import InputError
 
 from ...figures.embedding import figure_json, title_of
-from ...figures.plots import label
 from .elements import Markup, element, joined
 
 HEIGHT_PX = 420
@@ -19,7 +18,7 @@ class Figures:
 
     def __init__(self, sweep: str = "") -> None:
         self.count = 0
-        self._prefix = label(sweep)
+        self._sweep = sweep
 
     def of(self, draw: Callable[[], Any], note: str = "", least_px: int = 0) -> Markup:
         """Builds the place of the figure that `draw` makes, below its title and a `note` on how to read it; where
@@ -29,14 +28,14 @@ class Figures:
         except InputError as error:
             return element("p", f"Not drawn: {'; '.join(error.problems)}.", class_="note")
         # The page is about one sweep, so that figures need not say which.
-        title = title_of(figure).removeprefix(f"{self._prefix}: ")
+        title = title_of(figure).removeprefix(f"{self._sweep}: ")
         self.count += 1
         name = f"figure-{self.count}"
         style = f"height:{figure.layout.height or HEIGHT_PX}px"
         if least_px:
             style += f";min-width:{least_px}px"
         parts = [
-            element("h3", Markup(f"{title[:1].upper()}{title[1:]}")),
+            element("h3", f"{title[:1].upper()}{title[1:]}" if title.split(" ")[0].rstrip(":").isalpha() else title),
             element("p", note, class_="note") if note else None,
             element("div", element("div", data_figure=name, style=style), class_="figure"),
             element("script", Markup(figure_json(figure)), type="application/json", id=name),

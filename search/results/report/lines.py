@@ -16,11 +16,12 @@ def reproduction(journal: Journal, name: str, where: Where) -> Markup:
     """Builds the commands of a sweep: the one that launched it, those that export, train and confirm its best, show and
     continue it."""
     facts, best = journal.sweep.facts, journal.state.best()
+    versions = ", ".join(f"{package} {version}" for package, version in facts.versions.items())
     parts = [
         command_line(facts.command, "Launched by:") if facts.command else None,
         element(
             "p",
-            f"Code {facts.revision}; {', '.join(f'{package} {version}' for package, version in facts.versions.items())}; "
+            f"Code {facts.revision}; {versions}; "
             f"data {facts.fingerprint or 'without a fingerprint'}; machine {facts.machine or 'not on record'}.",
             class_="note",
         ),

@@ -8,12 +8,13 @@
   };
   const boxes = [...document.querySelectorAll(".figure > div")];
 
-  function look() {
+  function look(isNarrow) {
     const [ink, line] = dark.matches ? ["#e4e7ec", "#343a45"] : ["#1d2129", "#dde1e6"];
-    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true, title: { font: { size: isNarrow ? 9 : 13 } } };
     return {
       layout: {
-        paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, family: "system-ui, sans-serif" },
+        paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+        font: { color: ink, family: "system-ui, sans-serif", size: isNarrow ? 10 : 12 },
         xaxis: axis, yaxis: axis, hovermode: "closest",
         modebar: { bgcolor: "rgba(0,0,0,0)", color: dark.matches ? "#7d8693" : "#a3a9b2", activecolor: ink },
         legend: { orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom" },
@@ -36,11 +37,13 @@
       box.dataset.drawn = "refused";
       return;
     }
-    layout.template = look();
-    layout.margin = Object.assign({ l: 60, r: 16, t: 36, b: 48 }, layout.margin);
+    const isNarrow = box.clientWidth < 600;
+    layout.template = look(isNarrow);
+    layout.margin = { l: 60, r: 16, t: 36, b: 48 };
+    if (data[0].type === "parcoords") layout.margin = { l: 70, r: 30, t: 60, b: 30 };
     layout.height = box.clientHeight;
     const config = {
-      responsive: true, displaylogo: false, displayModeBar: box.clientWidth < 600 ? false : undefined,
+      responsive: true, displaylogo: false, displayModeBar: isNarrow ? false : undefined,
       // One of its buttons sends the data to a server.
       modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d"], plotlyServerURL: "",
     };

@@ -10,8 +10,8 @@ from spaces.yaml_text import yaml_text
 
 from ...cli.command import Where
 from ...figures import courses, plots
-from ...figures.fronts import FEWEST, MOST, front
 from ...figures.frames import knob_paths
+from ...figures.fronts import FEWEST, MOST, front
 from ...figures.slices import COLUMNS, slices
 from ...record.journal import Journal, trial_folder
 from ...tracking.projection import PICTURE

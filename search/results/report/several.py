@@ -18,6 +18,8 @@ from .elements import Markup, command_line, element, joined, number_text, sectio
 from .figure import Figures
 from .heads import plain_text, state_text
 
+LEAST_PX = 640  # least width of two panels side by side
+
 
 def sections_of_several(
     journals: Mapping[str, Journal], where: Where, figures: Figures
@@ -31,7 +33,7 @@ def sections_of_several(
     )
     found = [
         ("Best", _bests(journals)),
-        ("Course", figures.of(lambda: several(journals))),
+        ("Course", figures.of(lambda: several(journals), least_px=LEAST_PX)),
         ("Best configs", _best_knobs(journals)),
         ("Differences", _told_differences(journals)),
         ("Commands", joined(_commands(names, where))),
