@@ -85,4 +85,4 @@ def _axis(domain: Domain | None, values: Sequence[Any]) -> dict[str, Any]:
         return {}
     shown = [value for value in values if value > 0]  # a recipe outside the domain may be 0, which has no place
     is_wide = bool(shown) and max(shown) / min(shown) > DECADES
-    return {"type": "log", **({"dtick": 1, "tickformat": "~g"} if is_wide else {"dtick": "D2"})}
+    return {"type": "log", "tickformat": "~g", "dtick": 1 if is_wide else "D2"}

@@ -20,24 +20,24 @@ class Figures:
         self.count = 0
         self._sweep = sweep
 
-    def of(self, draw: Callable[[], Any], note: str = "", least_px: int = 0) -> Markup:
+    def of(self, name: str, draw: Callable[[], Any], note: str = "", least_px: int = 0) -> Markup:
         """Builds the place of the figure that `draw` makes, below its title and a `note` on how to read it; where
-        that refuses (InputError), its reason. `least_px`: width below which it scrolls."""
+        that refuses (InputError), the `name` of the figure and the reason. `least_px`: width below which it scrolls."""
         try:
             figure = draw()
         except InputError as error:
-            return element("p", f"Not drawn: {'; '.join(error.problems)}.", class_="note")
+            return element("p", f"{name}: not drawn; {'; '.join(error.problems)}.", class_="note")
         # The page is about one sweep, so that figures need not say which.
         title = title_of(figure).removeprefix(f"{self._sweep}: ")
         self.count += 1
-        name = f"figure-{self.count}"
+        identity = f"figure-{self.count}"
         style = f"height:{figure.layout.height or HEIGHT_PX}px"
         if least_px:
             style += f";min-width:{least_px}px"
         parts = [
             element("h3", f"{title[:1].upper()}{title[1:]}" if title.split(" ")[0].rstrip(":").isalpha() else title),
             element("p", note, class_="note") if note else None,
-            element("div", element("div", data_figure=name, style=style), class_="figure"),
-            element("script", Markup(figure_json(figure)), type="application/json", id=name),
+            element("div", element("div", data_figure=identity, style=style), class_="figure"),
+            element("script", Markup(figure_json(figure)), type="application/json", id=identity),
         ]
         return element("div", joined(parts))

@@ -38,7 +38,7 @@ def sections_of_one(
         ("Scores", _scores(journal, figures)),
         ("Knobs", _knobs(journal, figures)),
         ("Front", _front(journal, figures)),
-        ("Time", joined([figures.of(partial(courses.spend, journal)), sessions(journal), machines(journal)])),
+        ("Time", joined([figures.of("Spend", partial(courses.spend, journal)), sessions(journal), machines(journal)])),
         ("Failures", failures(journal)),
         ("Trials", trials_table(journal)),
         ("Pictures", _picture(journal)),
@@ -76,10 +76,13 @@ def _advice(journal: Journal, where: Where) -> Markup | None:
 def _scores(journal: Journal, figures: Figures) -> Markup:
     parts = []
     if not journal.sweep.single:
-        parts += [figures.of(partial(plots.history, journal)), figures.of(partial(courses.hours, journal))]
-    parts.append(figures.of(partial(plots.curves, journal)))
+        parts += [
+            figures.of("Score of each trial", partial(plots.history, journal)),
+            figures.of("Best score by time spent", partial(courses.hours, journal)),
+        ]
+    parts.append(figures.of("Curves", partial(plots.curves, journal)))
     if not journal.sweep.single:
-        parts.append(figures.of(partial(courses.survival, journal)))
+        parts.append(figures.of("Trials that reached an epoch", partial(courses.survival, journal)))
     return joined(parts)
 
 
@@ -90,9 +93,9 @@ def _knobs(journal: Journal, figures: Figures) -> Markup | None:
     drag = "Drag along an axis to select trials."
     return joined(
         [
-            figures.of(partial(plots.importance, journal)),
-            figures.of(partial(slices, journal), least_px=min(count, COLUMNS) * PANEL_PX),
-            figures.of(partial(plots.parallel, journal), drag, least_px=(count + 2) * AXIS_PX),
+            figures.of("Importance", partial(plots.importance, journal)),
+            figures.of("Score by knob", partial(slices, journal), least_px=min(count, COLUMNS) * PANEL_PX),
+            figures.of("Knobs and score", partial(plots.parallel, journal), drag, least_px=(count + 2) * AXIS_PX),
         ]
     )
 
@@ -101,7 +104,7 @@ def _front(journal: Journal, figures: Figures) -> Markup | None:
     names = journal.sweep.objectives
     if len(names) < FEWEST:
         return None
-    return figures.of(partial(front, journal, names[:MOST]))
+    return figures.of("Front", partial(front, journal, names[:MOST]))
 
 
 def _picture(journal: Journal) -> Markup | None:

@@ -33,7 +33,7 @@ def sections_of_several(
     )
     found = [
         ("Best", _bests(journals)),
-        ("Course", figures.of(lambda: several(journals), least_px=LEAST_PX)),
+        ("Course", figures.of("Course", lambda: several(journals), least_px=LEAST_PX)),
         ("Best configs", _best_knobs(journals)),
         ("Differences", _told_differences(journals)),
         ("Commands", joined(_commands(names, where))),

@@ -35,7 +35,7 @@ def test_a_sweep_without_a_trial_and_one_without_a_score_have_reports(storage, r
     journal.unlock()
     page = read("empty")
     assert "scatter" not in [figure["data"][0]["type"] for figure in page.figures]
-    assert "Not drawn: no trial has a score yet (trials: failed); wait for" in page.texts["p"]
+    assert "Curves: not drawn; no trial has a score yet (trials: failed); wait for" in page.texts["p"]
     assert "unfinished: nobody runs it" in page.texts["dd"]
 
 
@@ -154,7 +154,7 @@ def test_sweeps_without_a_score_are_compared_all_the_same(storage, read):
     for name in ("a", "b"):
         made_journal(storage, made_plan(name)).unlock()
     page = read("a", "b")
-    assert "Not drawn: no trial has a score yet, so there is nothing to compare" in page.texts["p"]
+    assert "Course: not drawn; no trial has a score yet, so there is nothing to compare" in page.texts["p"]
 
 
 # --- the file

@@ -1,6 +1,6 @@
 """Size of a sweep's report, time to write it, and time until Chromium shows it, for sweeps of several sizes.
 
-python bench/report.py [--trials 3,50,1000] [--loads 5] [--shots FOLDER]
+python bench/reports/opening.py [--trials 3,50,1000] [--loads 5] [--shots FOLDER]
 
 The sweeps are recorded on a virtual clock, without training. `opened`: from DOMContentLoaded until every figure on the
 first screen is drawn; `whole`: the same from the start of the navigation, reading 5 MB of plotly.js included. Both are
@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from search.record.journal import FILE
 from search.record.lines import Chain, read_rows
