@@ -14,7 +14,7 @@ from ..record.records import EpochRow
 from ..record.spending.split import PARTS
 from ..record.state import SweepState
 from .frames import scored
-from .plots import BEST, COLOURS, OTHER, by_state, titled
+from .plots import BEST, COLOURS, OTHER, by_state, count_along, titled
 from .rungs import add_rungs
 
 PART_COLOURS = {"useful": "#1f6fb4", "pruned": "#a8a8a8", "lost": "#c0392b", "idle": "#e0c36a"}
@@ -75,6 +75,7 @@ def survival(journal: Journal) -> go.Figure:
             hovertemplate="epoch %{x}: %{y} " + state + "<extra></extra>",
         )  # fmt: skip
     add_rungs(figure, journal)
+    count_along(figure, longest)
     figure.update_layout(legend={"traceorder": "normal"})
     return titled(figure, f"{journal.sweep.name}: trials that reached an epoch", "epoch", "trials")
 

@@ -33,6 +33,7 @@ BEST = "#111111"
 # Of scores, from the worst to the best: seen on light and on dark ground.
 GRADES = [[0, "#b8bcc4"], [0.6, "#6ea6d8"], [0.9, "#2c6fbb"], [1, "#e8590c"]]
 MOST_DIGITS = 1e6  # whole numbers below are written out
+MOST_TICKS = 15  # whole numbers along an axis, each of which gets a tick
 MOST_MARKED = 3000  # points of curves that have marks, each of which a browser draws as an element of its own
 MOST_POINTS = 24000  # points of the curves of a figure; of more, every curve shows fewer epochs
 
@@ -61,6 +62,7 @@ def history(journal: Journal) -> go.Figure:
     numbers, lowest = lowest_so_far(journal)
     line = {"color": BEST, "shape": "hv", "width": 1.5}
     figure.add_scatter(x=numbers, y=lowest, mode="lines", name="best so far", line=line, hoverinfo="y")
+    count_along(figure, len(journal.trials))
     return titled(figure, f"{journal.sweep.name}: score of each trial", "trial", objective)
 
 
@@ -95,6 +97,7 @@ def curves(journal: Journal, metric: str = "") -> go.Figure:
             _add_curves(figure, lines, state, {"color": COLOURS.get(state, OTHER), "width": 1}, is_marked=is_marked)
     _add_curves(figure, [_curve(best, name)], f"best: trial {best.number}", {"color": BEST, "width": 3})
     add_rungs(figure, journal)
+    count_along(figure, max(trial.last_epoch for trial in trials))
     return titled(figure, f"{journal.sweep.name}: {name} by epoch", "epoch", name)
 
 
@@ -231,6 +234,12 @@ def label(text: str) -> str:
 def value_label(value: Any) -> str:
     """Formats the value of a knob as a label of a figure: numbers with three digits."""
     return f"{value:.3g}" if isinstance(value, float) else label(spelled(value))
+
+
+def count_along(figure: go.Figure, most: int) -> None:
+    """Lets the x axis of a figure count whole things, up to `most`: a short one has a tick at each and none between."""
+    if most <= MOST_TICKS:
+        figure.update_xaxes(dtick=1)
 
 
 def titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:

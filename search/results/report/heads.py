@@ -87,7 +87,7 @@ def overview(journal: Journal) -> Markup:
         ("limits", ", ".join(limit.text for limit in sweep.limits)),
         ("trials", ", ".join(f"{count} {name}" for name, count in counts.items()) or "none yet"),
         ("epochs", f"{sweep.knob('loop.epochs')} of a whole trial, {state.spend.epochs} on record"),
-        *((name, sweep.plan.get(name)) for name in ("sampler", "scheduler", "seed")),
+        *((name, sweep.option(name)) for name in ("sampler", "scheduler", "seed")),
         ("spent", str(state.spend.split()).removeprefix("spent: ")),
         ("comes from", origin_text(sweep)),
         ("enlarged", "; ".join(_extension(row) for row in state.extensions)),

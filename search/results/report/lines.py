@@ -10,6 +10,7 @@ from ...record.trial import Trial
 from ..leaderboard import sweep_state
 from ..retention import lacking_weights
 from .elements import Markup, command_line, element, joined
+from .heads import is_confirmation
 
 
 def reproduction(journal: Journal, name: str, where: Where) -> Markup:
@@ -35,15 +36,17 @@ def reproduction(journal: Journal, name: str, where: Where) -> Markup:
             command_line(where.line_told("export", name, "--out", config), "The best config, with its provenance:"),
             command_line(where.line_told("train", config), "Train it again:"),
         ]
-        if 0 in journal.trials and best.number:
+        if 0 in journal.trials and best.number and not is_confirmation(journal):
             note = "Whether the best is better than the recipe with other seeds, too:"
             parts.append(command_line(where.line_told("confirm", name), note))
     return joined(parts)
 
 
-def scores(journal: Journal, name: str, where: Where) -> Markup:
-    """Builds the commands that score the best trial and the recipe on the test subjects by action, which no sweep
-    does."""
+def scores(journal: Journal, name: str, where: Where) -> Markup | None:
+    """Builds the commands that score the best trial and the recipe on the test subjects by action, which no sweep does;
+    None for a confirmation, which has test scores."""
+    if is_confirmation(journal):
+        return None
     best = journal.state.best()
     sides: list[tuple[str, Trial]] = [] if best is None else [("the best", best)]
     if best is not None and best.number and 0 in journal.trials and not journal.sweep.single:

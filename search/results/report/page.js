@@ -10,7 +10,9 @@
 
   function look(isNarrow) {
     const [ink, line] = dark.matches ? ["#e4e7ec", "#343a45"] : ["#1d2129", "#dde1e6"];
-    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true, title: { font: { size: isNarrow ? 9 : 13 } } };
+    const axis = {
+      exponentformat: "e", gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true, title: { font: { size: isNarrow ? 9 : 13 } },
+    };
     return {
       layout: {
         paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from functools import partial
 
+from spaces.errors import InputError
 from spaces.loading import named
 from spaces.yaml_text import yaml_text
 
@@ -59,7 +60,10 @@ def _confirmation(journal: Journal) -> Markup | None:
 def _advice(journal: Journal, where: Where) -> Markup | None:
     if is_confirmation(journal) or journal.sweep.single:
         return None
-    findings = advice_on(journal, where)
+    try:
+        findings = advice_on(journal, where)
+    except InputError as error:  # the model, say, has lost a knob since
+        return element("p", f"The record holds no valid plan: {error}", class_="note")
     if not findings:
         return element("p", "Nothing stands out.", class_="note")
     parts: list[object] = []

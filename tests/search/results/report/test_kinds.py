@@ -39,6 +39,19 @@ def test_a_sweep_without_a_trial_and_one_without_a_score_have_reports(storage, r
     assert "unfinished: nobody runs it" in page.texts["dd"]
 
 
+def test_a_sweep_of_a_model_that_has_changed_has_what_its_record_says(storage, read):
+    path = storage / "first" / FILE
+    rows = [row for row, _ in read_rows(path)]
+    network = {**rows[0].base["network"], "gone": 1}
+    write_rows(path, [rows[0].changed(base={**rows[0].base, "network": network}), *rows[1:]])
+    page = read("first")
+    assert "The record holds no valid plan: " in page.texts["p"]
+    assert "network.gone" in page.texts["p"]
+    assert "Score by knob: not drawn; " in page.texts["p"]
+    assert f"{OBJECTIVE} by epoch" in page.texts["h3"]
+    assert len(page.figures) == 5, "history, time, curves, survival and spend"
+
+
 def test_a_running_sweep_has_a_report(storage, read):
     journal = Journal(storage / "first" / FILE)
     journal.lock()
@@ -94,6 +107,8 @@ def test_a_confirmation_shows_means_and_no_knobs(storage, read):
     page = read("sure")
     assert "Knobs" not in page.headings
     assert "Confirmation" in page.headings
+    assert "Test scores" not in page.headings
+    assert " confirm " not in page.texts["code"]
     assert "50.0" in page.texts["pre"]
 
 

@@ -3,9 +3,13 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
+
+import pytest
 
 from search.decisions import importance
-from search.figures import embedding
+from search.figures import embedding, plots
 from search.notebook.sweep import Sweep
 from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
@@ -138,7 +142,8 @@ def test_nothing_is_loaded_from_anywhere(read, storage, with_library):
 
 def test_a_large_sweep_stays_small(storage, read, with_library, monkeypatch):
     monkeypatch.setattr(importance, "MOST_TRIALS", 20)
-    plan = made_plan("large", trials=1000, epochs=30)
+    monkeypatch.setattr(plots, "MOST_POINTS", 6000)
+    plan = made_plan("large", trials=1000, epochs=12)
     journal = made_journal(storage, plan)
     journal.unlock()
     path = storage / "large" / FILE
@@ -148,17 +153,33 @@ def test_a_large_sweep_stays_small(storage, read, with_library, monkeypatch):
         point = {"optim.lr": 1e-4 * (1 + number % 90), "network.layers": 2 + number % 3, "data.flip": number % 2 == 0}
         rows.append(TrialRow(ts_ms=now, trial=number, point=point, config_id=f"{number:010x}"))
         rows.append(AttemptRow(ts_ms=now, trial=number, attempt=1, after_epoch=0))
-        for epoch in range(1, 31):
+        for epoch in range(1, 13):
             now += 1000
             score = {OBJECTIVE: 50 + 40 / epoch + number / 1000, "val/p_mpjpe_mm": 40 + number / 7}
             rows.append(EpochRow(ts_ms=now, trial=number, epoch=epoch, metrics=score, seconds=1.0, lr=0.1, loss=0.1))
         reason = f"RuntimeError: {'x' * 2000} {number}"
         state = "failed" if number % 2 else "finished"
-        rows.append(EndRow(ts_ms=now, trial=number, state=state, epoch=30, reason=reason if number % 2 else ""))
+        rows.append(EndRow(ts_ms=now, trial=number, state=state, epoch=12, reason=reason if number % 2 else ""))
     write_rows(path, rows)
     page = read("large")
     assert (storage.parent / "r.html").stat().st_size < MOST
     curves = page.figures[2]["data"]
-    assert sum(len(trace["x"]) for trace in curves) < 20_000
+    assert sum(len(trace["x"]) for trace in curves) < 8_000
     assert {trace["mode"] for trace in curves[:-1]} == {"lines"}, "only the best has marks"
-    assert re.search(r"fANOVA, 20 of \d{3} trials at epoch 30", page.texts["h3"])
+    assert re.search(r"fANOVA, 20 of \d{3} trials at epoch 12", page.texts["h3"])
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no chromium here to show a page")
+def test_a_browser_draws_the_figures_that_it_shows(whole, tmp_path, with_library):
+    page = tmp_path / "r.html"
+    page.write_text(whole[1].replace("<script>0</script>", f"<script>{embedding.library()}</script>"), encoding="utf-8")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    words = ["--headless", "--no-sandbox", "--window-size=1200,1400", "--virtual-time-budget=20000", "--dump-dom"]
+    done = subprocess.run(
+        ["chromium", *words, profile, page.as_uri()], capture_output=True, text=True, check=False, timeout=120
+    )
+    drawn = re.findall(r'<div data-figure="figure-\d"[^>]*>', done.stdout)
+    assert len(drawn) == len(Read(whole[1]).figures)
+    assert 'data-drawn="light"' in drawn[0]
+    assert "data-drawn" not in drawn[-1], "it is far below"
+    assert done.stdout.count("<svg") > 1
