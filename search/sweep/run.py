@@ -48,6 +48,7 @@ from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
+from ..tracking.boards import Boards
 from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
@@ -148,10 +149,12 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         watcher.begun(journal)
 
         forecast = Forecast(journal, plan, concurrent, tell)
+        boards = Boards(journal, tell)
 
         def watch(row: Row) -> None:
             retention.watch(row)
             forecast.look(row)
+            boards.watch(row)
             watcher.booked(row)
 
         adopt = partial(take_over, place.folder, tell)
