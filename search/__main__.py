@@ -16,7 +16,7 @@ from trainables.cli import new_model
 from trainables.cli.evaluate import add_evaluate_options, check_evaluate
 from trainables.cli.predict import add_predict_options, check_predict
 
-from .cli.results import export, listing, show, sync, ui
+from .cli.results import export, listing, report, show, sync, ui
 from .cli.runs import confirm, extend, fork, launch, resume, stop, submit, train
 from .cli.upkeep import clean, delete, doctor, note
 from .environment.store import redacted
@@ -83,6 +83,13 @@ VERBS = {
         add_options=export.add_export_options,
         check=export.check_export,
         run="search.results.export:export",
+    ),
+    "report": Verb(
+        summary="write one sweep, or several side by side, as an HTML file with figures that needs no network",
+        example="python -m search report first --out report.html",
+        add_options=report.add_report_options,
+        check=report.check_report,
+        run="search.results.report.report:report",
     ),
     "note": Verb(
         summary="put a remark on a sweep's record, for `list`, `show` and MLflow",

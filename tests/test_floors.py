@@ -34,6 +34,7 @@ ONLY_IN = {
     "optuna": ("search.decisions",),
     "msgspec": ("search.record.records", "search.record.coding"),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
+    "tensorboardX": ("search.tracking.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
     "grpc": ("search.cluster.addresses",),

@@ -31,6 +31,7 @@ NEEDS = {
     "show": ("storage",),
     "list": ("storage",),
     "export": ("storage",),
+    "report": ("storage",),
     "clean": ("storage",),
     "evaluate": (),
 }

@@ -132,6 +132,29 @@ class Sweep:
         """Draws a metric ('': the objective) by epoch, a line per trial. ConfigError if no trial has it."""
         return named("search.figures.plots:curves")(self._journal(), metric)
 
+    def plot_hours(self) -> go.Figure:
+        """Draws the best score so far over the device-hours of trials. ConfigError if no trial has a score."""
+        return named("search.figures.courses:hours")(self._journal())
+
+    def plot_survival(self) -> go.Figure:
+        """Draws how many trials reached each epoch, by their state. ConfigError if no trial has a score."""
+        return named("search.figures.courses:survival")(self._journal())
+
+    def plot_slices(self) -> go.Figure:
+        """Draws the scores against each searched knob, a panel a knob. ConfigError if no trial has a score."""
+        return named("search.figures.slices:slices")(self._journal())
+
+    def plot_spend(self) -> go.Figure:
+        """Draws the device-hours by what came of them. ConfigError if none is spent yet."""
+        return named("search.figures.courses:spend")(self._journal())
+
+    def report(self, path: str | Path, force: bool = False) -> Path:
+        """Writes the report of the sweep, one HTML file with all figures, to `path`, and returns `path`. ConfigError if
+        the file exists already (unless `force`)."""
+        request, _ = request_of("report", VERBS["report"], self.name, {"out": path, "force": force, **self._places()})
+        named(VERBS["report"].run)(request)
+        return Path(path)
+
     def export(
         self,
         path: str | Path,

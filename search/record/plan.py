@@ -20,7 +20,7 @@ from spaces.yaml_text import parse_yaml
 from trainables import registry
 from trainables.config import TrainConfig, changed, config_from, default_config, knobs_of
 
-from .options.choices import ASHA, PBT, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
+from .options.choices import ASHA, LOGS, PBT, SCHEDULED, SCHEDULERS, STOPPING, scheduler_problems, scheduler_values
 from .options.objectives import (
     ALLOWED,
     Limit,
@@ -99,6 +99,7 @@ class SweepConfig:
         help="checkpoints of ended trials that stay; best: the weights of the sweep's best trial; last: every trial's "
         "best weights and last training state; all: also a state every loop.snapshot_epochs",
     )
+    log: str = knob(LOGS[0], choices=LOGS, help="also write event files of every trial, for TensorBoard")
     seed: int = knob(0, least=0, help="seed of the sampler and of every trial")
 
     @property

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, get_args
 import msgspec
 from msgspec.structs import asdict, replace
 
+from .options.choices import rungs
 from .options.objectives import Limit, limits_of, names_in, primary_of
 
 Kind = TypeVar("Kind")
@@ -155,6 +156,18 @@ class SweepRow(Row, tag="sweep", frozen=True, kw_only=True):
         """Returns one of KEEPS: which checkpoints of ended trials stay; in journals without it, and of a single run,
         KEEP_LAST."""
         return str(self.plan.get("keep", KEEP_LAST))
+
+    @property
+    def rungs(self) -> list[int]:
+        """Returns the epochs of the rungs of successive halving, ascending; [] where the scheduler has none, and in
+        journals of earlier versions, which do not name them."""
+        grace, reduction, epochs = (self.option(name) for name in ("grace", "reduction", "max_epochs"))
+        return rungs(grace, reduction, epochs) if grace and reduction and epochs else []
+
+    def option(self, name: str) -> Any:
+        """Returns the value of an option of the sweep, by the name of its field in SweepConfig; None if it is not on
+        record."""
+        return self.plan.get(name)
 
     def knob(self, path: str) -> Any:
         """Returns the value of a knob in the recipe's config by dotted path; None if there is no such knob."""

@@ -54,6 +54,7 @@ from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
+from ..tracking.boards import Boards
 from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
@@ -161,12 +162,14 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         watcher.begun(journal)
 
         forecast = Forecast(journal, plan, concurrent, tell)
+        boards = Boards(journal, tell)
 
         def watch(row: TrialEvent) -> None:
             reporter.booked(row)
             if isinstance(row, EpochRow | EndRow):
                 retention.watch(row)
                 forecast.look(row)
+                boards.watch(row)
                 watcher.booked(row)
 
         def over() -> str:

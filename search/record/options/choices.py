@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 SCHEDULERS = ASHA, STOPPING, HYPERBAND, MEDIAN, PBT, NONE = "asha", "stopping", "hyperband", "median", "pbt", "none"
+TENSORBOARD = "tensorboard"
+LOGS = "none", TENSORBOARD
 PAUSING = ASHA, HYPERBAND  # schedulers whose trials may wait
 REDUCTION = 3  # a third survives each rung; ASHA (Li et al. 2020) finds 3 to 4 best
 BRACKETS = 3

@@ -85,7 +85,7 @@ def test_parallel_coordinates_have_an_axis_a_knob_and_one_for_the_score(journal)
     assert list(rate.ticktext) == ["0.0002", "0.001", "0.005"]
     assert list(layers["values"]) == [2, 2, 3, 4]
     assert (list(flip["values"]), list(flip.ticktext)) == ([1, 1, 0, 1], ["true", "false"])
-    assert list(score["values"]) == list(trace.line.color) == [52.0, 70.0, 48.5, 64.0]
+    assert list(score["values"]) == [-one for one in trace.line.color] == [52.0, 70.0, 48.5, 64.0]
 
 
 def test_ticks_of_whole_numbers_are_written_out(tmp_path, plan):

@@ -62,7 +62,7 @@ def test_it_runs_in_a_folder_that_is_not_the_repository(tmp_path, empty_store):
     assert done.returncode == 0, done.stdout + done.stderr
     shown = json.loads((tmp_path / "shown.json").read_text())
     figures = [one for one in shown if one[0] == "Figure"]
-    assert len(figures) == 5
+    assert len(figures) == 9
     assert all(one[2] >= 1 for one in figures)
     assert sum(one[0] == "DataFrame" for one in shown) == 2
     assert shown[1][1].startswith("<Sweep graformer-1: graformer, done, 6 of 6 trials ended, best val/mpjpe_mm ")
