@@ -33,7 +33,7 @@ ONLY_IN = {
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions",),
     "msgspec": ("search.record.records", "search.record.coding"),
-    "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
+    "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction", "search.tracking.pages.start"),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
     "grpc": ("search.cluster.addresses",),
@@ -51,6 +51,8 @@ ONLY_IN = {
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.loading", "data.__main__", "search.decisions.sampler"}
+# MLflow's server is to be imported by who serves, not by who looks whether there is such an application.
+LAZY |= {"search.tracking.pages.start"}
 
 
 def room_of(name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from spaces.console import visible
 from spaces.domain_text import entry_of, entry_text
@@ -143,16 +143,17 @@ def searched_of(sweep: SweepRow) -> Mapping[str, str]:
 def _table(trials: list[Trial], objective: str) -> str:
     """Formats trials as a Markdown table, one column per searched knob."""
     paths = list(dict.fromkeys(path for trial in trials for path in trial.point))
-    header = ["trial", "state", objective, "epochs", *paths]
+    header: list[object] = ["trial", "state", objective, "epochs", *paths]
     rows: list[list[object]] = [
         [trial.number, trial.state, f"{trial.own_score:.2f}", trial.last_epoch]
         + [_shown(trial.point.get(path)) for path in paths]
         for trial in trials
     ]
-    return "\n".join(_line(cells) for cells in ([*header], ["---"] * len(header), *rows))
+    lines: list[list[object]] = [header, ["---"] * len(header), *rows]
+    return "\n".join(map(_line, lines))
 
 
-def _line(cells: Iterable[object]) -> str:
+def _line(cells: list[object]) -> str:
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from data.errors import DataError
 from spaces.errors import ConfigError, shown
 
 from ...environment.store import artifact_root, resolve_uri, sqlite_path
 from ...environment.variables import LOOPBACK, home
+from ...record.journal import FILE, sweeps
+from ...record.lines import read_rows
+from ...record.records import SweepRow
 from ..command import where_of
-from ..places import add_tracking_uri
+from ..places import add_tracking_uri, find_sweep
+from ..storage import add_storage, refuse_uri
 
 UI_PORT = 5000  # mlflow's own default
+LATEST = 5  # sweeps whose links are printed where none is named
+
+
+class SweepName(NamedTuple):
+    """Sweep whose link is printed. `model`: names its experiment in MLflow; `name`, `id`: tags of its runs."""
+
+    model: str
+    name: str
+    id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UiRequest:
     """Validated request of `ui`. `uri`: resolved tracking URI; `artifacts`: artifact folder of a database; `host`,
     `port`: address to listen on; `is_shared`: other machines may write runs; `names`: further host names by which
-    browsers and sweeps may call it."""
+    browsers and sweeps may call it; `sweeps`: those whose links are printed, the named one or the latest."""
 
     uri: str
     artifacts: Path
@@ -31,6 +47,7 @@ class UiRequest:
     port: int
     is_shared: bool
     names: tuple[str, ...] = ()
+    sweeps: tuple[SweepName, ...] = ()
 
     @property
     def is_private(self) -> bool:
@@ -39,7 +56,10 @@ class UiRequest:
 
 
 def add_ui_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `ui`: --port, --tracking-uri, --serve, --host, --allowed-host."""
+    """Adds the options of `ui`: NAME, --port, --storage, --tracking-uri, --serve, --host, --allowed-host."""
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help=f"the sweep whose links are printed (default: the {LATEST} latest)"
+    )
     parser.add_argument("--port", metavar="N", default=str(UI_PORT), help=f"port to listen on (default {UI_PORT})")
     parser.add_argument("--serve", action="store_true", help="a server that sweeps of other machines may write to")
     parser.add_argument(
@@ -52,13 +72,20 @@ def add_ui_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a host name by which it may be called, besides localhost and --host; may be given again",
     )
+    add_storage(parser)
     add_tracking_uri(parser)
 
 
 def check_ui(options: argparse.Namespace) -> UiRequest:
-    """Validates the options of `ui`. ConfigError if there is no store, or the port is invalid or in use."""
+    """Validates the options of `ui`. ConfigError for an unknown sweep, if there is no store, or the port is invalid or
+    in use; DataError if the journal of the named sweep is damaged."""
+    refuse_uri(options, "ui")
     uri = resolve_uri(options.tracking_uri, home())
-    problems = []
+    problems, found = [], ()  # type: list[str], tuple[SweepName, ...]
+    try:
+        found = _sweeps(options.storage, options.name)
+    except ConfigError as error:
+        problems += error.problems_in("ui")
     if options.host is not None and not options.serve:
         problems.append(f"--host {options.host} is for --serve; without it only this machine may look")
     database = sqlite_path(uri)
@@ -85,7 +112,29 @@ def check_ui(options: argparse.Namespace) -> UiRequest:
         port=port,
         is_shared=options.serve,
         names=tuple(dict.fromkeys(options.allowed_host)),
+        sweeps=found,
     )
+
+
+def _sweeps(storage: Path, name: str | None) -> tuple[SweepName, ...]:
+    """Reads the names of the sweep `name` under a storage folder, or (None) of the latest ones, the newest first; of
+    these damaged ones are left out."""
+    if name is not None:
+        return (_sweep_at(find_sweep(storage, name)),)
+    found: list[SweepName] = []
+    for folder in reversed(sweeps(storage)):
+        with contextlib.suppress(DataError):
+            found.append(_sweep_at(folder))
+        if len(found) == LATEST:
+            break
+    return tuple(found)
+
+
+def _sweep_at(folder: Path) -> SweepName:
+    first = next(read_rows(folder / FILE))[0]
+    if not isinstance(first, SweepRow):
+        raise DataError(str(folder / FILE), ["does not begin with the record of a sweep; restore it from a backup"])
+    return SweepName(first.model, first.name, first.id)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,5 @@
 """What the sweep's own run shows of the whole sweep: curves that only rise, counts, spend and the leaderboard."""
 
-import gzip
 import json
 from pathlib import Path
 
@@ -11,12 +10,12 @@ from search.record.records import ExtendRow, Facts, OpenRow
 from search.tracking import overview
 from search.tracking.memory import MemoryTracker
 from search.tracking.tracker import DataUsed
-from tests import ROOT
+from tests.made.advice.read import recorded_lines
 from tests.made.records import OBJECTIVE, add_attempt, add_end, add_epoch, add_trial, made_journal, send
 
 BEST, BY_SECONDS = f"best/{OBJECTIVE}", f"best_by_device_seconds/{OBJECTIVE}"
 SPACE = "model: graformer\nrecipes:\n  small: {}\nsearch:\n  optim.lr: {log: [1e-4, 1e-2]}\n"
-RECORDED = ROOT / "tests" / "golden" / "advice" / "edge-choice.jsonl.gz"
+RECORDED = "edge-choice"
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def lines(tmp_path):
     """The lines of a recorded sweep of 32 trials, and where its journal is."""
     path = tmp_path / "recorded" / FILE
     path.parent.mkdir()
-    return gzip.decompress(RECORDED.read_bytes()).splitlines(keepends=True), path
+    return recorded_lines(RECORDED), path
 
 
 def parent_of(tracker):
@@ -53,6 +52,7 @@ def test_curves_rise_step_by_step_and_end_at_the_best(lines):
         values = [value for _, _, value in parent.points[name]]
         assert values == sorted(values, reverse=True)
         assert values[-1] == journal.state.best().own_score
+    assert journal.state.spend.used_hours() > 0.1
     assert parent.points["device_hours"][-1][2] == pytest.approx(journal.state.spend.used_hours())
     counts = {name: points[-1][2] for name, points in parent.points.items() if name.startswith("trials/")}
     states = [trial.state for trial in journal.trials.values()]

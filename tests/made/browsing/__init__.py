@@ -1,0 +1,1 @@
+"""Recorded sweeps with and without planted faults, for the advice on a sweep."""
