@@ -48,12 +48,15 @@ from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
+from ..tracking.studies.writer import StudyWriter
 from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
 from .population import take_over
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
+
+STUDY_S = 5.0  # how long the end of a sweep waits for its study
 
 
 def check_data(plan: Plan, place: Place, parts: tuple[str, ...], words: Sequence[str] | None = None) -> Facts:
@@ -140,6 +143,9 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         spool = spool_of(journal.path, plan.sweep.primary, place)
         spool.start()
         held.callback(spool.stop, 0.0)
+        study = StudyWriter(journal.path)
+        study.start()
+        held.callback(study.stop, 0.0)
         journal.append(SessionRow(places=concurrent, gpus=demand.total["GPU"]))
         spent = spent_before(journal.path, sweep.time_budget_s)
         budget = Budget(journal, sweep.primary, spent, sweep.at_least, tell)
@@ -192,6 +198,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], watcher:
         held.pop_all()
     reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
+    study.stop(STUDY_S)
     unsent = settle(spool, place)
     code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent, watcher)
     clear_ray(session, place.folder / RAY, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -38,6 +39,8 @@ PRIVATE = ("10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32))
 def ui(request: UiRequest) -> int:
     """Runs MLflow's server until Ctrl-C; returns the exit code: 1 if the server does not start or ends by itself.
     Starts none if the store is itself a server, which has a UI."""
+    if request.journal is not None:
+        return _optuna(request, request.journal)
     if request.uri.startswith("http"):
         print(f"the store in use is a server with a UI of its own: {redacted(request.uri)}")
         for line in server_lines(request):
@@ -67,6 +70,18 @@ def ui(request: UiRequest) -> int:
             print(_advice(request, url), flush=True)
         server.wait()
         return _told(log, "MLflow's server has ended")
+
+
+def _optuna(request: UiRequest, journal: Path) -> int:
+    """Runs Optuna's dashboard over the study of a sweep until Ctrl-C."""
+    # Its package need not be there for MLflow's UI.
+    writer, dashboard = (importlib.import_module(f"{__package__}.studies.{name}") for name in ("writer", "dashboard"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with dashboard.served(writer.refresh(journal), answered(request), request.host, request.port) as server:
+        url = f"http://{request.host}:{request.port}"
+        print(f"Optuna's dashboard: {url}/dashboard/studies/0   (Ctrl-C ends it)", flush=True)
+        server.serve_forever()
+    return OK
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Recorded sweeps with and without planted faults, for the advice on a sweep."""
+"""A browser without a window, for what people see in one."""
