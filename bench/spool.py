@@ -36,6 +36,7 @@ OBJECTIVE = "val/mpjpe_mm"
 METRICS = (OBJECTIVE, "val/p_mpjpe_mm", "val/n_mpjpe_mm", "val/mpjve_mm")
 COSTS = ("loss", "lr", "seconds")
 SECTIONS = {"network": 12, "objective": 4, "data": 26, "optim": 10, "loop": 7}  # and `model`: 60 knobs
+DATA = {"set": "tiny", "fingerprint": "0f3a91c2de44"}
 Record = dict[str, Any]
 
 
@@ -92,7 +93,11 @@ def write(path: Path, records: Iterable[Record], first_ms: int) -> None:
 
 def opening() -> Record:
     plan = {"trials": 300, "sampler": "tpe", "scheduler": "asha", "objective": OBJECTIVE, "recipe": "small"}
-    facts = {"revision": "0123abcd", "versions": {"torch": "2.13.0", "ray": "2.60.0"}, "data": {}}
+    facts = {
+        "revision": "0123abcd",
+        "versions": {"torch": "2.13.0", "ray": "2.60.0"},
+        "data": DATA,
+    }
     sweep = {"id": "bench", "name": "bench", "model": "graformer", "plan": plan, "space": "model: graformer\n"}
     base = config_of(0, random.Random(0))
     return {"kind": "sweep", **sweep, "pinned": [], "points": [], "base": base, "facts": facts}

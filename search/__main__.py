@@ -166,8 +166,8 @@ VERBS = {
         run="search.cluster.jobs:submit",
     ),
     "ui": Verb(
-        summary="show the runs: MLflow's UI on this machine over the store in use",
-        example="python -m search ui --port 5001",
+        summary="show the runs: MLflow's UI on this machine over the store in use, with links of sweeps",
+        example="python -m search ui first --port 5001",
         add_options=ui.add_ui_options,
         check=ui.check_ui,
         run="search.tracking.ui:ui",

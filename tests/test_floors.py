@@ -31,9 +31,10 @@ LIBRARIES = {
 ONLY_IN = {
     "ray": ("search.cluster", "search.doctor.nodes", "search.executors", "search.sweep"),
     "ray.train": ("search.executors.group",),
-    "optuna": ("search.decisions",),
+    "optuna": ("search.decisions", "search.tracking.studies"),
+    "optuna_dashboard": ("search.tracking.studies.dashboard",),
     "msgspec": ("search.record.records", "search.record.coding"),
-    "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction"),
+    "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction", "search.tracking.pages.start"),
     "tensorboardX": ("search.tracking.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
@@ -53,6 +54,9 @@ ONLY_IN = {
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
 LAZY = {"trainables.registry", "spaces.loading", "data.__main__", "search.decisions.sampler"}
+# MLflow's server is to be imported by who serves, not by who looks whether there is such an application; the package of
+# Optuna's dashboard need not be there.
+LAZY |= {"search.tracking.pages.start", "search.tracking.ui"}
 
 
 def room_of(name):

@@ -27,7 +27,7 @@ NEEDS = {
     "stop": ("storage", "tracking_uri"),
     "note": ("storage", "tracking_uri"),
     "delete": ("storage", "tracking_uri"),
-    "ui": ("tracking_uri",),
+    "ui": ("storage", "tracking_uri"),
     "show": ("storage",),
     "list": ("storage",),
     "export": ("storage",),

@@ -144,11 +144,17 @@ def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, .
         datetime_start=None,
         datetime_complete=None,
     )
+    add_constraints(made, trial)
+    return made
+
+
+def add_constraints(made: FrozenTrial, trial: Trial) -> None:
+    """Adds the limits of a trial to its Optuna form, each as a constraint: the excess in units of the limit, UNKNOWN
+    where there is no value."""
     for limit, value in trial.excesses():
         # Optuna adds up what is above 0, whatever its unit.
         excess = UNKNOWN if value is None or not math.isfinite(value) else limit.excess(value)
         made.set_constraint(limit.metric, max(-UNKNOWN, min(UNKNOWN, excess)))
-    return made
 
 
 Rank = tuple[int, float, float, int]

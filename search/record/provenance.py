@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import subprocess
@@ -27,7 +28,16 @@ def facts_of_run(data: dict[str, Any], words: Sequence[str] | None = None) -> Fa
         data=data,
         machine=platform.node(),
         command=" ".join(["python -m search", *map(redacted, sys.argv[1:] if words is None else words)]),
+        user=_user(),
     )
+
+
+def _user() -> str:
+    """Returns the login name of the user; '' for one that the system does not name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def code_revision() -> str:

@@ -63,13 +63,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Provenance of a sweep: code revision, package versions, data, machine (host name), command."""
+    """Provenance of a sweep: code revision, package versions, data, machine (host name), command, user (login name)."""
 
     revision: str
     versions: dict[str, str]
     data: dict[str, Any]
     machine: str = ""
     command: str = ""
+    user: str = ""
 
     @property
     def fingerprint(self) -> str:

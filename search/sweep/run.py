@@ -55,6 +55,7 @@ from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
 from ..tracking.boards import Boards
+from ..tracking.studies.writer import StudyWriter
 from .first_words import limit_notes, population_notes, shortened
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
@@ -154,6 +155,9 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         spool = spool_of(journal.path, plan.sweep.primary, place)
         spool.start()
         held.callback(spool.stop, 0.0)
+        study = StudyWriter(journal.path)
+        study.start()
+        held.callback(study.stop, 0.0)
         journal.append(SessionRow(places=concurrent, gpus=demand.total["GPU"]))
         spent = spent_before(journal.path, sweep.time_budget_s)
         budget = Budget(journal, sweep.primary, spent, sweep.at_least, tell)
@@ -222,6 +226,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         leaving.enter_context(reporter.step("closing Ray"))
     reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
+    study.stop()
     with reporter.step("sending the last records to MLflow"):
         unsent = settle(spool, place)
     reporter.finish(reins.fault or reins.error)

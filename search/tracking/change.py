@@ -11,7 +11,7 @@ from typing import Any
 
 from ..decisions.fronts import front_of
 from ..record.trial import Trial
-from .tracker import Status
+from .tracker import DataUsed, Status
 
 
 @dataclass(kw_only=True, slots=True)
@@ -21,8 +21,8 @@ class Change:
 
     `config`: config of a newly created trial, or the plan of a sweep, logged as params. `points`: (step, time in ms,
     metrics). `end`: final status, or SCHEDULED of a paused trial, and its time in ms. `goes_on`: the run is set to
-    RUNNING after that. `texts`: small text artifacts by name, built when they are sent. `files`: path in the trial's
-    folder -> description."""
+    RUNNING after that. `texts`: small text artifacts by name, and `late`: tags, built when they are sent. `files`: path
+    in the trial's folder -> description. `data`: the data set of a newly created run."""
 
     number: int | None
     ts_ms: int
@@ -33,6 +33,8 @@ class Change:
     goes_on: bool = False
     texts: dict[str, Callable[[], str]] = field(default_factory=dict)
     files: dict[Path, str] = field(default_factory=dict)
+    late: dict[str, Callable[[], object]] = field(default_factory=dict)
+    data: DataUsed | None = None
 
     def add(self, later: Change) -> None:
         """Merges a later change of the same run into this one."""
@@ -44,6 +46,12 @@ class Change:
         self.goes_on |= later.goes_on
         self.texts |= later.texts
         self.files |= later.files
+        self.late |= later.late
+        self.data = later.data or self.data
+
+    def every_tag(self) -> dict[str, Any]:
+        """Returns the tags with those that are built now."""
+        return {**self.tags, **{name: build() for name, build in self.late.items()}}
 
 
 def add_front(change: Change, objectives: Sequence[str], trials: Iterable[Trial]) -> None:

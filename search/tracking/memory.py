@@ -9,7 +9,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .tracker import NONE, PARAM_CHARACTERS, TAG_CHARACTERS, End, Points, Values, finite_points, spelled_values
+from .tracker import (
+    NONE,
+    PARAM_CHARACTERS,
+    TAG_CHARACTERS,
+    DataUsed,
+    End,
+    Points,
+    Values,
+    finite_points,
+    spelled_values,
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -26,6 +36,7 @@ class MemoryRun:
     params: dict[str, str] = field(default_factory=dict)
     points: dict[str, list[tuple[int, int, float]]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    data: set[DataUsed] = field(default_factory=set)
 
 
 class MemoryTracker:
@@ -71,6 +82,9 @@ class MemoryTracker:
         run.tags |= spelled_values({**faults, **tags}, TAG_CHARACTERS)
         if end is not None:
             run.status, run.end_ms = end
+
+    def data(self, run_id: str, data: DataUsed) -> None:
+        self.runs[run_id].data.add(data)
 
     def text(self, run_id: str, text: str, file: str) -> None:
         self.runs[run_id].files[file] = text.encode()

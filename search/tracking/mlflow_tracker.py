@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 from alembic.config import Config
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -27,6 +27,7 @@ from .tracker import (
     NONE,
     PARAM_CHARACTERS,
     TAG_CHARACTERS,
+    DataUsed,
     DeletedExperiment,
     End,
     Points,
@@ -107,6 +108,10 @@ class MlflowTracker:
         )
         if end is not None and self._store is None:
             self._client.set_terminated(run_id, end[0], end_time=end[1])
+
+    def data(self, run_id: str, data: DataUsed) -> None:
+        used = Dataset(name=data.name, digest=data.digest, source_type="local", source=data.facts)
+        self._client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", "training")])])
 
     def text(self, run_id: str, text: str, file: str) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -37,12 +37,13 @@ from ..record.spending.split import PARTS, Split
 from ..record.state import SweepState
 from ..record.trial import EPOCHS, Trial
 from .change import Change, add_front
-from .tracker import Status
+from .overview import DESCRIPTION, Overview, searched_of
+from .tracker import DataUsed, Status
 
-DESCRIPTION = "mlflow.note.content"  # the tag that MLflow's UI shows as the description of a run
 WEIGHTS = Path(BEST)
 PICTURE = Path("pictures", "val.png")  # in the folder of a run, and among its artifacts
 REASON_CHARACTERS = 500
+DIGEST = 36  # characters of a data set's fingerprint that mlflow 3.17 takes
 _STATUS: dict[str, Status] = {"diverged": "FAILED", "failed": "FAILED", PAUSED: "SCHEDULED"}
 # libyaml writes a config in a tenth of the time.
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -55,6 +56,9 @@ class Projection:
     def __init__(self, objective: str) -> None:
         self._state = SweepState()
         self._first_plan: dict[str, Any] = {}
+        self._searched: Mapping[str, str] = {}
+        self._data: DataUsed | None = None
+        self._overview = Overview(self._state, objective)
         self._best = f"best/{objective}"
         self._objective = objective
 
@@ -74,7 +78,12 @@ class Projection:
         it."""
         self._state.apply(row)
         if isinstance(row, SweepRow):
-            self._first_plan = row.plan
+            self._first_plan, self._data = row.plan, _data_of(row)
+            self._searched = {} if row.single else searched_of(row)
+        changes = self._changes(row)
+        return changes if self.is_single else [*changes, *self._overview.take(row)]
+
+    def _changes(self, row: Row) -> list[Change]:
         match row:
             case SweepRow() | OpenRow() | ExtendRow():
                 return [] if self.is_single else [self.birth(None, row.ts_ms)]
@@ -83,7 +92,7 @@ class Projection:
             case AttemptRow():
                 return [self._take_attempt(row)]
             case NoteRow():
-                return [Change(number=self.number_of(row), ts_ms=row.ts_ms, tags=self._remarks())]
+                return [self._described(Change(number=self.number_of(row), ts_ms=row.ts_ms, tags=self._remarks()))]
             case EpochRow():
                 values = {**row.metrics, "loss": row.loss, "lr": row.lr, "seconds": row.seconds}
                 values |= self._knobs(row)
@@ -109,14 +118,16 @@ class Projection:
             }
             tags = {**self._provenance(), **self._remarks(), "state": "running", "reason": ""}
             # MLflow keeps the first value of a param for ever; the tags have what an enlargement makes of the plan.
-            config = {"plan": self._first_plan}
-            return Change(number=None, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
+            config = {"plan": self._first_plan, **({"space": self._searched} if self._searched else {})}
+            change = Change(number=None, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
+            change.data = self._data
+            return self._described(change)
         trial = self._state.trials[number]
         config = trial.unchecked_config
-        whence = self._provenance() if self.is_single else {"sweep": self.sweep.name}
+        whence = self._provenance() if self.is_single else {"sweep": self.sweep.name, **self._source()}
         tags = {**whence, "config_id": trial.config_id, "state": trial.state}
         texts = {"config.yaml": partial(_yaml, config)}
-        return Change(number=number, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts)
+        return Change(number=number, ts_ms=ts_ms, tags=tags, config=config, goes_on=True, texts=texts, data=self._data)
 
     def number_of(self, row: Row) -> int | None:
         """Returns the number of the trial whose run a record changes; None for the sweep's own run."""
@@ -130,7 +141,19 @@ class Projection:
     def _provenance(self) -> dict[str, Any]:
         facts = {"plan": self.sweep.plan, "facts": self.sweep.facts.to_record()}
         origin = {} if self.sweep.origin is None else {"origin": self.sweep.origin}
-        return {"sweep": self.sweep.name, "model": self.sweep.model, **flat({**facts, **origin})}
+        where = {"sweep": self.sweep.name, "model": self.sweep.model, **self._source()}
+        return {**where, **flat({**facts, **origin})}
+
+    def _source(self) -> dict[str, str]:
+        """Builds the tags that MLflow's UI shows as source, version and user of a run."""
+        facts = self.sweep.facts
+        commit, changes, _ = facts.revision.partition("+")
+        verb = facts.command.removeprefix("python -m search").split()[:1]
+        found = {"mlflow.source.name": " ".join(["posesweep", *verb]), "mlflow.source.type": "LOCAL"}
+        found |= {"mlflow.user": facts.user} if facts.user else {}
+        if commit not in ("", "unknown"):
+            found |= {"mlflow.source.git.commit": commit, "mlflow.source.git.dirty": str(bool(changes)).lower()}
+        return found
 
     def _knobs(self, row: EpochRow) -> dict[str, float]:
         """Names the numbers that population-based training changes, at an epoch: 'knobs/optim.lr'. The params keep the
@@ -142,7 +165,15 @@ class Projection:
 
     def _remarks(self) -> dict[str, Any]:
         notes = self._state.notes
-        return {"note": notes[-1], DESCRIPTION: "\n\n".join(notes)} if notes else {}
+        if self.is_single and notes:
+            return {"note": notes[-1], DESCRIPTION: "\n\n".join(notes)}
+        return {"note": notes[-1]} if notes else {}
+
+    def _described(self, change: Change) -> Change:
+        """Adds the description to a change of the sweep's own run."""
+        if not self.is_single:
+            self._overview.describe(change)
+        return change
 
     def _take_attempt(self, row: AttemptRow) -> Change:
         trial = self._state.trials[row.trial]
@@ -198,7 +229,6 @@ class Projection:
         score = None if best is None else best.score(self._objective)
         if best is not None and score is not None:
             change.tags |= {"best_trial": best.number, "best_score": score}
-            change.points.append((0, ts_ms, {self._best: score}))
         if self.sweep.plan.get("recipe") == CONFIRMED:
             for candidate in candidates_of(self.sweep, self._state.trials):
                 change.points.append((0, ts_ms, _confirmed(candidate, self._objective)))
@@ -208,7 +238,16 @@ class Projection:
             add_front(change, self.sweep.objectives, self._state.trials.values())
         if best is not None:
             change.texts["best_config.yaml"] = partial(_yaml, best.unchecked_config)
-        return change
+        return self._described(change)
+
+
+def _data_of(sweep: SweepRow) -> DataUsed | None:
+    """Returns the data set of a sweep; None if its fingerprint is not on record."""
+    facts = sweep.facts
+    if not facts.fingerprint:
+        return None
+    name = facts.data.get("set") or sweep.knob("data.name")
+    return DataUsed(name=str(name), digest=facts.fingerprint[:DIGEST], facts=json.dumps(facts.data))
 
 
 def _confirmed(candidate: Candidate, objective: str) -> dict[str, float]:

@@ -99,9 +99,13 @@ class SweepRuns:
         return runs.get(number)
 
     def _write(self, change: Change) -> None:
-        run_id, tags = self._id_of(change.number), change.tags
+        run_id = self._id_of(change.number)
         if run_id is None:
             run_id, tags = self._make(change), {}
+        else:
+            tags = change.every_tag()
+        if change.data is not None:
+            self._tracker.data(run_id, change.data)
         params = {} if change.config is None else flat(change.config)
         if params or tags or change.points or change.end is not None:
             self._tracker.write(run_id, params, tags, change.points, change.end)
@@ -116,13 +120,15 @@ class SweepRuns:
         added to the change, in case an earlier run was deleted."""
         number, ts_ms, sweep = change.number, change.ts_ms, self._projection.sweep
         birth = self._projection.birth(number, ts_ms)
-        later = Change(number=number, ts_ms=ts_ms, tags=change.tags, config=change.config, texts=change.texts)
+        later = Change(
+            number=number, ts_ms=ts_ms, tags=change.tags, config=change.config, texts=change.texts, late=change.late
+        )
         birth.add(later)
-        change.tags, change.config, change.texts = birth.tags, birth.config, birth.texts
+        change.tags, change.config, change.texts, change.data = birth.tags, birth.config, birth.texts, birth.data
         name, parent = sweep.name, None
         if number is not None and not self._projection.is_single:
             name, parent = f"{name}/{number:04d}", self._parent(ts_ms)
-        tags = {**change.tags, **self._projection.key(number)}
+        tags = {**birth.every_tag(), **self._projection.key(number)}
         run_id = self._tracker.make_run(sweep.model, name, parent, ts_ms, tags)
         self._found()[number] = run_id
         self._running.add(number)
@@ -134,6 +140,8 @@ class SweepRuns:
             parent = Change(number=None, ts_ms=ts_ms)
             run_id = self._make(parent)
             self._tracker.write(run_id, flat(parent.config or {}), {}, parent.points, None)
+            if parent.data is not None:
+                self._tracker.data(run_id, parent.data)
             self._send_files(parent)
         return run_id
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -14,6 +13,7 @@ from typing import Literal, Protocol
 from spaces.errors import ConfigError
 
 from ..environment.store import redacted
+from .names import key_of
 
 Status = Literal["FINISHED", "FAILED", "KILLED", "SCHEDULED"]
 End = tuple[Status, int]  # and when, Unix time in milliseconds
@@ -22,7 +22,6 @@ Values = Mapping[str, object]
 NONE: Values = MappingProxyType({})
 
 # Limits of mlflow 3.17 (mlflow/utils/validation.py)
-KEY_CHARACTERS = 250
 PARAM_CHARACTERS = 6000
 TAG_CHARACTERS = 8000
 
@@ -34,12 +33,21 @@ class DeletedExperiment(ConfigError):
         super().__init__(f"MLflow experiment {experiment}", ["is deleted and takes no runs"])
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataUsed:
+    """Data set that runs use. `name`: its name; `digest`: its fingerprint; `facts`: further provenance, JSON."""
+
+    name: str
+    digest: str
+    facts: str
+
+
 class Tracker(Protocol):
     """Experiment tracker whose runs are identified by tags. Every call but `make_run` is idempotent. Any call may raise
     any exception.
 
-    Values are written as `--set` reads them, truncated to MLflow's limits; characters that MLflow refuses in keys
-    become '_'. Times are Unix times in milliseconds."""
+    Values are written as `--set` reads them, truncated to MLflow's limits; names become keys that MLflow takes
+    (`names.key_of`). Times are Unix times in milliseconds."""
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         """Returns the id of a run with all tags of `key`, without changing the run; None if there is none."""
@@ -64,6 +72,9 @@ class Tracker(Protocol):
         already (same key, step, time, value) is dropped; values that are not finite are omitted, and the tag
         `non_finite` names those of the last point that has any."""
 
+    def data(self, run_id: str, data: DataUsed) -> None:
+        """Notes the data set that a run uses as its input; the same one twice counts once."""
+
     def text(self, run_id: str, text: str, file: str) -> None:
         """Writes the text artifact `file` of a run, replacing an earlier one."""
 
@@ -81,7 +92,7 @@ def finite_points(points: Points) -> tuple[list[tuple[str, int, int, float]], di
     finite: list[tuple[str, int, int, float]] = []
     tag: dict[str, str] = {}
     for step, ts_ms, metrics in points:
-        values = [(_key(name), float(value)) for name, value in metrics.items()]
+        values = [(key_of(name), float(value)) for name, value in metrics.items()]
         finite += [(key, step, ts_ms, value) for key, value in values if math.isfinite(value)]
         faults = [f"{key} = {value} at step {step}" for key, value in values if not math.isfinite(value)]
         tag = {"non_finite": ", ".join(faults)} if faults else tag
@@ -89,7 +100,7 @@ def finite_points(points: Points) -> tuple[list[tuple[str, int, int, float]], di
 
 
 def spelled_values(values: Values, limit: int) -> dict[str, str]:
-    texts = {_key(name): redacted(_spelled(value)) for name, value in values.items()}
+    texts = {key_of(name): redacted(_spelled(value)) for name, value in values.items()}
     return {key: text if len(text) <= limit else text[: limit - 3] + "..." for key, text in texts.items()}
 
 
@@ -97,11 +108,3 @@ def _spelled(value: object) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(_spelled, value))
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-@functools.lru_cache(4096)
-def _key(name: str) -> str:
-    """Sanitises a key for MLflow: keeps letters, digits and ' _-.:/', removes path components that a file system would
-    resolve ('', '.', '..'), truncates to KEY_CHARACTERS."""
-    steps = re.sub(r"[^\w./: -]", "_", name).split("/")
-    return "/".join(step for step in steps if step not in ("", ".", ".."))[:KEY_CHARACTERS].rstrip("/") or "_"

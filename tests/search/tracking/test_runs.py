@@ -194,13 +194,13 @@ def test_a_longer_trial_keeps_its_params_and_has_the_new_length_as_a_tag_and_in_
     assert trial.points[OBJECTIVE][-1][0] == 4
 
 
-def test_remarks_are_the_description_of_the_parent_run(sweep):
+def test_remarks_begin_the_description_of_the_parent_run(sweep):
     tracker = MemoryTracker()
     sweep.append(NoteRow(text="too narrow"))
     sweep.append(NoteRow(text="see the wide one"))
     send(sweep, tracker)
     parent = runs_by_name(tracker)["first"]
-    assert parent.tags["mlflow.note.content"] == "too narrow\n\nsee the wide one"
+    assert parent.tags["mlflow.note.content"].startswith("too narrow\n\nsee the wide one\n\n3 of 3 trials: ")
     assert (parent.tags["note"], parent.status) == ("see the wide one", "FINISHED")
     tracker.runs.clear()
     send(sweep, tracker)

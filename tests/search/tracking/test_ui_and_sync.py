@@ -1,12 +1,7 @@
 """`ui` and `sync`: what they show and send, what they refuse, what they leave behind."""
 
-import json
 import os
-import signal
 import socket
-import time
-import urllib.error
-import urllib.request
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +11,8 @@ from search.__main__ import VERBS
 from search.cli.results import ui as ui_options
 from search.environment.store import environment
 from search.record.records import CloseRow
-from spaces.cli import BAD_INPUT, FAILED, INTERRUPTED, OK
-from tests.made.commands import LINE, listening_below, run, start
+from spaces.cli import BAD_INPUT, FAILED, OK
+from tests.made.commands import LINE, run
 from tests.made.sweeps import answer_of, book, made_journal, made_plan
 
 # mlflow reads some of its environment while it is imported.
@@ -224,56 +219,10 @@ def test_a_server_has_a_ui_of_its_own(answer):
     assert (code, out) == (OK, "the store in use is a server with a UI of its own: http://me:***@there:5000\n")
 
 
-def _status(asked):
-    try:
-        with urllib.request.urlopen(asked, timeout=30) as reply:
-            return reply.status
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
 def _free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-@pytest.mark.slow
-def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(tmp_path):
-    port, uri = _free_port(), f"sqlite:///{tmp_path}/mlflow.db"
-    # --serve makes the store, so that the test needs none from elsewhere.
-    line = [*LINE, "ui", "--serve", "--port", str(port), "--tracking-uri", uri, "--allowed-host", "gpu-box"]
-    with start(line) as started:
-        try:
-            lines = []
-            for printed in started.stdout:
-                lines.append(printed.strip())
-                if "THIS_MACHINE" in printed:
-                    break
-            url = f"http://127.0.0.1:{port}"
-            assert f"MLflow UI: {url}   (Ctrl-C ends it)" in lines
-            assert f"sweeps write to it with --tracking-uri {url}" in lines
-            with urllib.request.urlopen(f"{url}/api/2.0/mlflow/experiments/search?max_results=5", timeout=30) as reply:
-                names = [row["name"] for row in json.loads(reply.read())["experiments"]]
-            assert names == ["Default"]
-            assert (
-                "answers to localhost, 127.0.0.1, gpu-box; another name of this machine: --allowed-host NAME" in lines
-            )
-            for name, wanted in (("gpu-box", 200), ("other-box", 403)):
-                # A browser's search, from the server's own page.
-                page = {"Host": f"{name}:{port}", "Origin": f"http://{name}:{port}", "Content-Type": "application/json"}
-                asked = urllib.request.Request(
-                    f"{url}/ajax-api/2.0/mlflow/runs/search", json.dumps({"experiment_ids": ["0"]}).encode(), page
-                )
-                assert _status(asked) == wanted
-            assert listening_below(started.pid) == {("127.0.0.1", port)}
-        finally:
-            started.send_signal(signal.SIGINT)
-            assert started.wait(30) == INTERRUPTED
-    deadline = time.monotonic() + 10
-    while not ui_options._is_free("127.0.0.1", port) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert ui_options._is_free("127.0.0.1", port)
 
 
 def test_a_server_that_does_not_start_shows_its_last_words(tmp_path):

@@ -1,0 +1,1 @@
+"""Pages beside MLflow's own in the server that `ui` starts: links of sweeps that open where training runs are."""
