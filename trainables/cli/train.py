@@ -1,4 +1,4 @@
-"""Options of `train` and `evaluate`, and the checked requests made from them. No torch: help is instant."""
+"""Options of `train`, and the checked request made from them. No torch: help is instant."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def luck(survey: Survey, lines: Lines, fit: Fit | None) -> Iterator[Finding]:
     # Two blind draws are 0.41 apart, the root of 1/6; trials around one optimum are half as far or less.
     if float(np.median(apart)) >= 0.25:
         why = f"with knobs {np.median(apart):.0%} of the ranges away"
-    elif fit is not None and not fit.chosen and len(ties) >= len(others) / 5:
+    elif fit is not None and not fit.chosen:
         why = "and no knob explains the scores"
     else:
         return

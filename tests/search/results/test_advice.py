@@ -62,7 +62,7 @@ def test_a_winner_within_the_noise_is_luck_where_no_knob_explains_the_scores(tmp
     found = said(record(CASES["luck-noise"], 202, tmp_path))
     (luck,) = [one for one in found if one.kind == "luck"]
     assert "and no knob explains the scores: which of them wins is chance" in luck.found
-    assert len(luck.trials) > 5
+    assert len(luck.trials) > 2
 
 
 def request_of(line):
