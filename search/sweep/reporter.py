@@ -12,11 +12,11 @@ from spaces.console import visible
 from spaces.errors import one_line
 
 from ..decisions.forecast import Forecast
-from ..decisions.progress import now_text
+from ..decisions.progress import now_text, start_text
 from ..record.journal import Journal
 from ..record.plan import Plan
-from ..record.records import LOST, STOPPED, EndRow, EpochRow, TrialEvent
-from ..results.follow import event_text, state_text
+from ..record.records import LOST, STOPPED, AttemptRow, EndRow, EpochRow, TrialEvent
+from ..results.follow import choice_of, event_text, state_text
 from ..terminal.log import FILE, Log
 from ..terminal.modes import mode_of
 from ..terminal.rule import LineRule
@@ -94,15 +94,19 @@ class Reporter:
     def _book(self, row: TrialEvent) -> None:
         assert self._journal is not None, "a record without a journal"
         assert self._tally is not None, "a record without a journal"
-        state = self._journal.state
-        text = event_text(state, row)
-        self._tally.take(row)
+        state, trial = self._journal.state, self._journal.trials[row.trial]
+        if isinstance(row, AttemptRow):
+            knobs = choice_of(state, trial)
+            text = start_text(trial, knobs)
+        else:
+            knobs, text = "", event_text(state, row)
+        self._tally.take(row, knobs)
         if isinstance(row, EpochRow | EndRow):
             self._waiting.close()
         if self._pruned is not None and isinstance(row, EndRow) and row.state == PRUNED:
             self._pruned += 1
             self.note(text)
-        elif self._rule.takes(row, state.trials[row.trial]):
+        elif self._rule.takes(row, trial):
             is_fault = isinstance(row, EndRow) and row.state in FAULTS
             self.tell(text, is_cut=not is_fault)
         else:
