@@ -118,9 +118,7 @@ class Reporter:
     @contextmanager
     def closing(self) -> Iterator[None]:
         """Sums up in one line the trials that are pruned while the block runs, as the sweep is over."""
-        if self._first is not None:
-            self._first.is_void = True  # what waits now waits in vain
-        self._waiting.close()
+        self._stop_waiting()
         self._pruned = 0
         yield
         if self._pruned:
@@ -138,9 +136,7 @@ class Reporter:
         if self._is_interrupted:
             return
         self._is_interrupted = True
-        if self._first is not None:
-            self._first.is_void = True
-        self._waiting.close()
+        self._stop_waiting()
         self.tell("interrupted: the sweep is closed in order; another Ctrl-C ends it at once")
         self._waiting.enter_context(self.step("ending the trials"))
 
@@ -156,8 +152,13 @@ class Reporter:
     def leave_terminal(self) -> None:
         """Removes panel and spinner, and gives the terminal back, for the last words; the log goes on. Does nothing the
         second time."""
-        self._waiting.close()
+        self._stop_waiting()
         self._screen.close()
+
+    def _stop_waiting(self) -> None:
+        if self._first is not None:
+            self._first.is_void = True  # if it still waits for the first epoch, it does so in vain
+        self._waiting.close()
 
     def close(self) -> None:
         """Gives the terminal back, and writes the rest of the log as far as the disk takes it at once."""
