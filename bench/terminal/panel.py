@@ -64,9 +64,9 @@ def shares(trials: int, storage: Path) -> dict[str, float]:
         assert tally is not None, "a reporter that has begun"
         take = tally.take
 
-        def timed(row: TrialEvent) -> None:
+        def timed(row: TrialEvent, knobs: str = "") -> None:
             began = time.thread_time()
-            take(row)
+            take(row, knobs)
             spent["figures"] += time.thread_time() - began
 
         empty = min(_empty() for _ in range(1000))

@@ -176,10 +176,12 @@ class Sweep:
         gpu_hours: float | None = None,
         on_epoch: OnEpoch | None = None,
         on_end: OnEnd | None = None,
+        progress: str | None = None,
     ) -> Sweep:
         """Runs the rest of the sweep, as `launch` would; one that is done prints its leaderboard. `time_budget`: a new
-        limit, seconds or text such as '2h'; `gpu_hours`: a new one of device-hours (None: what is left of it)."""
-        given = {"time_budget": time_budget, "gpu_hours": gpu_hours, **self._places()}
+        limit, seconds or text such as '2h'; `gpu_hours`: a new one of device-hours (None: what is left of it);
+        `progress`: what is printed, 'live', 'lines' or 'quiet' (None: as on the command line)."""
+        given = {"time_budget": time_budget, "gpu_hours": gpu_hours, "progress": progress, **self._places()}
         return _run("resume", self.name, given, on_epoch, on_end)
 
     def extend(
@@ -190,10 +192,11 @@ class Sweep:
         gpu_hours: float | None = None,
         on_epoch: OnEpoch | None = None,
         on_end: OnEnd | None = None,
+        progress: str | None = None,
     ) -> Sweep:
         """Enlarges the sweep to `trials` trials of `epochs` epochs in all (None: as before) and trains what it lacks
-        then. ConfigError if it has as many already, or runs."""
-        limits = {"time_budget": time_budget, "gpu_hours": gpu_hours}
+        then. `progress`: as of `resume`. ConfigError if it has as many already, or runs."""
+        limits = {"time_budget": time_budget, "gpu_hours": gpu_hours, "progress": progress}
         given = {"trials": trials, "epochs": epochs, **limits, **self._places()}
         return _run("extend", self.name, given, on_epoch, on_end)
 

@@ -12,11 +12,11 @@ from spaces.console import visible
 from spaces.errors import one_line
 
 from ..decisions.forecast import Forecast
-from ..decisions.progress import now_text
+from ..decisions.progress import now_text, start_text
 from ..record.journal import Journal
 from ..record.plan import Plan
-from ..record.records import LOST, STOPPED, EndRow, EpochRow, TrialEvent
-from ..results.follow import event_text, state_text
+from ..record.records import LOST, STOPPED, AttemptRow, EndRow, EpochRow, TrialEvent
+from ..results.follow import choice_of, event_text, state_text
 from ..terminal.log import FILE, Log
 from ..terminal.modes import mode_of
 from ..terminal.rule import LineRule
@@ -94,15 +94,19 @@ class Reporter:
     def _book(self, row: TrialEvent) -> None:
         assert self._journal is not None, "a record without a journal"
         assert self._tally is not None, "a record without a journal"
-        state = self._journal.state
-        text = event_text(state, row)
-        self._tally.take(row)
+        state, trial = self._journal.state, self._journal.trials[row.trial]
+        if isinstance(row, AttemptRow):
+            knobs = choice_of(state, trial)
+            text = start_text(trial, knobs)
+        else:
+            knobs, text = "", event_text(state, row)
+        self._tally.take(row, knobs)
         if isinstance(row, EpochRow | EndRow):
             self._waiting.close()
         if self._pruned is not None and isinstance(row, EndRow) and row.state == PRUNED:
             self._pruned += 1
             self.note(text)
-        elif self._rule.takes(row, state.trials[row.trial]):
+        elif self._rule.takes(row, trial):
             is_fault = isinstance(row, EndRow) and row.state in FAULTS
             self.tell(text, is_cut=not is_fault)
         else:
@@ -114,9 +118,7 @@ class Reporter:
     @contextmanager
     def closing(self) -> Iterator[None]:
         """Sums up in one line the trials that are pruned while the block runs, as the sweep is over."""
-        if self._first is not None:
-            self._first.is_void = True  # what waits now waits in vain
-        self._waiting.close()
+        self._stop_waiting()
         self._pruned = 0
         yield
         if self._pruned:
@@ -134,9 +136,7 @@ class Reporter:
         if self._is_interrupted:
             return
         self._is_interrupted = True
-        if self._first is not None:
-            self._first.is_void = True
-        self._waiting.close()
+        self._stop_waiting()
         self.tell("interrupted: the sweep is closed in order; another Ctrl-C ends it at once")
         self._waiting.enter_context(self.step("ending the trials"))
 
@@ -152,8 +152,13 @@ class Reporter:
     def leave_terminal(self) -> None:
         """Removes panel and spinner, and gives the terminal back, for the last words; the log goes on. Does nothing the
         second time."""
-        self._waiting.close()
+        self._stop_waiting()
         self._screen.close()
+
+    def _stop_waiting(self) -> None:
+        if self._first is not None:
+            self._first.is_void = True  # if it still waits for the first epoch, it does so in vain
+        self._waiting.close()
 
     def close(self) -> None:
         """Gives the terminal back, and writes the rest of the log as far as the disk takes it at once."""

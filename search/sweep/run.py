@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import signal
-import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -57,12 +55,15 @@ from ..results.retention import Retention
 from ..tracking.boards import Boards
 from ..tracking.studies.writer import StudyWriter
 from .first_words import limit_notes, population_notes, shortened
+from .interrupts import collected_interrupts
 from .last_words import conclude, interrupted
 from .place import Place, settle, spool_of
 from .population import take_over
 from .reporter import Reporter
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
+
+SENDING = "sending the last records to MLflow"
 
 
 def check_data(
@@ -147,7 +148,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
     with ExitStack() as leaving, ExitStack() as ours, ExitStack() as held:
         with reporter.step("starting Ray" if place.where.address is None else "joining the Ray cluster"):
             demand, concurrent, session = ours.enter_context(ray_session(place.where.address, wish))
-        interrupts = ours.enter_context(_interrupts())
+        interrupts = ours.enter_context(collected_interrupts())
         journal = open_journal()
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
@@ -188,8 +189,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
 
         def without_ray(fault: str) -> int:
             reporter.note(fault)
+            with reporter.step(SENDING):
+                unsent = settle(spool, place)
             reporter.close()
-            return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, settle(spool, place))
+            return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, unsent)
 
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
@@ -227,7 +230,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
     reins.guarded(retention.settle, None)  # once no worker writes
     journal.unlock()
     study.stop()
-    with reporter.step("sending the last records to MLflow"):
+    with reporter.step(SENDING):
         unsent = settle(spool, place)
     reporter.finish(reins.fault or reins.error)
     code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent, watcher)
@@ -313,37 +316,12 @@ def _folder_of_tune(place: Place) -> Iterator[str]:
         yield str(folder)
 
 
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collects the first SIGINT, SIGTERM or SIGHUP (a closed terminal) within the block instead of raising, so that the
-    sweep can close in order; a second one takes effect at once. One that is ignored, as under `nohup`, stays so. Yields
-    the list of received signals, which stays empty in another thread than the main one: there Python takes none."""
-    seen: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-    handlers = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-
-    def note(number: int, frame: object) -> None:
-        seen.append(number)
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def conclude_done(journal: Journal, place: Place, reporter: Reporter, watcher: Watcher = SILENT) -> int:
     """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code.
     `watcher`: prints what went wrong in it."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    with reporter.step("sending the last records to MLflow"):
+    with reporter.step(SENDING):
         unsent = settle(spool, place)
     reporter.leave_terminal()
     return conclude(journal, place, 0, "done", "", unsent=unsent, watcher=watcher)

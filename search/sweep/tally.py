@@ -11,7 +11,6 @@ from ..record.journal import Journal
 from ..record.plan import Plan
 from ..record.records import PAUSED, AttemptRow, EndRow, EpochRow, TrialEvent
 from ..record.spending.split import HOUR_MS, amount_text
-from ..results.follow import choice_of
 from ..terminal.status import Best, RunningTrial, Status
 
 LOOK_S = 0.25  # between two looks at the time spent
@@ -35,8 +34,8 @@ class Tally:
         self._look_at_best()
         self._look_at_time()
 
-    def take(self, row: TrialEvent) -> None:
-        """Counts a record of a trial."""
+    def take(self, row: TrialEvent, knobs: str = "") -> None:
+        """Counts a record of a trial. `knobs`: of a start, those in which the trial differs from the best, as text."""
         number, trial = row.trial, self._journal.trials[row.trial]
         is_better = True  # perhaps
         if isinstance(row, EpochRow):
@@ -60,7 +59,7 @@ class Tally:
                 last=None,
                 score=trial.own_score,
                 rungs=self._rungs_of(trial),
-                knobs=choice_of(self._journal.state, trial),
+                knobs=knobs,
             )
         elif isinstance(row, EndRow):
             self._running.pop(number, None)

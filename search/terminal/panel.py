@@ -34,24 +34,26 @@ class Painter:
         self._full, self._half, self._empty = BARS if is_utf else PLAIN_BARS
         self._box = ROUNDED if is_utf else ASCII
         self._overflow: OverflowMethod = "ellipsis" if is_utf else "crop"
+        self._last: dict[tuple[object, ...], str] = {}  # converted texts of the last frame, and of this one
+        self._new: dict[tuple[object, ...], str] = {}
         self._console = Console(file=io.StringIO(), force_terminal=True, color_system=None)  # resolves styles
 
     def lines(self, status: Status, width: int, height: int) -> list[str]:
         """Draws a panel as lines of exactly `width` cells, with the terminal's codes for colours, and no more of them
         than `height`: running trials that have no room are counted. [] where not even the figures have any."""
+        self._last, self._new = self._new, {}
         inside = width - FRAME
         facts = list(self._facts(status, inside))
         room = height - 2 - len(facts)
         if inside < LEAST or room < 0:
             return []
-        box, side = self._box, Text(f"{self._box.mid_left} ", EDGE)
-        title = Text.assemble((f" {status.name} ", "bold"), (f"{status.about} ", MUTED), style=EDGE)
+        box = self._box
+        title = Text.assemble((f" {status.name} ", f"bold {EDGE}"), (f"{status.about} ", f"{MUTED} {EDGE}"))
         title.truncate(inside, overflow=self._overflow)
-        top = Text.assemble(box.top_left + box.top, title, box.top * (inside + 1 - title.cell_len) + box.top_right)
-        bottom = Text(box.bottom_left + box.bottom * (inside + 2) + box.bottom_right, EDGE)
-        top.stylize(EDGE, 0, 2)
-        top.stylize(EDGE, 2 + len(title))
-        left, right = self._coded(side), self._coded(Text(f" {box.mid_right}", EDGE))
+        rest = box.top * (inside + 1 - title.cell_len) + box.top_right
+        top = Text.assemble((box.top_left + box.top, EDGE), title, (rest, EDGE))
+        bottom = Text.assemble((box.bottom_left + box.bottom * (inside + 2) + box.bottom_right, EDGE))
+        left, right = (self._coded(Text.assemble((side, EDGE))) for side in (f"{box.mid_left} ", f" {box.mid_right}"))
         body = []
         for text in (*facts, *self._running(status, inside, room)):
             # Not by rich's own Panel, which measures and wraps all lines: that takes three times as long.
@@ -60,7 +62,14 @@ class Painter:
         return [self._coded(top), *body, self._coded(bottom)]
 
     def _coded(self, text: Text) -> str:
-        """Converts a text to what a terminal is sent."""
+        """Converts a text to what a terminal is sent; one of the last frame is converted already."""
+        key = (text.plain, *text.spans)
+        if (known := self._last.get(key)) is None:
+            known = self._converted(text)
+        self._new[key] = known
+        return known
+
+    def _converted(self, text: Text) -> str:
         text.end = ""
         parts = []
         for part in text.render(self._console):

@@ -21,7 +21,7 @@ from .modes import LINES, LIVE, QUIET, has_colour, mode_of
 from .status import Status
 from .streams import Capture
 
-FASTEST_S = 0.25  # between two frames
+FASTEST_S, SLOWEST_S = 0.25, 2.0  # between two frames
 SHARE = 0.001  # of one processor that frames may take, at most
 CLOCK_S = 1.0  # between two frames of a panel in which nothing changes but the time
 SOON_S = 1.0  # after which a step is worth a line in a pipe
@@ -55,8 +55,9 @@ class Screen:
     delays nobody. Use it in a `with` block; at its end the terminal is as it was, and all lines are written. `spent_s`:
     processor time in seconds that its `frames` have taken so far.
 
-    `stamp`: returns what stands before a line of the screen's own. Frames come FASTEST_S apart or more, so that they
-    take SHARE of a processor at most, and only if something has changed; the time is redrawn every CLOCK_S seconds."""
+    `stamp`: returns what stands before a line of the screen's own. Frames come FASTEST_S apart, or up to
+    SLOWEST_S where they would take more than SHARE of a processor, and only if something has changed; the time is
+    redrawn every CLOCK_S seconds."""
 
     def __init__(self, mode: str, stamp: Callable[[], str] = str) -> None:
         self.mode = mode
@@ -153,7 +154,7 @@ class Screen:
             spent = time.thread_time() - began
             self.spent_s += spent
             self.frames += 1
-            due, clock = now + min(max(FASTEST_S, spent / SHARE), CLOCK_S), now + CLOCK_S
+            due, clock = now + min(max(FASTEST_S, spent / SHARE), SLOWEST_S), now + CLOCK_S
         if self.mode == LIVE:
             os.close(terminal)
 

@@ -80,3 +80,20 @@ def test_lines_of_stdout_and_stderr_stay_in_order_in_one_file(tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True
     )
     assert done.stdout.split() == [b"0", b"0", b"1", b"-1", b"2", b"-2"]
+
+
+def test_no_code_of_colorama_is_printed_as_the_process_ends():
+    # As tqdm does it on a terminal, once Ray has been imported.
+    code = """
+import atexit, sys, types
+module = types.ModuleType("colorama.initialise")
+module.reset_all = lambda: print("reset")
+sys.modules["colorama.initialise"] = module
+atexit.register(module.reset_all)
+from search.__main__ import posesweep
+sys.argv = ["search", "list", "--models"]
+sys.exit(posesweep())
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "reset" not in done.stdout
