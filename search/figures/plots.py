@@ -244,5 +244,5 @@ def count_along(figure: go.Figure, most: int) -> None:
 
 def titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     """Gives a figure its title and the titles of its axes."""
-    figure.update_layout(title={"text": label(title)}, template="plotly_white", xaxis_title=x, yaxis_title=y)
+    figure.update_layout(title={"text": label(title)}, xaxis_title=x, yaxis_title=y)
     return figure

@@ -46,5 +46,5 @@ def several(journals: Mapping[str, Journal]) -> go.Figure:
         figure.update_xaxes(title_text="trials", row=row, col=1)
         figure.update_xaxes(title_text=hours, row=row, col=2)
     title = "best score so far, by trials and by time"
-    figure.update_layout(title={"text": title}, template="plotly_white", height=len(objectives) * ROW_PX + AROUND_PX)
+    figure.update_layout(title={"text": title}, height=len(objectives) * ROW_PX + AROUND_PX)
     return figure

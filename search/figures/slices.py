@@ -61,7 +61,7 @@ def slices(journal: Journal) -> go.Figure:
         if place["col"] == 1:
             figure.update_yaxes(title_text=objective, **place)
     title = label(f"{journal.sweep.name}: score by knob")
-    figure.update_layout(title={"text": title}, template="plotly_white", height=rows * ROW_PX + AROUND_PX)
+    figure.update_layout(title={"text": title}, height=rows * ROW_PX + AROUND_PX)
     return figure
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+TEMPLATE = "plotly_white"
 OnEpoch = Callable[[EpochRecord], object]
 OnEnd = Callable[[EndRecord], object]
 
@@ -113,40 +114,40 @@ class Sweep:
         """Draws the trials by two of `metrics`, a third as colour, and joins those on the front: names, or text with
         commas (none: the sweep's objectives). ConfigError for fewer than two or more than three, and for a metric that
         no trial has."""
-        return named("search.figures.fronts:front")(self._journal(), _names(metrics))
+        return self._drawn("search.figures.fronts:front", _names(metrics))
 
     def plot_history(self) -> go.Figure:
         """Draws the score of each trial, and the best so far. ConfigError if no trial has a score."""
-        return named("search.figures.plots:history")(self._journal())
+        return self._drawn("search.figures.plots:history")
 
     def plot_importance(self, epoch: int | None = None) -> go.Figure:
         """Draws the importance of the knobs by fANOVA, over the trials that reached `epoch` (None: the latest that half
         of them reached). ConfigError if they are too few."""
-        return named("search.figures.plots:importance")(self._journal(), epoch)
+        return self._drawn("search.figures.plots:importance", epoch)
 
     def plot_parallel(self) -> go.Figure:
         """Draws each trial as a line across its knobs and its score. ConfigError if no trial has a score."""
-        return named("search.figures.plots:parallel")(self._journal())
+        return self._drawn("search.figures.plots:parallel")
 
     def plot_curves(self, metric: str = "") -> go.Figure:
         """Draws a metric ('': the objective) by epoch, a line per trial. ConfigError if no trial has it."""
-        return named("search.figures.plots:curves")(self._journal(), metric)
+        return self._drawn("search.figures.plots:curves", metric)
 
     def plot_hours(self) -> go.Figure:
         """Draws the best score so far over the device-hours of trials. ConfigError if no trial has a score."""
-        return named("search.figures.courses:hours")(self._journal())
+        return self._drawn("search.figures.courses:hours")
 
     def plot_survival(self) -> go.Figure:
         """Draws how many trials reached each epoch, by their state. ConfigError if no trial has a score."""
-        return named("search.figures.courses:survival")(self._journal())
+        return self._drawn("search.figures.courses:survival")
 
     def plot_slices(self) -> go.Figure:
         """Draws the scores against each searched knob, a panel a knob. ConfigError if no trial has a score."""
-        return named("search.figures.slices:slices")(self._journal())
+        return self._drawn("search.figures.slices:slices")
 
     def plot_spend(self) -> go.Figure:
         """Draws the device-hours by what came of them. ConfigError if none is spent yet."""
-        return named("search.figures.courses:spend")(self._journal())
+        return self._drawn("search.figures.courses:spend")
 
     def report(self, path: str | Path, force: bool = False) -> Path:
         """Writes the report of the sweep, one HTML file with all figures, to `path`, and returns `path`. ConfigError if
@@ -199,6 +200,12 @@ class Sweep:
         limits = {"time_budget": time_budget, "gpu_hours": gpu_hours, "progress": progress}
         given = {"trials": trials, "epochs": epochs, **limits, **self._places()}
         return _run("extend", self.name, given, on_epoch, on_end)
+
+    def _drawn(self, name: str, *values: Any) -> go.Figure:
+        """Draws the figure that the function `name` makes, on a white ground. That takes longer than many a figure, so
+        those of a report, whose page has colours of its own, go without."""
+        figure: go.Figure = named(name)(self._journal(), *values)
+        return figure.update_layout(template=TEMPLATE)
 
     def _places(self) -> dict[str, Any]:
         """Returns the location options by which a verb finds this sweep from the present working directory."""

@@ -1,5 +1,6 @@
 """`report` of sweeps in every state, of several side by side, and the file that it writes."""
 
+import shlex
 from functools import partial
 
 import pytest
@@ -22,6 +23,7 @@ from search.results.report.report import write_report
 from spaces.cli import BAD_INPUT
 from spaces.schema import config_id
 from tests.made.sweeps import OBJECTIVE, answer_of, book, made_journal, made_plan, write_files
+from tests.search.cli.test_printed import taken
 from tests.search.results.report.pages import Read, placed, write_rows
 
 # --- states of a sweep
@@ -162,6 +164,8 @@ def test_several_sweeps_stand_side_by_side(storage, read):
     cells = page.texts["td"].splitlines()
     assert "choice [16, 32, 48, 64, 96]" in cells
     assert "sampler" not in cells
+    for line in page.texts["code"].splitlines():
+        assert taken(shlex.split(line)).storage == storage
     assert "trials" in cells
 
 
