@@ -141,9 +141,9 @@ def searched_of(sweep: SweepRow) -> Mapping[str, str]:
 
 
 def _table(trials: list[Trial], objective: str) -> str:
-    """Formats trials as a Markdown table, one column per searched knob."""
+    """Formats trials as a Markdown table, one column per searched knob, named as in the leaderboard."""
     paths = list(dict.fromkeys(path for trial in trials for path in trial.point))
-    header: list[object] = ["trial", "state", objective, "epochs", *paths]
+    header: list[object] = ["trial", "state", objective, "epochs", *(path.split(".", 1)[-1] for path in paths)]
     rows: list[list[object]] = [
         [trial.number, trial.state, f"{trial.own_score:.2f}", trial.last_epoch]
         + [_shown(trial.point.get(path)) for path in paths]

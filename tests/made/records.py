@@ -18,7 +18,8 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in <modu
 def made_journal(folder: Path, **changes) -> Journal:
     """A sweep that has just begun."""
     plan = {"objective": OBJECTIVE, "trials": 3, "recipe": "small", "time_budget_s": None}
-    facts = Facts(revision="abc+changes", versions={"torch": "2.13"}, data={"train": ["S1", "S5"]})
+    data = {"set": "tiny", "fingerprint": "0f3a91c2de44", "train": ["S1", "S5"]}
+    facts = Facts(revision="abc+changes", versions={"torch": "2.13"}, data=data)
     fields = {"id": folder.name, "name": "first", "model": "graformer", "plan": plan, "space": "model: graformer\n"}
     return create(folder, SweepRow(**{**fields, "base": CONFIG, "facts": facts, **changes}))
 

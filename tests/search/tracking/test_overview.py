@@ -101,10 +101,7 @@ def test_the_description_is_the_leaderboard_with_the_best_first(lines):
     assert head.startswith("32 of 32 trials: ")
     assert head.endswith(f"Best: trial {best.number}, {OBJECTIVE} {best.own_score:.2f}")
     rows = table.splitlines()
-    assert (
-        rows[0]
-        == "| trial | state | val/mpjpe_mm | epochs | optim.lr | network.dropout | network.width | optim.lr_decay |"
-    )
+    assert rows[0] == "| trial | state | val/mpjpe_mm | epochs | lr | dropout | width | lr_decay |"
     shown = [int(row.split("|")[1]) for row in rows[2:]]
     assert shown == [trial.number for trial in journal.leaderboard(OBJECTIVE)[: overview.LEADERS]]
     assert last == f"Trial 0 is the recipe small; {journal.state.spend.split()}"

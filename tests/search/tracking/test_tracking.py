@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from search.environment.store import artifact_root, environment, redacted, resol
 from spaces.errors import ConfigError
 from tests import ROOT
 from tests.made.records import Killed, Mortal, made_sweep, send
+from tests.search.tracking.seen import seen
 
 # mlflow reads some of its environment while it is imported.
 for variable, wanted in environment().items():
@@ -44,29 +44,6 @@ def database(tmp_path_factory, empty_store):
 @pytest.fixture(params=["memory", "mlflow"])
 def tracker(request):
     return MemoryTracker() if request.param == "memory" else request.getfixturevalue("database")[0]
-
-
-def seen(tracker, run_id) -> MemoryRun:
-    """What a tracker holds of a run, read from MLflow by its own client."""
-    if isinstance(tracker, MemoryTracker):
-        return tracker.runs[run_id]
-    client = tracker._client
-    run = client.get_run(run_id)
-    folder = Path(client._tracking_client._get_artifact_repo(run_id).artifact_dir)
-    tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
-    history = {key: client.get_metric_history(run_id, key) for key in run.data.metrics}
-    return MemoryRun(
-        experiment=client.get_experiment(run.info.experiment_id).name,
-        name=run.info.run_name,
-        parent_id=run.data.tags.get("mlflow.parentRunId"),
-        start_ms=run.info.start_time,
-        end_ms=run.info.end_time,
-        status=run.info.status,
-        tags=tags,
-        params=run.data.params,
-        points={key: sorted((m.step, m.timestamp, m.value) for m in found) for key, found in history.items()},
-        files={str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()},
-    )
 
 
 def new_run(tracker, request) -> str:
@@ -180,7 +157,7 @@ def test_params_of_any_number_length_and_name_are_taken(tracker, request):
     params = seen(tracker, run_id).params
     assert len(params) == 253
     assert params["long"] == "x" * 5997 + "..."
-    assert (params["joints_0_"], params["a/b"]) == ("1", "2")
+    assert (params["joints:5b:0:5d:"], params[":2f:a:2f:/:2e:./b"]) == ("1", "2")
 
 
 def test_params_may_be_repeated_but_not_changed(tracker, request):
