@@ -35,7 +35,7 @@ ONLY_IN = {
     "optuna_dashboard": ("search.tracking.studies.dashboard",),
     "msgspec": ("search.record.records", "search.record.coding"),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction", "search.tracking.pages.start"),
-    "tensorboardX": ("search.tracking.event_files",),
+    "tensorboardX": ("search.tracking.tensorboard.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
     "grpc": ("search.cluster.addresses",),

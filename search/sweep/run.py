@@ -52,8 +52,8 @@ from ..record.watcher import SILENT, Watcher
 from ..results.confirm import score_seeds
 from ..results.pictures import draw_best
 from ..results.retention import Retention
-from ..tracking.boards import Boards
 from ..tracking.studies.writer import StudyWriter
+from ..tracking.tensorboard.boards import Boards
 from .first_words import limit_notes, population_notes, shortened
 from .interrupts import collected_interrupts
 from .last_words import conclude, interrupted

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from spaces.errors import one_line
 from spaces.loading import named
 
-from ..record.journal import Journal
-from ..record.options.choices import TENSORBOARD
-from ..record.records import EndRow, EpochRow, Row
+from ...record.journal import Journal
+from ...record.options.choices import TENSORBOARD
+from ...record.records import EndRow, EpochRow, Row
 
 if TYPE_CHECKING:
     from .event_files import EventFile
@@ -58,8 +58,8 @@ class Boards:
         """Returns the open event file of a trial; a new one, with its knobs and costs, if it has none."""
         if row.trial not in self._files:
             # Imported here, as most sweeps have no use for it.
-            file: EventFile = named("search.tracking.event_files:EventFile")(self.folder / f"{row.trial:04d}")
-            self._files[row.trial] = file
+            kind: type[EventFile] = named("search.tracking.tensorboard.event_files:EventFile")
+            file = self._files[row.trial] = kind(self.folder / f"{row.trial:04d}")
             trial = self._journal.trials[row.trial]
             file.start(trial.knobs_at(row.epoch), {f"best/{self._journal.sweep.objective}": 0.0})
             file.scalars(trial.costs, 0, row.ts_ms)

@@ -10,8 +10,8 @@ from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 from search.__main__ import VERBS
 from search.record.lines import read_rows
 from search.record.records import AttemptRow, CostRow, EndRow, EpochRow, TrialRow
-from search.tracking import boards as logs
-from search.tracking.boards import FOLDER, Boards
+from search.tracking.tensorboard import boards as logs
+from search.tracking.tensorboard.boards import FOLDER, Boards
 from spaces.cli import BAD_INPUT
 from spaces.schema import config_id
 from tests.made.sweeps import OBJECTIVE, answer_of, book, made_journal, made_plan
