@@ -149,14 +149,22 @@ def _axis(path: str, values: Sequence[Any], domain: Domain | None) -> dict[str, 
         )
         places = [names.index("-" if value is None else label(spelled(value))) for value in values]
         return {"label": path, "values": places, "tickvals": [*range(len(names))], "ticktext": names}
-    is_log = isinstance(domain, Float | Int | Normal) and domain.log and min(there) > 0
-    ticks = _log_ticks(min(there), max(there)) if is_log else _ticks(min(there), max(there))
-    placed = [None if value is None else math.log10(value) if is_log else float(value) for value in values]
+    is_log = isinstance(domain, Float | Int | Normal) and domain.log and max(there) > 0
+    # A recipe outside its logarithmic domain may have 0, which lies below the axis as what is lacking does.
+    below = [value for value in there if is_log and value <= 0]
+    shown = [value for value in there if not is_log or value > 0]
+    ticks = _log_ticks(min(shown), max(shown)) if is_log else _ticks(min(shown), max(shown))
+    placed = [
+        None if value is None or (is_log and value <= 0) else math.log10(value) if is_log else float(value)
+        for value in values
+    ]
     marks = [math.log10(tick) if is_log else tick for tick in ticks]
     texts = [f"{tick:.0f}" if tick == round(tick) and abs(tick) < MOST_DIGITS else f"{tick:.3g}" for tick in ticks]
     if None in placed:
-        below = marks[0] - ((marks[-1] - marks[0]) or 1.0) / 10
-        placed, marks, texts = [below if one is None else one for one in placed], [below, *marks], ["-", *texts]
+        end = marks[0] - ((marks[-1] - marks[0]) or 1.0) / 10
+        names = [*(["-"] if None in values else []), *(f"{value:.3g}" for value in sorted({*below}))]
+        placed, marks = [end if one is None else one for one in placed], [end, *marks]
+        texts = [", ".join(names), *texts]
     return {"label": path, "values": placed, "tickvals": marks, "ticktext": texts}
 
 

@@ -114,6 +114,18 @@ def test_a_trial_without_a_knob_runs_through_a_dash(tmp_path, plan):
     assert (list(flip["values"]), list(flip.ticktext)) == ([1, 2, 1], ["true", "false", "-"])
 
 
+def test_a_recipe_of_0_lies_below_a_logarithmic_axis(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE.replace("optim.lr:", "optim.weight_decay:"))
+    plan = made_plan("decay", tmp_path / "space.yaml", trials=3)
+    journal = made_journal(tmp_path, plan)
+    for number, decay in enumerate((0.0, 1e-3, 1e-2)):
+        book(journal, plan, {"optim.weight_decay": decay}, [50.0 - number])
+    journal.unlock()
+    axis = plots.parallel(journal).data[0].dimensions[0]
+    assert list(axis.ticktext) == ["0", "0.001", "0.01"]
+    assert np.allclose(axis["values"], [-3.1, -3.0, -2.0])
+
+
 # --- importance
 
 
