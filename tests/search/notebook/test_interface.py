@@ -15,7 +15,7 @@ from search.cluster.session import ray_session
 from search.notebook import sweep as notebook
 from search.record.journal import Journal
 from search.record.records import EndRow
-from search.sweep.run import _interrupts
+from search.sweep.interrupts import collected_interrupts
 from spaces.cli import FAILED, INTERRUPTED, OK
 from tests.made.sweeps import OBJECTIVE, book, made_journal, made_plan
 from tests.test_light import HEAVY, python
@@ -242,7 +242,7 @@ def test_signals_are_left_alone_outside_the_main_thread():
     found = []
 
     def inside():
-        with _interrupts() as seen:
+        with collected_interrupts() as seen:
             found.append(list(seen))
 
     thread = threading.Thread(target=inside)
