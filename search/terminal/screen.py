@@ -19,7 +19,7 @@ from spaces.loading import named
 
 from .modes import LINES, LIVE, QUIET, has_colour, mode_of
 from .status import Status
-from .streams import Capture
+from .streams import SEQUENCE, Capture
 
 FASTEST_S, SLOWEST_S = 0.25, 2.0  # between two frames
 SHARE = 0.001  # of one processor that frames may take, at most
@@ -179,7 +179,7 @@ class Screen:
         above = sum(max(1, -(-cells // width)) for cells in self._frame)  # they wrap where it has become narrower
         text = f"\x1b[{above}A\r\x1b[J" if above else ""
         text += "".join(f"{line}\n" for line in (*lines, *frame))
-        self._frame = [width - 1 for _ in frame]
+        self._frame = [min(width - 1, len(SEQUENCE.sub("", line))) for line in frame]
         rest = text.encode(self._encoding, "replace")
         while rest:
             rest = rest[os.write(terminal, rest) :]

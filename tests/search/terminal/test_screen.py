@@ -139,6 +139,22 @@ def test_frames_are_few_and_none_comes_without_a_change_but_each_second(live, mo
         assert still <= 3
 
 
+def test_a_frame_that_wraps_in_a_narrower_terminal_is_removed_whole(live):
+    class Fixed(Screen):
+        def _prepare(self):
+            self._painter = lambda status, width, height: ["=" * width] * 3
+
+    with terminal(80, 30) as glass, Fixed(LIVE) as screen:
+        screen.follow(lambda: None)
+        with screen.step("starting Ray"):
+            until(lambda: "starting Ray" in glass.text)
+            glass.resize(40, 30)
+            screen.change()
+            # Three lines of 79 cells have become six; that of the spinner is as it was.
+            until(lambda: "\x1b[7A" in glass.text)
+        until(lambda: "\x1b[4A" in glass.text)
+
+
 def test_a_terminal_that_takes_nothing_delays_nobody(live, monkeypatch):
     monkeypatch.setattr(screens, "CLOSE_S", 0.1)
     write, stuck = os.write, []
