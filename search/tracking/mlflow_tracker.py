@@ -22,7 +22,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from ..environment.store import sqlite_path, sqlite_uri
 from .moves import follow_move
-from .one_transaction import one_transaction
+from .one_transaction import dataset_of, link_dataset, one_transaction
 from .tracker import (
     NONE,
     PARAM_CHARACTERS,
@@ -36,6 +36,7 @@ from .tracker import (
     spelled_values,
 )
 
+DATA_TAGS = {"mlflow.data.context": "training"}
 RUNS_PER_PAGE = 200  # with all that they hold, which a server must answer within its time limit
 
 
@@ -59,6 +60,9 @@ class MlflowTracker:
         self._store = self._client._tracking_client.store if database is not None else None
         self._experiments: dict[str, str] = {}
         self._artifact_uris: dict[str, str] = {}
+        # Of the present transaction, which may be rolled back: runs that it made without data, and data sets by id.
+        self._made: set[str] = set()
+        self._datasets: dict[DataUsed, str] = {}
 
     def find_run(self, experiment: str, key: Mapping[str, str]) -> str | None:
         experiment_id = self._find_experiment(experiment)
@@ -88,6 +92,7 @@ class MlflowTracker:
             self._find_experiment(experiment)  # says what to do when somebody deleted it
             raise
         self._artifact_uris[run.info.run_id] = run.info.artifact_uri
+        self._made.add(str(run.info.run_id))
         return str(run.info.run_id)
 
     def reopen(self, run_id: str) -> None:
@@ -110,8 +115,15 @@ class MlflowTracker:
             self._client.set_terminated(run_id, end[0], end_time=end[1])
 
     def data(self, run_id: str, data: DataUsed) -> None:
+        known, is_new = self._datasets.get(data), run_id in self._made
+        self._made.discard(run_id)
+        if self._store is not None and known is not None and is_new:
+            link_dataset(self._store, run_id, known, DATA_TAGS)
+            return
         used = Dataset(name=data.name, digest=data.digest, source_type="local", source=data.facts)
-        self._client.log_inputs(run_id, [DatasetInput(used, [InputTag("mlflow.data.context", "training")])])
+        self._client.log_inputs(run_id, [DatasetInput(used, [InputTag(*tag) for tag in DATA_TAGS.items()])])
+        if self._store is not None and is_new:
+            self._datasets[data] = dataset_of(self._store, run_id)
 
     def text(self, run_id: str, text: str, file: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -142,6 +154,8 @@ class MlflowTracker:
         return True
 
     def together(self) -> AbstractContextManager[None]:
+        self._made.clear()
+        self._datasets.clear()
         return contextlib.nullcontext() if self._store is None else one_transaction(self._store)
 
     def _find_experiment(self, name: str) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import functools
 import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from mlflow.store.tracking.dbmodels.models import SqlInput, SqlInputTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
@@ -58,3 +60,20 @@ def _savepoint(connection: Connection) -> Iterator[Session]:
     with RowsAtOnce(bind=connection, join_transaction_mode="create_savepoint") as session:
         yield session
         session.commit()
+
+
+def dataset_of(store: SqlAlchemyStore, run_id: str) -> str:
+    """Returns the id of the data set that is a run's input."""
+    with store.ManagedSessionMaker(read_only=True) as session:
+        rows = session.query(SqlInput.source_id).filter(SqlInput.source_type == "DATASET")
+        return str(rows.filter(SqlInput.destination_id == run_id).one()[0])
+
+
+def link_dataset(store: SqlAlchemyStore, run_id: str, dataset_id: str, tags: dict[str, str]) -> None:
+    """Makes a data set, by its id, the input of a run that has none. MLflow's own call looks for run, data set and
+    input first, which takes four times as long."""
+    link = uuid.uuid4().hex
+    rows: list[object] = [SqlInputTag(input_uuid=link, name=name, value=value) for name, value in tags.items()]
+    place = {"source_type": "DATASET", "source_id": dataset_id, "destination_type": "RUN", "destination_id": run_id}
+    with store.ManagedSessionMaker(read_only=False) as session:
+        session.add_all([SqlInput(input_uuid=link, **place), *rows])
