@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from spaces.errors import one_line
+from spaces.loading import named
 from spaces.schema import flat
 
 from ..record.journal import trial_folder
-from ..record.records import Row
+from ..record.records import CloseRow, Row
 from .change import Change
 from .projection import Projection
 from .tracker import Tracker
+
+REPORT = "report.html"  # among the artifacts of a sweep's run
 
 
 class SweepRuns:
@@ -33,7 +38,12 @@ class SweepRuns:
 
     def take(self, row: Row) -> list[Change]:
         """Applies the next record and returns its changes, without sending them."""
-        return self._projection.take(row)
+        changes = self._projection.take(row)
+        # Who interrupts wants it to end.
+        if isinstance(row, CloseRow) and row.reason != "interrupted" and not self._projection.is_single:
+            report = {REPORT: partial(report_on, self._folder)}
+            changes.append(Change(number=None, ts_ms=row.ts_ms, texts=report))
+        return changes
 
     def is_known(self) -> bool:
         """Returns whether the tracker has the sweep's run; False for a store that was emptied."""
@@ -162,3 +172,13 @@ class SweepRuns:
         run_id = self._id_of(change.number)
         assert run_id is not None, change.number
         return run_id
+
+
+def report_on(folder: Path) -> str:
+    """Formats the report of the sweep in `folder`, or what prevents it: the rest is sent in any case."""
+    try:
+        # By name: figures take seconds to import, and who writes reports stands above this room.
+        text: str = named("search.results.report.report:page_on")(folder)
+    except Exception as error:  # of records of older versions, and of the libraries that draw
+        return f"no report of this sweep: {one_line(error)}\n"
+    return text

@@ -25,7 +25,7 @@ from search.environment.variables import settle_environment
 from spaces.loading import all_kept
 settle_environment()
 with all_kept():
-    import search.__main__, search.sweep.run, search.sweep.train, search.sweep.verbs
+    import search.__main__, search.results.report.report, search.sweep.run, search.sweep.train, search.sweep.verbs
 gc.freeze()  # no job looks through them, or copies their memory
 
 def keep(job):

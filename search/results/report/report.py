@@ -32,8 +32,13 @@ def write_report(source: Path, out: Path, where: Where | None = None) -> None:
     """Writes the report of one sweep to the file `out`, which it replaces atomically. `source`: the sweep's folder or
     journal, which may be growing; `where`: the places by which printed commands find it. DataError if the journal is
     damaged; InputError if the file cannot be written."""
+    write_text(out, page_on(source, where))
+
+
+def page_on(source: Path, where: Where | None = None) -> str:
+    """Formats the report of one sweep, as `write_report` writes it. DataError if the journal is damaged."""
     path = source / FILE if source.is_dir() else source
-    write_text(out, report_text({path.resolve().parent.name: Journal(path)}, where or Where()))
+    return report_text({path.resolve().parent.name: Journal(path)}, where or Where())
 
 
 def report_text(journals: Mapping[str, Journal], where: Where) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from search.record.journal import Journal
+from search.tracking import sweep_runs
 from search.tracking.spool import Spool
 from tests.made.records import (
     OBJECTIVE,
@@ -11,6 +12,18 @@ from tests.made.records import (
     made_journal,
     made_sweep,
 )
+
+
+@pytest.fixture(autouse=True)
+def quick_report(request, monkeypatch):
+    """A text in the place of the report of every sweep that ends, which takes a second; for all but `real_report`."""
+    if "real_report" not in request.fixturenames:
+        monkeypatch.setattr(sweep_runs, "report_on", lambda folder: "report")
+
+
+@pytest.fixture
+def real_report():
+    """Reports are made."""
 
 
 @pytest.fixture

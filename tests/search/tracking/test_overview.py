@@ -174,3 +174,27 @@ def test_a_sweep_outside_git_by_nobody_has_neither_revision_nor_user(tmp_path):
     }
     assert not run.data
     journal.unlock()
+
+
+def test_the_run_of_a_sweep_that_ended_has_its_report(lines, real_report):
+    recorded, path = lines
+    path.write_bytes(b"".join(recorded))
+    text = parent_of(sent(path)).files["report.html"]
+    assert text.startswith(b"<!DOCTYPE html>")
+    assert b"network.width" in text
+
+
+def test_a_report_that_cannot_be_made_holds_up_nothing(journal, real_report, monkeypatch):
+    def fail(folder):
+        raise ValueError("no colours")
+
+    monkeypatch.setattr("search.results.report.report.page_on", fail)
+    journal.close("done")
+    parent = parent_of(sent(journal.path))
+    assert parent.status == "FINISHED"
+    assert parent.files["report.html"] == b"no report of this sweep: ValueError: no colours\n"
+
+
+def test_an_interrupted_sweep_makes_no_report(journal, real_report):
+    journal.close("interrupted")
+    assert "report.html" not in parent_of(sent(journal.path)).files
