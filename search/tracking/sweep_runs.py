@@ -41,7 +41,7 @@ class SweepRuns:
         changes = self._projection.take(row)
         # Who interrupts wants it to end.
         if isinstance(row, CloseRow) and row.reason != "interrupted" and not self._projection.is_single:
-            report = {REPORT: partial(report_on, self._folder)}
+            report: dict[str, Callable[[], str]] = {REPORT: partial(report_on, self._folder)}
             changes.append(Change(number=None, ts_ms=row.ts_ms, texts=report))
         return changes
 
