@@ -4,8 +4,8 @@ python bench/spool.py --trials 300
 
 Two sends. `whole`: the journal of a sweep as it is, with births, ends and the close, `--at-once` trials at a time.
 `epochs`: the same epochs of runs that are there already. A point is one value of one metric of one epoch; `best/...`,
-params, tags and files are sent too and not counted. Importing MLflow and making its tables is not in the time, all else
-is.
+params, tags and files are sent too and not counted. Importing MLflow and making its tables is not in the time, nor is
+the report of the sweep, which is made once in the end; all else is.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file, Python looks beside it only
 
 from search.record.journal import FILE, trial_folder
+from search.tracking import sweep_runs
 from search.tracking.spool import Spool
 from search.environment.store import environment
 
@@ -147,7 +149,7 @@ def main() -> None:
     sizes = vars(parser.parse_args())
     points = sizes["trials"] * sizes["epochs"] * len(METRICS + COSTS)
     print(f"python {platform.python_version()}, {platform.machine()}, {sizes}: {points:,} points")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(sweep_runs, "report_on", return_value=""):
         print(json.dumps({**sizes, "points": points, **bench(Path(folder), **sizes)}))
 
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from search.record.journal import FILE, Journal
 from search.record.lines import read_rows
 from search.record.records import AttemptRow, EpochRow, trial_of
-from tests.made.commands import LIMIT_S, LINE, ROOT, journal_of, run
+from tests.made.commands import LIMIT_S, LINE, journal_of, run, start
 from tests.search.cluster.conftest import group_workers
 from trainables import registry
 from trainables.weights.checkpoint import load_weights
@@ -35,8 +34,8 @@ def trained(tmp_path_factory, empty_store):
     """Every model, by two workers. Only the runs are many: to start Ray, or a group, outlasts all of them."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(empty_store, folder / "mlflow.db")
-    line, told = [sys.executable, "tests/faults/train_in_groups.py", str(folder), "2"], ""
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
+    line, told = [sys.executable, "-m", "tests.faults.train_in_groups", str(folder), "2"], ""
+    with start(line) as training:
         for printed in training.stdout:
             told += printed
             if "epoch 2:" in printed:

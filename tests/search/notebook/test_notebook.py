@@ -2,14 +2,14 @@
 
 import ast
 import json
-import subprocess
-import sys
+import os
 
 import pytest
 
 from data.formats.poses import h36m
 from data.synthetic.poses.h36m import synthetic_h36m
 from tests import ROOT
+from tests.made import warm
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
@@ -54,11 +54,7 @@ def test_it_runs_in_a_folder_that_is_not_the_repository(tmp_path, empty_store):
     (tmp_path / "mlruns").mkdir()
     (tmp_path / "mlruns" / "mlflow.db").write_bytes(empty_store.read_bytes())
     (tmp_path / "cells.json").write_text(json.dumps(CODE))
-    # As `pip install -e .` has it: the repository comes after the working directory.
-    start = f"import sys; sys.path[:] = ['', *sys.path[1:], {str(ROOT)!r}]\n"
-    done = subprocess.run(
-        [sys.executable, "-c", start + KERNEL], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
-    )
+    done = warm.run(["-c", f"import os; os.chdir({str(tmp_path)!r})\n{KERNEL}"], os.environ, 600)
     assert done.returncode == 0, done.stdout + done.stderr
     shown = json.loads((tmp_path / "shown.json").read_text())
     figures = [one for one in shown if one[0] == "Figure"]
