@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from optuna.distributions import (
@@ -130,6 +131,22 @@ def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, .
     units of the limit, UNKNOWN where there is no value."""
     params = {path: to_term(domain, trial.knob(path)) for path, domain in domains.items()}
     state, values, reports = outcome(trial, objectives, proven)
+    distributions = {path: distribution(domain) for path, domain in domains.items()}
+    return optuna_trial(trial, state, values, params, distributions, reports)
+
+
+def optuna_trial(
+    trial: Trial,
+    state: TrialState,
+    values: Sequence[float] | None,
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+    reports: dict[int, float],
+    attributes: dict[str, Any] | None = None,
+    times: tuple[datetime | None, datetime | None] = (None, None),
+) -> FrozenTrial:
+    """Builds an Optuna FrozenTrial with the number and the constraints of a trial. `reports`: values by epoch;
+    `attributes`: those of the user; `times`: of start and end."""
     made = FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
@@ -137,18 +154,18 @@ def frozen(trial: Trial, domains: Mapping[str, Domain], objectives: tuple[str, .
         value=None,
         values=values,
         params=params,
-        distributions={path: distribution(domain) for path, domain in domains.items()},
+        distributions=distributions,
         intermediate_values=reports,
-        user_attrs={},
+        user_attrs=attributes or {},
         system_attrs={},
-        datetime_start=None,
-        datetime_complete=None,
+        datetime_start=times[0],
+        datetime_complete=times[1],
     )
-    add_constraints(made, trial)
+    _add_constraints(made, trial)
     return made
 
 
-def add_constraints(made: FrozenTrial, trial: Trial) -> None:
+def _add_constraints(made: FrozenTrial, trial: Trial) -> None:
     """Adds the limits of a trial to its Optuna form, each as a constraint: the excess in units of the limit, UNKNOWN
     where there is no value."""
     for limit, value in trial.excesses():

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from spaces.domains import Choice, Domain, Float, Grid, Int, Normal, nearest
 
-from ...decisions.optuna_terms import add_constraints, distribution, outcome
+from ...decisions.optuna_terms import distribution, optuna_trial, outcome
 from ...record.records import LOST, PAUSED
 from ...record.trial import Trial
 
@@ -76,19 +76,13 @@ def shown_trial(
     outside = {path: value for path, value in knobs.items() if nearest(domains[path], value) != value}
     reason = trial.reason.strip().rpartition("\n")[2]
     attributes = {"state": trial.state, "reason": reason, "config_id": trial.config_id}
-    made = FrozenTrial(
-        number=trial.number,
-        trial_id=trial.number,
-        state=state,
-        value=None,
-        values=values,
-        params={path: shown_value(domain, knobs[path]) for path, domain in domains.items()},
-        distributions={path: shown_distribution(domain) for path, domain in domains.items()},
-        intermediate_values=trial.scores(objectives[0]) if len(objectives) == 1 else {},
-        user_attrs={**attributes, **({"outside": outside} if outside else {})},
-        system_attrs={},
-        datetime_start=None if state is TrialState.WAITING else start,
-        datetime_complete=end if state.is_finished() else None,
+    return optuna_trial(
+        trial,
+        state,
+        values,
+        {path: shown_value(domain, knobs[path]) for path, domain in domains.items()},
+        {path: shown_distribution(domain) for path, domain in domains.items()},
+        trial.scores(objectives[0]) if len(objectives) == 1 else {},
+        {**attributes, **({"outside": outside} if outside else {})},
+        (None if state is TrialState.WAITING else start, end if state.is_finished() else None),
     )
-    add_constraints(made, trial)
-    return made
