@@ -33,7 +33,7 @@ ONLY_IN = {
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions", "search.tracking.studies"),
     "optuna_dashboard": ("search.tracking.studies.dashboard",),
-    "msgspec": ("search.record.records", "search.record.coding"),
+    "msgspec": ("search.record.records", "search.record.coding", "data.inputs.detectors.openpose"),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction", "search.tracking.pages.start"),
     "tensorboardX": ("search.tracking.tensorboard.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
@@ -43,7 +43,7 @@ ONLY_IN = {
     "pandas": ("search.figures", "search.notebook.sweep"),
     "plotly": ("search.figures", "search.notebook.sweep"),
     "cdflib": ("data.conversion.cdf",),
-    "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.samplers"),
+    "scipy": ("data.bodies", "data.formats.meshes", "data.inputs.tracks", "search.decisions.samplers"),
     "cmaes": ("search.decisions.samplers.cmaes",),
     "PIL": (
         *("data.bodies", "data.images", "data.formats", "data.inputs", "data.synthetic"),

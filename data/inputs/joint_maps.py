@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..poses.skeleton import MPI_INF_3DHP_17, Skeleton
-from .detections import Points
-from .keypoints import Keypoints
+from .detectors.numbers import Points
+from .keypoints import NAMED, Keypoints
+from .layouts import MADE, human36m_names
 
-# Joints that carry another name in the Human3.6M skeleton.
-SYNONYMS = {"Pelvis": "Hip", "LAnkle": "LFoot", "RAnkle": "RFoot"}
-# In MPI-INF-3DHP the neck is its base, where Human3.6M has the thorax, and the head stands where that has Neck/Nose.
-SYNONYMS_3DHP = {**SYNONYMS, "HeadTop": "Head", "Neck": "Thorax", "Head": "Neck"}
 # From the shoulder line through the ears to the top of the head: eyes and ears stand at 0.936 of a body's height, the
 # shoulders at 0.818 (Drillis and Contini 1966), so the top lies (1 - 0.936) / (0.936 - 0.818) of that way beyond them.
 BEYOND_EARS = 0.54
+FILLED = ("Hip", "Thorax")  # middles that a detector finds or not, while it finds what they are between
+NAMES_SHOWN = 6  # joints of a file, in a message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,42 +35,40 @@ def to_skeleton(keypoints: Keypoints, target: Skeleton) -> tuple[Points, list[st
     """Maps keypoints to pixels [n, J, 2] of the target's joints, nan where their sources were not detected, and
     describes joints that are only approximated. DataError names target joints that the layout cannot give."""
     known, made = _human36m(keypoints)
-    names = _names(target.joints, target == MPI_INF_3DHP_17)
+    names = human36m_names(target.joints, "3dhp" if target == MPI_INF_3DHP_17 else "")
     missing = [joint for joint in names if joint not in known]
     if missing:
-        found = f"{len(keypoints.joints)} {keypoints.layout} joints have no {', '.join(missing)}"
+        here = ", ".join(keypoints.joints[:NAMES_SHOWN])
+        more = ", ..." if len(keypoints.joints) > NAMES_SHOWN else ""
+        named = f" ({here}{more})" if keypoints.layout == NAMED else ""
+        found = f"{len(keypoints.joints)} {keypoints.layout} joints{named} have no {', '.join(missing)}"
         remedy = f"the network wants {target.name}; give keypoints with them, or a config with other joints"
         raise DataError("keypoints", [f"{found}, and nothing to make it from: {remedy}"])
     return np.stack([known[name] for name in names], 1), [made[name] for name in names if name in made]
 
 
-def _names(joints: tuple[str, ...], is_3dhp: bool) -> list[str]:
-    """Returns the joints by the names of the Human3.6M skeleton."""
-    same = SYNONYMS_3DHP if is_3dhp else SYNONYMS
-    return [same.get(joint, joint) for joint in joints]
-
-
 def _human36m(keypoints: Keypoints) -> tuple[dict[str, Points], dict[str, str]]:
     """Returns every Human3.6M joint that the layout has or can approximate, and how the approximated ones are
-    computed."""
-    names = _names(keypoints.joints, keypoints.layout == "3dhp")
+    computed. A middle that the layout has is made too in frames without it."""
+    names = human36m_names(keypoints.joints, keypoints.layout)
     known = {name: keypoints.points[:, at] for at, name in enumerate(names)}
     made: dict[str, str] = {}
-    if keypoints.layout == "coco":
-        known["Hip"] = (known["LHip"] + known["RHip"]) / 2
-        known["Thorax"] = (known["LShoulder"] + known["RShoulder"]) / 2
-        known["Neck"] = known["Nose"]
-        known["Head"] = _top_of_head(known)
-        made = {
-            "Hip": "Hip is the middle of the hips",
-            "Thorax": "Thorax the middle of the shoulders",
-            "Neck": "Neck/Nose the nose",
-            "Head": "Head extrapolated from shoulders and ears",
-        }
-    if "Spine" not in known:
-        known["Spine"] = (known["Hip"] + known["Thorax"]) / 2
-        made["Spine"] = "Spine the middle of Hip and Thorax"
+    for name, (sources, told) in MADE.items():
+        if not all(one in known for one in sources):
+            continue
+        if name not in known:
+            made[name] = told
+            known[name] = _made(name, sources, known)
+        elif name in FILLED and np.isnan(known[name]).any():
+            known[name] = np.where(np.isnan(known[name]), _made(name, sources, known), known[name])
     return known, made
+
+
+def _made(name: str, sources: tuple[str, ...], known: dict[str, Points]) -> Points:
+    if name == "Head":
+        return _top_of_head(known)
+    found: Points = np.mean([known[one] for one in sources], 0)
+    return found
 
 
 def _top_of_head(known: dict[str, Points]) -> Points:
@@ -79,6 +76,8 @@ def _top_of_head(known: dict[str, Points]) -> Points:
     the nose replace them."""
     anchor = known["Nose"].copy()
     for pair in (("LEye", "REye"), ("LEar", "REar")):
+        if not all(name in known for name in pair):
+            continue
         both = np.stack([known[name] for name in pair])
         seen = ~np.isnan(both[..., :1])
         # One ear alone is as good as there is in a view from the side; the sum avoids the warning of an empty mean.

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..formats.json_text import read_json
 from ..images.crops import decode
 from ..poses.skeleton import Skeleton
-from .detections import Points, best_people, flat_rows, joint_rows, score_of
+from .detectors.numbers import Points, best_people, flat_rows, joint_rows, score_of
 from .joint_maps import to_skeleton
 from .keypoints import DEFAULT_FPS, Keypoints, Told, check_keypoints, frame_rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..poses.skeleton import Skeleton
-from .detections import Points
+from .detectors.numbers import Points
 from .joint_maps import fill_gaps, to_skeleton
 from .keypoints import Keypoints, Told, read_keypoints
 
@@ -38,6 +39,12 @@ class Videos:
         return self.keypoints[0].fps
 
     @property
+    def frames(self) -> NDArray[np.int64]:
+        """Numbers [n] of the frames in the files, the same in every view."""
+        first, step = self.keypoints[0].first, self.keypoints[0].step
+        return first + step * np.arange(self.pixels.shape[1], dtype=np.int64)
+
+    @property
     def sizes(self) -> tuple[tuple[int, int], ...]:
         """Width and height of every view's image, pixels."""
         return tuple((view.width, view.height) for view in self.keypoints)
@@ -46,7 +53,7 @@ class Videos:
 def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton) -> Videos:
     """Reads the keypoints of every view; DataError with all problems of all files."""
     views = _each(paths, lambda view: read_keypoints(paths[view], told))
-    _check_pairing(paths, views)
+    views = _aligned(paths, views)
     mapped = _each(paths, lambda view: to_skeleton(views[view], skeleton))
     filled = _each(paths, lambda view: fill_gaps(mapped[view][0], skeleton.joints))
     return Videos(
@@ -74,14 +81,49 @@ def _each(paths: Sequence[Path], make: Callable[[int], T]) -> list[T]:
     return found
 
 
-def _check_pairing(paths: Sequence[Path], views: Sequence[Keypoints]) -> None:
+def _aligned(paths: Sequence[Path], views: Sequence[Keypoints]) -> list[Keypoints]:
+    """Returns the views over one time line, from the smallest number of a frame in any view to the largest, nan where a
+    view has none. DataError where they do not belong together."""
     problems = []
     counts, rates = [len(view.points) for view in views], [view.fps for view in views]
-    if len(set(counts)) > 1:
+    is_numbered = all(view.is_numbered for view in views)
+    if not is_numbered and len(set(counts)) > 1:
         told = ", ".join(f"{path} has {count}" for path, count in zip(paths, counts, strict=True))
         problems.append(f"views differ in their number of frames: {told}; cut the videos to the same moments")
     if len(set(rates)) > 1:
         told = ", ".join(f"{path} has {rate:g}" for path, rate in zip(paths, rates, strict=True))
         problems.append(f"views differ in their frames a second: {told}; bring them to one rate")
+    steps = {view.step for view in views if len(view.points) > 1} or {1}
+    firsts = [view.first for view in views]
+    lasts = [view.first + (len(view.points) - 1) * view.step for view in views]
+    step = min(steps)
+    if is_numbered and (len(steps) > 1 or any((first - firsts[0]) % step for first in firsts)):
+        told = ", ".join(
+            f"{path} has {view.first} and on by {view.step}" for path, view in zip(paths, views, strict=True)
+        )
+        problems.append(f"views differ in how they number frames: {told}; run the detector on the same frames")
+    if is_numbered and max(firsts) > min(lasts):
+        told = ", ".join(f"{path} has {a} to {b}" for path, a, b in zip(paths, firsts, lasts, strict=True))
+        problems.append(f"views have no frame in common: {told}; number the frames of all from the same moment")
     if problems:
         raise DataError("views", problems)
+    if not is_numbered:
+        return list(views)
+    first, count = min(firsts), (max(lasts) - min(firsts)) // step + 1
+    return [_over(view, first, count, step) for view in views]
+
+
+def _over(view: Keypoints, first: int, count: int, step: int) -> Keypoints:
+    """Returns a view over `count` frames from number `first` on, nan where it has none."""
+    at = (view.first - first) // step
+    rows = slice(at, at + len(view.points))
+    points = np.full((count, *view.points.shape[1:]), np.nan)
+    points[rows] = view.points
+    score = None
+    if view.score is not None:
+        score = np.full(points.shape[:2], np.nan)
+        score[rows] = view.score
+    notes = list(view.notes)
+    if (missing := count - len(view.points)) > 0:
+        notes.append(f"{missing} of {count} frames are beyond this view's file: they are filled from its ends")
+    return dataclasses.replace(view, points=points, score=score, first=first, step=step, notes=tuple(notes))

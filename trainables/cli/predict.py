@@ -19,14 +19,18 @@ PICTURE = ".png"  # of a single image
 OF_KEYPOINTS = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
 OF_IMAGES = ("image", "crop2d", "features")
 OF_MESHES = ("image", "joints2d", "joints3d", "body_pose", "betas", "has")  # what images give, and labels for training
-LAYOUT_NAMES = ("coco", "h36m", "humaneva", "3dhp")
+LAYOUT_NAMES = (
+    *("coco", "h36m", "humaneva", "3dhp", "body25", "coco18", "halpe26", "halpe136", "coco_wholebody", "mediapipe33"),
+    "mpii",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PredictRequest:
     """Checked options of `predict`: keypoints of a video to lift, or of one from each of several cameras, or, where the
     network reads them, images. width, height, fps, layout: options that the files may state themselves; None where they
-    do; min_score: joints scored below it count as not detected, None for 0."""
+    do; min_score: joints scored below it count as not detected, None for 0; person: id of the one to take among
+    several, None for the one in most frames."""
 
     config: TrainConfig
     weights: Path
@@ -42,6 +46,7 @@ class PredictRequest:
     fps: float | None
     layout: str | None
     min_score: float | None
+    person: str | None
 
     @property
     def has_meshes(self) -> bool:
@@ -73,8 +78,8 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
     parser.add_argument(
         "--input", type=Path, required=True, action="append", metavar="FILE", dest="inputs",
-        help="2D keypoints of one person, .npz or JSON, in pixels; of several views once for each camera, in the order "
-        "of training; for a network that reads images a JSON list of them with the keypoints in each; for one that "
+        help="2D keypoints, in a file or folder of a detector; of several views once for each camera, in the order of "
+        "training; for a network that reads images a JSON list of them with the keypoints in each; for one that "
         "gives meshes an image, a JSON list of them with a box in each, or the .yaml of a mesh set",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz file to write the 3D poses to")
@@ -102,6 +107,11 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", metavar="X", help="joints scored below X, from 0 to 1, count as not detected (default 0)"
     )
+    parser.add_argument(
+        "--person", metavar="ID",
+        help="which of several people: the track id in the file, or, where it has none, 0, 1, ... in order of "
+        "appearance (default: the one in most frames)",
+    )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="replace existing files")
     add_set_option(parser)
 
@@ -118,10 +128,12 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
             problems.append(f"--submission: FreiHAND is a set of hands, and {config.data.name} is none; leave it out")
     except ConfigError as error:
         problems += error.problems_in("predict")
+    # A detector may have written a folder of files, one a frame.
+    is_video = config is not None and not reads_images(config)
     problems += [
-        f"--{name} {path}: there is no such file"
+        f"--{name} {path}: {'is a folder; give a file' if path.is_dir() else 'there is no such file'}"
         for name, path in (("weights", options.weights), *(("input", path) for path in options.inputs))
-        if not path.is_file()
+        if not path.is_file() and not (name == "input" and is_video and path.is_dir())
     ]
     rendered = (*RENDERED, PICTURE) if config is not None and reads_images(config) else RENDERED
     if options.render is not None and options.render.suffix.lower() not in rendered:
@@ -147,7 +159,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     return PredictRequest(
         config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
         flip=options.flip, multiscale=options.multiscale, submission=options.submission, force=options.force,
-        layout=options.layout, min_score=min_score, **numbers,
+        layout=options.layout, min_score=min_score, person=options.person, **numbers,
     )  # fmt: skip
 
 
@@ -171,9 +183,13 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
             for name, value in (("width", options.width), ("height", options.height))
             if value is not None
         ]
+        if options.person is not None and not data.sizes.mesh:
+            problems.append(
+                f"--person {options.person}: images are no video to follow a person in; list the keypoints of one each"
+            )
     problems += [
         f"--{name} {value}: {config.model} reads no keypoints; leave the option out"
-        for name, value in (("layout", options.layout), ("min-score", options.min_score))
+        for name, value in (("layout", options.layout), ("min-score", options.min_score), ("person", options.person))
         if data.sizes.mesh and value is not None
     ]
     return problems

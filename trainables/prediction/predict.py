@@ -69,8 +69,9 @@ def predict(request: PredictRequest) -> int:
 def _given(request: PredictRequest) -> Input:
     """Reads the input, of the kind that the network needs."""
     told = Told(
-        width=request.width, height=request.height, fps=request.fps, layout=request.layout, min_score=request.min_score
-    )
+        width=request.width, height=request.height, fps=request.fps, layout=request.layout,
+        min_score=request.min_score, person=request.person,
+    )  # fmt: skip
     if request.has_meshes:
         return given_meshes(request, told)
     if request.has_images:

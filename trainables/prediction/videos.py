@@ -49,7 +49,12 @@ class GivenVideos:
 
     def notes(self) -> list[str]:
         videos, joints = self.videos, self.request.config.data.sizes.skeleton.joints
-        notes = [note for keypoints in videos.keypoints for note in keypoints.notes]
+        notes = []
+        if first := videos.keypoints[0].first:
+            notes.append(f"frame 0 of the output is frame {first} of the file")
+        for path, keypoints in zip(videos.paths, videos.keypoints, strict=True):
+            view = f"{path}: " if len(videos.paths) > 1 else ""
+            notes += [view + note for note in keypoints.notes]
         for path, is_missing in zip(videos.paths, videos.is_missing, strict=True):
             view = f"{path}: " if len(videos.paths) > 1 else ""
             notes += [view + note for note in _gap_notes(is_missing, joints, videos.fps)]
@@ -74,7 +79,7 @@ class GivenVideos:
             "height": height,
         }
         own = {name: np.asarray(array[0] if len(array) == 1 else array) for name, array in by_view.items()}
-        return {**own, "fps": np.array(videos.fps)}
+        return {**own, "frame": videos.frames, "fps": np.array(videos.fps)}
 
     def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
         videos, pose3d = self.videos, lifted.found["pose3d"]

@@ -171,7 +171,7 @@ def test_the_film_is_written_beside_the_poses(home, suffix, capsys):
 def test_every_wrong_option_is_told_at_once_and_nothing_is_written(home, capsys):
     (home / "o.npz").write_text("mine")
     before = listing(home)
-    wrong = ["--render", str(home / "f.avi"), "--width", "-3", "--fps", "nan", "--layout", "body25"]
+    wrong = ["--render", str(home / "f.avi"), "--width", "-3", "--fps", "nan", "--layout", "body99"]
     assert predict(home, *wrong, source="nothing.npz", weights="none.safetensors") == 2
     told = capsys.readouterr().err
     for part in (
@@ -180,7 +180,7 @@ def test_every_wrong_option_is_told_at_once_and_nothing_is_written(home, capsys)
         ".gif or .mp4",
         "--width -3",
         "--fps nan",
-        "body25",
+        "body99",
         "--input",
         "--weights",
     ):

@@ -1,0 +1,1 @@
+"""Readers of what 2D pose detectors write, recognised by content."""
