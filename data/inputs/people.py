@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .detectors.detected import Detected
+from .detectors.frames import ONLY
 from .detectors.numbers import Points
 from .tracks import tracked
 
+# A video whose people are never two at once is of one where it falls into more tracks than these.
+FEW, MOST_TRACKS = 3, 0.1
 SHOWN = 8  # people, or frames, that a note names
 
 
@@ -52,6 +55,10 @@ def _people(found: Detected) -> tuple[NDArray[np.str_], dict[str, list[int]]]:
         # A tracker gives no id to what it is not sure of.
         return np.array([name if name is not None else "" for name in found.ids]), {}
     tracks = tracked(found.values, found.frame, found.step)
+    count, frames = int(tracks.track.max()) + 1, len(np.unique(found.frame))
+    if frames == len(found.frame) and count > max(FEW, MOST_TRACKS * frames):
+        # Never two at once, and nobody to follow: pictures with too much time between them for that.
+        return np.full(len(found.frame), ONLY), {}
     return tracks.track.astype(str), {str(name): frames for name, frames in tracks.doubtful.items()}
 
 

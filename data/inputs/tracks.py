@@ -1,11 +1,12 @@
-"""Tracking of people through the frames of one video: pose by pose where it is clear, then over gaps by motion.
+"""Tracking of people through the frames of one video: pose by pose where that is clear, then over gaps, short ones
+first, by place, way, shape and size.
 
 Both steps assign by the Hungarian method (Kuhn 1955). Distances are in units of the body's size, so that nothing
 depends on the resolution."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +19,22 @@ from .detectors.numbers import Points
 
 Numbers = NDArray[np.int64]
 # Body sizes that the median joint may move from one frame to the next: at least, at most, and as a multiple of what is
-# usual in the video. Beyond, or where a second person is nearly as near, a track is cut and step two decides.
+# usual in the video. Beyond, or where a second person is nearly as near, a piece ends and step two decides.
 LEAST, MOST, USUAL_FACTOR = 0.06, 0.5, 4.0
-CLEAR = 2.0  # how much farther the second nearest person must be
-# Over a gap of g frames the middle of a body may be off its extrapolated place by START + GROWTH * g body sizes, at most
-# FARTHEST; a gap is at most LONGEST frames. Its extrapolation uses the last frames before and the first ones after it.
-START, GROWTH, FARTHEST, LONGEST = 1.0, 0.1, 4.0, 500
-MOTION, EXTRAPOLATED = 12, 25  # frames
-SIZES = 2.0  # how many times larger a person may become over a gap
+CLEAR = 3.0  # how much farther the second nearest person must be
+# Step two: gaps in frames, of one round after the other; what is joined in one tells more in the next.
+GAPS = (2, 5, 12, 30, 80, 200, 500)
+MEMORY = 25  # frames of a piece, before and behind a gap, that tell where it goes and what it looks like
+# Standard deviations, in body sizes, of what differs over a gap of g frames: a part that is always there, and one that
+# grows with g. `look` is the pose at the gap, `shape` that of the frames around it, `way` the velocity.
+PLACE, LOOK, SHAPE, WAY = (0.025, 0.004), (0.03, 0.003), (0.035, 0.001), (0.005, 0.0001)
+WAY_OF_SHORT = 0.03  # of the velocity of a piece of one frame; less by its length
+SIZE = 0.08  # of the logarithm of the size
+FARTHEST = 50.0  # a cost, half a sum of squares as in a negative log likelihood, beyond which it is someone else
+LIKELY = 7.0
+RIVALS = 50
+SURE = 4.0  # by how much the next best cost must be larger for a join before the last round
+CHUNK = 4096  # detections at a time
 FEWEST = 3  # joints that two detections must share to be compared
 
 
@@ -47,13 +56,26 @@ class _Bodies:
     size: Points
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One end of a piece: place [2] and velocity [2] of the middle, by least squares; pose [J, 2] of the last frame and
+    shape [J, 2] of the last ones, from the middle; size; number of frames it is made from."""
+
+    place: Points
+    way: Points
+    pose: Points
+    shape: Points
+    size: float
+    frames: int
+
+
 def tracked(values: Points, frame: Numbers, step: int = 1) -> Tracks:
     """Follows the people in detections [m, J, 2 or 3], sorted by frame [m]; joints with a score of 0 or at (0, 0) are
     not compared. Frames without a person are gaps."""
     bodies = _bodies(values)
     time = (frame - frame[0]) // step
-    pieces, cut = _pieces(bodies, time)
-    return _linked(bodies, time, pieces, cut, frame)
+    piece = _pieces(bodies, time)
+    return _joined(bodies, time, piece, frame)
 
 
 def _bodies(values: Points) -> _Bodies:
@@ -63,48 +85,69 @@ def _bodies(values: Points) -> _Bodies:
         gone |= ~(values[..., 2] > 0)
     joints[gone] = np.nan
     nobody = gone.all(1)
-    joints[nobody] = 0.0  # Without any joint: a point that is near nobody, so that nothing below meets nan alone.
-    middle = np.nanmedian(joints, 1)
+    # Without any joint: a point that is near nobody, so that nothing below meets nan alone.
+    joints[nobody] = 0.0
+    middle = np.nanmean(joints, 1)
     extent = np.nanmax(joints, 1) - np.nanmin(joints, 1)
     joints[nobody] = np.nan
-    # The height of a standing, the width of a lying body; half of a body is in the image at times.
-    size = np.maximum(np.hypot(extent[:, 0], extent[:, 1]), 1e-6)
-    return _Bodies(joints, middle, size)
+    return _Bodies(joints, middle, np.maximum(np.hypot(extent[:, 0], extent[:, 1]), 1e-6))
 
 
-def _pieces(bodies: _Bodies, time: Numbers) -> tuple[Numbers, set[int]]:
-    """Step one: returns the piece of each detection, and the detections at which a piece ends because a second person
-    was nearly as near."""
+def _pieces(bodies: _Bodies, time: Numbers) -> Numbers:
+    """Step one: returns the piece of each detection. Pieces run over consecutive frames and are numbered by their
+    start."""
     piece = np.full(len(time), -1, np.int64)
     velocity = np.zeros((len(time), 2))
-    cut: set[int] = set()
-    usual, count = 0.02, 0
-    before: NDArray[np.int64] = np.array([], np.int64)
+    moved, alone = _from_one_to_the_next(bodies)
+    usual, count = LEAST / USUAL_FACTOR, 0
+    before: Numbers = np.array([], np.int64)
     last = -1
     for rows in _by_frame(time):
         now = int(time[rows[0]])
-        links: list[tuple[int, int, float]] = []
         if len(before) and now == last + 1:
-            far = _distances(bodies, before, rows, velocity)
             limit = min(max(LEAST, USUAL_FACTOR * usual), MOST)
-            links, unclear = _clear(far, limit)
-            cut.update(int(rows[at]) for at in unclear)
-        for old, new, distance in links:
-            a, b = int(before[old]), int(rows[new])
-            piece[b] = piece[a]
-            moved = _moved(bodies, a, b)
-            velocity[b] = moved if not velocity[a].any() else (velocity[a] + moved) / 2
-            usual += (min(distance, MOST) - usual) / 50
+            if len(before) == len(rows) == 1 and alone[rows[0]] <= limit:
+                links = [(0, 0, float(alone[rows[0]]))]
+            else:
+                links = _clear(_distances(bodies, before, rows, velocity), limit)
+            for old, new, distance in links:
+                a, b = int(before[old]), int(rows[new])
+                piece[b] = piece[a]
+                way = moved[b] if b == a + 1 else _median(bodies.joints[b] - bodies.joints[a], 0)
+                velocity[b] = (velocity[a] + way) / 2 if velocity[a].any() else way
+                usual += (distance - usual) / 50
         for at in rows[piece[rows] < 0]:
             piece[at] = count
             count += 1
         before, last = rows, now
-    return piece, cut
+    return piece
 
 
-def _by_frame(time: Numbers) -> Iterator[NDArray[np.int64]]:
-    edges = np.flatnonzero(np.diff(time)) + 1
-    yield from np.split(np.arange(len(time)), edges)
+def _from_one_to_the_next(bodies: _Bodies) -> tuple[Points, Points]:
+    """Returns, of each detection, the median displacement [m, 2] of the joints of the one before it, and their median
+    distance [m] in body sizes."""
+    moved, away = np.zeros((len(bodies.size), 2)), np.full(len(bodies.size), np.inf)
+    for first in range(1, len(bodies.size), CHUNK):
+        here = slice(first, min(first + CHUNK, len(bodies.size)))
+        step = bodies.joints[here] - bodies.joints[here.start - 1 : here.stop - 1]
+        moved[here] = _median(step, 1)
+        size = np.maximum(bodies.size[here], bodies.size[here.start - 1 : here.stop - 1])
+        away[here] = _median(np.linalg.norm(step, axis=-1), 1, np.inf) / size
+    return moved, away
+
+
+def _median(values: Points, axis: int, otherwise: float = 0.0) -> Points:
+    """Returns the median over an axis of what is finite, `otherwise` where that is less than FEWEST. numpy's own takes
+    ten times as long where something is nan."""
+    ordered = np.sort(values, axis)
+    count = np.isfinite(values).sum(axis)
+    middle = np.stack(((count - 1) // 2, count // 2), axis).clip(0)
+    found: Points = np.take_along_axis(ordered, middle, axis).mean(axis)
+    return np.where(count >= min(FEWEST, values.shape[axis]), found, otherwise)
+
+
+def _by_frame(time: Numbers) -> Iterator[Numbers]:
+    yield from np.split(np.arange(len(time)), np.flatnonzero(np.diff(time)) + 1)
 
 
 def _distances(bodies: _Bodies, old: Numbers, new: Numbers, velocity: Points) -> Points:
@@ -112,128 +155,150 @@ def _distances(bodies: _Bodies, old: Numbers, new: Numbers, velocity: Points) ->
     infinite where too few joints are shared."""
     ahead = bodies.joints[old] + velocity[old][:, None]
     away = np.linalg.norm(ahead[:, None] - bodies.joints[new][None], axis=-1)
-    known = np.isfinite(away)
-    enough = known.sum(-1) >= min(FEWEST, away.shape[-1])
-    away[~enough] = np.inf
     size = np.maximum(bodies.size[old][:, None], bodies.size[new][None])
-    found: Points = np.nanmedian(away, -1) / size
+    found: Points = _median(away, -1, np.inf) / size
     return found
 
 
-def _moved(bodies: _Bodies, old: int, new: int) -> Points:
-    found: Points = np.nanmedian(bodies.joints[new] - bodies.joints[old], 0)
-    return np.where(np.isfinite(found), found, 0.0)
-
-
-def _clear(far: Points, limit: float) -> tuple[list[tuple[int, int, float]], list[int]]:
-    """Returns the pairs (old, new, distance) that are near enough and clear, and the new bodies whose pair is not."""
-    if far.shape == (1, 1):
-        return ([(0, 0, float(far[0, 0]))], []) if far[0, 0] <= limit else ([], [])
-    links, unclear = [], []
+def _clear(far: Points, limit: float) -> list[tuple[int, int, float]]:
+    """Returns the pairs (old, new, distance) that are near enough, and no second one nearly as near."""
+    found = []
     for old, new in zip(*linear_sum_assignment(np.minimum(far, 1e6)), strict=True):
-        own = far[old, new]
+        own = float(far[old, new])
         if own > limit:
             continue
-        others = min(np.delete(far[old], new).min(initial=np.inf), np.delete(far[:, new], old).min(initial=np.inf))
-        if others < CLEAR * max(own, LEAST / 4):
-            unclear.append(int(new))
-        else:
-            links.append((int(old), int(new), float(own)))
-    return links, unclear
-
-
-def _linked(bodies: _Bodies, time: Numbers, piece: Numbers, cut: set[int], frame: Numbers) -> Tracks:
-    """Step two: joins the pieces over gaps, at the least sum of distances."""
-    order = np.argsort(piece, kind="stable")
-    count = int(piece.max()) + 1
-    edges = np.searchsorted(piece[order], np.arange(count + 1))
-    rows = [order[edges[at] : edges[at + 1]] for at in range(count)]
-    starts = np.array([time[own[0]] for own in rows])
-    ends = np.array([time[own[-1]] for own in rows])
-    motion = [(_motion(bodies, time, own[-MOTION:]), _motion(bodies, time, own[:MOTION])) for own in rows]
-    pairs: list[tuple[int, int, float]] = []
-    for a in range(count):
-        # Pieces are numbered by their start.
-        first = int(np.searchsorted(starts, ends[a], side="right"))
-        last = int(np.searchsorted(starts, ends[a] + LONGEST, side="right"))
-        for b in range(first, last):
-            cost = _gap_cost(bodies, rows[a], rows[b], motion[a][0], motion[b][1], int(starts[b] - ends[a]))
-            if cost < 1:
-                pairs.append((a, b, cost))
-    follows = _assigned(pairs, count)
-    number = np.full(count, -1, np.int64)
-    doubtful: dict[int, list[int]] = {}
-    people = 0
-    previous = {b: a for a, b in follows.items()}
-    cost_of = {(a, b): cost for a, b, cost in pairs}
-    rivals = _rivals(pairs)
-    for b in range(count):
-        if b in previous:
-            a = previous[b]
-            number[b] = number[a]
-            if rivals(a, b) < CLEAR * cost_of[a, b] or int(rows[b][0]) in cut:
-                doubtful.setdefault(int(number[b]), []).append(int(frame[rows[b][0]]))
-        else:
-            number[b] = people
-            people += 1
-    return Tracks(number[piece], doubtful)
-
-
-def _motion(bodies: _Bodies, time: Numbers, rows: Numbers) -> Points:
-    """Returns the velocity [2] of a piece over some frames, by least squares."""
-    if len(rows) < 3:
-        return np.zeros(2)
-    t = (time[rows] - time[rows].mean()).astype(np.float64)
-    found: Points = t @ bodies.middle[rows] / (t @ t)
+        rivals = np.concatenate((far[old], far[:, new]))
+        rivals[[new, len(far[old]) + old]] = np.inf
+        if rivals.min() >= CLEAR * own:
+            found.append((int(old), int(new), own))
     return found
 
 
-def _gap_cost(bodies: _Bodies, old: Numbers, new: Numbers, leaving: Points, coming: Points, gap: int) -> float:
-    """Returns the cost of one person before and after a gap, below 1 where it is possible."""
-    a, b = int(old[-1]), int(new[0])
-    size = max(bodies.size[a], bodies.size[b])
-    if size > SIZES * min(bodies.size[a], bodies.size[b]):
-        return np.inf
-    for way in (leaving, coming):
-        # Nobody goes straight on for long.
-        way = way * min(gap, EXTRAPOLATED)
-    ahead = bodies.middle[a] + leaving * min(gap, EXTRAPOLATED) - bodies.middle[b]
-    behind = bodies.middle[b] - coming * min(gap, EXTRAPOLATED) - bodies.middle[a]
-    still = bodies.middle[b] - bodies.middle[a]
-    off = (np.hypot(*ahead) + np.hypot(*behind)) / 2 / size
-    # A person may have stopped in a gap.
-    off = min(off, np.hypot(*still) / size + 0.3)
-    limit = min(START + GROWTH * (gap - 1), FARTHEST)
-    shape = bodies.joints[a] - bodies.middle[a] - bodies.joints[b] + bodies.middle[b]
-    away = np.linalg.norm(shape, axis=-1)
-    known = np.isfinite(away)
-    other = float(np.median(away[known])) / size if known.sum() >= FEWEST else 0.2
-    # The shape tells people apart over a few frames, until their legs have moved on.
-    return float((off + 2 * other / (1 + gap / 5)) / limit)
+def _joined(bodies: _Bodies, time: Numbers, piece: Numbers, frame: Numbers) -> Tracks:
+    """Step two: joins the pieces over gaps."""
+    order = np.argsort(piece, kind="stable")
+    edges = np.flatnonzero(np.diff(piece[order])) + 1
+    pieces = dict(enumerate(np.split(order, edges)))
+    doubts: dict[int, list[int]] = {}
+    for gap in GAPS:
+        pieces = _round(bodies, time, pieces, gap, frame, doubts)
+    track = np.empty(len(time), np.int64)
+    for number, at in enumerate(sorted(pieces, key=lambda at: int(pieces[at][0]))):
+        track[pieces[at]] = number
+    by_person: dict[int, list[int]] = {}
+    for row, frames in doubts.items():
+        by_person.setdefault(int(track[row]), []).extend(frames)
+    return Tracks(track, {person: sorted(frames) for person, frames in by_person.items()})
 
 
-def _rivals(pairs: list[tuple[int, int, float]]):  # type: ignore[no-untyped-def]
-    nearest: dict[tuple[str, int], list[float]] = {}
+def _round(
+    bodies: _Bodies, time: Numbers, pieces: Mapping[int, Numbers], longest: int, frame: Numbers,
+    doubts: dict[int, list[int]],
+) -> dict[int, Numbers]:  # fmt: skip
+    """Returns the pieces, by number, joined over gaps up to `longest` frames."""
+    names = sorted(pieces, key=lambda at: int(time[pieces[at][0]]))
+    starts = np.array([time[pieces[name][0]] for name in names])
+    ends = np.array([time[pieces[name][-1]] for name in names])
+    pairs: list[tuple[int, int, float]] = []
+    heads: dict[int, _End] = {}
+    tails: dict[int, _End] = {}
+    for a, name in enumerate(names):
+        first, last = np.searchsorted(starts, (ends[a] + 1, ends[a] + max(longest, RIVALS) + 1))
+        for b in range(int(first), int(last)):
+            if a not in tails:
+                tails[a] = _end(bodies, time, pieces[name][-MEMORY:], ends[a])
+            if b not in heads:
+                heads[b] = _end(bodies, time, pieces[names[b]][:MEMORY], starts[b])
+            cost = _cost(tails[a], heads[b], int(starts[b] - ends[a]))
+            if cost < FARTHEST:
+                pairs.append((a, b, cost))
+    joined = dict(pieces)
+    chosen = _assigned(pairs, len(names))
+    seconds = _seconds(chosen, pairs, starts, ends)
+    cost_of = {(a, b): cost for a, b, cost in pairs}
+    home = {a: a for a in range(len(names))}
+    for a, b in sorted(chosen.items()):
+        is_sure = seconds[a] > cost_of[a, b] + SURE
+        is_near = starts[b] - ends[a] <= longest and cost_of[a, b] < LIKELY
+        if not (is_sure and is_near) and longest < GAPS[-1]:
+            continue
+        one = home[a]
+        rows = joined.pop(names[b])
+        joined[names[one]] = np.concatenate((joined[names[one]], rows))
+        home[b] = one
+        if not is_sure:
+            doubts.setdefault(int(rows[0]), []).append(int(frame[rows[0]]))
+    return joined
+
+
+def _end(bodies: _Bodies, time: Numbers, rows: Numbers, at: int) -> _End:
+    t = (time[rows] - at).astype(np.float64)
+    middle = bodies.middle[rows]
+    off = t - t.mean()
+    way = off @ middle / (off @ off) if len(rows) > 2 else np.zeros(2)
+    place = middle.mean(0) - t.mean() * way
+    edge = int(rows[np.abs(t).argmin()])
+    relative = bodies.joints[rows] - middle[:, None]
+    seen = np.isfinite(relative).all(-1, keepdims=True)
+    count = seen.sum(0)
+    shape = np.where(count > 0, np.where(seen, relative, 0).sum(0) / np.maximum(count, 1), np.nan)
+    return _End(
+        place, way, bodies.joints[edge] - bodies.middle[edge], shape, float(np.median(bodies.size[rows])), len(rows)
+    )
+
+
+def _cost(old: _End, new: _End, gap: int) -> float:
+    """Returns half the sum of squares of what differs between two pieces, each over its standard deviation."""
+    size = max(old.size, new.size)
+    ahead = (old.way * old.frames + new.way * new.frames) / (old.frames + new.frames)
+    moved = new.place - old.place
+    # Who stops in a gap is no one else.
+    off = min(np.hypot(*(moved - gap * way)) for way in (ahead, ahead / 2))
+    short = WAY_OF_SHORT / min(old.frames, new.frames)
+    deviations = (
+        (off / size, _grown(PLACE, gap) + short * min(gap, 5)),
+        (_between(old.pose, new.pose) / size, _grown(LOOK, gap)),
+        (_between(old.shape, new.shape) / size, _grown(SHAPE, gap)),
+        (np.hypot(*(old.way - new.way)) / size, _grown(WAY, gap) + short),
+        (abs(np.log(old.size / new.size)), SIZE),
+    )
+    return float(sum((value / deviation) ** 2 for value, deviation in deviations)) / 2
+
+
+def _grown(deviation: tuple[float, float], gap: int) -> float:
+    return deviation[0] + deviation[1] * gap
+
+
+def _between(one: Points, other: Points) -> float:
+    """Returns the median distance of joints, that of a doubtful pair where too few are shared."""
+    return float(_median(np.linalg.norm(one - other, axis=-1), 0))
+
+
+def _seconds(
+    chosen: Mapping[int, int], pairs: list[tuple[int, int, float]], starts: Numbers, ends: Numbers
+) -> dict[int, float]:
+    """Returns the best cost of another join for each one chosen, by its first piece: with a piece at the same time as
+    the one joined, which cannot be the same person's."""
+    chosen_before = {b: a for a, b in chosen.items()}
+    found = dict.fromkeys(chosen, np.inf)
     for a, b, cost in pairs:
-        nearest.setdefault(("a", a), []).append(cost)
-        nearest.setdefault(("b", b), []).append(cost)
-
-    def second(a: int, b: int) -> float:
-        found = [sorted(nearest[key])[1] for key in (("a", a), ("b", b)) if len(nearest[key]) > 1]
-        return min(found, default=np.inf)
-
-    return second
+        for first, other, own in ((a, b, chosen.get(a)), (chosen_before.get(b), a, chosen_before.get(b))):
+            if first is None or own is None or own == other:
+                continue
+            if starts[own] <= ends[other] and starts[other] <= ends[own]:
+                found[first] = min(found[first], cost)
+    return found
 
 
 def _assigned(pairs: list[tuple[int, int, float]], count: int) -> dict[int, int]:
-    """Returns which piece follows which, at the least sum of costs where a piece without a successor costs 1."""
+    """Returns which piece follows which, at the least sum of costs, where a piece without a successor costs FARTHEST."""
     if not pairs:
         return {}
     a, b, cost = (np.array(column) for column in zip(*pairs, strict=True))
-    # Each piece may end in a place of its own at the price of 1: columns count to 2 count.
-    all_rows = np.concatenate((a, np.arange(count)))
+    # Each piece may end in a place of its own: the columns from `count` on.
+    rows = np.concatenate((a, np.arange(count)))
     columns = np.concatenate((b, np.arange(count) + count))
-    prices = np.concatenate((cost + 1e-9, np.ones(count)))
-    graph = coo_array((prices, (all_rows, columns)), shape=(count, 2 * count)).tocsr()
+    prices = np.concatenate((cost + 1e-9, np.full(count, FARTHEST)))
+    graph = coo_array((prices, (rows, columns)), shape=(count, 2 * count)).tocsr()
     first, second = min_weight_full_bipartite_matching(graph)
     return {int(one): int(other) for one, other in zip(first, second, strict=True) if other < count}
