@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spaces.errors import shown
 
@@ -17,13 +18,16 @@ from ..poses.sentinels import not_detected
 from .detectors.frames import IS_SHARE, OWN_JOINTS
 from .detectors.numbers import Points
 from .detectors.recognised import read_detected
-from .layouts import ALLOWED, DATA_SETS, LAYOUTS, SYNONYMS, joints_named
+from .layouts import ALLOWED, BODY, DATA_SETS, LAYOUTS, SYNONYMS, joints_named
 from .people import one_person
 
 DEFAULT_FPS = 25.0  # where neither file nor option tells; only times depend on it, poses do not
 FARTHEST = 1_000_000  # pixels of a joint
 MOST_PIXELS = 100_000  # of a side; larger is a slip
 NAMED = "named"  # layout of joints that a file gives its own names
+# Of coordinates, below 0; of metres around the hip it is half of them, of a body in an image next to none.
+WORLD = 0.2
+GUESSED, FEW_NAMES = 0.3, 4  # a score that detectors draw no joint below; joints that a note names
 SHARE = 2.0  # most of x and y where these are shares of the image; a joint may be guessed beyond its edge
 
 
@@ -91,7 +95,7 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
         raise DataError(str(where), problems)
     points, score = values[..., :2].copy(), values[..., 2].copy() if values.shape[-1] == 3 else None
     if width is not None and height is not None:
-        notes += _made_pixels(points, score, facts, width, height)
+        notes += _made_pixels(points, score, facts, (width, height), problems)
     if told.min_score is not None and score is None:
         problems.append(f"--min-score {told.min_score:g}: there are no scores; leave the option out")
     is_gone, found = not_detected(points, score, width, height, told.min_score or 0.0)
@@ -106,6 +110,7 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
         raise DataError(str(where), problems)
     assert width is not None, where
     assert height is not None, where
+    notes += _guesses(score, is_gone, joints, told)
     outside = _share_outside(points, width, height)
     if outside > 0.5:
         notes.append(f"{outside:.0%} of the joints lie outside the image of {width} x {height}: is its size right?")
@@ -171,9 +176,11 @@ def _named(
     return joints, layouts[0] if layouts else NAMED
 
 
-def _made_pixels(points: Points, score: Points | None, facts: Mapping[str, Any], width: int, height: int) -> list[str]:
+def _made_pixels(
+    points: Points, score: Points | None, facts: Mapping[str, Any], sides: tuple[int, int], problems: list[str]
+) -> list[str]:
     """Makes pixels of shares of the image, in place, in files of detectors that write either; returns a note where it
-    did."""
+    did. A problem where they look like metres around the hip, MediaPipe's world landmarks."""
     if not facts.get(IS_SHARE):
         return []
     seen = np.isfinite(points).all(-1) & ~(points == 0).all(-1)
@@ -183,10 +190,14 @@ def _made_pixels(points: Points, score: Points | None, facts: Mapping[str, Any],
     # Some landmarks are guessed far outside the image; nearly all are not.
     if not len(values) or np.quantile(np.abs(values), 0.95) > SHARE:
         return []
-    size = np.array((width, height), np.float64)
+    size = np.array(sides, np.float64)
     if facts.get("is_openpose") and values.min() < 0:
         points[seen] = (values + 1) / 2 * size
         return ["coordinates from -1 to 1 are taken as those of OpenPose's --keypoint_scale 4"]
+    if (values < 0).mean() > WORLD:
+        found = f"{(values < 0).mean():.0%} of the coordinates are below 0: they look like MediaPipe's world landmarks"
+        problems.append(f"{found}, metres around the hip; give `pose_landmarks`, places in the image")
+        return []
     points[seen] = values * size
     return ["coordinates are shares of the image: they are multiplied by its width and height"]
 
@@ -239,6 +250,21 @@ def _value_problems(points: Points, width: int | None) -> list[str]:
     if width is not None and width > 16 and np.abs(seen).max() <= 2:
         return ["all coordinates lie within 2 of 0: they look normalised; give pixels, x right and y down"]
     return []
+
+
+def _guesses(score: Points | None, is_gone: NDArray[np.bool_], joints: Sequence[str], told: Told) -> list[str]:
+    """Returns a note on joints that the detector scores so low, in most frames, that it only guesses them."""
+    if score is None or told.min_score is not None:
+        return []
+    low = (score < GUESSED) & ~is_gone
+    names = [joint for joint, share in zip(joints, low.mean(0), strict=True) if share > 0.5 and joint in BODY]
+    if not names:
+        return []
+    more = f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else ""
+    return [
+        f"{', '.join(names[:FEW_NAMES])}{more} are scored below {GUESSED:g} in most frames: the detector guesses them; "
+        "--min-score leaves guesses out"
+    ]
 
 
 def _share_outside(points: Points, width: int, height: int) -> float:

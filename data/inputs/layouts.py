@@ -62,6 +62,9 @@ LAYOUTS: Mapping[str, Mapping[int, tuple[str, ...]]] = MappingProxyType(
 DATA_SETS = ("h36m", "humaneva", "3dhp")  # layouts of data sets, which no detector writes unasked
 ALLOWED = ", ".join(f"{name} ({' or '.join(map(str, counts))})" for name, counts in LAYOUTS.items())
 
+# Joints that poses are made from.
+BODY = frozenset((*COCO_17, *H36M_17.joints)) - {"LEye", "REye", "LEar", "REar"}
+
 # Joints that carry another name in the Human3.6M skeleton.
 SYNONYMS: Mapping[str, str] = MappingProxyType(
     {

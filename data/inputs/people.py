@@ -56,7 +56,8 @@ def _people(found: Detected) -> tuple[NDArray[np.str_], dict[str, list[int]]]:
         return np.array([name if name is not None else "" for name in found.ids]), {}
     tracks = tracked(found.values, found.frame, found.step)
     count, frames = int(tracks.track.max()) + 1, len(np.unique(found.frame))
-    if frames == len(found.frame) and count > max(FEW, MOST_TRACKS * frames):
+    is_scattered = count > MOST_TRACKS * frames and (count > FEW or count == frames)
+    if frames == len(found.frame) and is_scattered:
         # Never two at once, and nobody to follow: pictures with too much time between them for that.
         return np.full(len(found.frame), ONLY), {}
     return tracks.track.astype(str), {str(name): frames for name, frames in tracks.doubtful.items()}

@@ -16,6 +16,7 @@ from ..formats.json_text import read_json
 from ..images.crops import decode
 from ..poses.skeleton import Skeleton
 from .detectors.numbers import Points, best_people, flat_rows, joint_rows, score_of
+from .detectors.results import joints_of
 from .joint_maps import to_skeleton
 from .keypoints import DEFAULT_FPS, Keypoints, Told, check_keypoints, frame_rate
 
@@ -58,7 +59,7 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
     own: Mapping[str, Any] = tree if isinstance(tree, dict) else {}
     fps = frame_rate(told, own, problems) or DEFAULT_FPS
     usual = None if "annotations" not in own and own else "coco"
-    facts = {"layout": own.get("layout"), "usual": usual, "fps": fps}
+    facts = {"layout": own.get("layout"), "usual": usual, "fps": fps, **joints_of(own.get("categories"))}
     one = Told(layout=told.layout, min_score=told.min_score)
     photos: list[tuple[Keypoints, Points, list[str]]] = []
     faults: dict[str, list[str]] = {}

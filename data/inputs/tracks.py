@@ -30,7 +30,11 @@ MEMORY = 25  # frames of a piece, before and behind a gap, that tell where it go
 PLACE, LOOK, SHAPE, WAY = (0.025, 0.004), (0.03, 0.003), (0.035, 0.001), (0.005, 0.0001)
 WAY_OF_SHORT = 0.03  # of the velocity of a piece of one frame; less by its length
 SIZE = 0.08  # of the logarithm of the size
-FARTHEST = 50.0  # a cost, half a sum of squares as in a negative log likelihood, beyond which it is someone else
+# Over a short gap what differs counts for at most MOST_SIGMAS: a person may turn round within a frame, as long as
+# the place, REACH body sizes and so many more a frame, leaves no doubt.
+SHORT_GAP, MOST_SIGMAS, REACH = 50, 5.0, (0.5, 0.03, 1.5)
+MISSED, MOST_MISSED = 0.3, 15.0  # cost of a frame without the person, and of all of a gap
+FARTHEST = 80.0  # a cost, half a sum of squares as in a negative log likelihood, beyond which it is someone else
 LIKELY = 7.0
 RIVALS = 50
 SURE = 4.0  # by how much the next best cost must be larger for a join before the last round
@@ -262,7 +266,11 @@ def _cost(old: _End, new: _End, gap: int) -> float:
         (np.hypot(*(old.way - new.way)) / size, _grown(WAY, gap) + short),
         (abs(np.log(old.size / new.size)), SIZE),
     )
-    return float(sum((value / deviation) ** 2 for value, deviation in deviations)) / 2
+    sigmas = [float(value / deviation) for value, deviation in deviations]
+    if gap <= SHORT_GAP and old.size < 2 * new.size < 4 * old.size:
+        if off / size < min(REACH[0] + REACH[1] * gap, REACH[2]):
+            sigmas = [min(one, MOST_SIGMAS) for one in sigmas]
+    return sum(one * one for one in sigmas) / 2 + min(MISSED * (gap - 1), MOST_MISSED)
 
 
 def _grown(deviation: tuple[float, float], gap: int) -> float:
@@ -291,7 +299,7 @@ def _seconds(
 
 
 def _assigned(pairs: list[tuple[int, int, float]], count: int) -> dict[int, int]:
-    """Returns which piece follows which, at the least sum of costs, where a piece without a successor costs FARTHEST."""
+    """Returns which piece follows which, at the least sum of costs; a piece without a successor costs FARTHEST."""
     if not pairs:
         return {}
     a, b, cost = (np.array(column) for column in zip(*pairs, strict=True))

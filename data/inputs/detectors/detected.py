@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import DataError
 from .numbers import Points
 
-SPARSEST = 100  # frames a detection; numbers further apart are those of images of a set, not of frames of a video
+SPARSEST = 20  # frames a detection; numbers further apart are those of images of a set, not of frames of a video
 
 
 class Person(NamedTuple):
@@ -80,7 +80,9 @@ def detected(
     if (last - first) // step + 1 > SPARSEST * len(numbers):
         found_here = f"{len(numbers)} frames are spread over numbers {first} to {last}"
         raise DataError(str(path), [f"{found_here}: these are no frames of one video; number them by `frame`"])
-    has_ids = any(one.id is not None for one in found)
+    named = [(one.frame, one.id) for one in found if one.id is not None]
+    # A detector without a tracker gives everybody the same id.
+    has_ids = bool(named) and len(set(named)) == len(named)
     return Detected(
         values=np.stack([one.rows for one in found]), frame=frame,
         ids=tuple(one.id for one in found) if has_ids else None,

@@ -32,7 +32,7 @@ def read_coco(path: Path, tree: Mapping[str, Any]) -> Detected:
     entries, images = tree.get("annotations"), tree.get("images") or []
     if not isinstance(entries, list) or not isinstance(images, list):
         raise DataError(str(path), ["`images` and `annotations` must be lists"])
-    facts = {**tree, **_joints(tree.get("categories"))}
+    facts = {**tree, **joints_of(tree.get("categories"))}
     if not images:
         return read_results(path, entries, facts)
     problems = [f"image {at}: is {odd(one)}; expected {{id, file_name}}" for at, one in enumerate(images)
@@ -99,7 +99,7 @@ def _size(images: Sequence[Mapping[str, Any]], problems: list[str]) -> dict[str,
     return dict(zip(("width", "height"), known[0], strict=True)) if len(known) == 1 else {}
 
 
-def _joints(categories: Any) -> dict[str, Any]:
+def joints_of(categories: Any) -> dict[str, Any]:
     """Returns the names of the joints that the categories give, where all that have some give the same."""
     found = {
         tuple(one["keypoints"])
