@@ -15,7 +15,7 @@ from .detectors.numbers import Points
 from .tracks import tracked
 
 # A video whose people are never two at once is of one where it falls into more tracks than these.
-FEW, MOST_TRACKS = 3, 0.1
+FEW, MOST_TRACKS = 2, 0.1
 SHOWN = 8  # people, or frames, that a note names
 
 

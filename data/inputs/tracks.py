@@ -267,9 +267,9 @@ def _cost(old: _End, new: _End, gap: int) -> float:
         (abs(np.log(old.size / new.size)), SIZE),
     )
     sigmas = [float(value / deviation) for value, deviation in deviations]
-    if gap <= SHORT_GAP and old.size < 2 * new.size < 4 * old.size:
-        if off / size < min(REACH[0] + REACH[1] * gap, REACH[2]):
-            sigmas = [min(one, MOST_SIGMAS) for one in sigmas]
+    is_near = off / size < min(REACH[0] + REACH[1] * gap, REACH[2])
+    if is_near and gap <= SHORT_GAP and old.size < 2 * new.size < 4 * old.size:
+        sigmas = [min(one, MOST_SIGMAS) for one in sigmas]
     return sum(one * one for one in sigmas) / 2 + min(MISSED * (gap - 1), MOST_MISSED)
 
 

@@ -80,6 +80,9 @@ def _people(frame: Any) -> Sequence[Any]:
         return (frame,) if frame.keys() - set(NUMBERS) else ()
     if not frame:
         return ()
+    # MMPose's inferencer puts the people of a frame into one more list.
+    if isinstance(frame, list) and len(frame) == 1 and isinstance(frame[0], list) and _is_several(frame[0]):
+        frame = frame[0]
     return [one for one in frame if one] if _is_several(frame) else (frame,)
 
 

@@ -16,7 +16,8 @@ from .frame_numbers import frames_of
 from .frames import IS_SHARE
 from .numbers import Points, id_text
 
-LAYOUT_OF = {25: "body25", 18: "coco18", 136: "halpe136", 26: "halpe26", 133: "coco_wholebody"}
+# By the number of joints; people write results of other detectors in this form too.
+LAYOUT_OF = {25: "body25", 18: "coco18", 17: "coco", 136: "halpe136", 26: "halpe26", 133: "coco_wholebody"}
 MPI_15 = 15  # joints of OpenPose's MPI model, whose order no layout here has
 
 
