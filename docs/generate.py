@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from data.__main__ import VERBS as DATA_VERBS
+from data.inputs.layouts import LAYOUTS, SOURCES, taken_and_made
+from data.inputs.layouts import MADE as MADE_JOINTS
+from data.poses.skeleton import H36M_17
 from data.poses.splits import MESH_SPLITS, SPLITS
 from search.__main__ import VERBS as SEARCH_VERBS
 from spaces.cli import Verb
@@ -33,6 +36,7 @@ def pages() -> dict[str, str]:
         "reference/knobs.md": "\n".join(_knobs_page()) + "\n",
         "reference/verbs.md": "\n".join(_verbs_page()) + "\n",
         "reference/splits.md": "\n".join(_splits_page()) + "\n",
+        "reference/joints.md": "\n".join(_joints_page()) + "\n",
     }
 
 
@@ -184,6 +188,31 @@ def _splits_page() -> Iterator[str]:
     yield ""
     meshes = [tuple(f"`{value}`" for value in _values(one)) for one in MESH_SPLITS.values()]
     yield from _table(("split", "mesh", "train", "select (val)", "test"), meshes)
+
+
+def _joints_page() -> Iterator[str]:
+    yield "# Joints"
+    yield ""
+    yield "This page lists the layouts of 2D keypoints that `predict` reads, and what of them each joint of Human3.6M is."
+    yield MADE
+    yield ""
+    yield "A joint is taken as the detector gives it; where that has another name, the name stands in brackets. What is"
+    yield (
+        "made is made of other joints: "
+        + "; ".join(told[0].lower() + told[1:] for _, told in MADE_JOINTS.values())
+        + "."
+    )
+    yield "A network whose joints include one that a layout lacks refuses it. `--layout` takes the names."
+    yield ""
+    rows = []
+    for name, counts in LAYOUTS.items():
+        for count, joints in counts.items():
+            found = taken_and_made(joints, name)
+            taken = [joint if own == joint else f"{joint} ({own})" for joint, own in found.items() if own in joints]
+            made = [joint for joint, own in found.items() if own not in joints]
+            lacking = [joint for joint in H36M_17.joints if joint not in found]
+            rows.append((f"`{name}`", str(count), SOURCES[name], *(", ".join(one) for one in (taken, made, lacking))))
+    yield from _table(("layout", "joints", "source", "taken", "made", "lacking"), rows)
 
 
 def _values(record: Any) -> Iterator[Any]:

@@ -59,6 +59,22 @@ LAYOUTS: Mapping[str, Mapping[int, tuple[str, ...]]] = MappingProxyType(
         "mpii": {16: MPII_16},
     }
 )
+# Where the order of a layout's joints is from.
+SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "coco": "COCO (Lin et al. 2014): AlphaPose, Detectron2, MMPose, Ultralytics",
+        "h36m": "Human3.6M (Ionescu et al. 2014), as in the lifters' demos",
+        "humaneva": "HumanEva-I (Sigal et al. 2010)",
+        "3dhp": "MPI-INF-3DHP (Mehta et al. 2017)",
+        "body25": "OpenPose BODY_25 (Cao et al. 2019)",
+        "coco18": "OpenPose COCO (Cao et al. 2017), AlphaPose's forms cmu and open",
+        "halpe26": "Halpe (Fang et al. 2022): AlphaPose",
+        "halpe136": "Halpe with face and hands (Fang et al. 2022): AlphaPose",
+        "coco_wholebody": "COCO-WholeBody (Jin et al. 2020): MMPose",
+        "mediapipe33": "BlazePose (Bazarevsky et al. 2020): MediaPipe",
+        "mpii": "MPII (Andriluka et al. 2014)",
+    }
+)
 DATA_SETS = ("h36m", "humaneva", "3dhp")  # layouts of data sets, which no detector writes unasked
 ALLOWED = ", ".join(f"{name} ({' or '.join(map(str, counts))})" for name, counts in LAYOUTS.items())
 

@@ -16,6 +16,7 @@ from ..poses.skeleton import Skeleton
 from .detectors.numbers import Points
 from .joint_maps import fill_gaps, to_skeleton
 from .keypoints import Keypoints, Told, read_keypoints
+from .smoothing import smoothed
 
 T = TypeVar("T")
 
@@ -50,8 +51,8 @@ class Videos:
         return tuple((view.width, view.height) for view in self.keypoints)
 
 
-def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton) -> Videos:
-    """Reads the keypoints of every view; DataError with all problems of all files."""
+def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton, *, is_smooth: bool = False) -> Videos:
+    """Reads the keypoints of every view, smoothed in time if asked for; DataError with all problems of all files."""
     views = _each(paths, lambda view: read_keypoints(paths[view], told))
     views = _aligned(paths, views)
     mapped = _each(paths, lambda view: to_skeleton(views[view], skeleton))
@@ -59,7 +60,7 @@ def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton) -> Videos
     return Videos(
         paths=tuple(paths),
         keypoints=tuple(views),
-        pixels=np.stack([points for points, _ in filled]),
+        pixels=np.stack([smoothed(points, views[0].fps) if is_smooth else points for points, _ in filled]),
         is_missing=np.stack([is_missing for _, is_missing in filled]),
         made=tuple(dict.fromkeys(text for _, made in mapped for text in made)),
     )

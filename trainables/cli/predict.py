@@ -30,7 +30,7 @@ class PredictRequest:
     """Checked options of `predict`: keypoints of a video to lift, or of one from each of several cameras, or, where the
     network reads them, images. width, height, fps, layout: options that the files may state themselves; None where they
     do; min_score: joints scored below it count as not detected, None for 0; person: id of the one to take among
-    several, None for the one in most frames."""
+    several, None for the one in most frames; smooth: whether the keypoints are smoothed in time."""
 
     config: TrainConfig
     weights: Path
@@ -47,6 +47,7 @@ class PredictRequest:
     layout: str | None
     min_score: float | None
     person: str | None
+    smooth: bool
 
     @property
     def has_meshes(self) -> bool:
@@ -112,6 +113,9 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         help="which of several people: the track id in the file, or, where it has none, 0, 1, ... in order of "
         "appearance (default: the one in most frames)",
     )  # fmt: skip
+    parser.add_argument(
+        "--smooth", action="store_true", help="smooth the keypoints in time (One-Euro filter), against jitter"
+    )
     parser.add_argument("--force", action="store_true", help="replace existing files")
     add_set_option(parser)
 
@@ -159,7 +163,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     return PredictRequest(
         config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
         flip=options.flip, multiscale=options.multiscale, submission=options.submission, force=options.force,
-        layout=options.layout, min_score=min_score, person=options.person, **numbers,
+        layout=options.layout, min_score=min_score, person=options.person, smooth=options.smooth, **numbers,
     )  # fmt: skip
 
 
@@ -187,6 +191,8 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
             problems.append(
                 f"--person {options.person}: images are no video to follow a person in; list the keypoints of one each"
             )
+    if options.smooth and (reads_images(config) or data.sizes.mesh):
+        problems.append("--smooth: images are no video; leave the option out")
     problems += [
         f"--{name} {value}: {config.model} reads no keypoints; leave the option out"
         for name, value in (("layout", options.layout), ("min-score", options.min_score), ("person", options.person))

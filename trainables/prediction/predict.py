@@ -76,7 +76,8 @@ def _given(request: PredictRequest) -> Input:
         return given_meshes(request, told)
     if request.has_images:
         return given_photos(request, told)
-    return GivenVideos(request, read_videos(request.inputs, told, request.config.data.sizes.skeleton))
+    skeleton = request.config.data.sizes.skeleton
+    return GivenVideos(request, read_videos(request.inputs, told, skeleton, is_smooth=request.smooth))
 
 
 def _submission(request: PredictRequest) -> Path:
