@@ -24,16 +24,22 @@ MESH_CROP = (224, 224)  # of mesh sets, as published: the networks on them are w
 class Sizes:
     """Sizes of the data that a network is built for: views V, frames F, and the skeleton with its J joints; `stride`:
     target frames of a training sample; `causal`: whether a window ends with its target instead of having it in the
-    middle; `crop`: height Y and width X of an image crop in pixels; `mesh`: kind of the labelled mesh, body, hand, or
-    none ('')."""
+    middle; `scores`: whether each joint of the 2D has a detector's score behind x and y; `crop`: height Y and width X
+    of an image crop in pixels; `mesh`: kind of the labelled mesh, body, hand, or none ('')."""
 
     views: int
     frames: int
     skeleton: Skeleton
     stride: int = 1
     causal: bool = False
+    scores: bool = False
     crop: tuple[int, int] = (256, 192)
     mesh: str = ""
+
+    @property
+    def channels(self) -> int:
+        """The numbers of each joint of the 2D: x and y, and the score."""
+        return 3 if self.scores else 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +52,7 @@ class DataConfig:
     )
     root: str = knob("data/store", help="folder of the data files")
     keypoints: str = knob("gt", help="source of the 2D: gt, or the detector in the name of the 2D file")
+    scores: bool = knob(False, help="the detector's score of each joint is a third number of the input")
     joints: int = knob(
         17,
         choices=(15, 16, 17),
@@ -117,6 +124,7 @@ class DataConfig:
             skeleton=self.family.skeleton(self.joints) or self.family.skeletons[0],
             stride=self.stride,
             causal=self.causal,
+            scores=self.scores,
             crop=(self.crop_height, self.crop_width),
         )
 

@@ -193,7 +193,7 @@ def _splits_page() -> Iterator[str]:
 def _joints_page() -> Iterator[str]:
     yield "# Joints"
     yield ""
-    yield "This page lists the layouts of 2D keypoints that `predict` reads, and what of them each joint of Human3.6M is."
+    yield "This page lists the layouts of 2D keypoints that `predict` reads: which joints of Human3.6M each has."
     yield MADE
     yield ""
     yield "A joint is taken as the detector gives it; where that has another name, the name stands in brackets. What is"

@@ -105,6 +105,8 @@ class TrainConfig:
         does not have."""
         model = registry.config(self.model)
         yield from model.laws(self.network, self.data.sizes)
+        if self.data.scores and not self.traits.takes_scores:
+            yield "data.scores", f"must be false: {self.model} takes x and y of each joint alone"
         names = [f"val/{name}" for name in model.selectable]
         if self.loop.select not in names:
             yield "loop.select", f"is no metric of {self.model}; it has {', '.join(names)}"

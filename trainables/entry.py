@@ -70,12 +70,14 @@ class Traits:
     unfusable: why the network cannot be a lane of an array; '' if it can
     rate_factors: name prefix of parameters -> factor on their learning rate; 0 freezes them
     paced: knobs of the network that spread a change over all epochs of a run
+    takes_scores: whether the network is built for a third number of each joint, the detector's score (data.scores)
     """
 
     reads: tuple[str, ...] = ("pose2d", "pose3d")
     unfusable: str = ""
     rate_factors: Mapping[str, float] = field(default_factory=dict)
     paced: tuple[str, ...] = ()
+    takes_scores: bool = False
 
 
 def lifting_traits(network: Any) -> Traits:

@@ -19,8 +19,9 @@ TARGETS = ("pose3d", "window3d")  # fields that only a loss reads; scoring has t
 class Batch:
     """B samples on one device; a field that the model does not read is None.
 
-    pose2d [B, V, F, J, 2] screen units, x in [-1, 1]; pose3d [B, F', J, 3] metres in the axes of the first view's
-    camera, or of the world (`data.axes`), root at zero; window3d [B, F, J, 3] the same for every frame of the window,
+    pose2d [B, V, F, J, 2] screen units, x in [-1, 1]; with `data.scores` [B, V, F, J, 3], the third a score from 0 to
+    1; pose3d [B, F', J, 3] metres in the axes of the first view's camera, or of the world (`data.axes`), root at zero;
+    window3d [B, F, J, 3] the same for every frame of the window,
     edge frames repeated; root3d [B, F', 1, 3] metres, the root's own path; camera [B, V, 9] focal 2, centre 2,
     radial 3, tangential 2, normalised; action [B] int64 index into `DataModule.actions`.
     image [B, V, 3, Y, X] uint8 RGB, the pixels of a crop; crop2d [B, V, F, J, 2] keypoints in that crop, in [-1, 1]:

@@ -193,9 +193,10 @@ class DataModule:
         if {"pose2d", "crop2d", "window3d"} & set(fields):
             rows = cut.rows(index)
             frames, flat = rows.shape[1], rows.reshape(-1)
-            for name, points in (("pose2d", tracks.pose2d), ("crop2d", self._crop2d.get(part))):
+            kinds = (("pose2d", tracks.pose2d, sizes.channels), ("crop2d", self._crop2d.get(part), 2))
+            for name, points, channels in kinds:
                 if name in fields and points is not None:
-                    shape = (count, frames, sizes.views, joints, 2)
+                    shape = (count, frames, sizes.views, joints, channels)
                     found[name] = points.index_select(0, flat).view(shape).transpose(1, 2)
             if "window3d" in fields:
                 found["window3d"] = tracks.pose3d.index_select(0, flat).view(count, frames, joints, 3)

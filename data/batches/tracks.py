@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config import DataConfig
@@ -20,8 +23,8 @@ from .truth import Truth, step_weights
 class Tracks:
     """Flat arrays of one split with N frames in T tracks; a track is one clip, seen by V cameras.
 
-    pose2d [N, V*J*2], pose3d [N, J*3], root3d [N, 3], valid [N] mask of the frames that count in a score, camera
-    [T, V, 9], action [T], subject [T], lengths [T]; units as in Batch."""
+    pose2d [N, V*J*C] with C = 2, or 3 with scores, pose3d [N, J*3], root3d [N, 3], valid [N] mask of the frames that
+    count in a score, camera [T, V, 9], action [T], subject [T], lengths [T]; units as in Batch."""
 
     pose2d: Tensor
     pose3d: Tensor
@@ -55,6 +58,12 @@ def tracks_of(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...
     """Converts clips to tracks: one per clip and camera with one view, one per clip with several. DataError lists every
     clip with too few cameras, or with 2D and 3D of different lengths."""
     problems = [text for clip in clips for text in _problems(clip, config.views)]
+    if config.scores and (without := [clip for clip in clips if clip.scores is None]):
+        first = f"subject {without[0].subject}, action {without[0].action}"
+        problems.append(
+            f"data.scores = true, but the 2D '{config.keypoints}' of {len(without)} clips has no scores, the first one "
+            f"{first}; store (n, J, 3) arrays, or set data.scores = false"
+        )
     if problems:
         raise DataError(f"data.name = {config.name}", problems)
     pose2d, pose3d, root3d, valid, camera, action, subject, lengths = [], [], [], [], [], [], [], []
@@ -66,6 +75,9 @@ def tracks_of(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...
             to_screen(torch.from_numpy(pixels), lens.width, lens.height).float()
             for pixels, lens in zip(clip.pose2d, clip.cameras, strict=True)
         ]
+        if config.scores:
+            assert clip.scores is not None, "looked for before"
+            screens = [with_scores(screen, score) for screen, score in zip(screens, clip.scores, strict=True)]
         for views in _view_groups(len(clip.cameras), config.views):
             poses = world if config.axes == "world" else _to_camera(world, clip.cameras[views[0]])
             pose2d.append(torch.stack([screens[view] for view in views], 1).flatten(1))
@@ -99,6 +111,13 @@ def _problems(clip: Clip, views: int) -> Iterator[str]:
         if len(pixels) != len(clip.pose3d):
             found = f"2D has {len(pixels)} frames, 3D has {len(clip.pose3d)}"
             yield f"{place}, camera {at} ({camera.name}): {found}; re-run the detector or drop the clip"
+
+
+def with_scores(screen: Tensor, score: NDArray[np.floating[Any]]) -> Tensor:
+    """Appends scores [n, J] to points [n, J, 2] in screen units, each between 0 and 1; 0 stands for a joint that was
+    not detected."""
+    share = torch.from_numpy(np.nan_to_num(score, nan=0.0)).to(screen).clamp(0, 1)
+    return torch.cat((screen, share.unsqueeze(-1)), -1)
 
 
 def _to_camera(world: Tensor, camera: Camera) -> Tensor:

@@ -105,6 +105,7 @@ def _only(clip: Clip, stays: NDArray[np.bool_]) -> Clip:
         pose3d=clip.pose3d[stays],
         pose2d=tuple(pixels[stays] for pixels in clip.pose2d),
         valid=clip.valid[stays] if clip.valid is not None else None,
+        scores=tuple(score[stays] for score in clip.scores) if clip.scores is not None else None,
         images=tuple(track.only(stays) for track in clip.images),
     )
 

@@ -47,6 +47,21 @@ def to_skeleton(keypoints: Keypoints, target: Skeleton) -> tuple[Points, list[st
     return np.stack([known[name] for name in names], 1), [made[name] for name in names if name in made]
 
 
+def scores_of(keypoints: Keypoints, target: Skeleton) -> Points | None:
+    """Returns the scores [n, J] of the target's joints, 0 where a joint was not detected; that of a joint made of
+    others is their mean. None where the file has no scores."""
+    if keypoints.score is None:
+        return None
+    score = np.where(np.isnan(keypoints.points).any(-1), 0, np.nan_to_num(keypoints.score))
+    names = human36m_names(keypoints.joints, keypoints.layout)
+    known = {name: score[:, at] for at, name in enumerate(names)}
+    for name, (sources, _) in MADE.items():
+        if name not in known and all(one in known for one in sources):
+            known[name] = np.mean([known[one] for one in sources], 0)
+    wanted = human36m_names(target.joints, "3dhp" if target == MPI_INF_3DHP_17 else "")
+    return np.stack([known[name] for name in wanted], 1)
+
+
 def _human36m(keypoints: Keypoints) -> tuple[dict[str, Points], dict[str, str]]:
     """Returns every Human3.6M joint that the layout has or can approximate, and how the approximated ones are
     computed. A middle that the layout has is made too in frames without it."""

@@ -1,5 +1,5 @@
-"""Smoothing of keypoints in time by the One-Euro filter (Casiez, Roussel and Vogel 2012): a low-pass filter that follows
-fast motion and calms what stands still."""
+"""Smoothing of keypoints in time by the One-Euro filter (Casiez, Roussel and Vogel 2012): a low-pass filter that
+follows fast motion and calms what stands still."""
 
 from __future__ import annotations
 

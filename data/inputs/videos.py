@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..poses.skeleton import Skeleton
 from .detectors.numbers import Points
-from .joint_maps import fill_gaps, to_skeleton
+from .joint_maps import fill_gaps, scores_of, to_skeleton
 from .keypoints import Keypoints, Told, read_keypoints
 from .smoothing import smoothed
 
@@ -26,12 +26,14 @@ class Videos:
     """Keypoints of V views with n frames, paired by the frame's number.
 
     keypoints: the content of each file; pixels [V, n, J, 2] without gaps, joints of the skeleton; is_missing [V, n, J]:
-    mask of interpolated joints; made: descriptions of joints that are only approximated."""
+    mask of interpolated joints; scores [V, n, J]: of the detector, 0 for interpolated joints, None where a file has
+    none; made: descriptions of joints that are only approximated."""
 
     paths: tuple[Path, ...]
     keypoints: tuple[Keypoints, ...]
     pixels: Points
     is_missing: NDArray[np.bool_]
+    scores: Points | None
     made: tuple[str, ...]
 
     @property
@@ -57,11 +59,14 @@ def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton, *, is_smo
     views = _aligned(paths, views)
     mapped = _each(paths, lambda view: to_skeleton(views[view], skeleton))
     filled = _each(paths, lambda view: fill_gaps(mapped[view][0], skeleton.joints))
+    scores = [scores_of(view, skeleton) for view in views]
+    given = [score for score in scores if score is not None]
     return Videos(
         paths=tuple(paths),
         keypoints=tuple(views),
         pixels=np.stack([smoothed(points, views[0].fps) if is_smooth else points for points, _ in filled]),
         is_missing=np.stack([is_missing for _, is_missing in filled]),
+        scores=np.stack(given) * ~np.stack([gone for _, gone in filled]) if len(given) == len(views) else None,
         made=tuple(dict.fromkeys(text for _, made in mapped for text in made)),
     )
 

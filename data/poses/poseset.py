@@ -67,7 +67,8 @@ class Sequence:
 
     pose3d [n, J, 3] float32 world metres, z up, or in the axes of the one camera where that stands at the origin;
     pose2d: V arrays [n, J, 2] float32 pixels, one a camera. valid [n]: mask of the frames that count in a score, None
-    for all; the others only fill windows. fps: None where it is that of the set, or not known."""
+    for all; the others only fill windows. fps: None where it is that of the set, or not known. scores: V arrays [n, J]
+    float32 of a detector, None without."""
 
     subject: str
     action: str
@@ -77,6 +78,7 @@ class Sequence:
     valid: NDArray[np.bool_] | None = None
     fps: float | None = None
     images: tuple[ImageTrack, ...] = ()
+    scores: tuple[Array, ...] | None = None
 
     @property
     def group(self) -> str:
@@ -106,7 +108,7 @@ class PoseSet:
         digest.update(repr((self.name, self.keypoints, self.skeleton, self.fps)).encode())
         for clip in self.sequences:
             digest.update(repr((clip.subject, clip.action)).encode())
-            for array in (clip.pose3d, *clip.pose2d):
+            for array in (clip.pose3d, *clip.pose2d, *(clip.scores or ())):
                 _add(digest, array)
             if clip.fps is not None:
                 digest.update(repr(clip.fps).encode())

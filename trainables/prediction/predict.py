@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from data.errors import DataError
 from data.inputs.keypoints import Told
 from data.inputs.videos import read_videos
 from spaces.cli import FAILED, OK
@@ -77,7 +78,11 @@ def _given(request: PredictRequest) -> Input:
     if request.has_images:
         return given_photos(request, told)
     skeleton = request.config.data.sizes.skeleton
-    return GivenVideos(request, read_videos(request.inputs, told, skeleton, is_smooth=request.smooth))
+    videos = read_videos(request.inputs, told, skeleton, is_smooth=request.smooth)
+    if request.config.data.scores and videos.scores is None:
+        found = "data.scores = true, and the keypoints have no scores"
+        raise DataError("--input", [f"{found}; give a detector's file, or weights that were trained without"])
+    return GivenVideos(request, videos)
 
 
 def _submission(request: PredictRequest) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data.batches.batch import Batch
+from data.batches.tracks import with_scores
 from data.batches.windows import windows
 from data.config import DataConfig
 from data.inputs.joint_maps import long_gaps
@@ -64,6 +65,9 @@ class GivenVideos:
         data = self.request.config.data
         views = zip(self.videos.pixels, self.videos.sizes, strict=True)
         screen = torch.stack([to_screen(torch.from_numpy(view), *size) for view, size in views]).float()
+        if data.scores:
+            assert self.videos.scores is not None, "looked for when they were read"
+            screen = with_scores(screen, self.videos.scores)
         pose3d = lift(network, model, screen, data, device, flip=self.request.flip).numpy()
         return lifted_poses(pose3d, self._arrays(), data)
 
@@ -113,12 +117,12 @@ def _gap_notes(is_missing: NDArray[np.bool_], joints: tuple[str, ...], fps: floa
 def lift(
     network: nn.Module, model: Model, screen: Tensor, data: DataConfig, device: torch.device, *, flip: bool = False
 ) -> Tensor:
-    """Lifts keypoints [V, n, J, 2] in screen units to poses [n, J, 3] metres, root at zero, axes of the targets, on the
-    CPU.
+    """Lifts keypoints [V, n, J, 2] in screen units, or [V, n, J, 3] with scores, to poses [n, J, 3] metres, root at
+    zero, axes of the targets, on the CPU.
 
     A window around every frame, edge frames repeated, as in evaluation; the windows of INPUT_FRAMES frames exist at a
     time."""
-    views, count, joints, _ = screen.shape
+    views, count, joints, channels = screen.shape
     skeleton, frames = data.sizes.skeleton, data.frames
     rows = screen.transpose(0, 1).flatten(1).to(device)
     cut = windows(torch.tensor([count], device=device), frames=frames, shift=(frames - 1) // 2 if data.causal else 0)
@@ -126,7 +130,7 @@ def lift(
     found = torch.empty(count, joints, 3)
     for index in torch.arange(count, device=device).split(max(1, INPUT_FRAMES // (frames * views))):
         picked = rows.index_select(0, cut.rows(index).reshape(-1))
-        batch = Batch(size=len(index), pose2d=picked.view(len(index), frames, views, joints, 2).transpose(1, 2))
+        batch = Batch(size=len(index), pose2d=picked.view(len(index), frames, views, joints, channels).transpose(1, 2))
         pose = poses_of(lambda batch: model.poses(network(batch)), batch, skeleton, flip=flip).flatten(-4, -3)
         assert len(pose) == len(index), (pose.shape, len(index))
         found[index[0] : index[-1] + 1] = from_root(pose, skeleton)

@@ -115,7 +115,7 @@ def check_kinship(config: TrainConfig, made_by: TrainConfig, path: Path) -> None
     """Raises ConfigError listing every knob of network and data sizes in which the weights' run differs from
     `config`."""
     ours, theirs = flatten(config), flatten(made_by)
-    decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames", "axes"))]
+    decisive = ["model", *(f"data.{name}" for name in ("joints", "views", "frames", "axes", "scores"))]
     decisive += [knob for knob in ours | theirs if knob.startswith("network.")]
     # As many joints in another order fit every shape and mean nothing.
     ours["skeleton"], theirs["skeleton"] = (one.data.sizes.skeleton.name for one in (config, made_by))

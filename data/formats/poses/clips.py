@@ -101,8 +101,21 @@ def read_clip(subject: str, action: str, pose: Any, pixels: Any, rigs: Rigs, che
     tracks = [_track(view, frames, f"{place}, camera {at}", check) for at, view in enumerate(views)]
     if pose3d is None:
         return None
-    pose2d = tuple(track for track in tracks if track is not None)
-    return Sequence(subject=subject, action=action, pose3d=pose3d, pose2d=pose2d, cameras=cameras)
+    kept = [(track, view) for track, view in zip(tracks, views, strict=True) if track is not None]
+    return Sequence(
+        subject=subject, action=action, pose3d=pose3d, pose2d=tuple(track for track, _ in kept), cameras=cameras,
+        scores=_scores([view[:frames] for _, view in kept], check),
+    )  # fmt: skip
+
+
+def _scores(views: list[Array], check: Check) -> tuple[Array, ...] | None:
+    """Returns the score column of every view, in the joints of the skeleton; None where one has none."""
+    if not views or any(view.shape[2] < 3 for view in views):
+        return None
+    source = {skeleton.num_joints: skeleton for skeleton in check.stored["2D"]}
+    kept = [kept_joints(source[view.shape[1]], check.skeleton) for view in views]
+    assert None not in kept, "checked with the 2D itself"
+    return tuple(np.ascontiguousarray(view[:, joints, 2], np.float32) for view, joints in zip(views, kept, strict=True))
 
 
 def paired_clips(

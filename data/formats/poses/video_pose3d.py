@@ -17,7 +17,7 @@ from spaces.files import replacing
 
 from ...errors import DataError
 from ...poses.families import is_humaneva
-from ...poses.poseset import PoseSet
+from ...poses.poseset import Array, PoseSet, Sequence
 from ...poses.skeleton import Skeleton
 from ..pickles import read_object
 from .clips import Clips
@@ -95,7 +95,7 @@ def write_views(poses: PoseSet, root: Path, layout: str, skeleton: Skeleton) -> 
     """Writes the 2D file, likewise; its metadata names the layout and the left and right joints of the skeleton."""
     tree: dict[str, dict[str, object]] = {subject: {} for subject in poses.subjects}
     for clip in poses.sequences:
-        tree[clip.subject][clip.action] = list(clip.pose2d)
+        tree[clip.subject][clip.action] = _with_scores(clip)
     metadata = {
         "layout_name": layout,
         "num_joints": skeleton.num_joints,
@@ -104,3 +104,11 @@ def write_views(poses: PoseSet, root: Path, layout: str, skeleton: Skeleton) -> 
     with replacing(file_2d(root, poses.name, poses.keypoints)) as file:
         positions = np.array(tree, dtype=object)
         np.savez(file, positions_2d=positions, metadata=np.array(metadata, dtype=object))
+
+
+def _with_scores(clip: Sequence) -> list[Array]:
+    """Returns the 2D of every view, with the scores as a third column where there are some."""
+    if clip.scores is None:
+        return list(clip.pose2d)
+    pairs = zip(clip.pose2d, clip.scores, strict=True)
+    return [np.concatenate((pixels, score[..., None]), -1) for pixels, score in pairs]

@@ -49,8 +49,8 @@ def widths_for(frames: int) -> tuple[int, ...] | None:
 
 
 def traits(network: NetworkConfig) -> Traits:
-    """Traits of the network: the momentum of batch norm falls over all epochs."""
-    return Traits(paced=("final_momentum",))
+    """Traits of the network: the momentum of batch norm falls over all epochs, and scores are a third feature."""
+    return Traits(paced=("final_momentum",), takes_scores=True)
 
 
 def laws(network: NetworkConfig, sizes: Sizes) -> Iterator[tuple[str, str]]:

@@ -109,12 +109,12 @@ def build(config: NetworkConfig, sizes: Sizes) -> VideoPose3D:
     """Builds the network for a skeleton and a window; `config.laws` checks that they go together."""
     widths = config.widths or widths_for(sizes.frames)
     assert widths is not None, sizes.frames
-    return VideoPose3D(config, widths, sizes.skeleton.num_joints, causal=sizes.causal)
+    return VideoPose3D(config, widths, sizes.skeleton.num_joints, sizes.channels, causal=sizes.causal)
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
-    """Infers channels, joints and, where no `dense` network has such kernels, filter widths and window from the shapes
-    of weights; causality and the dropout rate cannot be inferred."""
+    """Infers channels, joints, scores and, where no `dense` network has such kernels, filter widths and window from the
+    shapes of weights; causality and the dropout rate cannot be inferred."""
     found: dict[str, object] = {}
     expand, shrink = (shapes.get(f"{name}.weight", ()) for name in ("expand_conv", "shrink"))
     if len(expand) == 3:
@@ -127,7 +127,10 @@ def infer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, object]:
             # Threes alone are what an empty list means, in every recipe.
             found |= {"network.widths": () if widths == widths_for(frames) else widths, "data.frames": frames}
     if len(shrink) == 3:
-        found["data.joints"] = shrink[0] // 3
+        joints = shrink[0] // 3
+        found["data.joints"] = joints
+        if len(expand) == 3 and expand[1] == 3 * joints:
+            found["data.scores"] = True
     return found
 
 
