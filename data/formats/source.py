@@ -42,7 +42,7 @@ def _read_h36m(config: DataConfig, name: str, subjects: Collection[str] | None) 
             subjects=subjects,
             kept_in=config.cache_folder / "labels",
         )
-    return h36m.read(root, name, config.keypoints, joints=config.joints, subjects=subjects)
+    return h36m.read(root, name, config.keypoints, joints=config.joints, subjects=subjects, scores=config.scores)
 
 
 def _read_humaneva(config: DataConfig, name: str, subjects: Collection[str] | None) -> PoseSet:

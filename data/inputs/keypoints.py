@@ -72,9 +72,11 @@ def read_keypoints(path: Path, told: Told) -> Keypoints:
     `people.one_person` says which person, `sentinels.not_detected` which joints count as not detected."""
     found = read_detected(path)
     track = one_person(path, found, told.person)
-    notes = [*found.notes, *track.notes]
-    keypoints = check_keypoints(path, track.values, found.facts, notes, told)
-    return dataclasses.replace(keypoints, first=found.first, step=found.step, is_numbered=found.is_numbered)
+    first, step, is_numbered = found.first, found.step, found.is_numbered
+    notes, facts = [*found.notes, *track.notes], found.facts
+    del found  # of a long video everybody's numbers are a good part of the memory
+    keypoints = check_keypoints(path, track.values, facts, notes, told)
+    return dataclasses.replace(keypoints, first=first, step=step, is_numbered=is_numbered)
 
 
 def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes: list[str], told: Told) -> Keypoints:

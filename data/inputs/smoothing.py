@@ -10,7 +10,8 @@ import numpy as np
 from .detectors.numbers import Points
 
 CUTOFF_HZ = 3.0  # of a joint at rest
-BETA = 3.0  # Hz more for each body size a second; with CUTOFF_HZ the least error on real motion (bench/smoothing.py)
+# Hz more for each body size a second; with CUTOFF_HZ the least error on real motion (bench/inputs/detections.py).
+BETA = 3.0
 SPEED_CUTOFF_HZ = 1.0  # of the speed itself, as published
 FEWEST = 3  # frames; fewer are left as they are
 

@@ -75,5 +75,5 @@ def write_tiny(root, **options):
 
 def tiny_module(config, parts=("train", "val"), **options):
     """The tiny set as the config cuts it, without files."""
-    poses = h36m.read(config.data.root, "tiny", "gt", joints=config.data.joints)
+    poses = h36m.read(config.data.root, "tiny", "gt", joints=config.data.joints, scores=config.data.scores)
     return DataModule(poses, split_of(config.data), config.data, parts=parts, **options)

@@ -24,13 +24,14 @@ LARGEST_PX = 100_000  # from the image; a detector that loses a joint writes oth
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Collector of faults, each text once, with the skeleton wanted (`is_chosen`: by a knob, else by the 2D) and the
-    skeletons that 3D and 2D may be stored in."""
+    """Collector of faults, each text once, with the skeleton wanted (`is_chosen`: by a knob, else by the 2D), the
+    skeletons that 3D and 2D may be stored in, and whether a score column behind the 2D is read."""
 
     skeleton: Skeleton
     is_chosen: bool
     stored: Mapping[str, tuple[Skeleton, ...]]
     problems: dict[str, None] = field(default_factory=dict)
+    has_scores: bool = False
 
     def fault(self, text: str) -> None:
         self.problems[text] = None
@@ -109,8 +110,9 @@ def read_clip(subject: str, action: str, pose: Any, pixels: Any, rigs: Rigs, che
 
 
 def _scores(views: list[Array], check: Check) -> tuple[Array, ...] | None:
-    """Returns the score column of every view, in the joints of the skeleton; None where one has none."""
-    if not views or any(view.shape[2] < 3 for view in views):
+    """Returns the score column of every view, in the joints of the skeleton; None where nobody asks, or one
+    has none."""
+    if not check.has_scores or not views or any(view.shape[2] < 3 for view in views):
         return None
     source = {skeleton.num_joints: skeleton for skeleton in check.stored["2D"]}
     kept = [kept_joints(source[view.shape[1]], check.skeleton) for view in views]

@@ -63,9 +63,16 @@ def h36m_cameras() -> Rigs:
 
 
 def read(
-    root: Path, name: str, keypoints: str, *, joints: int | None, subjects: Collection[str] | None = None
+    root: Path,
+    name: str,
+    keypoints: str,
+    *,
+    joints: int | None,
+    subjects: Collection[str] | None = None,
+    scores: bool = False,
 ) -> PoseSet:
-    """Reads the clips of the named subjects (None: all) with 17 or 16 `joints` (None: as many as the 2D has).
+    """Reads the clips of the named subjects (None: all) with 17 or 16 `joints` (None: as many as the 2D has),
+    with the scores behind the 2D if asked for and there.
 
     Subjects come in the order of the 3D file, actions in that of the 2D file, as in the published code. 2D is cut to
     the length of the motion capture. DataError lists every fault of every clip."""
@@ -82,7 +89,9 @@ def read(
     known = {skeleton.num_joints: skeleton for skeleton in (H36M_16, H36M_17)}
     assert joints is None or joints in known, joints
     target = known[joints] if joints is not None else stored
-    check = Check(target, joints is not None, {"3D": (H36M_32, H36M_17, H36M_16), "2D": (H36M_17, H36M_16)})
+    check = Check(
+        target, joints is not None, {"3D": (H36M_32, H36M_17, H36M_16), "2D": (H36M_17, H36M_16)}, has_scores=scores
+    )
     chosen = chosen_subjects(truth, subjects, check)
     check_names(truth, views, rigs, chosen, check)
     if "metadata" in member_names(path_2d):

@@ -10,7 +10,7 @@ from data.inputs.joint_maps import to_skeleton
 from data.inputs.keypoints import Told, read_keypoints
 from data.inputs.layouts import LAYOUTS, joints_named, taken_and_made
 from data.poses.skeleton import H36M_16, H36M_17
-from tests.made.detections import SIZE, instances, landmarks, openpose, person, put, results, scored
+from tests.made.detected.files import SIZE, instances, landmarks, openpose, person, put, results, scored
 
 TOLD = Told(width=SIZE[0], height=SIZE[1], fps=25)
 

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from data.errors import DataError
-from data.formats.poses.calibration import read_cameras
 from data.inputs.keypoints import Told, read_keypoints
 from data.inputs.tracks import tracked
 from data.inputs.videos import read_videos
-from data.poses.detected import projected_px
 from data.poses.skeleton import H36M_17
 from tests import ROOT
-from tests.made.detections import SIZE, openpose, person, put, results, scored
+from tests.made.detected.crossing import crossing, identity, real_walks
+from tests.made.detected.files import SIZE, openpose, person, put, results, scored
 
 TOLD = Told(width=SIZE[0], height=SIZE[1], fps=25)
 REAL = ROOT.parent / "shared" / "data" / "real"
@@ -113,54 +112,14 @@ def test_views_without_a_common_frame_or_step_are_refused(tmp_path):
         read_videos([view("a.json", range(10)), view("b.json", range(500, 510))], TOLD, H36M_17)
 
 
-def crossing(rng, clips, cameras):
-    """Two people of motion capture whose ways cross, seen by cameras with noise, scores, lost joints and people."""
-    frames = 120
-    names = sorted(name for name, clip in clips.items() if len(clip) >= frames)
-    poses = []
-    for at, name in enumerate(rng.choice(names, 2, replace=False)):
-        pose = clips[name][:frames].astype(np.float64)
-        way = pose[-1, 0, :2] - pose[0, 0, :2]
-        turn = at * np.pi + rng.uniform(-0.6, 0.6) - np.arctan2(way[1], way[0])
-        rotation = np.array(((np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))))
-        aside = (0, 0.7 * (1 if at else -1))  # they pass each other an arm's length apart
-        pose[..., :2] = (pose[..., :2] - pose[frames // 2, 0, :2]) @ rotation.T + aside
-        poses.append(pose.astype(np.float32))
-    for camera in cameras:
-        pixels = [projected_px(pose, camera) for pose in poses]
-        people = [
-            (frame, who, pixels[who][frame] + rng.normal(0, 4, (17, 2)), np.clip(rng.normal(0.8, 0.1, 17), 0.05, 1))
-            for frame in range(frames)
-            for who in rng.permutation(2)
-            if rng.random() > 0.06
-        ]
-        for _, _, joints, score in people:
-            lost = rng.random(17) < 0.03
-            joints[lost], score[lost] = 0, 0
-        yield people
-
-
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real motion is not here")
 def test_the_identity_of_real_people_who_cross_is_right_in_99_of_100_frames():
-    stored = np.load(REAL / "data_3d_cmu.npz", allow_pickle=True)["positions_3d"].item()
-    kept = [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]
-    clips = {
-        f"{subject} {action}": pose[:, kept] if pose.shape[1] == 32 else pose
-        for subject, actions in stored.items()
-        for action, pose in actions.items()
-        if action.startswith("Walk ")
-    }
-    cameras = next(iter(read_cameras(REAL / "cameras_cmu.json").values()))
+    clips, cameras = real_walks(REAL)
     right = wrong = 0
     for seed in range(4):
-        for people in crossing(np.random.default_rng(seed), clips, cameras):
-            values = np.stack([np.column_stack((joints, score)) for *_, joints, score in people])
-            frame, who = np.array([one[0] for one in people]), np.array([one[1] for one in people])
-            track = tracked(values, frame).track
-            followed = track == np.bincount(track).argmax()
-            own = np.bincount(who[followed]).argmax()
-            right += int((followed & (who == own)).sum())
-            wrong += int((followed != (who == own)).sum())
+        for people in crossing(np.random.default_rng(seed), clips, cameras[0]):
+            own, other = identity(people)
+            right, wrong = right + own, wrong + other
     assert right / (right + wrong) >= 0.99
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from data.inputs.smoothing import smoothed
-from tests.made.detections import person
+from tests.made.detected.files import person
 
 
 def jitter(points):
