@@ -48,7 +48,7 @@ def member_names(path: Path) -> tuple[str, ...]:
             return tuple(name.removesuffix(".npy") for name in archive.namelist())
     except FileNotFoundError:
         raise DataError(str(path), ["no such file"]) from None
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         raise DataError(str(path), [f"is no .npz archive, or cut off before its end; {REMEDY}"]) from None
     except OSError as error:
         raise DataError(str(path), [f"cannot be read: {error.strerror}"]) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -33,7 +32,10 @@ def read_table(path: Path, text: str) -> Detected:
     Columns that are no landmark and no frame are left out; a frame that has no row, or an empty one, has nobody."""
     lines = text.splitlines()
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    table = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    try:
+        table = [row for row in csv.reader(lines, delimiter=delimiter) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(str(path), [f"is no table ({error})"]) from None
     head = [cell.strip().lower() for cell in table[0]] if table else []
     frame = next((head.index(name) for name in FRAMES if name in head), None)
     rows = table[1:]
