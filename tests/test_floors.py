@@ -33,7 +33,7 @@ ONLY_IN = {
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions", "search.tracking.studies"),
     "optuna_dashboard": ("search.tracking.studies.dashboard",),
-    "msgspec": ("search.record.records", "search.record.coding"),
+    "msgspec": ("search.record.records", "search.record.coding", "search.results.report.kept"),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction", "search.tracking.pages.start"),
     "tensorboardX": ("search.tracking.tensorboard.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
