@@ -102,7 +102,7 @@ def scores_of(journal: Journal) -> Scores:
     try:
         tested = _scored(journal, sides[: len(sides) - len(lacking)])
     except InputError as error:
-        return Scores(kept.tested, str(error))
+        return Scores(kept.tested, f"{error.where}: {'; '.join(error.problems)}")
     except Exception as error:  # of the libraries that compute: a report has all else to say
         return Scores(kept.tested, one_line(error))
     try:
