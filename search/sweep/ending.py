@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from spaces.cli import INTERRUPTED
-from spaces.loading import named
+from spaces.loading import all_kept, named
 
 from ..record.journal import Journal
 from ..record.watcher import SILENT, Watcher
@@ -63,7 +63,8 @@ def end_sweep(
     reporter.leave_terminal()
     tell_result(journal, place, thrown)
     try:
-        with reporter.behind(SENDING if close is None else LEAVING):
+        # A look for garbage among all that Ray, torch and MLflow have made takes longer than what is left to do.
+        with all_kept(), reporter.behind(SENDING if close is None else LEAVING):
             spool.finish(DRAIN_S)
             if close is not None:
                 close()

@@ -17,6 +17,7 @@ from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.console import visible
 from spaces.errors import ConfigError
+from spaces.loading import all_kept
 from spaces.schema import config_id, tree_of
 from trainables.runs.demands import check_run
 from trainables.runs.folder import RunFolder
@@ -52,7 +53,12 @@ def train(request: RayTrainRequest) -> int:
     exit code. ConfigError or DataError for invalid input."""
     started = time.monotonic()
     with Screen(mode_of(request.progress), lambda: f"{now_text(started)}  ") as screen:
-        return _train_shown(request, screen, lambda line: screen.tell(f"{now_text(started)}  {visible(line)}"))
+
+        def tell(line: str) -> None:
+            # Beside a panel an epoch's line may be cut: the run's log.tsv has all of it.
+            screen.tell(f"{now_text(started)}  {visible(line)}", is_cut=line.startswith("epoch "))
+
+        return _train_shown(request, screen, tell)
 
 
 def _train_shown(request: RayTrainRequest, screen: Screen, tell: Callable[[str], None]) -> int:
@@ -99,7 +105,7 @@ def _train_shown(request: RayTrainRequest, screen: Screen, tell: Callable[[str],
         if is_good:
             _tell_best(request, trial, place)
         try:
-            with screen.behind(LEAVING):
+            with all_kept(), screen.behind(LEAVING):
                 spool.finish(DRAIN_S)
                 ours.close()
                 unsent = settle(spool, place)

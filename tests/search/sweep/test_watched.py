@@ -35,8 +35,8 @@ def place(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, plan, place):
-    """Runs the sweep, a new one or what is left of it, with this in the place of Ray Tune; `run.spool` is its spool, and
-    `run.closing` is called where Ray would be closed."""
+    """Runs the sweep, a new one or what is left of it, with this in the place of Ray Tune; `run.spool` is its spool,
+    and `run.closing` is called where Ray would be closed."""
 
     @contextmanager
     def session(address, wish: Wish):

@@ -167,7 +167,7 @@ def test_what_goes_on_behind_the_last_words_is_one_line_while_it_lasts(live, mon
                 until(lambda: re.search(r"closing Ray  \d+ s", "".join(glass.lines())))
         os.write(1, b"$ ")
         until(lambda: glass.lines()[-1] == "$ ")
-        assert glass.lines() == ["best: trial 0", "$ "]
+        assert glass.lines() == ["best: trial 0", "$ "], "nothing of it is left"
         assert ("closing Ray" in glass.text) == is_long
 
 

@@ -15,7 +15,7 @@ from spaces.schema import config_id, tree_of
 from tests.made.small import tiny_config
 from tests.made.sweeps import FACTS, OBJECTIVE, row
 from tests.search.terminal.glass import terminal
-from tests.search.terminal.test_screen import panel_on
+from tests.search.terminal.test_screen import panel_on, until
 
 
 @pytest.fixture
@@ -79,4 +79,5 @@ def test_the_panel_of_a_run_stands_below_its_epochs(journal, monkeypatch):
             journal.append(row(0, 2, 50.0).changed(seconds=4.0, loss=0.25))
             panel = panel_on(glass, 79, "train-x", "epoch 2 of 9", f"{OBJECTIVE} 50.00, epoch 2 of 9", "left")
             assert len(panel) == 5
+        until(lambda: len(glass.lines()) < 3)
         assert glass.lines() == [f"epoch 2: loss 0.250000, {OBJECTIVE} 50.00, 4.0 s", ""]
