@@ -60,9 +60,9 @@ def end_sweep(
 
     `end`: returns why the sweep ended; `thrown`: number of rejected draws; `close`: ends whatever still runs but the
     spool, as Ray (None: nothing does); `watcher`: prints what went wrong in the sweep."""
-    reporter.leave_terminal()
-    tell_result(journal, place, thrown)
     try:
+        reporter.leave_terminal()
+        tell_result(journal, place, thrown)
         # A look for garbage among all that Ray, torch and MLflow have made takes longer than what is left to do.
         with all_kept(), reporter.behind(SENDING if close is None else LEAVING):
             spool.finish(DRAIN_S)

@@ -144,10 +144,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         at_a_time=sweep.concurrent,
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
-    with ExitStack() as ours, ExitStack() as held:
+    with ExitStack() as ours, ExitStack() as signals, ExitStack() as held:
         with reporter.step("starting Ray" if place.where.address is None else "joining the Ray cluster"):
             demand, concurrent, session = ours.enter_context(ray_session(place.where.address, wish))
-        interrupts = ours.enter_context(collected_interrupts())
+        interrupts = signals.enter_context(collected_interrupts())
         journal = open_journal()
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
@@ -233,12 +233,13 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         with reporter.closing():
             reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
         reporter.finish(reins.fault or reins.error)
+        signals.close()  # what is left may be interrupted at any time
         code = end_sweep(
             journal,
             place,
             spool,
             reporter,
-            lambda: End(reins.end or reason, reins.error, reins.fault),
+            lambda: End(reason, reins.error, reins.fault),
             thrown=conductor.thrown,
             close=close,
             watcher=watcher,

@@ -9,6 +9,7 @@ import pytest
 
 from search.cli.command import Where
 from search.cluster.claims import Wish
+from search.decisions.conductor import Conductor
 from search.notebook.callbacks import Callbacks
 from search.record.journal import FILE, Journal, is_held
 from search.sweep import ending
@@ -142,7 +143,7 @@ def test_the_result_is_there_before_ray_closes_and_what_mlflow_lacks_comes_last(
 @pytest.mark.parametrize(("tune", "lacks"), [(train, 3), (train, 0), (interrupt, 3), (interrupt, 0)])
 def test_ctrl_c_behind_the_result_says_what_sends_the_rest_and_what_resumes(run, place, capsys, where, tune, lacks):
     def cut():
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     run.closing = cut if where == "closing Ray" else lambda: None
     assert run(tune, Callbacks(), spool=Quiet(lacks, cut=where != "closing Ray")) == INTERRUPTED
@@ -152,6 +153,19 @@ def test_ctrl_c_behind_the_result_says_what_sends_the_rest_and_what_resumes(run,
     assert out.splitlines()[-1].startswith("best: " if is_all_sent_by_sync else "interrupted; go on with: python -m ")
     assert Journal(place.folder / FILE).close_reason == ("done" if tune is train else "interrupted")
     assert not is_held(place.folder / FILE)
+
+
+def test_ctrl_c_while_a_sweep_that_is_done_is_closed_changes_nothing(run, place, capsys, monkeypatch):
+    close = Conductor.close
+
+    def cut(conductor, *reason, **options):
+        signal.raise_signal(signal.SIGINT)
+        close(conductor, *reason, **options)
+
+    monkeypatch.setattr(Conductor, "close", cut)
+    assert run(train, Callbacks()) == OK
+    assert Journal(place.folder / FILE).close_reason == "done"
+    assert "interrupted" not in "".join(capsys.readouterr())
 
 
 def test_what_is_wrong_behind_the_result_is_shown_and_fails_the_sweep(run, capsys, monkeypatch):
