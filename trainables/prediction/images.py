@@ -18,7 +18,7 @@ from data.inputs.keypoints import Told
 from data.inputs.photos import Photos, read_photos
 from data.poses.geometry import to_screen
 
-from ..cli.predict import PredictRequest, check_picture
+from ..cli.predict import PredictRequest, check_length
 from ..entry import Model
 from ..pictures.skeletons import Scene, render
 from ..scoring.evaluation import Poses, from_root, poses_of
@@ -31,7 +31,7 @@ def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
     """Reads the images of the request; DataError with all problems of them, ConfigError when a picture cannot show
     them."""
     photos = read_photos(request.inputs[0], told, request.config.data.sizes.skeleton)
-    check_picture(request, photos.path, len(photos.files))
+    check_length(request, photos.path, len(photos.files))
     return GivenPhotos(request, photos)
 
 

@@ -24,7 +24,8 @@ STRAIGHT, BENT = 0.15, 0.5
 class Fitted:
     """Rig in motion: offsets [N, 3] of the nodes from their parents and tips [N, 3] of what each node ends in, metres,
     at rest; turns [n, N, 3, 3]: rotations of the nodes to their parents' axes; root [n, 3]: positions of the root;
-    points [n, J, 3] of the joints; errors [n, J]: distances to the predicted joints, metres."""
+    points [n, J, 3] of the joints; errors [m, J]: distances to the predicted joints
+    in the m frames with a detection, metres."""
 
     rig: Rig
     skeleton: Skeleton
@@ -44,9 +45,11 @@ class Fitted:
 
 
 def fitted(motion: Motion) -> Fitted:
-    """Fits the rig of the motion's skeleton. Bone lengths are medians over the frames with a detection (all, if there is
-    none); each bone then points from its fitted start to the predicted joint at its end, so errors do not add up along
-    a limb. Frames without a detection are fitted as they are, and do not count in `errors`."""
+    """Fits the rig of the motion's skeleton to all frames at once.
+
+    Bone lengths are medians over the frames with a detection (all, if there is none). Each bone points from its fitted
+    start to the predicted joint at its end, so errors do not add up along a limb. Frames without a detection are fitted
+    too, and do not count in `errors`."""
     skeleton, points = motion.skeleton, motion.points
     rig, seen = rig_of(skeleton), ~motion.is_missing
     if not seen.any():
