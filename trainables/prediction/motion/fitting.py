@@ -134,15 +134,17 @@ def _swung(before: Numbers, direction: Numbers, target: Numbers) -> Numbers:
     was = before @ direction
     to, is_clear = _unit(target)
     to = np.where(is_clear[:, None], to, was)
-    axis, cosine = np.cross(was, to), _dot(was, to)[..., None]
+    axis = np.cross(was, to)
+    sine, cosine = np.linalg.norm(axis, axis=-1, keepdims=True), _dot(was, to)
+    # Directions along one line have no axis between them: any across will do, as the way is none, or half a turn.
+    across = np.cross(was, np.eye(3)[np.abs(was).argmin(1)])
+    axis = np.where(sine > SHORTEST**2, axis / np.maximum(sine, SHORTEST**2), across)
+    axis, _ = _unit(axis - _dot(axis, was) * was)
+    size = np.hypot(sine, cosine)
     cross = _crossing(axis)
-    # Opposite directions have no shortest way: half a turn about any axis across.
-    other = np.eye(3)[np.abs(was).argmin(1)]
-    across, _ = _unit(np.cross(was, other))
-    half = 2 * across[:, :, None] * across[:, None] - np.eye(3)
-    is_opposite = cosine < -1 + 1e-9
-    swing = np.eye(3) + cross + cross @ cross / np.where(is_opposite, 1.0, 1 + cosine)
-    turned: Numbers = np.where(is_opposite, half, swing) @ before
+    turned: Numbers = (
+        np.eye(3) + (sine / size)[..., None] * cross + (1 - cosine / size)[..., None] * (cross @ cross)
+    ) @ before
     return turned
 
 
@@ -155,7 +157,8 @@ def _twisted(turn: Numbers, direction: Numbers, bends: Numbers, bend: Numbers) -
     sine = np.linalg.norm(lateral, axis=-1, keepdims=True) / np.maximum(size, SHORTEST)
     share = np.clip((sine - STRAIGHT) / (BENT - STRAIGHT), 0, 1)
     wanted, _ = _unit(lateral)
-    to, is_clear = _unit((1 - share) * across + share * wanted)
+    between = (1 - share) * across + share * wanted
+    to, is_clear = _unit(between - _dot(between, along) * along)
     to = np.where(is_clear[:, None], to, across)
     # Both lie across the bone, so this turns about it.
     rest = np.stack((direction, bends, np.cross(direction, bends)), axis=-1)
