@@ -20,7 +20,8 @@ from data.poses.geometry import to_screen
 
 from ..cli.predict import PredictRequest, check_length
 from ..entry import Model
-from ..pictures.skeletons import Scene, render
+from ..pictures.rendering import render
+from ..pictures.skeletons import Scene
 from ..scoring.evaluation import Poses, from_root, poses_of
 from .input import Lifted, lifted_poses
 
@@ -88,8 +89,7 @@ class GivenPhotos:
             is_filled=np.zeros((1, lifted.count), np.bool_), skeleton=lifted.skeleton, sizes=photos.sizes[None],
             fps=photos.fps, photos=photos,
         )  # fmt: skip
-        print(f"rendering {scene.told}", flush=True)
-        render(scene, file, suffix)
+        render(scene, file, suffix, ", ".join(path.name for path in self.request.inputs))
 
 
 @torch.no_grad()

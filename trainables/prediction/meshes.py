@@ -20,11 +20,13 @@ from data.images.mesh_crops import Boxed
 from data.inputs.boxes import MeshImages, read_mesh_images
 from data.inputs.keypoints import Told
 
+from ..cli.outputs import PAGE
 from ..cli.predict import PredictRequest, check_length
 from ..entry import Meshes, Model
 from ..pictures.films import length_of, step_of, write_film
 from ..pictures.meshes import mesh_picture
 from ..pictures.skeletons import NAME_SHOWN
+from ..pictures.viewer.page import Shown, Surfaces, write_page
 from ..runs.demands import check_run
 from ..scoring.evaluation import meshes_of
 from ..scoring.multiscale import RUNS, averaged
@@ -124,8 +126,20 @@ class GivenMeshes:
 
     def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
         fps = self.images.fps
+        if suffix == PAGE:
+            write_page(file, self._page(lifted))
+            return
         print(f"rendering {length_of(lifted.count, fps)}", flush=True)
         write_film(self._pictures(lifted, step_of(fps)), fps, file, suffix, every=step_of(fps))
+
+    def _page(self, lifted: Lifted) -> Shown:
+        images = self.images
+        return Shown(
+            title=images.path.name, pose3d=lifted.found["pose3d"], keypoints=lifted.beside["keypoints"][None],
+            is_filled=np.zeros((1, lifted.count), np.bool_), sizes=images.sizes[None], skeleton=lifted.skeleton,
+            fps=images.fps, names=images.names, photo=images.picture,
+            surfaces=Surfaces(vertices=lifted.found["vertices"], faces=faces_of(lifted)),
+        )  # fmt: skip
 
     def _pictures(self, lifted: Lifted, every: int) -> Iterator[Image.Image]:
         images, count = self.images, lifted.count
