@@ -97,12 +97,10 @@ def of_c3d(folder, places):
 def of_opensim(folder, places):
     import opensim
 
-    table = opensim.TimeSeriesTableVec3(str(folder / "walk.trc"))
-    rows = [
-        [[point[axis] for axis in range(3)] for point in row]
-        for row in map(table.getRowAtIndex, range(len(places.predicted)))
-    ]
-    return places.of_markers(np.array(rows))
+    found = opensim.TimeSeriesTableVec3(str(folder / "walk.trc")).getMatrix()
+    rows, joints = range(found.nrow()), range(found.ncol())
+    points = [[[found.getElt(row, joint)[axis] for axis in range(3)] for joint in joints] for row in rows]
+    return places.of_markers(np.array(points))
 
 
 def of_trc_reader(folder, places):
