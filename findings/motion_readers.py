@@ -97,7 +97,8 @@ def of_c3d(folder, places):
 def of_opensim(folder, places):
     import opensim
 
-    found = opensim.TimeSeriesTableVec3(str(folder / "walk.trc")).getMatrix()
+    table = opensim.TimeSeriesTableVec3(str(folder / "walk.trc"))
+    found = table.getMatrix()  # a view, which does not keep its table
     rows, joints = range(found.nrow()), range(found.ncol())
     points = [[[found.getElt(row, joint)[axis] for axis in range(3)] for joint in joints] for row in rows]
     return places.of_markers(np.array(points))
