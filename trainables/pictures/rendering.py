@@ -12,8 +12,8 @@ from .viewer.page import Shown, write_page
 
 def render(scene: Scene, file: BinaryIO, suffix: str, title: str) -> None:
     """Writes the scene as .gif, .mp4, .png (its first frame) or .html. title: of a page."""
-    print(f"rendering {scene.told}", flush=True)
     if suffix != PAGE:
+        print(f"rendering {scene.told}", flush=True)
         skeletons.render(scene, file, suffix)
         return
     photos = scene.photos

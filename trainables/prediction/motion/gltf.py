@@ -15,8 +15,8 @@ from .motion import UPWARD
 Numbers = NDArray[np.float64]
 
 WIDTH, WAIST = 0.1, 0.2  # of a bone's length: its half width, and how far from its start it is that wide
-# Linear colours of bones: left, right, middle; those of films.
-LEFT, RIGHT, MIDDLE = (0.014, 0.159, 0.672), (0.745, 0.133, 0.023), (0.069, 0.08, 0.098)
+# Linear colours of bones: left and right those of films, the middle paler, to be seen before black as well.
+LEFT, RIGHT, MIDDLE = (0.014, 0.159, 0.672), (0.745, 0.133, 0.023), (0.27, 0.3, 0.35)
 SKIN = (0.55, 0.62, 0.78)
 ROUGH = {"metallicFactor": 0.0, "roughnessFactor": 0.8}
 
