@@ -15,7 +15,7 @@ def write_trc(file: BinaryIO, motion: Motion, name: str) -> None:
     joints, count = motion.skeleton.joints, len(motion.points)
     rate = f"{motion.fps:g}"
     lines = (
-        ("PathFileType", "4", "(X/Y/Z)", name),
+        ("PathFileType", "4", "(X/Y/Z)", " ".join(name.split())),
         (
             *("DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units"),
             *("OrigDataRate", "OrigDataStartFrame", "OrigNumFrames"),
