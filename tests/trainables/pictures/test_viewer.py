@@ -1,9 +1,12 @@
 """The page of predictions: it holds them within half a millimetre, loads nothing, and escapes names."""
 
 import base64
+import html
 import io
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from PIL import Image
 
 from data.poses.skeleton import H36M_17, HAND_21
 from tests.trainables.pictures.test_render import STANDING
+from trainables.models.mesh_graphormer.files import models_of
 from trainables.pictures.rendering import render
 from trainables.pictures.skeletons import Scene
 from trainables.pictures.viewer import page
@@ -126,3 +130,55 @@ def test_the_ending_decides_between_page_and_film(capsys):
         render(scene, file, suffix, "walk.json")
         assert file.getvalue().startswith(start)
     assert capsys.readouterr().out == "rendering 1 frames, one in 2, 25 a second\n"
+
+
+# Virtual time, which a browser without a window passes in no time, draws few frames of its own. As with real ones the
+# time of a frame is that of its begin, which may lie before what asked for it.
+CLOCK = "<script>window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now() - 30), 16);</script>"
+PROBE = """<script>
+const byId = (id) => document.getElementById(id), marks = [];
+const inked = (id) => {
+  const { data } = byId(id).getContext("2d").getImageData(0, 0, byId(id).width, byId(id).height);
+  let sum = 0;
+  for (let at = 3; at < data.length; at += 4) sum += data[at] > 0 ? at % 9973 : 0;
+  return sum;
+};
+const mark = () => marks.push([byId("play").textContent, byId("time").value, inked("image"), inked("pose")]);
+const point = (kind, x, y) => byId("pose").dispatchEvent(
+  new PointerEvent(kind, { clientX: x, clientY: y, pointerId: 1, bubbles: true }));
+const steps = [
+  mark,
+  () => { byId("time").value = "3"; byId("time").dispatchEvent(new Event("input")); },
+  mark,
+  () => { byId("pose").setPointerCapture = () => {}; point("pointerdown", 500, 200); point("pointermove", 560, 190); },
+  mark,
+  () => { point("pointerup", 560, 190); byId("pose").dispatchEvent(new Event("dblclick")); },
+  mark,
+  () => document.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true })),
+  mark,
+  () => { document.title = JSON.stringify(marks); },
+];
+steps.forEach((step, at) => setTimeout(step, 300 + 60 * at));
+</script>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="there is no chromium here to show a page")
+@pytest.mark.parametrize("is_mesh", [False, True])
+def test_a_browser_plays_stops_and_turns_the_page(tmp_path, is_mesh):
+    model = models_of("hand", "")[0]
+    meshes = Surfaces(vertices=model.v_template.astype(np.float32)[None].repeat(200, 0), faces=[model.faces] * 200)
+    path = tmp_path / "page.html"
+    text = written(shown(frames=200, fps=20.0, surfaces=meshes if is_mesh else None))
+    path.write_text(text.replace("<style>", f"{CLOCK}<style>").replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+    words = ["--headless", "--no-sandbox", "--window-size=1000,700", "--virtual-time-budget=1500", "--dump-dom"]
+    words += ["--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", path.as_uri()]
+    done = subprocess.run(["chromium", *words], capture_output=True, text=True, check=False, timeout=120)
+    assert "Uncaught" not in done.stderr, done.stderr
+    marks = json.loads(html.unescape(re.search("<title>(.*?)</title>", done.stdout)[1]))
+    playing, stopped, turned, back, again = marks
+    assert (playing[0], stopped[:2], again[0]) == ("Pause", ["Play", "3"], "Pause")
+    assert int(playing[1]) > 0
+    assert min(playing[2:]) > 0
+    assert turned[:3] == stopped[:3]
+    assert turned[3] != stopped[3]
+    assert back == stopped

@@ -235,7 +235,8 @@
   function draw(now) {
     asked = 0;
     if (isPlaying) {
-      const passed = Math.min(now - before, 500);
+      // A frame may have begun before the button was pressed.
+      const passed = Math.max(0, Math.min(now - before, 500));
       before = now;
       at += (passed / 1000) * (data.fps / data.every) * Number(byId("speed").value);
       if (at >= data.count) at %= data.count;
