@@ -134,7 +134,7 @@ def test_the_ending_decides_between_page_and_film(capsys):
 
 # Virtual time, which a browser without a window passes in no time, draws few frames of its own. As with real ones the
 # time of a frame is that of its begin, which may lie before what asked for it.
-CLOCK = "<script>window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now() - 30), 16);</script>"
+CLOCK = "<script>window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now() - 300), 16);</script>"
 PROBE = """<script>
 const byId = (id) => document.getElementById(id), marks = [];
 const inked = (id) => {
