@@ -50,6 +50,7 @@ ONLY_IN = {
         *("trainables.pictures", "trainables.prediction"),
     ),
     "av": ("trainables.pictures",),
+    "ezc3d": ("trainables.prediction.motion.c3d",),
     "rich": ("search.terminal.panel",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.
