@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spaces.cli import number_above_0
 
+from ..conversion.motion.rotations import AUTO, UP_AXES
 from .places import STORE
 
 MOST_FPS = 10_000
@@ -40,6 +41,12 @@ def _add_cmu_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=number_above_0(1000), metavar="METRES", help=scale)
     fps = "frames per second of .amc files, which do not tell (default 120)"
     parser.add_argument("--fps", type=number_above_0(MOST_FPS), default=120.0, metavar="F", help=fps)
+    up = (
+        f"axis of the files that points up: {', '.join(UP_AXES)} (default {AUTO}: found from how people stand and walk)"
+    )
+    parser.add_argument("--up", choices=(AUTO, *UP_AXES), default=AUTO, metavar="AXIS", help=up)
+    skip = "leave out the files at fault, say which, and convert the others (default: nothing is written)"
+    parser.add_argument("--skip-bad", action="store_true", help=skip)
     parser.add_argument("--detector", action="store_true", help="also 2D with a detector's noise (keypoints det)")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..formats.poses.h36m import FPS, h36m_cameras
 from ..poses.poseset import Array, Camera
-from .rotations import Signal
+from .motion.rotations import Signal
 
 WIDEST = 3.2  # metres that the path of the hip may be wide in a clip; four cameras at 5 m see that much
 DIRECTIONS = np.radians(np.arange(0, 180, 22.5))  # in which a path is measured
@@ -19,11 +19,6 @@ FASTEST = 18.0  # m/s; what is faster is a fault of the recording, or the rest p
 # Azimuths, distance and height of the cameras of Human3.6M, and how far a subject's ring may be from them.
 AZIMUTHS, TURN = (70.0, -70.0, 110.0, -110.0), 5.0  # degrees
 DISTANCE, HEIGHT_OVER_HIP = (5.0, 5.6), (0.6, 0.75)  # metres
-
-
-def z_up(poses: Signal) -> Signal:
-    """Rotates positions [..., 3] with y up into axes with z up; x stays."""
-    return np.stack((poses[..., 0], -poses[..., 2], poses[..., 1]), axis=-1)
 
 
 def at_50_hz(poses: Signal, fps: float) -> Signal:

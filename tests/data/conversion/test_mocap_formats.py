@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from data.conversion.acclaim import read_amc, read_asf
-from data.conversion.bvh import move, read_bvh
-from data.conversion.named_joints import joints_of, with_lost_bones
-from data.conversion.rotations import turned
+from data.conversion.motion.acclaim import read_amc, read_asf
+from data.conversion.motion.bvh import move, read_bvh
+from data.conversion.motion.rotations import turned
+from data.conversion.skeletons.joints import joints_of, with_lost_bones
 from data.errors import DataError
 from data.poses.skeleton import H36M_17
 from tests.made.mocap import UNIT, amc_text, asf_text, axis_of, bones, bvh_text, joint_name, motion, rest

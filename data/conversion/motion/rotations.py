@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Signal = NDArray[np.float64]
 AXES = "xyz"
+AUTO, UP_AXES = "auto", tuple(sign + axis for sign in ("", "-") for axis in AXES)  # which axis points up
 
 
 def turned(axes: str, angles: Signal) -> Signal:

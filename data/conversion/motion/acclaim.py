@@ -14,7 +14,7 @@ import numpy as np
 
 from spaces.errors import did_you_mean
 
-from ..errors import DataError
+from ...errors import DataError
 from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
 from .rotations import AXES, Signal, moved, turned
 
