@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spaces.cli import number_above_0
 
-from ..conversion.motion.rotations import AUTO, UP_AXES
+from ..conversion.motion.axes import AUTO, UP_AXES
 from .places import STORE
 
 MOST_FPS = 10_000

@@ -66,13 +66,14 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Converted:
-    """Result of a conversion: clips in the order of the files, statistics by subject, and notes. left_out: faults of the
-    files that were left out, each with its file in front; files: the number of all that were found."""
+    """Result of a conversion: clips in the order of the files, statistics by subject, and notes. left_out: faults of
+    the files that were left out, each with its file in front; lost, files: the number of these, and of all."""
 
     clips: list[Clip]
     tallies: dict[str, Tally]
     notes: list[str]
     left_out: list[str]
+    lost: int
     files: int
 
 
@@ -94,8 +95,9 @@ class Plan:
         return self.labels.get(motion.path.stem, Label())
 
 
-def plan(request: Request) -> Plan:
-    """Finds the files to read. DataError lists every fault that can be seen without reading a motion."""
+def plan(request: Request, *, is_refused: bool = False) -> Plan:
+    """Finds the files to read. DataError lists every fault that can be seen without reading a motion; those of files
+    only when there are others, or the request is refused anyway."""
     problems: list[str] = []
     labels: Mapping[str, Label] = {}
     motions: list[MotionFile] = []
@@ -110,12 +112,10 @@ def plan(request: Request) -> Plan:
         problems += error.problems_in(str(request.root))
     names = [motion.path.stem for motion in motions]
     unnamed = tuple(name for name in names if request.index is not None and name not in labels)
-    if not request.is_lenient:
-        problems += faults
     found = Plan(request=request, motions=tuple(motions), faults=tuple(faults), labels=labels, unnamed=unnamed)
     problems += _doubles(found)
-    if problems:
-        raise DataError(str(request.root), problems)
+    if problems or (is_refused and faults):
+        raise DataError(str(request.root), [*problems, *faults])
     return found
 
 
@@ -156,7 +156,14 @@ def read_clips(plan: Plan) -> Converted:
     if faults and (not request.is_lenient or not clips):
         raise DataError(where, faults)
     count = len(plan.motions) + len(plan.faults)
-    return Converted(clips=clips, tallies=tallies, notes=[*notes, *_take_notes(takes)], left_out=faults, files=count)
+    return Converted(
+        clips=clips,
+        tallies=tallies,
+        notes=[*notes, *_take_notes(takes)],
+        left_out=faults,
+        lost=count - len(takes),
+        files=count,
+    )
 
 
 def _subjects(plan: Plan, takes: list[Take]) -> tuple[list[str], list[str]]:

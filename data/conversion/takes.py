@@ -19,10 +19,11 @@ from ..poses.poseset import Array
 from ..poses.skeleton import H36M_17
 from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, steady
 from .motion.acclaim import Acclaim, read_amc, read_asf
+from .motion.axes import UP_AXES
 from .motion.bvh import move, read_bvh
 from .motion.files import MotionFile
 from .motion.recording import Recording
-from .motion.rotations import UP_AXES, Signal
+from .motion.rotations import Signal
 from .skeletons.joints import body_of, with_lost_bones
 from .skeletons.people import bone_lengths, misshapen
 from .skeletons.sides import are_sides_exchanged
@@ -43,6 +44,8 @@ UNITS: Mapping[str, float] = MappingProxyType(
 ADULT, SMALLEST, LARGEST = 1.55, 0.9, 2.2
 CHAIN = ((3, 2), (2, 1), (0, 7), (7, 8), (8, 9), (9, 10))
 EXCHANGED = "knees and toes point backwards, so that left and right, or the axes, are mirrored; they are changed back"
+# Heights of the lowest joint of somebody on the floor, in metres, in a frame in which it is low, and of an ankle.
+FLOOR, OFTEN_LOWEST, ANKLE = (-0.15, 0.3), 5, 0.08
 ACCLAIM_UP = "y"  # of the databases in this format; it does not say
 
 
@@ -69,8 +72,9 @@ class Take:
 
     def cut(self, up: str) -> Take:
         """Returns the take in clips, `up` being the axis that points up."""
-        pieces = tuple(_pieces(z_up(self.poses, up), self.fps))
-        return dataclasses.replace(self, up=up, pieces=pieces, poses=self.poses[:0])
+        poses, notes = on_floor(z_up(self.poses, up))
+        pieces = tuple(_pieces(poses, self.fps))
+        return dataclasses.replace(self, up=up, pieces=pieces, poses=self.poses[:0], notes=(*self.notes, *notes))
 
     @property
     def lost_seconds(self) -> float:
@@ -142,7 +146,8 @@ class Reader:
             unit, metres = min(UNITS.items(), key=lambda item: abs(math.log(max(length, 1e-9) * item[1] / ADULT)))
         if not SMALLEST <= length * metres <= LARGEST:
             found = f"from ankle to head it is {length:.4g} units, {length * metres:.3g} m at {unit}"
-            raise DataError(where, [f"{found}; people have {SMALLEST} to {LARGEST} m: give --scale METRES_PER_UNIT"])
+            scale = f"give --scale METRES_PER_UNIT, {ADULT / max(length, 1e-9):.2g} for an adult"
+            raise DataError(where, [f"{found}; people have {SMALLEST} to {LARGEST} m: {scale}"])
         return metres, unit
 
 
@@ -153,6 +158,16 @@ def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
         for start, stop in in_one_place(even):
             if stop - start >= FEWEST_FRAMES:
                 yield round(first * FPS / fps) + start, centred(even[start:stop]).astype(np.float32)
+
+
+def on_floor(poses: Signal) -> tuple[Signal, tuple[str, ...]]:
+    """Returns positions [n, 17, 3], z up, with the ankles of who stands at a usual height, and a note where they had to
+    be moved: some software counts heights from the hips, or from the first frame."""
+    lowest = float(np.percentile(poses[..., 2].min(1), OFTEN_LOWEST))
+    if FLOOR[0] <= lowest <= FLOOR[1]:
+        return poses, ()
+    moved: Signal = poses - np.array((0, 0, lowest - ANKLE))
+    return moved, (f"the feet are at {lowest:.2f} m; all heights are moved so that they stand on a floor at 0",)
 
 
 def all_upright(takes: Sequence[Take]) -> tuple[list[Take], list[str]]:

@@ -17,7 +17,7 @@ from spaces.files import write_text
 
 from ..conversion import cmu, human36m
 from ..conversion.capture import WIDEST
-from ..conversion.motion.rotations import AUTO
+from ..conversion.motion.axes import AUTO
 from ..errors import DataError
 from ..formats.poses import h36m
 from ..poses.families import family_of
@@ -57,7 +57,7 @@ def _convert_cmu(arguments: Namespace) -> int:
         up=None if arguments.up == AUTO else arguments.up,
         is_lenient=arguments.skip_bad,
     )
-    plan = _checked(lambda: cmu.plan(request), arguments.dir, problems)
+    plan = _checked(lambda: cmu.plan(request, is_refused=bool(problems)), arguments.dir, problems)
     converted = cmu.read_clips(plan)
     clips, tallies = converted.clips, converted.tallies
     poses, inside = cmu.seen(clips, name)
@@ -74,10 +74,10 @@ def _convert_cmu(arguments: Namespace) -> int:
     print(table([_subject_row(subject, tallies[subject], clips, inside[subject]) for subject in inside]))
     for note in [*_notes(tallies, plan.unnamed, inside), *converted.notes]:
         print(f"note: {note}")
-    if converted.left_out:
-        # Files at fault are for the eye, like the faults of a conversion that ends with them.
+    if converted.lost:
+        print(f"note: left out {converted.lost} of {converted.files} files (--skip-bad), with these faults:")
         sys.stdout.flush()
-        print(DataError(f"left out with --skip-bad, of {converted.files} files", converted.left_out), file=sys.stderr)
+        print(DataError(str(arguments.dir), converted.left_out), file=sys.stderr)
     print(f"next: {command('data', 'check h36m', out, '--set', name)}")
     return 0
 

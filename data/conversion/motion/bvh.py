@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
+from .axes import AXES
 from .bvh_values import read_values
 from .recording import Recording, numbers, read_lines
-from .rotations import AXES, Signal, moved, turned
+from .rotations import Signal, moved, turned
 
 POSITIONS = tuple(f"{axis}position" for axis in AXES)
 ROTATIONS = tuple(f"{axis}rotation" for axis in AXES)

@@ -7,9 +7,9 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import AXES
+
 Signal = NDArray[np.float64]
-AXES = "xyz"
-AUTO, UP_AXES = "auto", tuple(sign + axis for sign in ("", "-") for axis in AXES)  # which axis points up
 
 
 def turned(axes: str, angles: Signal) -> Signal:

@@ -41,7 +41,7 @@ def with_head(tree: Tree, weights: Weights, where: str) -> tuple[Recording, Weig
     points, size = recording.points, USUAL * body
     way, is_resting = _way(recording, weights, head)
     if way is None:
-        along = mixed(points, weights["Neck"]) - mixed(points, weights["Thorax"])
+        along = mixed(points, weights["Neck"]) - mixed(points, weights["Hip"])
         if not (np.linalg.norm(along, axis=-1) > 0).all():
             raise DataError(
                 where, [f"the head has no top and {head} lies on the neck, so that its direction is unknown"]
@@ -64,16 +64,18 @@ def _length(places: Mapping[str, Signal], bones: tuple[tuple[str, str], ...]) ->
 
 
 def _way(recording: Recording, weights: Weights, head: str) -> tuple[Signal | None, bool]:
-    """Returns the direction [3] of the neck in the head's own axes, mean over frames, and False; where the rest pose
-    agrees with it, as where people stand in it, that of the rest pose and True. None without turns or neck."""
+    """Returns the direction [3] of the trunk in the head's own axes, mean over frames, and False; where the rest pose
+    agrees with it, as where people stand in it, that of the rest pose and True. None without turns or trunk.
+
+    Necks lean forwards, even of those who look straight ahead."""
     if head not in recording.turns:
         return None, False
-    along = mixed(recording.points, weights["Neck"]) - mixed(recording.points, weights["Thorax"])
+    along = mixed(recording.points, weights["Thorax"]) - mixed(recording.points, weights["Hip"])
     mean = (recording.turns[head].swapaxes(-1, -2) @ along[..., None])[..., 0].mean(0)
     if not np.linalg.norm(mean) > 0:
         return None, False
     mean /= np.linalg.norm(mean)
-    resting = mixed(recording.rest, weights["Neck"]) - mixed(recording.rest, weights["Thorax"])
+    resting = mixed(recording.rest, weights["Thorax"]) - mixed(recording.rest, weights["Hip"])
     size = float(np.linalg.norm(resting))
     if size > 0 and float(resting @ mean) > UPRIGHT * size:
         return np.asarray(resting / size), True
@@ -83,19 +85,24 @@ def _way(recording: Recording, weights: Weights, head: str) -> tuple[Signal | No
 def _top(tree: Tree, head: str, few: Mapping[str, Signal]) -> str:
     """Returns the highest joint or end site that hangs on the head and is none of the face; '' where there is none.
 
-    What lies farther along the neck than across it counts as high."""
-    under = below(tree, head)
-    names = [name for name in under if not FACE.search(name.removesuffix(END).replace(head, ""))]
+    What lies farther along the way from hip to head than across it counts as high."""
+    names = [name for name in below(tree, head) if not _is_face(tree, head, name)]
     if not any(tree.recording.parents.values()):
         names = [name for name in tree.recording.points if TOP.search(name)]
     step = max(len(tree.recording.points[head]) // LOOKED_AT, 1)
-    neck = few["Neck"] - few["Thorax"]
-    size = np.maximum(np.linalg.norm(neck, axis=-1), 1e-12)
+    body = few["Neck"] - few["Hip"]
+    size = np.maximum(np.linalg.norm(body, axis=-1), 1e-12)
     best, most = "", 0.0
     for name in names:
         away = tree.recording.points[name][::step] - few["Neck"]
-        up = (away * neck).sum(-1) / size
+        up = (away * body).sum(-1) / size
         length = np.maximum(np.linalg.norm(away, axis=-1), 1e-12)
         if float(np.median(up / length)) > UPRIGHT and float(np.median(up)) > most:
             best, most = name, float(np.median(up))
     return best
+
+
+def _is_face(tree: Tree, head: str, name: str) -> bool:
+    """Returns whether a joint, or one between it and the head, is named as a part of the face."""
+    line = tree.line(name)
+    return any(FACE.search(one.removesuffix(END)) for one in line[line.index(head) + 1 :] if one != head + END)

@@ -20,6 +20,7 @@ from .names import plain
 from .trunk import Weights, trunk
 
 Names = Mapping[str, tuple[str, ...]]
+MOST_NAMED = 80  # joints in a message
 SIDES = {"R": ("r", "right"), "L": ("l", "left")}
 
 
@@ -130,7 +131,8 @@ def _toe(tree: Tree, ankle: str) -> str:
 def _refusal(tree: Tree, missing: list[str]) -> str:
     exact = {kind: [n for n in _wanted(names) if n not in tree.recording.points] for kind, names in NAMINGS.items()}
     nearest = min(exact, key=lambda kind: len(exact[kind]))
-    there = f"it has {', '.join(tree.names)}"
+    more = f" and {len(tree.names) - MOST_NAMED} more" if len(tree.names) > MOST_NAMED else ""
+    there = f"it has {', '.join(tree.names[:MOST_NAMED])}{more}"
     if len(exact[nearest]) < len(missing) or len(exact[nearest]) <= len(_wanted(NAMINGS[nearest])) // 4:
         found = f"lacks {', '.join(exact[nearest])}; the nearest of the known namings is {nearest}"
         return f"{found}: rename its bones or leave it out ({there})"

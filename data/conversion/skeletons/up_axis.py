@@ -8,7 +8,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ...poses.skeleton import H36M_17
-from ..motion.rotations import UP_AXES, Signal
+from ..motion.axes import UP_AXES
+from ..motion.rotations import Signal
 from .joints import Body
 
 # Rotations into axes with z up, rows; those of y and z leave x where it is.

@@ -11,8 +11,8 @@ from data.formats.poses import h36m
 from data.poses.skeleton import H36M_17
 from data.synthetic.poses.motion import motion as synthetic_motion
 from spaces import cli
-from tests.made.mocap import UNIT, amc_text, asf_text, bvh_text, motion, rest, write_subject
-from tests.made.motion_statistics import LIKE_RECORDED, statistics
+from tests.made.recordings.mocap import UNIT, amc_text, asf_text, bvh_text, motion, rest, write_subject
+from tests.made.recordings.motion_statistics import LIKE_RECORDED, statistics
 
 
 def main(*words):
