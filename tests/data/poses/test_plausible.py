@@ -1,5 +1,4 @@
-"""3D of any set: who lies, is upside down, floats, has exchanged sides or bones without a length is told; who lies for a
-part of a clip is not."""
+"""3D of any set: who lies, is upside down, floats, has exchanged sides or bones without a length is told."""
 
 import dataclasses
 
