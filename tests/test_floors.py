@@ -43,6 +43,7 @@ ONLY_IN = {
     "pandas": ("search.figures", "search.notebook.sweep"),
     "plotly": ("search.figures", "search.notebook.sweep"),
     "cdflib": ("data.conversion.cdf",),
+    "ezc3d": ("data.conversion.motion.c3d",),
     "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.samplers"),
     "cmaes": ("search.decisions.samplers.cmaes",),
     "PIL": (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..formats.poses.h36m import FPS, h36m_cameras
 from ..poses.poseset import Array, Camera
@@ -34,9 +35,13 @@ def at_50_hz(poses: Signal, fps: float) -> Signal:
 
 
 def steady(poses: Signal, fps: float) -> Iterator[tuple[int, int]]:
-    """Yields stretches [first, end) of poses [n, J, 3] in metres without a jump."""
+    """Yields stretches [first, end) of poses [n, J, 3] in metres without a jump, and without frames that have nan."""
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(poses).all((1, 2)))
     jumps = np.linalg.norm(np.diff(poses, axis=0), axis=-1).max(-1, initial=0) * fps > FASTEST
-    yield from pairwise([0, *(np.flatnonzero(jumps) + 1).tolist(), len(poses)])
+    breaks = jumps | (np.diff(seen.astype(np.int8)) != 0)
+    for first, end in pairwise([0, *(np.flatnonzero(breaks) + 1).tolist(), len(poses)]):
+        if seen[first:end].all():
+            yield first, end
 
 
 def in_one_place(poses: Signal) -> Iterator[tuple[int, int]]:

@@ -172,7 +172,8 @@ def _subjects(plan: Plan, takes: list[Take]) -> tuple[list[str], list[str]]:
     notes: list[str] = []
     for subject in dict.fromkeys(found):
         mine = [at for at, name in enumerate(found) if name == subject]
-        people = same_person([takes[at].lengths for at in mine])
+        is_measured = any(takes[at].is_measured for at in mine)
+        people = same_person([takes[at].lengths for at in mine], is_measured=is_measured)
         if not max(people):
             continue
         count = max(people) + 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..formats.poses.h36m import FPS
@@ -21,10 +22,12 @@ from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, steady
 from .motion.acclaim import Acclaim, read_amc, read_asf
 from .motion.axes import UP_AXES
 from .motion.bvh import move, read_bvh
+from .motion.c3d import read_c3d
 from .motion.files import MotionFile
 from .motion.recording import Recording
 from .motion.rotations import Signal
-from .skeletons.joints import body_of, with_lost_bones
+from .skeletons.joints import Body, body_of, with_lost_bones
+from .skeletons.markers import body_of_labels
 from .skeletons.people import bone_lengths, misshapen
 from .skeletons.sides import are_sides_exchanged
 from .skeletons.up_axis import find_up, z_up
@@ -53,7 +56,8 @@ ACCLAIM_UP = "y"  # of the databases in this format; it does not say
 class Take:
     """Recording of one person. poses [n, 17, 3] metres in the axes of the file, empty once it is cut; up: which of
     these points up, '' while that is not clear; seen: how people stand in it; kind: the names of its points, which
-    files of one maker share; lengths [8] of long bones and height from ankle to head, metres; notes on what was put
+    files of one maker share; lengths [8] of long bones and height from ankle to head, metres; is_measured: whether the
+    bones have no length of their own; notes on what was put
     right; pieces: first frame at 50 Hz and poses, z up, of every clip."""
 
     motion: MotionFile
@@ -66,6 +70,7 @@ class Take:
     lengths: Signal
     height: float
     is_mended: bool
+    is_measured: bool
     notes: tuple[str, ...]
     seconds: float
     pieces: tuple[tuple[int, Array], ...] = ()
@@ -97,12 +102,18 @@ class Reader:
         if recording is None:
             return None
         where = str(motion.path)
-        body = body_of(recording, where)
+        whole = body_of(recording, where) if recording.parents or motion.skeleton else body_of_labels(recording, where)
+        seen = np.asarray(np.isfinite(whole.joints).all((1, 2)))
+        if not seen.any():
+            raise DataError(where, ["has no frame in which all joints were seen; fill the gaps of its markers"])
+        body = _only(whole, seen)
         faults = misshapen(body.joints)
         if faults:
             raise DataError(where, [f"is of no person: {'; '.join(faults)}; leave it out"])
         metres, unit = self._unit(recording, body.joints, where)
-        joints, notes = body.joints, [*recording.notes, *body.notes]
+        joints, notes = whole.joints, [*recording.notes, *body.notes]
+        if not seen.all():
+            notes.append("frames in which joints were not seen are left out")
         if are_sides_exchanged(body):
             joints = joints[:, list(H36M_17.mirror)]
             notes.append(EXCHANGED)
@@ -115,8 +126,9 @@ class Reader:
             up=upright.axis,
             seen=upright.why,
             kind=tuple(recording.points),
-            lengths=bone_lengths(joints) * metres,
-            height=_height(joints) * metres,
+            lengths=bone_lengths(joints[seen]) * metres,
+            height=_height(body.joints) * metres,
+            is_measured=not recording.parents and motion.skeleton is None,
             is_mended=is_mended,
             notes=tuple(notes),
             seconds=len(joints) / recording.fps,
@@ -124,6 +136,8 @@ class Reader:
 
     def _recording(self, motion: MotionFile) -> tuple[Recording | None, bool]:
         """Parses a file; returns whether lost bones were put back, too."""
+        if motion.path.suffix.lower() == ".c3d":
+            return read_c3d(motion.path), False
         if motion.skeleton is None:
             bvh, is_mended = with_lost_bones(read_bvh(motion.path))
             return move(bvh), is_mended
@@ -151,6 +165,11 @@ class Reader:
         return metres, unit
 
 
+def _only(body: Body, frames: NDArray[np.bool_]) -> Body:
+    toes = {side: place[frames] for side, place in body.toes.items()}
+    return dataclasses.replace(body, joints=body.joints[frames], toes=toes)
+
+
 def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
     """Yields the first frame at 50 Hz and the poses of each clip."""
     for first, end in steady(poses, fps):
@@ -163,7 +182,7 @@ def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
 def on_floor(poses: Signal) -> tuple[Signal, tuple[str, ...]]:
     """Returns positions [n, 17, 3], z up, with the ankles of who stands at a usual height, and a note where they had to
     be moved: some software counts heights from the hips, or from the first frame."""
-    lowest = float(np.percentile(poses[..., 2].min(1), OFTEN_LOWEST))
+    lowest = float(np.nanpercentile(poses[..., 2].min(1), OFTEN_LOWEST))
     if FLOOR[0] <= lowest <= FLOOR[1]:
         return poses, ()
     moved: Signal = poses - np.array((0, 0, lowest - ANKLE))

@@ -11,7 +11,7 @@ from ...errors import DataError
 
 UNNAMED = "Motion"  # action of a file that no index names
 COLUMNS = ("file", "action")
-SUFFIXES, SKELETON = (".amc", ".bvh"), ".asf"
+SUFFIXES, SKELETON = (".amc", ".bvh", ".c3d"), ".asf"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +35,7 @@ def find_motions(root: Path) -> tuple[list[MotionFile], list[str]]:
     """Finds all .amc, .bvh and .c3d files below a folder, in order of their paths, and the faults of those that cannot
     be read: every .amc without skeleton. DataError when there are none at all."""
     if not root.is_dir():
-        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc files, or with .bvh files"])
+        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc, .bvh or .c3d files"])
     files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (*SUFFIXES, SKELETON) and path.is_file())
     motions: list[MotionFile] = []
     problems: list[str] = []

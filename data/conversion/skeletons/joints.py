@@ -73,6 +73,13 @@ class Body:
     notes: tuple[str, ...]
 
 
+def is_named(recording: Recording) -> bool:
+    """Returns whether the names of the points say where the joints of the limbs are."""
+    tree = tree_of(recording)
+    limbs = [limb(tree, side, parts) for side in SIDES for parts in (LEG, ARM)]
+    return _exact(recording) is not None or all(len(found) == len(LEG) for found in limbs)
+
+
 def joints_of(recording: Recording, where: str) -> Signal:
     """Computes positions [n, 17, 3] in units and axes of the file. DataError names what is missing."""
     return body_of(recording, where).joints

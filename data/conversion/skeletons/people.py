@@ -17,7 +17,8 @@ LONG_BONES = (
     ("LHip", "LKnee"), ("RHip", "RKnee"), ("LKnee", "LFoot"), ("RKnee", "RFoot"),
     ("LShoulder", "LElbow"), ("RShoulder", "RElbow"), ("LElbow", "LWrist"), ("RElbow", "RWrist"),
 )  # fmt: skip
-SAME = 0.025  # share by which long bones of one person differ between recordings at most
+# Share by which long bones of one person differ between recordings at most: of skeletons, and measured with markers.
+SAME, SAME_MEASURED = 0.025, 0.1
 # Means over both sides and shares of the whole leg: from a child of five to a tall adult, with joints that software has
 # put where it pleases. Quadrupeds and cartoon figures are outside.
 RATIOS = {
@@ -57,14 +58,15 @@ def misshapen(joints: Signal) -> list[str]:
     return faults
 
 
-def same_person(lengths: Sequence[Signal]) -> list[int]:
+def same_person(lengths: Sequence[Signal], *, is_measured: bool = False) -> list[int]:
     """Returns the number of the person, from 0 in order of appearance, in each recording by its bone lengths [8]."""
+    most = SAME_MEASURED if is_measured else SAME
     people: list[Signal] = []
     found: list[int] = []
     for one in lengths:
         apart = [float(np.abs(one / other - 1).max()) for other in people]
         nearest = int(np.argmin(apart)) if apart else -1
-        if nearest < 0 or apart[nearest] > SAME:
+        if nearest < 0 or apart[nearest] > most:
             people.append(one)
             nearest = len(people) - 1
         found.append(nearest)

@@ -31,6 +31,7 @@ MOST_FRAMES = 2000  # that are looked at
 RESTING = 0.9  # cosine between an axis and trunk and legs of a rest pose that stands along it
 ANKLE = 0.05  # height of the lowest ankle over the floor, as a share of the way from ankle to head
 STEADY = 0.25  # by which the floor under a person may change its height, share of the same
+ACROSS = 0.7  # cosine between hips and an axis, mean over frames
 BETTER = 0.1  # by which the floor under one axis must lie nearer than under another
 
 (HIP, THORAX, NECK, HEAD) = (H36M_17.joints.index(name) for name in ("Hip", "Thorax", "Neck", "Head"))
@@ -68,7 +69,11 @@ def find_up(body: Body) -> Upright:
     if len(rivals) == 1:
         found = rivals[0]
         # People lie and crawl, too: the floor must not contradict.
-        is_confirmed = floors[found] < floors[resting] if resting else floors[found] < STEADY + min(floors.values())
+        if resting:
+            is_confirmed = floors[found] < floors[resting]
+        else:
+            others = [floors[axis] for axis in UP_AXES if not _is_across(joints, axis)]
+            is_confirmed = floors[found] < STEADY + min(others)
         if is_confirmed:
             return Upright(found, why)
         return Upright("", f"{why}, but the floor does not lie there")
@@ -107,6 +112,12 @@ def _floor(joints: Signal, axis: str) -> float:
     lowest = (joints @ TURNS[axis][2]).min(1) / size
     low, middle, high = np.percentile(lowest, (5, 50, 95))
     return float(abs(middle - ANKLE) + high - low)
+
+
+def _is_across(joints: Signal, axis: str) -> bool:
+    """Returns whether the line of the hips lies along an axis, so that the axis is neither up nor ahead."""
+    across = _unit(joints[:, HIPS[0]] - joints[:, HIPS[1]]) @ TURNS[axis][2]
+    return float(np.abs(across).mean()) > ACROSS
 
 
 def _unit(vectors: Signal) -> Signal:
