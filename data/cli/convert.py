@@ -33,7 +33,7 @@ def add_convert_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_cmu_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "dir", type=Path, metavar="DIR", help="folder with .asf and .amc, .bvh or .c3d files, at any depth"
+        "dir", type=Path, metavar="DIR", help="folder with .asf and .amc, .bvh, .c3d or .npz files, at any depth"
     )
     parser.add_argument("--set", default="cmu", metavar="NAME", help="name of the new set (default cmu)")
     index = "CSV of the actions: file,action[,subject] in the first line; without, all are Motion"
@@ -49,6 +49,8 @@ def _add_cmu_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--up", choices=(AUTO, *UP_AXES), default=AUTO, metavar="AXIS", help=up)
     skip = "leave out the files at fault, say which, and convert the others (default: nothing is written)"
     parser.add_argument("--skip-bad", action="store_true", help=skip)
+    models = "folder with the neutral SMPL model and its joint regressors, for .npz of SMPL parameters (AMASS)"
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help=models)
     parser.add_argument("--detector", action="store_true", help="also 2D with a detector's noise (keypoints det)")
 
 

@@ -15,6 +15,7 @@ from ..poses.poseset import Array, Camera, PoseSet, Sequence
 from ..poses.skeleton import H36M_17
 from ..synthetic.poses.detector import detections
 from ..synthetic.poses.recording import PIXEL_GRID, on_grid, pixels_of
+from .body_motion import is_body_motion
 from .capture import FEWEST_FRAMES, ring, share_inside
 from .motion.files import Label, MotionFile, find_motions, read_index
 from .skeletons.people import person_names, same_person
@@ -27,7 +28,7 @@ FIRST_SHOWN = 5  # files that a note names
 class Request:
     """Options of a conversion. amc_fps: frames per second of .amc files, which do not state it. scale: metres per unit
     of the files; None: from their headers, or by the stature. up: the axis that points up, one of UP_AXES; None: found
-    from the motion. is_lenient: files at fault are left out."""
+    from the motion. is_lenient: files at fault are left out. models: folder of SMPL, for files with its parameters."""
 
     root: Path
     index: Path | None
@@ -36,6 +37,7 @@ class Request:
     amc_fps: float
     up: str | None = None
     is_lenient: bool = False
+    models: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +105,7 @@ def plan(request: Request, *, is_refused: bool = False) -> Plan:
     motions: list[MotionFile] = []
     faults: list[str] = []
     try:
-        motions, faults = find_motions(request.root)
+        motions, faults = find_motions(request.root, is_body_motion)
     except DataError as error:
         problems += error.problems_in(str(request.root))
     try:
@@ -136,7 +138,7 @@ def read_clips(plan: Plan) -> Converted:
     when none is left."""
     where, request = str(plan.request.root), plan.request
     faults: list[str] = list(plan.faults)
-    reader = Reader(request.scale, request.amc_fps)
+    reader = Reader(request.scale, request.amc_fps, request.models)
     takes: list[Take] = []
     for motion in plan.motions:
         try:

@@ -18,12 +18,13 @@ from ..errors import DataError
 from ..formats.poses.h36m import FPS
 from ..poses.poseset import Array
 from ..poses.skeleton import H36M_17
+from .body_motion import BodyReader
 from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, steady
 from .motion.acclaim import Acclaim, read_amc, read_asf
 from .motion.axes import UP_AXES
 from .motion.bvh import move, read_bvh
 from .motion.c3d import read_c3d
-from .motion.files import MotionFile
+from .motion.files import BODIES, MotionFile
 from .motion.recording import Recording
 from .motion.rotations import Signal
 from .skeletons.joints import Body, body_of, with_lost_bones
@@ -89,10 +90,11 @@ class Take:
 
 class Reader:
     """Reader of takes; a skeleton that several files share is read once. scale: metres per unit, None to find it;
-    amc_fps: frames per second of .amc files, which do not tell."""
+    amc_fps: frames per second of .amc files, which do not tell; models: folder of the SMPL model, None without."""
 
-    def __init__(self, scale: float | None, amc_fps: float) -> None:
+    def __init__(self, scale: float | None, amc_fps: float, models: Path | None) -> None:
         self._scale, self._amc_fps = scale, amc_fps
+        self._bodies = BodyReader(models)
         self._skeletons: dict[Path, Acclaim | None] = {}
 
     def read(self, motion: MotionFile) -> Take | None:
@@ -136,6 +138,8 @@ class Reader:
 
     def _recording(self, motion: MotionFile) -> tuple[Recording | None, bool]:
         """Parses a file; returns whether lost bones were put back, too."""
+        if motion.path.suffix == BODIES:
+            return self._bodies.read(motion.path), False
         if motion.path.suffix.lower() == ".c3d":
             return read_c3d(motion.path), False
         if motion.skeleton is None:

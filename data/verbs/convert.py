@@ -56,6 +56,7 @@ def _convert_cmu(arguments: Namespace) -> int:
         amc_fps=arguments.fps,
         up=None if arguments.up == AUTO else arguments.up,
         is_lenient=arguments.skip_bad,
+        models=arguments.models,
     )
     plan = _checked(lambda: cmu.plan(request, is_refused=bool(problems)), arguments.dir, problems)
     converted = cmu.read_clips(plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from ...errors import DataError
 
 UNNAMED = "Motion"  # action of a file that no index names
 COLUMNS = ("file", "action")
-SUFFIXES, SKELETON = (".amc", ".bvh", ".c3d"), ".asf"
+SUFFIXES, SKELETON, BODIES = (".amc", ".bvh", ".c3d"), ".asf", ".npz"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MotionFile:
-    """A .bvh or .c3d file, or an .amc file with its skeleton. `folder`: the name of the folder it lies in."""
+    """A .bvh or .c3d file, an .npz of SMPL parameters, or an .amc file with its skeleton. `folder`: the name of the
+    folder it lies in."""
 
     path: Path
     skeleton: Path | None
@@ -31,12 +32,15 @@ class Label:
     subject: str | None = None
 
 
-def find_motions(root: Path) -> tuple[list[MotionFile], list[str]]:
-    """Finds all .amc, .bvh and .c3d files below a folder, in order of their paths, and the faults of those that cannot
-    be read: every .amc without skeleton. DataError when there are none at all."""
+def find_motions(root: Path, is_body: Callable[[Path], bool]) -> tuple[list[MotionFile], list[str]]:
+    """Finds all .amc, .bvh and .c3d files below a folder, and the .npz that `is_body` takes, in order of their paths;
+    also returns the faults of those that cannot be read: every .amc without skeleton. DataError when there are none."""
     if not root.is_dir():
-        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc, .bvh or .c3d files"])
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (*SUFFIXES, SKELETON) and path.is_file())
+        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc, .bvh, .c3d or .npz files"])
+    # Names that begin with "._" are what some archives of macOS hold beside every file.
+    there = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith("._")]
+    kinds = (*SUFFIXES, SKELETON)
+    files = [path for path in there if path.suffix.lower() in kinds or (path.suffix == BODIES and is_body(path))]
     motions: list[MotionFile] = []
     problems: list[str] = []
     for path in files:
@@ -53,7 +57,8 @@ def find_motions(root: Path) -> tuple[list[MotionFile], list[str]]:
                 continue
         motions.append(MotionFile(path=path, skeleton=skeleton, folder=path.resolve().parent.name))
     if not motions and not problems:
-        raise DataError(str(root), [f"holds no {' and no '.join(SUFFIXES)} file, in no folder below either"])
+        found = "holds no .amc and no .bvh file, no .c3d and no .npz of SMPL poses, in no folder below either"
+        raise DataError(str(root), [found])
     return motions, problems
 
 
