@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
-FLEXED = np.sin(np.radians(20))  # of the knee; a straight leg has no side
+FLEXED = np.sin(np.radians(30))  # of the knee; a straight leg has no side, and one that bends back bends less
 SIDEWAYS = 0.5  # cosine between the axis of a knee and the line of the hips, below which a frame tells nothing
 FEWEST_TELLING = 10  # frames with a knee that tells
 REVERSED = 0.8  # share of them in which the knees bend forwards, from which left and right are exchanged

@@ -19,6 +19,7 @@ METRES: Mapping[str, float] = MappingProxyType({"mm": 0.001, "cm": 0.01, "m": 1.
 NO_PLACE = re.compile(r"angle|force|moment|power|grf|score|work$|energy", re.I)
 NO_PLACES = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS", "SCORES")
 LONGEST_GAP = 0.25  # seconds without a marker that are filled on a straight line
+MOST_FRAMES = 65_535  # that the 16 bits of the header count; ezc3d reads no more (findings/c3d_most_frames.sh)
 FEWEST_OF_ONE = 10  # labels with one prefix, from which it is a person's and no object's
 
 
@@ -54,7 +55,9 @@ def read_c3d(path: Path) -> Recording:
         is_place = label not in others and not NO_PLACE.search(name) and bool(np.isfinite(track).any())
         if is_place and (not prefix or not people or prefix in people):
             points.setdefault(name.lower(), _filled(track, round(LONGEST_GAP * rate)))
-    return Recording(points=points, fps=round(rate, 2), metres_per_unit=METRES[units])
+    notes = (f"has {MOST_FRAMES} frames, the most its header counts; later ones are not read",)
+    is_full = places.shape[1] == MOST_FRAMES
+    return Recording(points=points, fps=round(rate, 2), metres_per_unit=METRES[units], notes=notes if is_full else ())
 
 
 def _all_labels(point: Mapping[str, Mapping[str, list[str]]]) -> list[str]:

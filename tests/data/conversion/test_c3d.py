@@ -103,3 +103,10 @@ def test_what_is_no_recording_of_one_person_is_refused(tmp_path, capsys):
     assert "text.c3d: is no C3D file that can be read" in err
     with pytest.raises(DataError, match="is no C3D file that can be read"):
         read_c3d(tmp_path / "none.c3d")
+
+
+def test_a_file_as_long_as_its_header_can_count_may_lack_an_end(tmp_path):
+    write_c3d(tmp_path / "long.c3d", {"hip": np.ones((65_600, 3))})
+    recording = read_c3d(tmp_path / "long.c3d")
+    assert len(recording.points["hip"]) == 65_535
+    assert recording.notes == ("has 65535 frames, the most its header counts; later ones are not read",)
