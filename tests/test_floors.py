@@ -43,7 +43,6 @@ ONLY_IN = {
     "pandas": ("search.figures", "search.notebook.sweep"),
     "plotly": ("search.figures", "search.notebook.sweep"),
     "cdflib": ("data.conversion.cdf",),
-    "ezc3d": ("data.conversion.motion.c3d",),
     "scipy": ("data.bodies", "data.formats.meshes", "search.decisions.samplers"),
     "cmaes": ("search.decisions.samplers.cmaes",),
     "PIL": (
@@ -51,7 +50,7 @@ ONLY_IN = {
         *("trainables.pictures", "trainables.prediction"),
     ),
     "av": ("trainables.pictures",),
-    "ezc3d": ("trainables.prediction.motion.c3d",),
+    "ezc3d": ("data.conversion.motion.c3d", "trainables.prediction.motion.c3d"),
     "rich": ("search.terminal.panel",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.

@@ -8,11 +8,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from spaces.commands import package_need
+from spaces.loading import named
 
 from ..errors import DataError
 from ..formats.poses.h36m import FPS
@@ -23,7 +27,6 @@ from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, steady
 from .motion.acclaim import Acclaim, read_amc, read_asf
 from .motion.axes import UP_AXES
 from .motion.bvh import move, read_bvh
-from .motion.c3d import read_c3d
 from .motion.files import BODIES, MotionFile
 from .motion.recording import Recording
 from .motion.rotations import Signal
@@ -50,6 +53,8 @@ CHAIN = ((3, 2), (2, 1), (0, 7), (7, 8), (8, 9), (9, 10))
 EXCHANGED = "knees and toes point backwards, so that left and right, or the axes, are mirrored; they are changed back"
 # Heights of the lowest joint of somebody on the floor, in metres, in a frame in which it is low, and of an ankle.
 FLOOR, OFTEN_LOWEST, ANKLE = (-0.15, 0.3), 5, 0.08
+C3D_PACKAGE = "ezc3d"
+READ_C3D = "data.conversion.motion.c3d:read_c3d"  # by name: its package need not be there
 ACCLAIM_UP = "y"  # of the databases in this format; it does not say
 
 
@@ -141,7 +146,10 @@ class Reader:
         if motion.path.suffix == BODIES:
             return self._bodies.read(motion.path), False
         if motion.path.suffix.lower() == ".c3d":
-            return read_c3d(motion.path), False
+            if find_spec(C3D_PACKAGE) is None:
+                raise DataError(str(motion.path), [package_need(C3D_PACKAGE)])
+            recording: Recording = named(READ_C3D)(motion.path)
+            return recording, False
         if motion.skeleton is None:
             bvh, is_mended = with_lost_bones(read_bvh(motion.path))
             return move(bvh), is_mended

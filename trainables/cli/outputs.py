@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from spaces.commands import package_need
 from spaces.files import target_problems
 
 from ..config import TrainConfig
@@ -18,8 +18,8 @@ BVH, C3D, TRC, GLB = MOTIONS = (".bvh", ".c3d", ".trc", ".glb")
 FILMS = (".gif", ".mp4")
 PICTURE = ".png"  # of a single image
 PAGE = ".html"
-# Endings that need a package which requirements.txt leaves out: it has no wheel for Linux on ARM.
-NEEDED = MappingProxyType({C3D: ("ezc3d", "1.7.2", "or write .trc, which holds the same points")})
+# Endings that need a package which requirements.txt leaves out, and what does as well.
+NEEDED = MappingProxyType({C3D: ("ezc3d", "or write .trc, which holds the same points")})
 MOST_FRAMES = MappingProxyType({C3D: 65_535})  # the header counts them in 16 bits
 
 
@@ -65,9 +65,8 @@ def output_problems(
             why = f"holds joints in motion, and {config.model} predicts meshes; " if ending in MOTIONS else ""
             problems.append(f"--out {path}: {why}name a file that ends in {' or '.join(written_endings(config))}")
         elif ending in NEEDED and find_spec(NEEDED[ending][0]) is None:
-            package, version, other = NEEDED[ending]
-            line = f"{sys.executable} -m pip install {package}=={version}"
-            problems.append(f"--out {path}: needs the package {package}, which is not installed; run {line}, {other}")
+            package, other = NEEDED[ending]
+            problems.append(f"--out {path}: {package_need(package)}, {other}")
     drawn = drawn_endings(has_images=has_images)
     problems += [
         f"--render {path}: name a file that ends in {' or '.join(drawn)}"

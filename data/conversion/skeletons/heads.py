@@ -32,7 +32,7 @@ def with_head(tree: Tree, weights: Weights, where: str) -> tuple[Recording, Weig
     few = {joint: mixed(recording.points, parts, step) for joint, parts in weights.items()}
     body = _length(few, CHAIN)
     head = list(weights["Neck"])[-1]
-    top = "" if "Head" in weights else _top(tree, head, few)
+    top = "" if "Head" in weights else _top(tree, weights, head, few)
     if top:
         weights, few = weights | {"Head": {top: 1.0}}, few | {"Head": recording.points[top][::step]}
     found = _length(few, (("Neck", "Head"),)) if "Head" in few else 0.0
@@ -82,24 +82,34 @@ def _way(recording: Recording, weights: Weights, head: str) -> tuple[Signal | No
     return mean, False
 
 
-def _top(tree: Tree, head: str, few: Mapping[str, Signal]) -> str:
+def _top(tree: Tree, weights: Weights, head: str, few: Mapping[str, Signal]) -> str:
     """Returns the highest joint or end site that hangs on the head and is none of the face; '' where there is none.
 
-    What lies farther along the way from hip to head than across it counts as high."""
+    What lies farther along the way from hip to head than across it counts as high, in the rest pose or in most
+    frames."""
+    recording = tree.recording
     names = [name for name in below(tree, head) if not _is_face(tree, head, name)]
-    if not any(tree.recording.parents.values()):
-        names = [name for name in tree.recording.points if TOP.search(name)]
-    step = max(len(tree.recording.points[head]) // LOOKED_AT, 1)
-    body = few["Neck"] - few["Hip"]
-    size = np.maximum(np.linalg.norm(body, axis=-1), 1e-12)
+    if not any(recording.parents.values()):
+        names = [name for name in recording.points if TOP.search(name)]
+    step = max(len(recording.points[head]) // LOOKED_AT, 1)
     best, most = "", 0.0
     for name in names:
-        away = tree.recording.points[name][::step] - few["Neck"]
-        up = (away * body).sum(-1) / size
-        length = np.maximum(np.linalg.norm(away, axis=-1), 1e-12)
-        if float(np.median(up / length)) > UPRIGHT and float(np.median(up)) > most:
-            best, most = name, float(np.median(up))
+        height = _height(recording.points[name][::step] - few["Neck"], few["Neck"] - few["Hip"])
+        if recording.rest:
+            neck, hip, left, right = (mixed(recording.rest, weights[one]) for one in ("Neck", "Hip", "LFoot", "RFoot"))
+            # Only where people stand in the rest pose do all joints have axes that are alike.
+            if _height((hip - (left + right) / 2)[None], (neck - hip)[None]) > 0:
+                height = max(height, _height((recording.rest[name] - neck)[None], (neck - hip)[None]))
+        if height > most:
+            best, most = name, height
     return best
+
+
+def _height(away: Signal, along: Signal) -> float:
+    """Returns how far vectors [n, 3] reach along others, median over frames; 0 where they point elsewhere."""
+    reach = (away * along).sum(-1) / np.maximum(np.linalg.norm(along, axis=-1), 1e-12)
+    slope = reach / np.maximum(np.linalg.norm(away, axis=-1), 1e-12)
+    return float(np.median(reach)) if np.median(slope) > UPRIGHT else 0.0
 
 
 def _is_face(tree: Tree, head: str, name: str) -> bool:

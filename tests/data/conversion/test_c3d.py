@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("ezc3d")
+
 from data.__main__ import VERBS
+from data.conversion import takes
 from data.conversion.motion.c3d import read_c3d
 from data.errors import DataError
 from data.formats.poses import h36m
@@ -110,3 +113,12 @@ def test_a_file_as_long_as_its_header_can_count_may_lack_an_end(tmp_path):
     recording = read_c3d(tmp_path / "long.c3d")
     assert len(recording.points["hip"]) == 65_535
     assert recording.notes == ("has 65535 frames, the most its header counts; later ones are not read",)
+
+
+def test_without_the_package_each_file_says_how_to_get_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(takes, "find_spec", lambda name: None)
+    write_c3d(tmp_path / "in" / "a.c3d", centres(walk(40)))
+    assert convert(tmp_path) == 2
+    err = capsys.readouterr().err
+    assert "a.c3d: needs the package ezc3d, which is not installed; run " in err
+    assert " -m pip install ezc3d==1.7.2" in err

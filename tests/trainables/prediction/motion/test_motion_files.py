@@ -8,8 +8,8 @@ import struct
 import numpy as np
 import pytest
 
-from data.conversion.bvh import move, read_bvh
-from data.conversion.named_joints import joints_of
+from data.conversion.motion.bvh import move, read_bvh
+from data.conversion.skeletons.joints import joints_of
 from data.poses.skeleton import H36M_17, H36M_32
 from tests.trainables.prediction.motion.walking import NAMES, spun, walk
 from trainables.prediction.input import Lifted
