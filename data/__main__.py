@@ -34,6 +34,7 @@ VERBS = {
         example=SOURCES["cmu"][1],
         add_options=add_convert_options,
         run="data.verbs.convert:run",
+        dashed=("--up",),
     ),
     "describe": Verb(
         summary="list sets and named splits with their sizes",

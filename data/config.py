@@ -17,6 +17,7 @@ NO_MIRROR = "mirrored images are of no pose that the world's axes could tell"
 CROP_STEP = 32  # pixels; an image trunk halves its maps five times
 LARGEST_CROP = 4096  # pixels of a side
 MOST_DECODERS = 256  # processes
+HANDS = RIGHT, LEFT = ("right", "left")  # of images of hands; networks know right ones
 MESH_CROP = (224, 224)  # of mesh sets, as published: the networks on them are wired for it
 
 

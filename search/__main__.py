@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from spaces.loading import end_at_once
+from spaces.loading import end_at_once, leave_all
 
 if __name__ == "__main__":
     end_at_once()  # while what follows loads
@@ -118,6 +118,7 @@ VERBS = {
         add_options=train.add_ray_train_options,
         check=train.check_ray_train,
         run="search.sweep.train:train",
+        loading=loading,
     ),
     "confirm": Verb(
         summary="train one config, or the best of a sweep beside its recipe, with several seeds: mean and deviation",
@@ -198,6 +199,7 @@ def posesweep(prog: str = "posesweep") -> int:
         return main("search", ABOUT, VERBS, hide=redacted, prog=prog)
     finally:
         drop_farewell()
+        leave_all()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 class Verb:
     """One verb of a package. `check`: converts the parsed options to a validated request, without heavy imports; `run`:
     "module:function" that takes the request and returns the exit code, imported only then so that help is instant;
-    `loading`: returns, for the request, a context that says so while that module is imported."""
+    `loading`: returns, for the request, a context that says so while that module is imported; `dashed`: options whose
+    value may begin with a dash."""
 
     summary: str
     example: str
@@ -32,6 +33,7 @@ class Verb:
     run: str
     check: Callable[[argparse.Namespace], object] = lambda options: options
     loading: Callable[[Any], AbstractContextManager[object]] = nullcontext
+    dashed: tuple[str, ...] = ()
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -92,7 +94,8 @@ def main(
             allow_abbrev=False,
         )
         verb.add_options(line)
-    options = parser.parse_args(argv)
+    dashed = {option for verb in verbs.values() for option in verb.dashed}
+    options = parser.parse_args(_joined(sys.argv[1:] if argv is None else argv, dashed))
     verb = verbs[options.verb]
     try:
         raise_again()
@@ -113,3 +116,15 @@ def main(
         # The reader of our output went away (`| head`); stdout must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _joined(words: Sequence[str], dashed: set[str]) -> list[str]:
+    """Returns the words with the value of each option in `dashed` behind an equals sign: argparse would take `-y` for
+    an option."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in dashed:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found

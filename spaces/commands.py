@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from .console import visible
+
+# Packages that requirements.txt leaves out, with their versions: ezc3d has no wheel for Linux on ARM.
+OPTIONAL: Mapping[str, str] = MappingProxyType({"ezc3d": "1.7.2"})
 
 
 def command(package: str, verb: str, *words: object) -> str:
@@ -21,6 +27,12 @@ def command(package: str, verb: str, *words: object) -> str:
 def synth_line(root: Path | str) -> str:
     """Formats the command that writes the synthetic data sets to the folder `root`."""
     return command("data", "synth", "--root", root)
+
+
+def package_need(package: str) -> str:
+    """Says that one of OPTIONAL is not installed, with the command that installs it."""
+    line = shell_line(sys.executable, "-m", "pip", "install", f"{package}=={OPTIONAL[package]}")
+    return f"needs the package {package}, which is not installed; run {line}"
 
 
 def shell_line(*words: str) -> str:

@@ -33,7 +33,10 @@ ONLY_IN = {
     "ray.train": ("search.executors.group",),
     "optuna": ("search.decisions", "search.tracking.studies"),
     "optuna_dashboard": ("search.tracking.studies.dashboard",),
-    "msgspec": ("search.record.records", "search.record.coding", "data.inputs.detectors.openpose"),
+    "msgspec": (
+        *("search.record.records", "search.record.coding", "search.results.report.kept"),
+        "data.inputs.detectors.openpose",
+    ),
     "mlflow": ("search.tracking.mlflow_tracker", "search.tracking.one_transaction", "search.tracking.pages.start"),
     "tensorboardX": ("search.tracking.tensorboard.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
@@ -50,6 +53,7 @@ ONLY_IN = {
         *("trainables.pictures", "trainables.prediction"),
     ),
     "av": ("trainables.pictures",),
+    "ezc3d": ("data.conversion.motion.c3d", "trainables.prediction.motion.c3d"),
     "rich": ("search.terminal.panel",),
 }
 # Where a name from outside chooses the module, so that help and bad input need none of the heavy ones.

@@ -1,11 +1,12 @@
 """Size of a sweep's report, time to write it, and time until Chromium shows it, for sweeps of several sizes.
 
-python bench/reports/opening.py [--trials 3,50,1000] [--loads 5] [--shots FOLDER]
+python bench/reports/opening.py [--trials 3,50,1000] [--loads 5] [--shots FOLDER] [--page FILE]
 
 The sweeps are recorded on a virtual clock, without training. `opened`: from DOMContentLoaded until every figure on the
 first screen is drawn; `whole`: the same from the start of the navigation, reading 5 MB of plotly.js included. Both are
 the median and the longest of some loads in one Chromium, whose first load starts more than the page. `--shots` also
-writes pictures of the page, light and dark, wide and narrow, with all figures drawn."""
+writes pictures of the page, light and dark, wide and narrow, with all figures drawn; `--page` measures a report that is
+there instead."""
 
 import argparse
 import asyncio
@@ -138,11 +139,12 @@ def main() -> None:
     parser.add_argument("--trials", default="3,50,1000")
     parser.add_argument("--loads", type=int, default=5)
     parser.add_argument("--shots", type=Path)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
-        pages = {}
-        for trials in map(int, options.trials.split(",")):
+        pages = {} if options.page is None else {options.page.stem: options.page.resolve()}
+        for trials in () if pages else map(int, options.trials.split(",")):
             folder = Path(made, str(trials))
             folder.mkdir()
             sweep, began = recorded(folder, trials), time.process_time()
@@ -153,12 +155,13 @@ def main() -> None:
 
         async def look(browser: Browser) -> None:
             for trials, page in pages.items():
+                told = f"{trials} trials" if isinstance(trials, int) else trials
                 times = [await browser.show(page) for _ in range(options.loads)]
                 for name, taken in (
                     ("opened", [now - began for now, began, _ in times]),
                     ("whole", [now for now, _, _ in times]),
                 ):
-                    print(f"{trials} trials, {name}: {statistics.median(taken):.0f} ms, longest {max(taken):.0f} ms")
+                    print(f"{told}, {name}: {statistics.median(taken):.0f} ms, longest {max(taken):.0f} ms")
                 for screen in SCREENS if options.shots else ():
                     for scheme in ("light", "dark"):
                         options.shots.mkdir(parents=True, exist_ok=True)

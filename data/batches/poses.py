@@ -21,7 +21,7 @@ from ..poses.splits import TRAINING_PARTS, Split
 from .batch import Batch, Sizes
 from .feed import ImageCrops, Source
 from .order import share, shuffled, slices
-from .tracks import Tracks, tracks_of
+from .tracks import Span, Tracks, spans_of, tracks_of
 from .truth import Truth
 from .windows import Windows, mirror_where, reference_order, windows
 
@@ -62,6 +62,7 @@ class DataModule:
         self._tracks: dict[str, Tracks] = {}
         self._windows: dict[str, Windows] = {}
         self._truths: dict[str, Truth] = {}
+        self._spans: dict[str, list[Span]] = {}
         self._crop2d: dict[str, Tensor] = {}
         self.sources: dict[str, Source] = {}
         members = {part: [clip for clip in clips if clip.subject in getattr(split, part)] for part in parts}
@@ -80,6 +81,7 @@ class DataModule:
             is_train = part == "train"
             tracks = tracks_of(chosen, config, self.actions, self.subjects).to(self.device, dtype)
             self._tracks[part] = tracks
+            self._spans[part] = spans_of(chosen, config.views, poses.fps)
             if has_images(chosen):
                 points = crop_keypoints(chosen, config.views, *self.sizes.crop)
                 self._crop2d[part] = points.to(self.device, dtype)
@@ -156,6 +158,11 @@ class DataModule:
     def span(self, part: str) -> tuple[int, int]:
         """Returns the stored samples [low, high) of a split that this rank scores."""
         return share(self.count(part), *self.shard)
+
+    def spans(self, part: str) -> list[Span]:
+        """Lists the stored frames of each track of a split, in order: those of a clip as one camera sees it, or several
+        together."""
+        return self._spans[part]
 
     def num_batches(self, part: str, size: int) -> int:
         """Returns the steps of one epoch."""

@@ -54,6 +54,29 @@ class Tracks:
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Stored frames [first, end) of one track. `name`: its subject, action and camera, of several cameras the first;
+    `fps`: its frame rate, None where it is not known."""
+
+    name: str
+    first: int
+    end: int
+    fps: float | None
+
+
+def spans_of(clips: Sequence[Clip], views: int, fps: float | None) -> list[Span]:
+    """Lists the spans of the tracks that `tracks_of` makes, in its order. `fps`: frame rate of the set."""
+    spans: list[Span] = []
+    for clip in clips:
+        for cameras in _view_groups(len(clip.cameras), views):
+            first = spans[-1].end if spans else 0
+            name = f"{clip.subject}, {clip.action}, camera {clip.cameras[cameras[0]].name}"
+            rate = clip.fps if clip.fps is not None else fps
+            spans.append(Span(name=name, first=first, end=first + len(clip.pose3d), fps=rate))
+    return spans
+
+
 def tracks_of(clips: Sequence[Clip], config: DataConfig, actions: tuple[str, ...], subjects: tuple[str, ...]) -> Tracks:
     """Converts clips to tracks: one per clip and camera with one view, one per clip with several. DataError lists every
     clip with too few cameras, or with 2D and 3D of different lengths."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spaces.cli import number_above_0
 
+from ..conversion.motion.axes import AUTO, UP_AXES
 from .places import STORE
 
 MOST_FPS = 10_000
@@ -31,15 +32,25 @@ def add_convert_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cmu_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with .asf and .amc, or .bvh files, at any depth")
+    parser.add_argument(
+        "dir", type=Path, metavar="DIR", help="folder with .asf and .amc, .bvh, .c3d or .npz files, at any depth"
+    )
     parser.add_argument("--set", default="cmu", metavar="NAME", help="name of the new set (default cmu)")
     index = "CSV of the actions: file,action[,subject] in the first line; without, all are Motion"
     parser.add_argument("--index", type=Path, metavar="FILE", help=index)
     parser.add_argument("--subject-prefix", default="", metavar="C", help="letters before the folder's name: C01 of 01")
-    scale = "metres per unit of length (default: as ASF headers say; of BVH the unit that gives a person's stature)"
+    scale = "metres per unit of length (default: as ASF and C3D say; of BVH the unit that gives a person's stature)"
     parser.add_argument("--scale", type=number_above_0(1000), metavar="METRES", help=scale)
     fps = "frames per second of .amc files, which do not tell (default 120)"
     parser.add_argument("--fps", type=number_above_0(MOST_FPS), default=120.0, metavar="F", help=fps)
+    up = (
+        f"axis of the files that points up: {', '.join(UP_AXES)} (default {AUTO}: found from how people stand and walk)"
+    )
+    parser.add_argument("--up", choices=(AUTO, *UP_AXES), default=AUTO, metavar="AXIS", help=up)
+    skip = "leave out the files at fault, say which, and convert the others (default: nothing is written)"
+    parser.add_argument("--skip-bad", action="store_true", help=skip)
+    models = "folder with the neutral SMPL model and its joint regressors, for .npz of SMPL parameters (AMASS)"
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help=models)
     parser.add_argument("--detector", action="store_true", help="also 2D with a detector's noise (keypoints det)")
 
 
@@ -67,7 +78,7 @@ def _add_3dpw_options(parser: argparse.ArgumentParser) -> None:
 # Source: summary, example, its options beside --out and --force.
 SOURCES: dict[str, tuple[str, str, Callable[[argparse.ArgumentParser], None]]] = {
     "cmu": (
-        "motion of the free CMU database (ASF/AMC or BVH) before four cameras",
+        "motion capture (ASF/AMC, BVH, C3D), as of the free CMU database, before four cameras",
         "python -m data convert cmu subjects --out data/store --set cmu --subject-prefix C",
         _add_cmu_options,
     ),

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..formats.poses.h36m import FPS, h36m_cameras
 from ..poses.poseset import Array, Camera
-from .rotations import Signal
+from .motion.rotations import Signal
 
 WIDEST = 3.2  # metres that the path of the hip may be wide in a clip; four cameras at 5 m see that much
 DIRECTIONS = np.radians(np.arange(0, 180, 22.5))  # in which a path is measured
@@ -19,11 +20,6 @@ FASTEST = 18.0  # m/s; what is faster is a fault of the recording, or the rest p
 # Azimuths, distance and height of the cameras of Human3.6M, and how far a subject's ring may be from them.
 AZIMUTHS, TURN = (70.0, -70.0, 110.0, -110.0), 5.0  # degrees
 DISTANCE, HEIGHT_OVER_HIP = (5.0, 5.6), (0.6, 0.75)  # metres
-
-
-def z_up(poses: Signal) -> Signal:
-    """Rotates positions [..., 3] with y up into axes with z up; x stays."""
-    return np.stack((poses[..., 0], -poses[..., 2], poses[..., 1]), axis=-1)
 
 
 def at_50_hz(poses: Signal, fps: float) -> Signal:
@@ -39,9 +35,13 @@ def at_50_hz(poses: Signal, fps: float) -> Signal:
 
 
 def steady(poses: Signal, fps: float) -> Iterator[tuple[int, int]]:
-    """Yields stretches [first, end) of poses [n, J, 3] in metres without a jump."""
+    """Yields stretches [first, end) of poses [n, J, 3] in metres without a jump, and without frames that have nan."""
+    seen: NDArray[np.bool_] = np.asarray(np.isfinite(poses).all((1, 2)))
     jumps = np.linalg.norm(np.diff(poses, axis=0), axis=-1).max(-1, initial=0) * fps > FASTEST
-    yield from pairwise([0, *(np.flatnonzero(jumps) + 1).tolist(), len(poses)])
+    breaks = jumps | (np.diff(seen.astype(np.int8)) != 0)
+    for first, end in pairwise([0, *(np.flatnonzero(breaks) + 1).tolist(), len(poses)]):
+        if seen[first:end].all():
+            yield first, end
 
 
 def in_one_place(poses: Signal) -> Iterator[tuple[int, int]]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -17,33 +15,29 @@ from ..poses.poseset import Array, Camera, PoseSet, Sequence
 from ..poses.skeleton import H36M_17
 from ..synthetic.poses.detector import detections
 from ..synthetic.poses.recording import PIXEL_GRID, on_grid, pixels_of
-from .acclaim import Acclaim, read_amc, read_asf
-from .bvh import move, read_bvh
-from .capture import FEWEST_FRAMES, at_50_hz, centred, in_one_place, ring, share_inside, steady, z_up
-from .motion_files import Label, MotionFile, find_motions, read_index
-from .named_joints import joints_of, with_lost_bones
-from .recording import Recording
-from .rotations import Signal
+from .body_motion import is_body_motion
+from .capture import FEWEST_FRAMES, ring, share_inside
+from .motion.files import Label, MotionFile, find_motions, read_index
+from .skeletons.people import person_names, same_person
+from .takes import Reader, Take, all_upright
 
-# Metres per unit of length. Body mass and length of the database's ASF files are given in units of 1/0.45 inch.
-UNITS: Mapping[str, float] = MappingProxyType(
-    {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254, "1/0.45 inch": 0.0254 / 0.45}
-)
-# From the ankle along the leg and the trunk to the top of the head, in metres: of an adult, and of anyone.
-ADULT, SMALLEST, LARGEST = 1.55, 0.9, 2.2
-CHAIN = ((3, 2), (2, 1), (0, 7), (7, 8), (8, 9), (9, 10))
+FIRST_SHOWN = 5  # files that a note names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """Options of a conversion. amc_fps: frames per second of .amc files, which do not state it. scale: metres per unit
-    of the files; None: from ASF headers, or by the stature."""
+    of the files; None: from their headers, or by the stature. up: the axis that points up, one of UP_AXES; None: found
+    from the motion. is_lenient: files at fault are left out. models: folder of SMPL, for files with its parameters."""
 
     root: Path
     index: Path | None
     prefix: str
     scale: float | None
     amc_fps: float
+    up: str | None = None
+    is_lenient: bool = False
+    models: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,21 +54,39 @@ class Clip:
 
 @dataclass(slots=True)
 class Tally:
-    """Statistics of one subject's files; seconds: those too short between two cuts to keep."""
+    """Statistics of one subject's files; seconds: those too short between two cuts to keep; axes: which pointed up;
+    heights: from ankle to head, metres."""
 
     files: int = 0
     units: set[str] = field(default_factory=set)
     rates: set[float] = field(default_factory=set)
+    axes: set[str] = field(default_factory=set)
+    heights: list[float] = field(default_factory=list)
     is_mended: bool = False
     lost_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Converted:
+    """Result of a conversion: clips in the order of the files, statistics by subject, and notes. left_out: faults of
+    the files that were left out, each with its file in front; lost, files: the number of these, and of all."""
+
+    clips: list[Clip]
+    tallies: dict[str, Tally]
+    notes: list[str]
+    left_out: list[str]
+    lost: int
+    files: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Files to read, and the label of each by its name; unnamed: those that the index does not name."""
+    """Files to read, and the label of each by its name; unnamed: those that the index does not name; faults: of files
+    that cannot be read."""
 
     request: Request
     motions: tuple[MotionFile, ...]
+    faults: tuple[str, ...]
     labels: Mapping[str, Label]
     unnamed: tuple[str, ...]
 
@@ -85,13 +97,15 @@ class Plan:
         return self.labels.get(motion.path.stem, Label())
 
 
-def plan(request: Request) -> Plan:
-    """Finds the files to read. DataError lists every fault that can be seen without reading a motion."""
+def plan(request: Request, *, is_refused: bool = False) -> Plan:
+    """Finds the files to read. DataError lists every fault that can be seen without reading a motion; those of files
+    only when there are others, or the request is refused anyway."""
     problems: list[str] = []
     labels: Mapping[str, Label] = {}
     motions: list[MotionFile] = []
+    faults: list[str] = []
     try:
-        motions = find_motions(request.root)
+        motions, faults = find_motions(request.root, is_body_motion)
     except DataError as error:
         problems += error.problems_in(str(request.root))
     try:
@@ -100,10 +114,10 @@ def plan(request: Request) -> Plan:
         problems += error.problems_in(str(request.root))
     names = [motion.path.stem for motion in motions]
     unnamed = tuple(name for name in names if request.index is not None and name not in labels)
-    found = Plan(request=request, motions=tuple(motions), labels=labels, unnamed=unnamed)
+    found = Plan(request=request, motions=tuple(motions), faults=tuple(faults), labels=labels, unnamed=unnamed)
     problems += _doubles(found)
-    if problems:
-        raise DataError(str(request.root), problems)
+    if problems or (is_refused and faults):
+        raise DataError(str(request.root), [*problems, *faults])
     return found
 
 
@@ -117,92 +131,112 @@ def _doubles(plan: Plan) -> Iterator[str]:
             yield f"{motion.path} and {first} are both motion {key[1]} of subject {key[0]}; move one away"
 
 
-def read_clips(plan: Plan) -> tuple[list[Clip], dict[str, Tally]]:
+def read_clips(plan: Plan) -> Converted:
     """Reads the clips of every file, with the statistics of each subject.
 
-    One file at a time is in memory beside the result. DataError lists the faults of all files."""
-    where = str(plan.request.root)
-    problems: list[str] = []
+    One file at a time is in memory beside the result. DataError lists the faults of all files; with `is_lenient` only
+    when none is left."""
+    where, request = str(plan.request.root), plan.request
+    faults: list[str] = list(plan.faults)
+    reader = Reader(request.scale, request.amc_fps, request.models)
+    takes: list[Take] = []
+    for motion in plan.motions:
+        try:
+            take = reader.read(motion)
+        except DataError as error:
+            faults += error.problems_in(where)
+            continue
+        if take is not None:
+            up = request.up or take.up
+            takes.append(take.cut(up) if up else take)
+    takes, unclear = all_upright(takes)
+    faults += unclear
+    subjects, notes = _subjects(plan, takes)
+    clips, tallies = _clips(plan, takes, subjects)
+    if not clips and not faults:
+        faults.append(f"no file has a stretch of {FEWEST_FRAMES / FPS:g} s in one place; give longer recordings")
+    if faults and (not request.is_lenient or not clips):
+        raise DataError(where, faults)
+    count = len(plan.motions) + len(plan.faults)
+    return Converted(
+        clips=clips,
+        tallies=tallies,
+        notes=[*notes, *_take_notes(takes)],
+        left_out=faults,
+        lost=count - len(takes),
+        files=count,
+    )
+
+
+def _subjects(plan: Plan, takes: list[Take]) -> tuple[list[str], list[str]]:
+    """Returns the subject of each take, and notes on folders that hold more than one person."""
+    found = [plan.subject_of(take.motion) for take in takes]
+    notes: list[str] = []
+    for subject in dict.fromkeys(found):
+        mine = [at for at, name in enumerate(found) if name == subject]
+        is_measured = any(takes[at].is_measured for at in mine)
+        people = same_person([takes[at].lengths for at in mine], is_measured=is_measured)
+        if not max(people):
+            continue
+        count = max(people) + 1
+        if any(plan.label_of(takes[at].motion).subject for at in mine):
+            notes.append(f"{subject}: the lengths of the bones differ, as of {count} people; the index makes them one")
+            continue
+        groups: list[list[str]] = [[] for _ in range(count)]
+        for at, who in zip(mine, people, strict=True):
+            groups[who].append((takes[at].motion.skeleton or takes[at].motion.path).stem)
+        own = person_names(takes[mine[0]].motion.folder, groups)
+        names = [plan.request.prefix + name for name in own]
+        if set(names) & (set(found) - {subject}):
+            names = [f"{subject}_{number}" for number in range(1, count + 1)]
+        for at, who in zip(mine, people, strict=True):
+            found[at] = names[who]
+        notes.append(f"{subject}: the lengths of the bones differ, as of {count} people: {', '.join(names)}")
+    return found, notes
+
+
+def _take_notes(takes: list[Take]) -> list[str]:
+    """Returns each note once, with the files that it is of."""
+    found: dict[str, list[str]] = {}
+    for take in takes:
+        for note in take.notes:
+            found.setdefault(note, []).append(take.motion.path.name)
+    return [f"{_some(files)}: {note}" for note, files in found.items()]
+
+
+def _some(files: list[str]) -> str:
+    more = f" and {len(files) - FIRST_SHOWN} more" if len(files) > FIRST_SHOWN else ""
+    return f"{', '.join(files[:FIRST_SHOWN])}{more}"
+
+
+def _clips(plan: Plan, takes: list[Take], subjects: list[str]) -> tuple[list[Clip], dict[str, Tally]]:
+    """Returns the clips of all takes, numbered by subject and action, and the statistics of each subject."""
     clips: list[Clip] = []
     tallies: dict[str, Tally] = {}
-    takes: Counter[tuple[str, str]] = Counter()
-    skeletons: dict[Path, Acclaim | None] = {}
-    for motion in plan.motions:
-        subject, action = plan.subject_of(motion), plan.label_of(motion).action
-        try:
-            recording, is_mended = _recording(motion, skeletons, plan.request.amc_fps)
-            if recording is None:
-                continue
-            poses, unit = _in_metres(recording, plan.request.scale, str(motion.path))
-        except DataError as error:
-            problems += error.problems_in(where)
-            continue
-        pieces = list(_pieces(poses, recording.fps))
-        for first, piece in pieces:
-            takes[subject, action] += 1
+    counts: Counter[tuple[str, str]] = Counter()
+    for take, subject in zip(takes, subjects, strict=True):
+        action = plan.label_of(take.motion).action
+        for first, piece in take.pieces:
+            counts[subject, action] += 1
             clips.append(
                 Clip(
                     subject=subject,
-                    action=f"{action} {takes[subject, action]}",
-                    source=motion.path.stem,
+                    action=f"{action} {counts[subject, action]}",
+                    source=take.motion.path.stem,
                     first=first,
                     end=first + len(piece),
                     pose3d=piece,
                 )
             )
-        kept_seconds = sum(len(piece) for _, piece in pieces) / FPS
         tally = tallies.setdefault(subject, Tally())
         tally.files += 1
-        tally.units.add(unit)
-        tally.rates.add(recording.fps)
-        tally.is_mended |= is_mended
-        tally.lost_seconds += max(len(poses) / recording.fps - kept_seconds, 0)
-    if not clips and not problems:
-        problems.append(f"no file has a stretch of {FEWEST_FRAMES / FPS:g} s in one place; give longer recordings")
-    if problems:
-        raise DataError(where, problems)
+        tally.units.add(take.unit)
+        tally.rates.add(take.fps)
+        tally.axes.add(take.up)
+        tally.heights.append(take.height)
+        tally.is_mended |= take.is_mended
+        tally.lost_seconds += take.lost_seconds
     return clips, tallies
-
-
-def _recording(
-    motion: MotionFile, skeletons: dict[Path, Acclaim | None], amc_fps: float
-) -> tuple[Recording | None, bool]:
-    """Reads a file, and whether lost bones were put back; None when its skeleton is at fault, which the first call for
-    it raises as DataError."""
-    if motion.skeleton is None:
-        bvh, is_mended = with_lost_bones(read_bvh(motion.path))
-        return move(bvh), is_mended
-    if motion.skeleton not in skeletons:
-        skeletons[motion.skeleton] = None
-        skeletons[motion.skeleton] = read_asf(motion.skeleton)
-    skeleton = skeletons[motion.skeleton]
-    return (read_amc(motion.path, skeleton, amc_fps), False) if skeleton is not None else (None, False)
-
-
-def _in_metres(recording: Recording, scale: float | None, where: str) -> tuple[Signal, str]:
-    """Converts to poses [n, 17, 3] in metres, z up, and names the unit. DataError when the stature is impossible."""
-    joints = joints_of(recording, where)
-    length = float(sum(np.linalg.norm(joints[0, one] - joints[0, other]) for one, other in CHAIN))
-    if scale is not None:
-        return z_up(joints * scale), f"{scale:g} m (--scale)"
-    if recording.metres_per_unit is not None:
-        unit, metres = f"{recording.metres_per_unit:.5g} m (ASF)", recording.metres_per_unit
-    else:
-        # Two units are a factor of 1.7 apart or more, so that only one of them fits.
-        unit, metres = min(UNITS.items(), key=lambda item: abs(math.log(max(length, 1e-9) * item[1] / ADULT)))
-    if not SMALLEST <= length * metres <= LARGEST:
-        found = f"from ankle to head it is {length:.4g} units, {length * metres:.3g} m at {unit}"
-        raise DataError(where, [f"{found}; people have {SMALLEST} to {LARGEST} m: give --scale METRES_PER_UNIT"])
-    return z_up(joints * metres), unit
-
-
-def _pieces(poses: Signal, fps: float) -> Iterator[tuple[int, Array]]:
-    """Yields the first frame at 50 Hz and the poses of each clip."""
-    for first, end in steady(poses, fps):
-        even = at_50_hz(poses[first:end], fps)
-        for start, stop in in_one_place(even):
-            if stop - start >= FEWEST_FRAMES:
-                yield round(first * FPS / fps) + start, centred(even[start:stop]).astype(np.float32)
 
 
 def seen(clips: list[Clip], name: str) -> tuple[PoseSet, dict[str, float]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..config import HANDS
 from ..errors import DataError
 from ..formats.json_text import read_json
 from ..formats.meshes.mesh_rows import picture_of
@@ -37,11 +38,13 @@ LARGEST = 2.0  # of a box to its image, by the larger sides; a crop is cut at fu
 class MeshImages:
     """n bounding boxes in images that the file `path` names.
 
-    names: files relative to it, or keys of a set; center [n, 2] pixels and scale [n], the side in units of 200 pixels;
-    sizes [n, 2]: width and height of the images; fps: frame rate of a film of them; picture(at): the image, RGB."""
+    names: files relative to it, or keys of a set; hands: one of HANDS for each box, None where the file does not tell;
+    center [n, 2] pixels and scale [n], the side in units of 200 pixels; sizes [n, 2]: width and height of the images;
+    fps: frame rate of a film of them; picture(at): the image, RGB."""
 
     path: Path
     names: tuple[str, ...]
+    hands: tuple[str | None, ...]
     center: Numbers
     scale: Numbers
     sizes: NDArray[np.int64]
@@ -108,7 +111,10 @@ def _list(path: Path, told: Told) -> MeshImages:
                 faults.setdefault(problem, []).append(file)
     problems += [f"{listed(files)}: {problem}" for problem, files in faults.items()]
     boxes = []
-    for entry in entries:
+    hands = [entry.content.get("hand", tree.get("hand") if isinstance(tree, dict) else None) for entry in entries]
+    for entry, hand in zip(entries, hands, strict=True):
+        if hand not in (*HANDS, None):
+            problems.append(f"{entry.place}: hand is {repr(hand)[:SHOWN]}; allowed: {', '.join(HANDS)}")
         size = known.get(entry.file)
         if isinstance(found := _box(_value(entry), size), str):
             problems.append(f"{entry.place}: {found}")
@@ -117,7 +123,7 @@ def _list(path: Path, told: Told) -> MeshImages:
     if problems:
         raise DataError(str(path), problems)
     names = [entry.file for entry in entries]
-    return _images(path, names, boxes, [known[name] for name in names], fps)
+    return _images(path, names, boxes, [known[name] for name in names], fps, hands=hands)
 
 
 def _boxed_entries(entries: Sequence[Entry]) -> list[Entry]:
@@ -172,10 +178,12 @@ def _images(
     sizes: Sequence[tuple[int, int]],
     fps: float | None,
     picture: Callable[[int], Image.Image] | None = None,
+    hands: Sequence[str | None] | None = None,
 ) -> MeshImages:
     return MeshImages(
         path=path,
         names=tuple(names),
+        hands=tuple(hands or [None] * len(names)),
         center=np.stack([center for center, _ in boxes]).astype(np.float64),
         scale=np.array([scale for _, scale in boxes], np.float64),
         sizes=np.array(sizes, np.int64),

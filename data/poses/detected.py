@@ -79,7 +79,7 @@ def detection_faults(poses: PoseSet) -> list[str]:
                     one.frames += int(frames.sum())
                     one.clips.append(f"{clip.action} from frame {frames.argmax()}")
     return [
-        f"subject {subject}, camera {view}: {text.format(frames=one.frames)}; {_clips(one.clips)}"
+        f"subject {subject}, camera {view}: {text.format(frames=one.frames)}; {named_clips(one.clips)}"
         for (subject, view, text), one in found.items()
     ]
 
@@ -90,7 +90,8 @@ def affected_frames(poses: PoseSet) -> tuple[int, int]:
     return sum(look.affected for look in looks), sum(len(look.lost) for look in looks)
 
 
-def _clips(clips: Listed[str]) -> str:
+def named_clips(clips: Listed[str]) -> str:
+    """Returns the first clips of a fault and how many more there are."""
     more = f" and {len(clips) - FIRST_SHOWN} more clips" if len(clips) > FIRST_SHOWN else ""
     return f"{', '.join(clips[:FIRST_SHOWN])}{more}"
 

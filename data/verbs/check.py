@@ -18,6 +18,7 @@ from spaces.errors import did_you_mean
 from ..errors import DataError
 from ..formats.poses import mpi_inf_3dhp
 from ..poses.detected import detection_faults, projected_px
+from ..poses.plausible import pose_faults
 from ..poses.poseset import TRUE_2D, Camera, PoseSet, Sequence
 from ..poses.splits import split_named
 from .check_tsv import check_tsv
@@ -93,6 +94,8 @@ def _row(
         faults.append(fault)
         return row | {"faults": len(fault.problems)}
     values, problems = measured.measure(poses)
+    if keypoints == layout.sources(root, name)[0]:  # the 3D is the same whatever the 2D
+        problems = [*pose_faults(poses, is_z_up=measured.is_z_up), *problems]
     if problems:
         faults.append(DataError(f"{root}, set '{name}' with 2D '{keypoints}'", problems))
     return row | layout.counts(poses) | values | {"note": measured.note(poses), "faults": len(problems)}
@@ -183,19 +186,23 @@ def _note_3dhp(poses: PoseSet) -> str | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """Measurements of a layout beside the counts: columns, their values with the faults found, and a note."""
+    """Measurements of a layout beside the counts: columns, their values with the faults found, and a note; is_z_up:
+    whether its 3D stands on a floor at z = 0."""
 
     names: tuple[str, ...]
     measure: Callable[[PoseSet], tuple[dict[str, object], list[str]]]
     note: Callable[[PoseSet], str | None]
+    is_z_up: bool = True
 
 
 MEASURED: Mapping[str, Measured] = MappingProxyType(
     {
         "h36m": Measured(names=("reprojection_px",), measure=_measure_h36m, note=_note_h36m),
         "humaneva": Measured(names=(), measure=_measure_humaneva, note=lambda poses: None),
-        "3dhp": Measured(names=("valid_frames",), measure=_measure_3dhp, note=_note_3dhp),
-        "h36m-images": Measured(names=("reprojection_px", "broken"), measure=_measure_images, note=lambda poses: None),
+        "3dhp": Measured(names=("valid_frames",), measure=_measure_3dhp, note=_note_3dhp, is_z_up=False),
+        "h36m-images": Measured(
+            names=("reprojection_px", "broken"), measure=_measure_images, note=lambda poses: None, is_z_up=False
+        ),
     }
 )
 

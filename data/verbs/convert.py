@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+import numpy as np
+
 from spaces.commands import command
 from spaces.files import write_text
 
 from ..conversion import cmu, human36m
 from ..conversion.capture import WIDEST
+from ..conversion.motion.axes import AUTO
 from ..errors import DataError
 from ..formats.poses import h36m
 from ..poses.families import family_of
@@ -50,9 +54,13 @@ def _convert_cmu(arguments: Namespace) -> int:
         prefix=arguments.subject_prefix,
         scale=arguments.scale,
         amc_fps=arguments.fps,
+        up=None if arguments.up == AUTO else arguments.up,
+        is_lenient=arguments.skip_bad,
+        models=arguments.models,
     )
-    plan = _checked(lambda: cmu.plan(request), arguments.dir, problems)
-    clips, tallies = cmu.read_clips(plan)
+    plan = _checked(lambda: cmu.plan(request, is_refused=bool(problems)), arguments.dir, problems)
+    converted = cmu.read_clips(plan)
+    clips, tallies = converted.clips, converted.tallies
     poses, inside = cmu.seen(clips, name)
     h36m.write(poses, out)
     rows = [summary(poses)]
@@ -65,8 +73,12 @@ def _convert_cmu(arguments: Namespace) -> int:
     print(table([row | {"subjects": len(poses.subjects)} for row in rows]))
     print()
     print(table([_subject_row(subject, tallies[subject], clips, inside[subject]) for subject in inside]))
-    for note in _notes(tallies, plan.unnamed, inside):
+    for note in [*_notes(tallies, plan.unnamed, inside), *converted.notes]:
         print(f"note: {note}")
+    if converted.lost:
+        print(f"note: left out {converted.lost} of {converted.files} files (--skip-bad), with these faults:")
+        sys.stdout.flush()
+        print(DataError(str(arguments.dir), converted.left_out), file=sys.stderr)
     print(f"next: {command('data', 'check h36m', out, '--set', name)}")
     return 0
 
@@ -130,6 +142,8 @@ def _subject_row(subject: str, tally: cmu.Tally, clips: list[cmu.Clip], inside: 
         "subject": subject,
         "files": tally.files,
         "unit": ", ".join(sorted(tally.units)),
+        "up": ", ".join(sorted(tally.axes)),
+        "ankle_to_head_m": float(np.median(tally.heights)),
         "source_fps": ", ".join(f"{rate:g}" for rate in sorted(tally.rates)),
         "clips": len(mine),
         "frames": sum(len(clip.pose3d) for clip in mine),

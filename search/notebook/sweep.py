@@ -149,10 +149,12 @@ class Sweep:
         """Draws the device-hours by what came of them. ConfigError if none is spent yet."""
         return self._drawn("search.figures.courses:spend")
 
-    def report(self, path: str | Path, force: bool = False) -> Path:
+    def report(self, path: str | Path, force: bool = False, no_scores: bool = False) -> Path:
         """Writes the report of the sweep, one HTML file with all figures, to `path`, and returns `path`. ConfigError if
-        the file exists already (unless `force`)."""
-        request, _ = request_of("report", VERBS["report"], self.name, {"out": path, "force": force, **self._places()})
+        the file exists already (unless `force`). `no_scores`: does not score the best trial and the recipe on the test
+        subjects, which may take long the first time."""
+        given = {"out": path, "force": force, "no_scores": no_scores, **self._places()}
+        request, _ = request_of("report", VERBS["report"], self.name, given)
         named(VERBS["report"].run)(request)
         return Path(path)
 

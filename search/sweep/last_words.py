@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
+from typing import NamedTuple
 
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.console import terminal_width
@@ -26,20 +28,17 @@ from ..results.leaderboard import leaderboard_text
 from .place import Place, tell_all, tell_note
 
 
-def conclude(
-    journal: Journal,
-    place: Place,
-    thrown: int,
-    reason: str,
-    error: str,
-    fault: str = "",
-    unsent: Sequence[str] = (),
-    watcher: Watcher = SILENT,
-) -> int:
-    """Prints the leaderboard and the final lines of a sweep; returns the exit code. `thrown`: number of rejected draws;
-    `reason`: why the sweep ended; `error`: traceback, or ''; `fault`: what the machine refused, or ''; `unsent`: lines
-    about what MLflow has not taken; `watcher`: prints what went wrong. The code is 1 after an error or fault, if the
-    recipe failed or nothing finished, 130 after an interrupt."""
+class End(NamedTuple):
+    """End of a sweep. `reason`: why it ended; `error`: traceback, or ''; `fault`: what the machine refused, or ''."""
+
+    reason: str
+    error: str = ""
+    fault: str = ""
+
+
+def tell_result(journal: Journal, place: Place, thrown: int) -> None:
+    """Prints the leaderboard of a sweep, its best trial and the command that exports it. `thrown`: number of rejected
+    draws."""
     sweep, objective = journal.sweep, journal.sweep.objective
     if sweep.recipe == CONFIRMED:
         print(f"{confirmation_text(journal)}\n{journal.state.spend.split()}")
@@ -57,13 +56,21 @@ def conclude(
         print(f"{score}; {place.line('export', *words, '--out', free_file(sweep.name))}")
     elif sweep.limits and any(trial.own_score is not None for trial in journal.trials.values()):
         print(f"no trial keeps the limits: {', '.join(limit.text for limit in sweep.limits)}")
+    sys.stdout.flush()
+
+
+def conclude(journal: Journal, place: Place, end: End, unsent: Sequence[str] = (), watcher: Watcher = SILENT) -> int:
+    """Prints the lines behind the result of a sweep; returns the exit code. `unsent`: lines about what MLflow has not
+    taken; `watcher`: prints what went wrong. The code is 1 after an error or fault, if the recipe failed or nothing
+    finished, 130 after an interrupt."""
+    reason = end.reason
     tell_all(unsent)
-    if error:
-        watcher.failed(error)
+    if end.error:
+        watcher.failed(end.error)
         return FAILED
-    if fault:
+    if end.fault:
         tell_note(place, "resume")
-        watcher.failed(f"the sweep stopped: {fault}")
+        watcher.failed(f"the sweep stopped: {end.fault}")
         watcher.failed(f"no trial is lost; once that is mended, go on with: {place.line('resume')}")
         return FAILED
     if reason == "interrupted":
@@ -71,7 +78,7 @@ def conclude(
     if reason in BUDGETS:
         tell_note(place, "resume")
         print(_over(journal, reason, place))
-        return OK if best is not None else FAILED
+        return OK if journal.best(journal.sweep.objective) is not None else FAILED
     return _verdict(journal, place, watcher)
 
 

@@ -43,6 +43,11 @@ def settle(spool: Spool, place: Place) -> list[str]:
     """Waits up to DRAIN_S seconds for the unsent records and stops the spool. Returns the lines that say what MLflow
     has not accepted, why, and what sends it."""
     spool.stop(DRAIN_S)
+    return unsent_of(spool, place)
+
+
+def unsent_of(spool: Spool, place: Place) -> list[str]:
+    """Formats the lines that say what MLflow has not accepted so far, why, and what sends it; [] if it has all."""
     lines = [f"MLflow: {problem}" for problem in spool.problems]
     if unsent := spool.pending():
         why = f" ({spool.trouble})" if spool.trouble else ""

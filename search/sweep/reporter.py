@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -69,12 +69,23 @@ class Reporter:
     @contextmanager
     def step(self, what: str) -> Iterator[Step]:
         """Shows that something goes on while the block runs, and logs it if it took long. `what`: as 'starting Ray'."""
-        with self._screen.step(what) as step:
+        with self._logged(self._screen.step(what)) as step:
+            yield step
+
+    @contextmanager
+    def behind(self, what: str) -> Iterator[Step]:
+        """Shows, below the last words, that something goes on while the block runs if it takes long, and logs that."""
+        with self._logged(self._screen.behind(what)) as step:
+            yield step
+
+    @contextmanager
+    def _logged(self, shown: AbstractContextManager[Step]) -> Iterator[Step]:
+        with shown as step:
             try:
                 yield step
             finally:
                 if took := step.long_s:
-                    self.note(f"{what}: took {took:.0f} s")
+                    self.note(f"{step.what}: took {took:.0f} s")
 
     def begin(self, journal: Journal, plan: Plan, forecast: Forecast) -> None:
         """Begins the log beside the locked journal, and the panel."""

@@ -54,16 +54,15 @@ from ..results.pictures import draw_best
 from ..results.retention import Retention
 from ..tracking.studies.writer import StudyWriter
 from ..tracking.tensorboard.boards import Boards
+from .ending import DONE, Ahead, end_sweep
 from .first_words import limit_notes, population_notes, shortened
 from .interrupts import collected_interrupts
-from .last_words import conclude, interrupted
-from .place import Place, settle, spool_of
+from .last_words import End, interrupted
+from .place import Place, spool_of
 from .population import take_over
 from .reporter import Reporter
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
-
-SENDING = "sending the last records to MLflow"
 
 
 def check_data(
@@ -145,10 +144,10 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         at_a_time=sweep.concurrent,
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
-    with ExitStack() as leaving, ExitStack() as ours, ExitStack() as held:
+    with ExitStack() as ours, ExitStack() as signals, ExitStack() as held:
         with reporter.step("starting Ray" if place.where.address is None else "joining the Ray cluster"):
             demand, concurrent, session = ours.enter_context(ray_session(place.where.address, wish))
-        interrupts = ours.enter_context(collected_interrupts())
+        interrupts = signals.enter_context(collected_interrupts())
         journal = open_journal()
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
@@ -167,7 +166,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         watcher.begun(journal)
 
         forecast = Forecast(journal, plan, concurrent, tell)
-        boards = Boards(journal, tell)
+        boards, ahead = Boards(journal, tell), Ahead()
+        held.callback(ahead.end)
 
         def watch(row: TrialEvent) -> None:
             reporter.booked(row)
@@ -176,6 +176,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
                 forecast.look(row)
                 boards.watch(row)
                 watcher.booked(row)
+                ahead.begin()
 
         def over() -> str:
             if interrupts:
@@ -189,10 +190,16 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
 
         def without_ray(fault: str) -> int:
             reporter.note(fault)
-            with reporter.step(SENDING):
-                unsent = settle(spool, place)
+            end, thrown = End(fault, fault=fault), conductor.thrown
+            code = end_sweep(Journal(journal.path), place, spool, reporter, lambda: end, thrown=thrown)
             reporter.close()
-            return conclude(Journal(journal.path), place, conductor.thrown, fault, "", fault, unsent)
+            return code
+
+        def close() -> None:
+            ours.close()
+            reins.guarded(retention.settle, None)  # once no worker writes
+            journal.unlock()
+            study.stop()
 
         tell(
             f"sweep {plan.name}: {plan.sweep.trials} trials, {concurrent} at a time, {plan.base.model} on "
@@ -218,22 +225,25 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         if not reins.end and plan.is_confirmation and not has_ended_early:
             with reporter.step("scoring the seeds on the test subjects"):
                 reins.guarded(lambda: score_seeds(journal), None)
-        reason = reins.end or (budget.reason if has_ended_early else "done")
+        reason = reins.end or (budget.reason if has_ended_early else DONE)
         reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.
         with reporter.step("drawing pictures of the best trial"):
             has_pictures = reason != "interrupted" and _has_drawn(journal, tell)
         with reporter.closing():
             reins.guarded(lambda: conductor.close(reason, has_pictures=has_pictures), None)
-        held.pop_all()
-        leaving.enter_context(reporter.step("closing Ray"))
-    reins.guarded(retention.settle, None)  # once no worker writes
-    journal.unlock()
-    study.stop()
-    with reporter.step(SENDING):
-        unsent = settle(spool, place)
-    reporter.finish(reins.fault or reins.error)
-    code = conclude(journal, place, conductor.thrown, reins.end or reason, reins.error, reins.fault, unsent, watcher)
+        reporter.finish(reins.fault or reins.error)
+        signals.close()  # what is left may be interrupted at any time
+        code = end_sweep(
+            journal,
+            place,
+            spool,
+            reporter,
+            lambda: End(reason, reins.error, reins.fault),
+            thrown=conductor.thrown,
+            close=close,
+            watcher=watcher,
+        )
     clear_ray(session, place.folder / RAY, code)
     return code
 
@@ -317,11 +327,8 @@ def _folder_of_tune(place: Place) -> Iterator[str]:
 
 
 def conclude_done(journal: Journal, place: Place, reporter: Reporter, watcher: Watcher = SILENT) -> int:
-    """Sends the unsent records of a finished sweep to MLflow and prints its leaderboard; returns the exit code.
+    """Prints the leaderboard of a finished sweep and sends its unsent records to MLflow; returns the exit code.
     `watcher`: prints what went wrong in it."""
     spool = spool_of(journal.path, journal.sweep.objective, place)
     spool.start()
-    with reporter.step(SENDING):
-        unsent = settle(spool, place)
-    reporter.leave_terminal()
-    return conclude(journal, place, 0, "done", "", unsent=unsent, watcher=watcher)
+    return end_sweep(journal, place, spool, reporter, lambda: End(DONE), watcher=watcher)

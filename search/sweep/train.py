@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
-import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.batches.samples import facts_of
 from data.synthetic.provide import provide
 from spaces.cli import FAILED, INTERRUPTED, OK
+from spaces.console import visible
 from spaces.errors import ConfigError
+from spaces.loading import all_kept
 from spaces.schema import config_id, tree_of
 from trainables.runs.demands import check_run
 from trainables.runs.folder import RunFolder
@@ -33,54 +34,87 @@ from ..executors.faults import loss_of
 from ..executors.group import train_group
 from ..record import journal as journals
 from ..record.journal import Journal
-from ..record.lines import read_rows
 from ..record.provenance import facts_of_run
-from ..record.records import EndRow, EpochRow, Facts, OpenRow, SweepRow, TrialRow
+from ..record.records import EndRow, Facts, OpenRow, SweepRow, TrialRow
 from ..record.trial import Trial
 from ..results.pictures import draw_best
-from .place import Place, place_of, settle, spool_of, tell_all, tell_note
+from ..terminal.modes import mode_of
+from ..terminal.screen import Screen
+from ..terminal.single import SingleRun
+from .ending import LEAVING
+from .place import DRAIN_S, Place, place_of, settle, spool_of, tell_all, tell_note, unsent_of
+from .reporter import FIRST
+
+INTERRUPT = "interrupted"
 
 
 def train(request: RayTrainRequest) -> int:
     """Trains one config under Ray Train and tracks it as one MLflow run, which a resumed run continues; returns the
     exit code. ConfigError or DataError for invalid input."""
+    started = time.monotonic()
+    with Screen(mode_of(request.progress), lambda: f"{now_text(started)}  ") as screen:
+
+        def tell(line: str) -> None:
+            # Beside a panel an epoch's line may be cut: the run's log.tsv has all of it.
+            screen.tell(f"{now_text(started)}  {visible(line)}", is_cut=line.startswith("epoch "))
+
+        return _train_shown(request, screen, tell)
+
+
+def _train_shown(request: RayTrainRequest, screen: Screen, tell: Callable[[str], None]) -> int:
     run_request, config = request.run, request.run.config
     folder = RunFolder(run_request.out, config)
     state_to_resume(run_request, folder)
     weights_to_start(run_request)
     is_fresh = run_request.init is None and not folder.latest.exists()
     check_run(config, is_fresh=is_fresh, is_here=request.where.address is None)
-    provide(config.data)
-    data_facts = facts_of(config.data, tell=print)
+    with screen.step(f"reading {config.data.name}"):
+        provide(config.data, tell)
+        data_facts = facts_of(config.data, tell=tell)
     # Its folder is to `sync` what a sweep's is.
     where = dataclasses.replace(request.where, storage=run_request.out.parent)
     place = place_of(run_request.out, where)
     folder.begin()
     journal = _journal_of_run(place, request, facts_of_run(data_facts))
     if journal.trials[0].state == "finished":
-        print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
         journal.unlock()
+        screen.close()
+        print(f"{run_request.out} holds the finished run: best weights in {folder.best}")
         return OK
     spool = spool_of(journal.path, config.loop.select, place)
     spool.start()
-    print(
+    tell(
         f"config {config_id(config)}: {config.model} on {config.data.name}, output {run_request.out}, "
-        f"MLflow at {redacted(place.tracking_uri)}",
-        flush=True,
+        f"MLflow at {redacted(place.tracking_uri)}"
     )
     journal.unlock()
-    reason, session = _train(request, place, journal.path)
-    journal = Journal(journal.path)
-    journal.lock()
-    trial = journal.trials[0]
-    if reason and reason != "interrupted":
-        journal.append(EndRow(trial=0, state="failed", epoch=trial.last_epoch, reason=reason))
-    has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep.name)
-    # A traceback is the reason of the trial; of the run it is an error.
-    journal.close(reason if reason == "interrupted" else "error" if reason else "done", has_pictures=has_pictures)
-    journal.unlock()
-    code = _conclude_run(request, trial, reason, place, settle(spool, place))
-    clear_ray(session, place.folder / RAY, code)
+    trained = _train(request, place, journal.path, screen, tell)
+    with trained.ours as ours:
+        journal = Journal(journal.path)
+        journal.lock()
+        trial, reason = journal.trials[0], trained.reason
+        if reason and reason != INTERRUPT:
+            journal.append(EndRow(trial=0, state="failed", epoch=trial.last_epoch, reason=reason))
+        with screen.step("drawing pictures of the best weights"):
+            has_pictures = not reason and bool(trial.epochs) and draw_best(config, folder.path, journal.sweep.name)
+        # A traceback is the reason of the trial; of the run it is an error.
+        journal.close(reason if reason == INTERRUPT else "error" if reason else "done", has_pictures=has_pictures)
+        journal.unlock()
+        screen.close()
+        is_good = not reason and trial.state != "diverged"
+        if is_good:
+            _tell_best(request, trial, place)
+        try:
+            with all_kept(), screen.behind(LEAVING):
+                spool.finish(DRAIN_S)
+                ours.close()
+                unsent = settle(spool, place)
+        except KeyboardInterrupt:
+            spool.stop(0.0)
+            tell_all(unsent_of(spool, place))
+            return INTERRUPTED if is_good and spool.pending() else _interrupted(request, place)
+    code = _conclude_run(request, trial, reason, place, unsent)
+    clear_ray(trained.session, place.folder / RAY, code)
     return code
 
 
@@ -106,13 +140,25 @@ def _journal_of_run(place: Place, request: RayTrainRequest, facts: Facts) -> Jou
     return journal
 
 
-def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, Path | None]:
-    """Trains the config in a worker group. Returns '' on success, 'interrupted', what the machine refused (one line),
-    or the traceback of an error of the run; and the session folder of our own Ray."""
-    session = None
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """What became of a run. `reason`: '' on success, INTERRUPT, what the machine refused (one line), or the traceback
+    of an error of the run; `session`: session folder of our own Ray; `ours`: closes that Ray, if it still runs."""
+
+    reason: str
+    session: Path | None
+    ours: ExitStack
+
+
+def _train(
+    request: RayTrainRequest, place: Place, journal: Path, screen: Screen, tell: Callable[[str], None]
+) -> _Trained:
+    """Trains the config in a worker group. After a success Ray is still there, as nobody need wait for its end; else
+    no worker writes any more."""
+    session, config = None, request.run.config
     try:
         wish = Wish(
-            who=f"train {config_id(request.run.config)}",
+            who=f"train {config_id(config)}",
             workers=request.workers,
             cpus=request.cpus,
             gpus=request.gpus,
@@ -121,71 +167,62 @@ def _train(request: RayTrainRequest, place: Place, journal: Path) -> tuple[str, 
         )
 
         def without_ray(fault: str) -> int:
+            screen.close()
             return _stopped(request, place, fault)
 
-        ours = ray_session(place.where.address, wish)
-        with ours as (demand, _, session), _following(journal), watched(without_ray):
-            train_group(request.run, journal, demand)
+        with ExitStack() as ours:
+            with screen.step("starting Ray" if place.where.address is None else "joining the Ray cluster"):
+                demand, _, session = ours.enter_context(ray_session(place.where.address, wish))
+            workers = f"{request.workers} workers" if request.workers > 1 else "1 worker"
+            with ExitStack() as waiting:
+                first = waiting.enter_context(screen.step(FIRST))
+                first.is_void = True  # until there is one
+
+                def tell_epoch(line: str) -> None:
+                    first.is_void = False
+                    waiting.close()
+                    tell(line)
+
+                run = SingleRun(journal, f"{config.model} on {config.data.name}, {workers}", tell_epoch)
+                screen.follow(run.status)
+                with run, watched(without_ray):
+                    train_group(request.run, journal, demand)
+            return _Trained("", session, ours.pop_all())
     except KeyboardInterrupt:
-        return "interrupted", session
+        return _Trained(INTERRUPT, session, ExitStack())
     except ConfigError:
         raise
     except Exception as error:
         loss = loss_of(error)
-        return redacted(traceback.format_exc()) if loss is None else loss.reason, session
-    return "", session
+        return _Trained(redacted(traceback.format_exc()) if loss is None else loss.reason, session, ExitStack())
 
 
-@contextmanager
-def _following(journal: Path) -> Iterator[None]:
-    """Prints every epoch that the worker records in the journal, as it arrives, while the block runs."""
-    over, started, seen = threading.Event(), time.monotonic(), os.stat(journal).st_size
-
-    def follow() -> None:
-        nonlocal seen
-        while True:
-            is_last = over.wait(0.5)
-            for row, size in read_rows(journal, seen):
-                seen += size
-                if isinstance(row, EpochRow):
-                    shown = ", ".join(f"{name} {value:.2f}" for name, value in row.metrics.items())
-                    print(
-                        f"{now_text(started)}  epoch {row.epoch}: loss {row.loss:.6f}, {shown}, {row.seconds:.1f} s",
-                        flush=True,
-                    )
-            if is_last:
-                return
-
-    thread = threading.Thread(target=follow, name="epoch-lines")
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def _tell_best(request: RayTrainRequest, trial: Trial, place: Place) -> None:
+    """Prints the best epoch of a run and the command that scores its weights."""
+    objective, folder = request.run.config.loop.select, RunFolder(request.run.out, request.run.config)
+    print(f"best: {objective} {trial.score(objective):.2f} at epoch {trial.best_epoch(objective)}, {folder.best}")
+    held = folder.path / "config.yaml"
+    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}", flush=True)
 
 
 def _conclude_run(request: RayTrainRequest, trial: Trial, reason: str, place: Place, unsent: list[str]) -> int:
-    config, folder = request.run.config, RunFolder(request.run.out, request.run.config)
-    held = folder.path / "config.yaml"
-    if reason == "interrupted":
-        tell_all(unsent)
-        tell_note(place, "train")
-        print(f"interrupted; go on with: {_line_again(request, place)}")
-        return INTERRUPTED
+    """Prints the lines behind the result of a run; returns the exit code."""
+    tell_all(unsent)
+    if reason == INTERRUPT:
+        return _interrupted(request, place)
+    if reason and "\n" not in reason:
+        return _stopped(request, place, reason)
     if reason or trial.state == "diverged":
-        tell_all(unsent)
-        if reason and "\n" not in reason:
-            return _stopped(request, place, reason)
         print(reason or f"diverged: {trial.reason}", file=sys.stderr)
         return FAILED
-    print(
-        f"best: {config.loop.select} {trial.score(config.loop.select):.2f} at epoch "
-        f"{trial.best_epoch(config.loop.select)}, {folder.best}"
-    )
-    print(f"score it: {place.where.line('evaluate', held, '--weights', folder.best)}", flush=True)
-    tell_all(unsent)
     return OK
+
+
+def _interrupted(request: RayTrainRequest, place: Place) -> int:
+    """Prints the command that continues the run; returns the exit code of an interrupt."""
+    tell_note(place, "train")
+    print(f"interrupted; go on with: {_line_again(request, place)}")
+    return INTERRUPTED
 
 
 def _stopped(request: RayTrainRequest, place: Place, fault: str) -> int:

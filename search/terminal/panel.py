@@ -77,20 +77,34 @@ class Painter:
             parts.append(style.render(part.text, color_system=ColorSystem.STANDARD) if style else part.text)
         return "".join(parts)
 
-    def _facts(self, status: Status, width: int) -> Iterable[Text]:
+    def _counts(self, status: Status, width: int) -> Text:
+        """Draws how far a sweep is."""
         counts = f"{status.done} of {status.trials} done, {len(status.running)} running"
         counts += f", {status.paused} paused" if status.paused else ""
         counts += f", {status.left} left"
         failed = f", {status.failed} failed" if status.failed else ""
         bar = min(BAR, width - len(counts) - len(failed) - 2)
         line = Text.assemble(*self._bar(status.done, status.trials, bar, status.paused), "  ") if bar >= 8 else Text()
-        yield line.append(counts, "bold").append(failed, BAD)
+        return line.append(counts, "bold").append(failed, BAD)
+
+    def _epochs(self, status: Status, width: int) -> Text:
+        """Draws how far a single run is, and the objective in its last epoch."""
+        (run,) = status.running
+        epochs = f"epoch {run.epoch} of {run.epochs}"
+        last = "" if run.last is None else f", {status.objective} {_value(run.last)}"
+        bar = min(BAR, width - len(epochs) - len(last) - 2)
+        line = Text.assemble(*self._bar(run.epoch, run.epochs, bar), "  ") if bar >= 8 else Text()
+        return line.append(epochs, "bold").append(last)
+
+    def _facts(self, status: Status, width: int) -> Iterable[Text]:
+        yield (self._epochs if status.is_single else self._counts)(status, width)
         best = status.best
         found = Text("no score yet", MUTED)
         if best is not None:
             found = Text.assemble(
                 (f"{status.objective} {best.score:.2f}", f"bold {GOOD}"),
-                f", trial {best.number}, epoch {best.epoch} of {best.epochs}",
+                "" if status.is_single else f", trial {best.number}",
+                f", epoch {best.epoch} of {best.epochs}",
             )
         time = Text(f"{clock_text(status.spent_s)} spent")
         if status.done < status.trials:
@@ -115,7 +129,7 @@ class Painter:
     def _running(self, status: Status, width: int, room: int) -> Iterable[Text]:
         """Draws a line per running trial below their header, in `room` lines."""
         trials = status.running
-        if not trials or room < 3:
+        if not trials or room < 3 or status.is_single:
             return
         shown = trials if len(trials) <= room - 2 else trials[: room - 3]
         metric = max(12, min(len(status.objective), 24))

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +26,7 @@ SHARE = 0.001  # of one processor that frames may take, at most
 CLOCK_S = 1.0  # between two frames of a panel in which nothing changes but the time
 SOON_S = 1.0  # after which a step is worth a line in a pipe
 LONG_S = 3.0  # from which on the time that it took is
+BEHIND_S = 2.0  # after which one that goes on below the last words is shown
 MOST_LINES = 10_000  # that wait for a terminal that takes none
 CLOSE_S = 5.0
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -91,10 +92,15 @@ class Screen:
 
     def tell(self, line: str, *, is_cut: bool = False) -> None:
         """Shows a line, above what is redrawn; returns at once. `is_cut`: beside a panel it is cut where the terminal
-        ends, as the log has all of it."""
-        if self.mode != QUIET:
-            self._lines.append((line, is_cut))
-            self._is_changed = True
+        ends, as the log has all of it. After `close` it is printed."""
+        if self.mode == QUIET:
+            return
+        if self._over.is_set():
+            with suppress(OSError, ValueError):  # stdout is closed or broken, and the sweep ends in order
+                print(line, flush=True)
+            return
+        self._lines.append((line, is_cut))
+        self._is_changed = True
 
     def follow(self, status_of: Callable[[], Status]) -> None:
         """Shows the panel of a running sweep from now on. `status_of`: returns its present figures; it is called in
@@ -121,6 +127,30 @@ class Screen:
             if took := step.long_s:
                 self.tell(f"{self._stamp()}{what}: took {took:.0f} s")
             self._is_changed = True
+
+    @contextmanager
+    def behind(self, what: str) -> Iterator[Step]:
+        """Shows, after `close`, that something goes on while the block runs, once it has taken BEHIND_S seconds: a
+        spinner with the time, of which nothing is left, or a line in a pipe."""
+        step, over = Step(what, time.monotonic()), threading.Event()
+
+        def show() -> None:
+            if not over.wait(BEHIND_S):
+                with (
+                    suppress(OSError, ValueError),
+                    Screen(self.mode, self._stamp) as screen,
+                    screen.step(what) as shown,
+                ):
+                    shown.since, shown.is_void = step.since, True
+                    over.wait()
+
+        thread = threading.Thread(target=show, name="behind", daemon=True)
+        thread.start()
+        try:
+            yield step
+        finally:
+            over.set()
+            thread.join(CLOSE_S)
 
     def close(self) -> None:
         """Writes the lines that wait, removes the panel, and gives the terminal back; waits at most CLOSE_S seconds for

@@ -33,7 +33,8 @@ class Best(NamedTuple):
 class Status:
     """Figures of a running sweep. `about`: what is searched, one line; `trials`: their number in all; `done`: how many
     have ended, `failed` of them by an error; `paused`: how many wait at a rung; `spent_s`: seconds of all sessions;
-    `left_s`: as forecast (None: not known yet); `spend`: device-hours and their cost, as text."""
+    `left_s`: as forecast (None: not known yet); `spend`: device-hours and their cost, as text; `is_single`: it is one
+    run of `train`, whose only trial is of more interest than counts of trials."""
 
     name: str
     about: str
@@ -47,6 +48,7 @@ class Status:
     spent_s: float
     left_s: float | None
     spend: str
+    is_single: bool = False
 
     @property
     def left(self) -> int:

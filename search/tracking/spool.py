@@ -127,10 +127,15 @@ class Spool:
             time.sleep(0.02)
         return True
 
-    def stop(self, timeout_s: float) -> None:
-        """Stops the thread once all records are sent, at the tracker's next error, or after `timeout_s` seconds."""
+    def finish(self, timeout_s: float) -> None:
+        """Has the thread end once all records are sent, at the tracker's next error, or after `timeout_s` seconds;
+        returns at once."""
         self._deadline = time.monotonic() + timeout_s
         self._wake.set()
+
+    def stop(self, timeout_s: float) -> None:
+        """Does as `finish` and waits for the end of the thread, but no longer than that."""
+        self.finish(timeout_s)
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 

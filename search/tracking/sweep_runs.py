@@ -17,6 +17,8 @@ from .projection import Projection
 from .tracker import Tracker
 
 REPORT = "report.html"  # among the artifacts of a sweep's run
+# By name: figures take seconds to import, and who writes reports stands above this room.
+PAGE = "search.results.report.report:page_on"
 
 
 class SweepRuns:
@@ -177,8 +179,7 @@ class SweepRuns:
 def report_on(folder: Path) -> str:
     """Formats the report of the sweep in `folder`, or what prevents it: the rest is sent in any case."""
     try:
-        # By name: figures take seconds to import, and who writes reports stands above this room.
-        text: str = named("search.results.report.report:page_on")(folder)
+        text: str = named(PAGE)(folder)
     except Exception as error:  # of records of older versions, and of the libraries that draw
         return f"no report of this sweep: {one_line(error)}\n"
     return text

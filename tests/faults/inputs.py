@@ -147,7 +147,7 @@ def good():
     yield Case("npz", predict())
     yield Case("safetensors", ("search", "evaluate", "~c.yaml", "--weights", "~w.safetensors"))
     yield Case("pt", adopt("@p.bin"), {"p.bin": checkpoint()})
-    yield Case("data", ("data", "check", "h36m", "~store", "--set", "tiny"))
+    yield Case("data", ("data", "check", "h36m", "~store", "--set", "people"))
 
 
 def by_hand():

@@ -33,7 +33,7 @@ from search.__main__ import VERBS as SEARCH
 from spaces.cli import BAD_INPUT, OK, main
 from tests.faults.inputs import CONFIG, SPACE, Case, as_yaml, by_hand, good, keypoints, npz, weights_file
 from tests.faults.spoiling import spoilt_cases
-from tests.made.small import write_tiny
+from tests.made.small import write_people, write_tiny
 from trainables.__main__ import VERBS as TRAINABLES
 from trainables.cli.train import TrainRequest
 from trainables.runs.demands import check_run
@@ -72,6 +72,7 @@ PACKAGES = {
 def make_home(folder: Path) -> Path:
     """Writes the good files that cases name beside their own."""
     write_tiny(folder / "store")
+    write_people(folder / "store")
     config = {**CONFIG, "data": {**CONFIG["data"], "root": str(folder / "store")}}
     (folder / "c.yaml").write_bytes(as_yaml(_plain(config)))
     (folder / "s.yaml").write_bytes(as_yaml(SPACE))

@@ -44,7 +44,7 @@ def made_humaneva(name: str = "made_humaneva15", keypoints: str = "gt") -> PoseS
         ("Train/S1", "Walking 1 chunk2", 4),
         ("Validate/S2", "Jog 1 chunk0", 5),
     ):
-        pose3d = generator.uniform(-0.5, 0.5, (count, 15, 3)).astype(np.float32)
+        pose3d = generator.uniform(-0.5, 0.5, (count, 15, 3)).astype(np.float32) + np.float32((0, 0, 1))
         pose2d = tuple(generator.uniform(0, 480, (count, 15, 2)).astype(np.float32) for _ in rigs[subject])
         clips.append(Sequence(subject=subject, action=action, pose3d=pose3d, pose2d=pose2d, cameras=rigs[subject]))
     return PoseSet(name=name, keypoints=keypoints, skeleton=HUMANEVA_15, fps=60.0, sequences=tuple(clips))

@@ -9,6 +9,7 @@ from data.formats.source import split_of
 from data.poses.geometry import project, to_pixels, world_to_camera
 from data.poses.poseset import PoseSet, Sequence
 from data.poses.skeleton import H36M_17
+from data.synthetic.poses.motion import motion
 from trainables import registry
 from trainables.config import default_config
 
@@ -39,6 +40,16 @@ def tiny_poses(frames=40, subjects=("S1", "S5", "S9"), actions=("Walking", "Walk
             views = tuple(_pixels(pose, camera) for camera in cameras[subject])
             clips.append(Sequence(subject=subject, action=action, pose3d=pose, pose2d=views, cameras=cameras[subject]))
     return PoseSet(name="tiny", keypoints="gt", skeleton=H36M_17, fps=50.0, sequences=tuple(clips))
+
+
+def write_people(root, frames=40):
+    """A set of people who walk, for what looks at bodies; returns its folder."""
+    cameras = h36m.h36m_cameras()["S1"]
+    pose = motion(0, 1, 0, frames, modes=("gait",), skeleton="cmu").astype(np.float32)
+    views = tuple(_pixels(pose, camera) for camera in cameras)
+    clip = Sequence(subject="S1", action="Walking", pose3d=pose, pose2d=views, cameras=cameras)
+    h36m.write(PoseSet(name="people", keypoints="gt", skeleton=H36M_17, fps=50.0, sequences=(clip,)), root)
+    return root
 
 
 def _pixels(pose, camera):

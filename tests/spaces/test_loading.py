@@ -4,11 +4,13 @@ import gc
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from spaces.loading import end_at_once, named, raise_again
+from search import __main__ as command_line
+from spaces.loading import all_kept, end_at_once, named, raise_again
 from tests import ROOT
 
 
@@ -49,6 +51,38 @@ def test_an_interrupt_that_is_ignored_stays_ignored():
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_collection_rests_until_the_last_thread_needs_all(was_enabled):
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def keep():
+        with all_kept():
+            has_begun.set()
+            may_end.wait(10)
+
+    thread = threading.Thread(target=keep)
+    is_on = gc.isenabled()
+    try:
+        (gc.enable if was_enabled else gc.disable)()
+        with all_kept():
+            thread.start()
+            has_begun.wait(10)
+        assert not gc.isenabled(), "the other thread is not through"
+        may_end.set()
+        thread.join(10)
+        assert gc.isenabled() == was_enabled
+    finally:
+        (gc.enable if is_on else gc.disable)()
+
+
+def test_a_command_line_ends_without_looking_for_garbage(monkeypatch):
+    calls = []
+    monkeypatch.setattr(command_line, "main", lambda *values, **options: calls.append("main") or 0)
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    assert command_line.posesweep() == 0
+    assert calls == ["main", "freeze"]
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.config import HANDS, LEFT, RIGHT
 from spaces.errors import ConfigError
-from spaces.files import target_problems
 
 from ..config import TrainConfig, changed, read_config
 from .changes import add_set_option, read_changes
 from .evaluate import add_multiscale_option, flip_problems, multiscale_problems
+from .outputs import add_output_options, length_problems, output_problems
 
-RENDERED = (".gif", ".mp4")
-PICTURE = ".png"  # of a single image
 OF_KEYPOINTS = ("pose2d", "pose3d", "window3d", "root3d")  # fields that keypoints give, or that only training reads
 OF_IMAGES = ("image", "crop2d", "features")
 OF_MESHES = ("image", "joints2d", "joints3d", "body_pose", "betas", "has")  # what images give, and labels for training
@@ -30,13 +29,14 @@ class PredictRequest:
     """Checked options of `predict`: keypoints of a video to lift, or of one from each of several cameras, or, where the
     network reads them, images. width, height, fps, layout: options that the files may state themselves; None where they
     do; min_score: joints scored below it count as not detected, None for 0; person: id of the one to take among
-    several, None for the one in most frames; smooth: whether the keypoints are smoothed in time."""
+    several, None for the one in most frames; smooth: whether the keypoints are smoothed in time; outs, renders: files
+    to write and to draw, all different; hand: that of images that do not tell which one they show."""
 
     config: TrainConfig
     weights: Path
     inputs: tuple[Path, ...]
-    out: Path
-    render: Path | None
+    outs: tuple[Path, ...]
+    renders: tuple[Path, ...]
     flip: bool
     multiscale: bool
     submission: bool
@@ -48,6 +48,7 @@ class PredictRequest:
     min_score: float | None
     person: str | None
     smooth: bool
+    hand: str
 
     @property
     def has_meshes(self) -> bool:
@@ -65,16 +66,15 @@ def reads_images(config: TrainConfig) -> bool:
     return bool(set(OF_IMAGES) & set(config.traits.reads))
 
 
-def check_picture(request: PredictRequest, where: Path, count: int) -> None:
-    """Raises ConfigError when a picture of one image cannot show the `count` of them that `where` lists."""
-    if count > 1 and request.render is not None and request.render.suffix.lower() == PICTURE:
-        found = f"--render {request.render}: shows one image, and {where} lists {count}"
-        raise ConfigError("predict", [f"{found}; name a file that ends in {' or '.join(RENDERED)}"])
+def check_length(request: PredictRequest, where: Path, count: int) -> None:
+    """Raises ConfigError when files cannot hold or show the `count` frames or images that `where` lists."""
+    if problems := length_problems(request.outs, request.renders, where, count):
+        raise ConfigError("predict", problems)
 
 
 def add_predict_options(parser: argparse.ArgumentParser) -> None:
-    """Adds CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --force, and the options
-    for facts that the input file may lack."""
+    """Adds CONFIG, --weights, --input, --out, --render, --flip, --multiscale, --submission, --hand, --force, and the
+    options for facts that the input file may lack."""
     parser.add_argument("config", metavar="CONFIG", help="YAML file of the run that made the weights")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="best.safetensors of the run")
     parser.add_argument(
@@ -83,13 +83,7 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "training; for a network that reads images a JSON list of them with the keypoints in each; for one that "
         "gives meshes an image, a JSON list of them with a box in each, or the .yaml of a mesh set",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".npz file to write the 3D poses to")
-    parser.add_argument(
-        "--render",
-        type=Path,
-        metavar="FILE",
-        help="also draw the 2D beside the 3D skeleton, or meshes over images: out.gif or out.mp4, out.png of one image",
-    )
+    add_output_options(parser)
     parser.add_argument(
         "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
     )
@@ -97,8 +91,12 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--submission",
         action="store_true",
-        help="meshes of hands: also write the archive that FreiHAND's evaluation takes, beside --out",
+        help="meshes of hands: also write the archive that FreiHAND's evaluation takes, beside the first --out",
     )
+    parser.add_argument(
+        "--hand", choices=HANDS, help="meshes of hands: which one the images show, where the file does not tell "
+        f"(default {RIGHT}); a left one is mirrored for the network, and its mesh mirrored back",
+    )  # fmt: skip
     parser.add_argument("--width", metavar="PIXELS", help="width of the image, where the file does not tell")
     parser.add_argument("--height", metavar="PIXELS", help="height of the image, where the file does not tell")
     parser.add_argument("--fps", metavar="X", help="frames a second, where the file does not tell (default 25)")
@@ -128,8 +126,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         config = changed(read_config(options.config), read_changes(options.changes), options.config)
         problems += _unliftable(config, options) + flip_problems(options.flip, config)
         problems += multiscale_problems(options.multiscale, config)
-        if options.submission and config.data.sizes.mesh != "hand":
-            problems.append(f"--submission: FreiHAND is a set of hands, and {config.data.name} is none; leave it out")
+        problems += _hand_problems(config, options)
     except ConfigError as error:
         problems += error.problems_in("predict")
     # A detector may have written a folder of files, one a frame.
@@ -139,21 +136,15 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         for name, path in (("weights", options.weights), *(("input", path) for path in options.inputs))
         if not path.is_file() and not (name == "input" and is_video and path.is_dir())
     ]
-    rendered = (*RENDERED, PICTURE) if config is not None and reads_images(config) else RENDERED
-    if options.render is not None and options.render.suffix.lower() not in rendered:
-        problems.append(f"--render {options.render}: name a file that ends in {' or '.join(rendered)}")
-    targets = {"--out": options.out} | ({"--render": options.render} if options.render else {})
     sources = [("CONFIG", Path(options.config)), ("--weights", options.weights)]
     sources += [("--input", path) for path in options.inputs]
-    taken = {path.resolve(): name for name, path in sources}
     problems += [
         f"--input {path}: is given twice" for path in dict.fromkeys(options.inputs) if options.inputs.count(path) > 1
     ]
-    for name, path in targets.items():
-        problems += [f"{name} {text}" for text in target_problems(path, force=options.force)]
-        other = taken.setdefault(path.resolve(), name)
-        if other != name:
-            problems.append(f"{name} {path}: is {other} too; choose another name")
+    problems += output_problems(
+        options.outs, options.renders, config, {path.resolve(): name for name, path in sources},
+        has_images=config is not None and reads_images(config), force=options.force,
+    )  # fmt: skip
     numbers = {name: _number(problems, name, getattr(options, name)) for name in ("width", "height", "fps")}
     min_score = _share(problems, "min-score", options.min_score)
     if options.layout is not None and options.layout not in LAYOUT_NAMES:
@@ -161,8 +152,9 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     if problems or config is None:
         raise ConfigError("predict", problems)
     return PredictRequest(
-        config=config, weights=options.weights, inputs=tuple(options.inputs), out=options.out, render=options.render,
-        flip=options.flip, multiscale=options.multiscale, submission=options.submission, force=options.force,
+        config=config, weights=options.weights, inputs=tuple(options.inputs), outs=tuple(options.outs),
+        renders=tuple(options.renders), flip=options.flip, multiscale=options.multiscale,
+        submission=options.submission, force=options.force, hand=options.hand or RIGHT,
         layout=options.layout, min_score=min_score, person=options.person, smooth=options.smooth, **numbers,
     )  # fmt: skip
 
@@ -198,6 +190,19 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
         for name, value in (("layout", options.layout), ("min-score", options.min_score), ("person", options.person))
         if data.sizes.mesh and value is not None
     ]
+    return problems
+
+
+def _hand_problems(config: TrainConfig, options: argparse.Namespace) -> list[str]:
+    """Returns why options that only hands have do not go with this config."""
+    problems, name = [], config.data.name
+    is_hand = config.data.sizes.mesh == "hand"
+    if options.submission and not is_hand:
+        problems.append(f"--submission: FreiHAND is a set of hands, and {name} is none; leave it out")
+    if options.hand is not None and not is_hand:
+        problems.append(f"--hand {options.hand}: {config.model} on {name} predicts no hands; leave it out")
+    elif options.submission and options.hand == LEFT:
+        problems.append("--submission: FreiHAND's evaluation has right hands only; leave it out, or --hand left")
     return problems
 
 

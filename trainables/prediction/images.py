@@ -18,9 +18,10 @@ from data.inputs.keypoints import Told
 from data.inputs.photos import Photos, read_photos
 from data.poses.geometry import to_screen
 
-from ..cli.predict import PredictRequest, check_picture
+from ..cli.predict import PredictRequest, check_length
 from ..entry import Model
-from ..pictures.skeletons import Scene, render
+from ..pictures.rendering import render
+from ..pictures.skeletons import Scene
 from ..scoring.evaluation import Poses, from_root, poses_of
 from .input import Lifted, lifted_poses
 
@@ -31,7 +32,7 @@ def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
     """Reads the images of the request; DataError with all problems of them, ConfigError when a picture cannot show
     them."""
     photos = read_photos(request.inputs[0], told, request.config.data.sizes.skeleton)
-    check_picture(request, photos.path, len(photos.files))
+    check_length(request, photos.path, len(photos.files))
     return GivenPhotos(request, photos)
 
 
@@ -88,8 +89,7 @@ class GivenPhotos:
             is_filled=np.zeros((1, lifted.count), np.bool_), skeleton=lifted.skeleton, sizes=photos.sizes[None],
             fps=photos.fps, photos=photos,
         )  # fmt: skip
-        print(f"rendering {scene.told}", flush=True)
-        render(scene, file, suffix)
+        render(scene, file, suffix, ", ".join(path.name for path in self.request.inputs))
 
 
 @torch.no_grad()

@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from data.config import LEFT
+from data.images.mesh_crops import Boxed
 from data.inputs.boxes import MeshImages, read_mesh_images
 from data.inputs.keypoints import Told
 
-from ..cli.predict import PredictRequest, check_picture
+from ..cli.outputs import PAGE
+from ..cli.predict import PredictRequest, check_length
 from ..entry import Meshes, Model
 from ..pictures.films import length_of, step_of, write_film
 from ..pictures.meshes import mesh_picture
 from ..pictures.skeletons import NAME_SHOWN
+from ..pictures.viewer.page import Shown, Surfaces, write_page
 from ..runs.demands import check_run
 from ..scoring.evaluation import meshes_of
 from ..scoring.multiscale import RUNS, averaged
@@ -32,6 +36,11 @@ from .input import Lifted
 # Decoded at a time, and in one pass of the network: they bound the memory, the meshes do not depend on them.
 IMAGES, PIXELS = 32, 2**26
 TELL_EVERY = 30.0  # seconds
+# Factors that mirror the arrays of `Meshes` through the plane x = 0.
+MIRRORED = {
+    **dict.fromkeys(("joints", "vertices"), np.array((-1, 1, 1), np.float32)),
+    "camera": np.array((1, -1, 1), np.float32),
+}
 
 
 def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
@@ -39,7 +48,7 @@ def given_meshes(request: PredictRequest, told: Told) -> GivenMeshes:
     missing."""
     check_run(request.config, is_fresh=False, parts=())
     images = read_mesh_images(request.inputs[0], request.config.data.sizes.mesh, told)
-    check_picture(request, images.path, len(images.names))
+    check_length(request, images.path, len(images.names))
     return GivenMeshes(request, images)
 
 
@@ -60,7 +69,11 @@ class GivenMeshes:
         return [f"{self.images.path}: {boxes}, crops of {width} x {height} pixels"]
 
     def notes(self) -> list[str]:
-        notes, count = [], len(self.images.names)
+        notes, count, left = [], len(self.images.names), int(self.is_left.sum())
+        if left:
+            notes.append(f"{left} of {count} hands are left ones: mirrored for the network, their meshes mirrored back")
+        if self.request.submission and left:
+            notes.append("--submission: FreiHAND's evaluation has right hands only, in its order")
         if self.request.multiscale:
             notes.append(f"--multiscale: {len(RUNS)} passes over the images")
         if self.request.submission and count != SUBMITTED:
@@ -69,6 +82,12 @@ class GivenMeshes:
             )
         return notes
 
+    @property
+    def is_left(self) -> NDArray[np.bool_]:
+        """Marks of left hands [n]: by the file, or by --hand where it does not tell; a body has none."""
+        told = [self.request.hand if hand is None else hand for hand in self.images.hands]
+        return np.array([hand == LEFT for hand in told]) & (self.request.config.data.sizes.mesh == "hand")
+
     @torch.no_grad()
     def lift(self, network: nn.Module, model: Model, device: torch.device) -> Lifted:
         assert model.surface is not None, f"{model.name} has no meshes"
@@ -76,14 +95,18 @@ class GivenMeshes:
         find, threads = meshes_of(network, model, device), max(1, self.request.config.data.workers)
         parts = []
         started = told_at = time.monotonic()
+        is_left = self.is_left
         for piece in pieces(self.images.sizes):
-            boxed = self.images.boxed(piece)
+            boxed = with_mirrored(self.images.boxed(piece), is_left[piece.start : piece.stop])
             plain = find(torch.from_numpy(boxed.crops()))
             parts.append(averaged(find, boxed, plain, threads) if self.request.multiscale else plain)
             if (now := time.monotonic()) - told_at > TELL_EVERY:
                 told_at = now
                 print(f"{piece.stop} of {count} boxes, {now - started:.0f} s", flush=True)
         found = {field.name: _joined(parts, field.name) for field in dataclasses.fields(Meshes)}
+        for name, numbers in found.items():
+            # Negated columns: x of points, and the shift in x of the camera.
+            found[name] = np.where(_along(is_left, numbers), numbers * MIRRORED[name], numbers)
         joints, vertices, camera = (found[name] for name in ("joints", "vertices", "camera"))
         beside = {
             "faces": surface.faces,
@@ -94,24 +117,59 @@ class GivenMeshes:
             "height": self.images.sizes[:, 1],
             "fps": np.array(self.images.fps),
         }
+        if is_left.any():
+            # In a mirror triangles run the other way round.
+            beside |= {"is_left": is_left, "faces_left": np.ascontiguousarray(surface.faces[:, ::-1])}
         told = f"{vertices.shape[1]} vertices, {joints.shape[1]} joints, metres from the {surface.root}"
         poses = {"pose3d": joints, "vertices": vertices, "camera": camera}
         return Lifted(found=poses, beside=beside, skeleton=surface.skeleton, told=told)
 
     def draw(self, lifted: Lifted, file: BinaryIO, suffix: str) -> None:
         fps = self.images.fps
+        if suffix == PAGE:
+            write_page(file, self._page(lifted))
+            return
         print(f"rendering {length_of(lifted.count, fps)}", flush=True)
         write_film(self._pictures(lifted, step_of(fps)), fps, file, suffix, every=step_of(fps))
+
+    def _page(self, lifted: Lifted) -> Shown:
+        images = self.images
+        return Shown(
+            title=images.path.name, pose3d=lifted.found["pose3d"], keypoints=lifted.beside["keypoints"][None],
+            is_filled=np.zeros((1, lifted.count), np.bool_), sizes=images.sizes[None], skeleton=lifted.skeleton,
+            fps=images.fps, names=images.names, photo=images.picture,
+            surfaces=Surfaces(vertices=lifted.found["vertices"], faces=faces_of(lifted)),
+        )  # fmt: skip
 
     def _pictures(self, lifted: Lifted, every: int) -> Iterator[Image.Image]:
         images, count = self.images, lifted.count
         vertices, camera = lifted.found["vertices"], lifted.found["camera"]
+        faces = faces_of(lifted)
         for at in range(0, count, every):
             x, y, side = images.boxes[at].tolist()
             title = f"image {at} of {count}   {PurePath(images.names[at]).name[-NAME_SHOWN:]}"
-            yield mesh_picture(
-                images.picture(at), vertices[at], lifted.beside["faces"], camera[at], (x, y, side), title
-            )
+            yield mesh_picture(images.picture(at), vertices[at], faces[at], camera[at], (x, y, side), title)
+
+
+def with_mirrored(boxed: Boxed, is_left: NDArray[np.bool_]) -> Boxed:
+    """Mirrors the images of left hands [B] with their boxes: to a network that knows right hands they are such."""
+    flip = Image.Transpose.FLIP_LEFT_RIGHT
+    images = [image.transpose(flip) if left else image for image, left in zip(boxed.images, is_left, strict=True)]
+    width = np.array([image.width for image in boxed.images], np.float64)
+    center = boxed.center.copy()
+    center[is_left, 0] = (width - center[:, 0])[is_left]
+    return dataclasses.replace(boxed, images=tuple(images), center=center)
+
+
+def _along(flags: NDArray[np.bool_], numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Reshapes flags [n] so that they go with numbers [n, ...]."""
+    return flags.reshape(-1, *[1] * (numbers.ndim - 1))
+
+
+def faces_of(lifted: Lifted) -> list[NDArray[np.int64]]:
+    """Returns the faces of each mesh, counterclockwise from outside."""
+    is_left = lifted.beside.get("is_left", np.zeros(lifted.count, np.bool_))
+    return [lifted.beside["faces_left" if left else "faces"] for left in is_left.tolist()]
 
 
 def pieces(sizes: NDArray[np.int64]) -> Iterator[range]:

@@ -6,7 +6,6 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,22 +15,22 @@ from data.inputs.videos import read_videos
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
 from spaces.files import replacing
-from spaces.schema import config_id
 
 from .. import registry
-from ..cli.predict import PredictRequest
+from ..cli.predict import PredictRequest, check_length
 from ..config import TrainConfig
 from ..devices.device import pick_device
 from ..scoring.submission import submission_path, write_submission
 from ..weights.checkpoint import load_into, read_maker
 from .images import given_photos
-from .input import Input, Lifted
+from .input import Input
 from .meshes import given_meshes
 from .videos import GivenVideos
+from .written import Written
 
 
 def predict(request: PredictRequest) -> int:
-    """Writes the predictions, and the film and the submission if asked for: all whole, or nothing."""
+    """Writes the predictions, and the films and the submission if asked for: all whole, or nothing."""
     config = request.config
     submission = _submission(request) if request.submission else None
     given = _given(request)
@@ -49,21 +48,23 @@ def predict(request: PredictRequest) -> int:
         what = f"{bad.sum()} of {len(bad)} poses are not finite, the first one frame {bad.argmax()}"
         print(f"{request.weights}: {what}; nothing is written, use other weights", file=sys.stderr)
         return FAILED
+    written = Written(config, lifted)
+    told = []
     with ExitStack() as files:
-        np.savez(files.enter_context(replacing(request.out)), **_arrays(config, lifted))
+        for path in request.outs:
+            told.append(written.write(path, files.enter_context(replacing(path))))
         print(f"{lifted.count} poses in {seconds:.1f} s on {device}", flush=True)
         if submission is not None:
             archive = files.enter_context(replacing(submission))
             write_submission(archive, lifted.found["pose3d"], lifted.found["vertices"])
-        if request.render is not None:
-            film = files.enter_context(replacing(request.render))
-            given.draw(lifted, film, request.render.suffix.lower())
-    read, written = (
-        ", ".join(str(path) for path in paths if path)
-        for paths in (request.inputs, (request.out, submission, request.render))
-    )
-    axes = "axes of the training set's world" if config.data.axes == "world" else "x right, y down, z forward"
-    print(f"{read} -> {written}: {lifted.told}, {axes}")
+        for path in request.renders:
+            given.draw(lifted, files.enter_context(replacing(path)), path.suffix.lower())
+    read = ", ".join(map(str, request.inputs))
+    for facts in dict.fromkeys(told):
+        paths = [path for path, other in zip(request.outs, told, strict=True) if other == facts]
+        print(f"{read} -> {', '.join(map(str, paths))}: {facts}")
+    if beside := [str(path) for path in (submission, *request.renders) if path]:
+        print(f"{read} -> {', '.join(beside)}")
     return OK
 
 
@@ -82,38 +83,26 @@ def _given(request: PredictRequest) -> Input:
     if request.config.data.scores and videos.scores is None:
         found = "data.scores = true, and the keypoints have no scores"
         raise DataError("--input", [f"{found}; give a detector's file, or weights that were trained without"])
+    check_length(request, request.inputs[0], videos.pixels.shape[1])
     return GivenVideos(request, videos)
 
 
 def _submission(request: PredictRequest) -> Path:
     """Returns the path of the submission; ConfigError when it cannot be written."""
     _, facts = read_maker(request.weights)
-    path = submission_path(request.out, facts, multiscale=request.multiscale)
+    path = submission_path(request.outs[0], facts, multiscale=request.multiscale)
     problems = []
     if path.is_dir() or (path.exists() and not request.force):
         problems.append(f"--submission: {path} exists; give --out in another folder or add --force")
-    taken = {"--out": request.out, "--render": request.render, "--weights": request.weights}
-    taken |= {"--input": request.inputs[0]}
+    taken = {"--weights": request.weights, "--input": request.inputs[0]}
     problems += [
         f"--submission {path}: is {name} too; name that another way"
         for name, other in taken.items()
-        if other is not None and other.resolve() == path.resolve()
+        if other.resolve() == path.resolve()
     ]
     if problems:
         raise ConfigError("predict", problems)
     return path
-
-
-def _arrays(config: TrainConfig, lifted: Lifted) -> dict[str, Any]:
-    """Returns the arrays of the output file."""
-    return {
-        **lifted.found,
-        **lifted.beside,
-        "joints": np.array(lifted.skeleton.joints),
-        "parents": np.array(lifted.skeleton.parents),
-        "axes": np.array(config.data.axes),
-        "config_id": np.array(config_id(config)),
-    }
 
 
 def _tell(config: TrainConfig, given: Input) -> None:

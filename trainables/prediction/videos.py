@@ -20,7 +20,8 @@ from data.poses.geometry import to_screen
 
 from ..cli.predict import PredictRequest
 from ..entry import Model
-from ..pictures.skeletons import Scene, render
+from ..pictures.rendering import render
+from ..pictures.skeletons import Scene
 from ..scoring.evaluation import from_root, poses_of
 from .input import Lifted, lifted_poses
 
@@ -94,8 +95,7 @@ class GivenVideos:
             pose3d=pose3d, keypoints=videos.pixels, is_filled=np.asarray(videos.is_missing.all(2)),
             skeleton=lifted.skeleton, sizes=sizes, fps=videos.fps,
         )  # fmt: skip
-        print(f"rendering {scene.told}", flush=True)
-        render(scene, file, suffix)
+        render(scene, file, suffix, ", ".join(path.name for path in self.request.inputs))
 
 
 def _gap_notes(is_missing: NDArray[np.bool_], joints: tuple[str, ...], fps: float) -> list[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.batches.samples import any_split_of, open_samples
+from torch import nn
+
+from data.batches.samples import Samples, any_split_of, open_samples
 from data.poses.splits import MeshSplit, Split, published_split, shared_members
 from data.synthetic.provide import provide
 from spaces.cli import OK
@@ -38,15 +41,32 @@ def evaluate(request: EvaluateRequest) -> int:
     return OK
 
 
-def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multiscale: bool = False) -> dict[str, Any]:
-    """Scores weights on the test split of the config; returns the table as `evaluate --json` prints it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """Weights in their network, on a device and in evaluation mode, beside the test split that scores them. `protocol`:
+    what `evaluate --json` says of both."""
+
+    config: TrainConfig
+    network: nn.Module
+    data: Samples
+    protocol: dict[str, Any]
+
+
+def open_weights(
+    config: TrainConfig, weights: Path, *, flip: bool, multiscale: bool = False, beside: Opened | None = None
+) -> Opened:
+    """Loads weights, and the test split of their config. `beside`: weights whose data serve again where they are the
+    same. ConfigError or DataError say what is missing."""
     check_run(config, is_fresh=False, parts=("test",))
     device = pick_device()
     network = registry.get(config.model).build(config.network, config.data.sizes)
     load_into(network, weights, config)
     made_by, facts = read_maker(weights)
     provide(config.data)
-    data = open_samples(config.data, ("test",), device=device, reads=config.traits.reads)
+    if beside is not None and (beside.config.data, beside.config.traits.reads) == (config.data, config.traits.reads):
+        data = beside.data
+    else:
+        data = open_samples(config.data, ("test",), device=device, reads=config.traits.reads)
     attach_features(data, config, Path(data.config.root))
     protocol = {
         "model": config.model,
@@ -67,8 +87,14 @@ def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multisca
         "selection": selection_of(made_by, facts, data.split),
         "scored_poses": data.num_scored("test"),
     }
-    sums = score(network.to(device), config, data, "test", flip=flip, multiscale=multiscale)
-    return table(sums, data, protocol)
+    return Opened(config=config, network=network.to(device).eval(), data=data, protocol=protocol)
+
+
+def evaluate_weights(config: TrainConfig, weights: Path, *, flip: bool, multiscale: bool = False) -> dict[str, Any]:
+    """Scores weights on the test split of the config; returns the table as `evaluate --json` prints it."""
+    opened = open_weights(config, weights, flip=flip, multiscale=multiscale)
+    sums = score(opened.network, config, opened.data, "test", flip=flip, multiscale=multiscale)
+    return table(sums, opened.data, opened.protocol)
 
 
 def selection_of(made_by: TrainConfig, facts: Mapping[str, Any], scored: Split | MeshSplit) -> str:

@@ -50,6 +50,15 @@ def predict(
     return torch.cat(found, -3)
 
 
+def predicted(
+    network: nn.Module, config: TrainConfig, data: Samples, part: str, low: int, high: int, *, flip: bool = False
+) -> Tensor:
+    """Predicts scored poses [N, J, 3] metres of the stored frames [low, high) of a split with the network of `config`,
+    which is in evaluation mode; `flip` as in `predict`."""
+    model = registry.get(config.model)
+    return predict(lambda batch: model.poses(network(batch)), config.traits.reads, data, part, low, high, flip=flip)
+
+
 def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> Tensor:
     """Predicts scored poses [..., B, F, J, 3] metres of a batch; `flip` as in `predict`."""
     pose = poses(batch)
@@ -65,15 +74,19 @@ def from_root(poses: Tensor, skeleton: Skeleton) -> Tensor:
     return (poses - poses[..., skeleton.root, None, :]).float().cpu()
 
 
+def as_scored(poses: Tensor, data: Samples) -> Tensor:
+    """Returns poses [..., J, 3] metres as the protocol of the data compares them: of some with the root at zero."""
+    if not PROTOCOLS[data.config.family.key].is_root_zeroed:
+        return poses
+    return poses.index_fill(-2, torch.tensor([data.sizes.skeleton.root], device=poses.device), 0)
+
+
 def score_poses(poses: Tensor, data: Samples, part: str, first: int, low: int, high: int) -> Sums:
     """Sums every metric over the stored frames [low, high) of a split, from poses [N, J, 3] metres of [first, high): a
     frame before `low` only begins a step of MPJVE. Groups are the actions of each subject, see `tables.table`."""
     truth, protocol = data.truth(part).stretch(first, high), PROTOCOLS[data.config.family.key]
-    if protocol.is_root_zeroed:
-        root = torch.tensor([data.sizes.skeleton.root], device=poses.device)
-        poses = poses.index_fill(-2, root, 0)
     return score_sequences(
-        poses,
+        as_scored(poses, data),
         truth.pose3d,
         truth.action * len(data.subjects) + truth.subject,
         truth.step_weight,
@@ -124,7 +137,7 @@ def score(
 
         sums = score_samples(scored, data, part, low, high)
     else:
-        poses = predict(lambda batch: model.poses(network(batch)), reads, data, part, first, high, flip=flip)
+        poses = predicted(network, config, data, part, first, high, flip=flip)
         sums = score_poses(poses, data, part, first, low, high)
     network.train(was_training)
     return sums if team is None else sums.over(team)

@@ -11,7 +11,7 @@ from trainables.cli.train import TrainRequest, add_train_options, check_train
 
 from ...record.plan import SweepConfig
 from ..command import Where, where_of
-from ..places import add_places
+from ..places import add_places, add_progress
 
 WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 
@@ -19,7 +19,8 @@ WORKER_KNOBS = ("workers", "cpus_per_worker", "gpus_per_worker")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RayTrainRequest:
     """Validated request of `train`: one config to train under Ray Train. `cpus`, `gpus`: of each worker (gpus None: 1
-    where there are GPUs); `words`: the worker options as typed, for printed commands."""
+    where there are GPUs); `words`: the worker options as typed, for printed commands; `progress`: what the terminal
+    shows (None: the default)."""
 
     run: TrainRequest
     workers: int
@@ -27,15 +28,17 @@ class RayTrainRequest:
     gpus: float | None
     where: Where
     words: tuple[str, ...] = ()
+    progress: str | None = None
 
 
 def add_ray_train_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `train`: those of `python -m trainables train`, the resources of the workers, and the
-    location of Ray and MLflow."""
+    """Adds the options of `train`: those of `python -m trainables train`, the resources of the workers, what the
+    terminal shows, and the location of Ray and MLflow."""
     add_train_options(parser)
     for name in WORKER_KNOBS:
         spec = knobs(SweepConfig)[name]
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="X", help=f"{spec.help} (default {spec.default})")
+    add_progress(parser)
     add_places(parser)
 
 
@@ -53,5 +56,6 @@ def check_ray_train(options: argparse.Namespace) -> RayTrainRequest:
         cpus=worker.cpus_per_worker,
         gpus=worker.gpus_per_worker,
         where=where_of(options),
+        progress=options.progress,
         words=tuple(word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)),
     )

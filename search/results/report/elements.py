@@ -93,7 +93,7 @@ def page(title: str, sections: Sequence[tuple[str, Markup]], head: Markup, foot:
         [head, element("nav", *links), element("main", *(one for _, one in sections)), element("footer", foot)]
     )
     css = (HERE / "page.css").read_text(encoding="utf-8")
-    script = (HERE / "page.js").read_text(encoding="utf-8")
+    script = "".join((HERE / name).read_text(encoding="utf-8") for name in ("page.js", "skeletons.js"))
     # The library comes last, so that texts and tables are there while it is read.
     return "\n".join(
         [

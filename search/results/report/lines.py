@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from trainables.runs.names import BEST
+from collections.abc import Sequence
+
+from trainables.runs.names import CONFIG
 
 from ...cli.command import Where
-from ...record.journal import Journal, is_held, trial_folder
+from ...record.journal import Journal, is_held
 from ...record.trial import Trial
 from ..leaderboard import sweep_state
 from ..retention import lacking_weights
 from .elements import Markup, command_line, element, joined
 from .heads import is_confirmation
+from .testing import weights_file
 
 
 def reproduction(journal: Journal, name: str, where: Where) -> Markup:
@@ -42,20 +45,16 @@ def reproduction(journal: Journal, name: str, where: Where) -> Markup:
     return joined(parts)
 
 
-def scores(journal: Journal, name: str, where: Where) -> Markup | None:
-    """Builds the commands that score the best trial and the recipe on the test subjects by action, which no sweep does;
-    None for a confirmation, which has test scores."""
-    if is_confirmation(journal):
-        return None
-    best = journal.state.best()
-    sides: list[tuple[str, Trial]] = [] if best is None else [("the best", best)]
-    if best is not None and best.number and 0 in journal.trials and not journal.sweep.single:
-        sides.append(("the recipe", journal.trials[0]))
-    note = "A sweep selects on validation subjects and never looks at the test subjects. Errors by action there:"
-    parts = [element("p", note, class_="note")]
-    for who, trial in sides:
-        told = f"{who[:1].upper()}{who[1:]}, trial {trial.number}:"
-        weights = trial_folder(journal.path.parent, trial.number) / BEST
+def score_lines(journal: Journal, trials: Sequence[Trial], name: str, where: Where) -> list[Markup]:
+    """Builds the commands that score trials, the best first, on the test subjects by hand."""
+    parts = []
+    for who, trial in zip(("the best", "the recipe"), trials, strict=False):
+        told = f"{who[:1].upper()}{who[1:]}, trial {trial.number}, scored by hand:"
+        weights = weights_file(journal, trial)
+        if journal.sweep.single:
+            line = where.line("evaluate", weights.with_name(CONFIG), "--weights", weights)
+            parts.append(command_line(line, "Scored by hand:"))
+            continue
         if not weights.is_file() and not journal.sweep.checkpoints:
             parts.append(element("p", f"{told} {lacking_weights(journal, trial)}", class_="note"))
             continue
@@ -64,6 +63,4 @@ def scores(journal: Journal, name: str, where: Where) -> Markup | None:
         words = ("--trial", trial.number, "--out", out[0], "--weights", out[1])
         parts.append(command_line(where.line_told("export", name, *words), told))
         parts.append(command_line(where.line("evaluate", out[0], "--weights", out[1])))
-    if not sides:
-        parts.append(element("p", "No trial has weights to score yet.", class_="note"))
-    return joined(parts)
+    return parts

@@ -20,18 +20,20 @@ from ..advice.advice import advice_on
 from .elements import Markup, command_line, element, joined, section
 from .figure import Figures
 from .heads import head, is_confirmation, overview
-from .lines import reproduction, scores
+from .lines import reproduction
 from .tables import failures, machines, sessions, trials_table
+from .tested import test_scores
+from .testing import Scores
 
 AXIS_PX, PANEL_PX = 95, 300  # least width of an axis of parallel coordinates, and of a panel of slices
 MOST_PICTURE = 2_000_000  # bytes of a picture that is taken into the page
 
 
 def sections_of_one(
-    journal: Journal, name: str, where: Where, figures: Figures
+    journal: Journal, name: str, where: Where, figures: Figures, scores: Scores
 ) -> tuple[Markup, list[tuple[str, Markup]]]:
     """Builds the head and the sections, each with its title, of the report on a sweep; sections on what it has not are
-    left out."""
+    left out. `scores`: those on the test subjects."""
     found: list[tuple[str, Markup | None]] = [
         ("Overview", overview(journal)),
         ("Confirmation", _confirmation(journal)),
@@ -43,7 +45,7 @@ def sections_of_one(
         ("Failures", failures(journal)),
         ("Trials", trials_table(journal)),
         ("Pictures", _picture(journal)),
-        ("Test scores", scores(journal, name, where)),
+        ("Test scores", test_scores(journal, name, where, figures, scores)),
         ("Commands", reproduction(journal, name, where)),
     ]
     return head(journal, name), [(title, section(title, part)) for title, part in found if part is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from spaces.domain_text import entry_of, entry_text
@@ -10,21 +11,25 @@ from spaces.errors import ConfigError
 from spaces.schema import flat
 
 from ...cli.command import Where
-from ...figures.several import several
+from ...figures.actions import by_action
+from ...figures.several import HUES, several
 from ...record.journal import Journal
 from ...record.plan import plan_of
 from ...record.spending.split import amount_text
-from .elements import Markup, command_line, element, joined, number_text, section, table
+from .elements import Markup, command_line, element, facts, joined, number_text, section, table
 from .figure import Figures
 from .heads import plain_text, state_text
+from .tested import errors_of
+from .testing import Scores
 
 LEAST_PX = 640  # least width of two panels side by side
 
 
 def sections_of_several(
-    journals: Mapping[str, Journal], where: Where, figures: Figures
+    journals: Mapping[str, Journal], where: Where, figures: Figures, scores: Mapping[str, Scores]
 ) -> tuple[Markup, list[tuple[str, Markup]]]:
-    """Builds the head and the sections, each with its title, of the report on several sweeps by name."""
+    """Builds the head and the sections, each with its title, of the report on several sweeps by name. `scores`: those
+    on the test subjects that are kept."""
     names = list(journals)
     head = element(
         "header",
@@ -36,9 +41,27 @@ def sections_of_several(
         ("Course", figures.of("Course", lambda: several(journals), least_px=LEAST_PX)),
         ("Best configs", _best_knobs(journals)),
         ("Differences", _told_differences(journals)),
+        ("Test scores", _tested(scores, where, figures)),
         ("Commands", joined(_commands(names, where))),
     ]
-    return head, [(title, section(title, part)) for title, part in found]
+    return head, [(title, section(title, part)) for title, part in found if part is not None]
+
+
+def _tested(scores: Mapping[str, Scores], where: Where, figures: Figures) -> Markup | None:
+    """Builds the figure of the errors by action of the best trials whose test scores are kept, and the commands that
+    score the others; None if none are."""
+    known = {name: found.tested for name, found in scores.items() if found.tested is not None}
+    if not known:
+        return None
+    sides = {f"{name}, trial {tested.sides[0].weights.trial}": tested.sides[0] for name, tested in known.items()}
+    colours = {name: HUES[place % len(HUES)] for place, name in enumerate(sides)}
+    told = [(name, f"{tested.poses:,} poses of {', '.join(tested.subjects)}") for name, tested in known.items()]
+    parts = [facts(told), figures.of("Errors by action", partial(by_action, errors_of(sides), colours))]
+    for name in scores:
+        if name not in known:
+            line = where.line_told("report", name, "--out", f"{name}-scored.html")
+            parts.append(command_line(line, f"{name} has no test scores yet:"))
+    return joined(parts)
 
 
 def _bests(journals: Mapping[str, Journal]) -> Markup:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data.conversion.capture import at_50_hz, centred, in_one_place, looking, ring, steady, z_up
+from data.conversion.capture import at_50_hz, centred, in_one_place, looking, ring, steady
+from data.conversion.skeletons.up_axis import z_up
 from data.poses.geometry import project, rotate, to_pixels, world_to_camera
 
 

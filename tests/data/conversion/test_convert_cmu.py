@@ -11,8 +11,8 @@ from data.formats.poses import h36m
 from data.poses.skeleton import H36M_17
 from data.synthetic.poses.motion import motion as synthetic_motion
 from spaces import cli
-from tests.made.mocap import UNIT, amc_text, asf_text, bvh_text, motion, rest, write_subject
-from tests.made.motion_statistics import LIKE_RECORDED, statistics
+from tests.made.recordings.mocap import UNIT, amc_text, asf_text, bvh_text, motion, rest, write_subject
+from tests.made.recordings.motion_statistics import LIKE_RECORDED, statistics
 
 
 def main(*words):
@@ -200,10 +200,10 @@ def test_every_fault_of_every_file_is_told_and_nothing_is_written(tmp_path, caps
     other = write_subject(tmp_path / "subjects", "02", motion(60), motion(60))
     (other / "02.asf").write_text(asf_text(ltibia={"dof": "rx rw"}))
     bvh = write_subject(tmp_path / "subjects", "03", motion(60), kind="bvh")
-    (bvh / "03_01.bvh").write_text(bvh_text(motion(60)).replace("LeftLeg", "LeftShin"))
+    (bvh / "03_01.bvh").write_text(bvh_text(motion(60)).replace("Left", "b1").replace("Right", "b2"))
     assert convert(tmp_path / "subjects", tmp_path / "out") == 2
     err = capsys.readouterr().err
-    for why in ("01_01.amc: frame 60 ends", "01_02.amc: line", "02.asf: bone ltibia: dof 'rw'", "lacks leftleg"):
+    for why in ("01_01.amc: frame 60 ends", "01_02.amc: line", "02.asf: bone ltibia: dof 'rw'", "no joint is named as"):
         assert why in err, why
     assert err.count("02.asf") == 1
     assert "Traceback" not in err

@@ -27,7 +27,7 @@ def main(*words):
 def made(count, joints=32, seed=0):
     """World millimetres [n, J, 3], float32, of somebody about the middle of the room."""
     generator = np.random.default_rng(seed)
-    middle = np.array((300, 200, 1000))
+    middle = np.array((300, 200, 700))
     return (generator.uniform(-400, 400, (count, joints, 3)) + middle).astype(np.float32)
 
 

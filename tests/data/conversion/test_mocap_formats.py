@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from data.conversion.acclaim import read_amc, read_asf
-from data.conversion.bvh import move, read_bvh
-from data.conversion.named_joints import joints_of, with_lost_bones
-from data.conversion.rotations import turned
+from data.conversion.motion.acclaim import read_amc, read_asf
+from data.conversion.motion.bvh import move, read_bvh
+from data.conversion.motion.rotations import turned
+from data.conversion.skeletons.joints import joints_of, with_lost_bones
 from data.errors import DataError
 from data.poses.skeleton import H36M_17
-from tests.made.mocap import UNIT, amc_text, asf_text, axis_of, bones, bvh_text, joint_name, motion, rest
+from tests.made.recordings.mocap import UNIT, amc_text, asf_text, axis_of, bones, bvh_text, joint_name, motion, rest
 
 CLOSE = 1e-6  # units; the files hold eight digits
 
@@ -143,7 +143,7 @@ def test_position_channels_replace_the_offset(tmp_path):
 
 
 def test_three_turns_agree_with_matrices_written_out():
-    from tests.made.mocap import matrix
+    from tests.made.recordings.mocap import matrix
 
     angles = np.array([[20.0, -50.0, 110.0]])
     np.testing.assert_allclose(turned("zyx", np.radians(angles[:, ::-1]))[0], matrix(angles[0]), atol=1e-12)

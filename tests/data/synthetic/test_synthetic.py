@@ -13,7 +13,13 @@ from data.poses.skeleton import H36M_17, H36M_32, kept_joints
 from data.synthetic.poses.h36m import ACTIONS, content_hash, synthetic_h36m
 from data.synthetic.poses.motion import GRID, motion
 from data.synthetic.poses.signals import FPS
-from tests.made.motion_statistics import LIKE_RECORDED, box_heights_px, facing_normalised, joint_angles, statistics
+from tests.made.recordings.motion_statistics import (
+    LIKE_RECORDED,
+    box_heights_px,
+    facing_normalised,
+    joint_angles,
+    statistics,
+)
 
 SEED = 0
 SUBJECTS, CLIPS, FRAMES = 8, 28, 480  # 107,520 frames

@@ -100,7 +100,8 @@ def test_a_verb_takes_the_places_that_it_is_told(verb):
 
 def conclude(here, reason, capsys):
     journal = last_words.Journal(here.folder / FILE)
-    code = last_words.conclude(journal, here, 0, reason, "")
+    last_words.tell_result(journal, here, 0)
+    code = last_words.conclude(journal, here, last_words.End(reason))
     return code, capsys.readouterr().out
 
 
@@ -122,7 +123,7 @@ def test_a_sweep_whose_recipe_failed_says_how_to_see_why(here, storage, capsys):
     journal.append(AttemptRow(trial=0, attempt=2, after_epoch=8))
     journal.append(EndRow(trial=0, state="failed", epoch=8, reason="ValueError: width 7 is odd"))
     journal.unlock()
-    assert last_words.conclude(journal, here, 0, "done", "") == FAILED
+    assert last_words.conclude(journal, here, last_words.End("done")) == FAILED
     (words,) = commands_in(capsys.readouterr().err)
     assert taken(words).trial == 0
     code, out, _ = answer_of(capsys, VERBS, *words[3:])
@@ -189,7 +190,8 @@ def test_what_mlflow_has_not_taken_stands_behind_the_leaderboard_and_before_the_
     unsent = ["MLflow has not taken 3 records", "once it does, send them: sync"]
     journal = last_words.Journal(here.folder / FILE)
     for reason, after in (("done", 0), ("interrupted", 1)):
-        last_words.conclude(journal, here, 0, reason, "", unsent=unsent)
+        last_words.tell_result(journal, here, 0)
+        last_words.conclude(journal, here, last_words.End(reason), unsent)
         out, err = capfd.readouterr()
         assert err.splitlines() == unsent
         assert len(out.partition("best: ")[2].splitlines()) == 1 + after

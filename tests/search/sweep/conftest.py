@@ -10,6 +10,36 @@ from search.sweep import requests
 from tests.made.sweeps import answer_of, book, made_journal, made_plan, write_files
 
 
+class Quiet:
+    """A spool that sends nothing. `lacks`: how many records MLflow lacks for ever; `cut`: the first wait for it is
+    interrupted; `calls`: what it was told."""
+
+    problems = ()
+    is_deleted = False
+
+    def __init__(self, lacks=0, *, cut=False):
+        self.lacks, self.cut, self.calls = lacks, cut, []
+        self.trouble = "OSError: disk I/O error" if lacks else ""
+
+    @property
+    def is_running(self):
+        return self.calls == ["start"]
+
+    def start(self):
+        self.calls.append("start")
+
+    def finish(self, timeout_s):
+        self.calls.append("finish")
+
+    def stop(self, timeout_s):
+        self.calls.append("stop")
+        if self.cut and timeout_s:
+            raise KeyboardInterrupt
+
+    def pending(self):
+        return self.lacks
+
+
 @pytest.fixture
 def answer(capsys):
     return partial(answer_of, capsys, VERBS)

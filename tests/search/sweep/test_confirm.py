@@ -150,7 +150,8 @@ def test_the_recommended_config_is_that_of_the_best_mean_and_luck_is_told(storag
     row = next(line for line in text.splitlines() if line.startswith("trial 2"))
     assert row.split()[:5] == ["trial", "2", "1", "4", "57.0"]
     here = place.place_of(storage / made.sweep.name, Where(storage=storage))
-    code = last_words.conclude(made, here, 0, "done", "")
+    last_words.tell_result(made, here, 0)
+    code = last_words.conclude(made, here, last_words.End("done"))
     out = capsys.readouterr().out
     (words,) = commands_in(out)
     assert (code, taken(words).trial) == (OK, 2), "the better seed of the recommended config"

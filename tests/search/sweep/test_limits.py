@@ -48,7 +48,9 @@ def spent(storage):
 
 def test_a_sweep_whose_hours_are_spent_says_how_to_go_on(storage, spent, capsys):
     where = Where(storage=storage, tracking_uri="sqlite:////runs.db")
-    code = last_words.conclude(Journal(spent / FILE), place.place_of(spent, where), 0, "gpu hours", "")
+    journal, here = Journal(spent / FILE), place.place_of(spent, where)
+    last_words.tell_result(journal, here, 0)
+    code = last_words.conclude(journal, here, last_words.End("gpu hours"))
     *_, summary, best, last = capsys.readouterr().out.splitlines()
     assert code == OK
     assert summary.startswith(

@@ -1,39 +1,26 @@
-"""A sweep from start to end with its trials trained by hand, without Ray: who is told of it, and what an interrupt
-leaves."""
+"""A sweep from start to end with its trials trained by hand, without Ray: who is told of it, what an interrupt leaves,
+and in which order it ends."""
 
+import shlex
+import signal
 from contextlib import contextmanager, nullcontext
 
 import pytest
 
 from search.cli.command import Where
 from search.cluster.claims import Wish
+from search.decisions.conductor import Conductor
 from search.notebook.callbacks import Callbacks
-from search.record.journal import FILE, Journal
+from search.record.journal import FILE, Journal, is_held
+from search.sweep import ending
 from search.sweep import run as sweeps
 from search.sweep.place import Place
 from search.sweep.reporter import Reporter
-from search.terminal.modes import LINES
+from search.terminal.modes import LINES, QUIET
+from search.tracking.sweep_runs import PAGE
 from spaces.cli import FAILED, INTERRUPTED, OK
 from tests.made.sweeps import FACTS, OBJECTIVE, made_plan, row
-
-
-class Quiet:
-    """A spool that sends nothing."""
-
-    problems = ()
-    trouble = ""
-
-    def __init__(self):
-        self.is_running = False
-
-    def start(self):
-        self.is_running = True
-
-    def stop(self, timeout_s):
-        self.is_running = False
-
-    def pending(self):
-        return 0
+from tests.search.sweep.conftest import Quiet
 
 
 @pytest.fixture
@@ -49,20 +36,23 @@ def place(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, plan, place):
-    """Runs the sweep, a new one or what is left of it, with this in the place of Ray Tune; `run.spool` is its spool."""
+    """Runs the sweep, a new one or what is left of it, with this in the place of Ray Tune; `run.spool` is its spool,
+    and `run.closing` is called where Ray would be closed."""
 
     @contextmanager
     def session(address, wish: Wish):
         yield wish.demand(has_gpus=False), 1, None
+        answer.closing()
 
-    def answer(tune, watcher, *, is_new=True, progress=LINES):
-        answer.spool = Quiet()
+    def answer(tune, watcher, *, is_new=True, progress=LINES, spool=None):
+        answer.spool = spool or Quiet()
         monkeypatch.setattr(sweeps, "spool_of", lambda *values: answer.spool)
         monkeypatch.setattr(sweeps, "_tune", lambda reins, *values: tune(reins.conductor))
         begun = (lambda: sweeps.begin(plan, FACTS, place)) if is_new else (lambda: sweeps.reopen(place))
         with Reporter(progress) as reporter:
             return sweeps.run(plan, place, begun, reporter, watcher)
 
+    answer.closing = lambda: None
     monkeypatch.setattr(sweeps, "ray_session", session)
     monkeypatch.setattr(sweeps, "watched", lambda last_words: nullcontext())
     return answer
@@ -126,3 +116,75 @@ def test_a_process_that_lives_on_after_an_interrupt_may_resume(run, place, capsy
     assert "interrupted; go on with: python -m search resume first" in capsys.readouterr().out
     assert run(train, Callbacks(), is_new=False) == OK
     assert Journal(place.folder / FILE).best(OBJECTIVE).number == 1
+
+
+def interrupt(conductor):
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("progress", [LINES, QUIET])
+def test_the_result_is_there_before_ray_closes_and_what_mlflow_lacks_comes_last(run, place, capsys, progress):
+    seen = []
+    run.closing = lambda: seen.append((capsys.readouterr(), [*run.spool.calls], is_held(place.folder / FILE)))
+    assert run(train, Callbacks(), progress=progress, spool=Quiet(3)) == OK
+    ((out, err), calls, was_locked) = seen[0]
+    assert out.splitlines()[-1].startswith("best: trial 1, val/mpjpe_mm 38.00; python -m search export first")
+    assert "sweep first: graformer, recipe small is trial 0, done" in out
+    assert (err, calls, was_locked) == ("", ["start", "finish"], True), "MLflow takes the rest while Ray closes"
+    assert not is_held(place.folder / FILE)
+    out, err = capsys.readouterr()
+    assert out == ""
+    lacks, line = err.splitlines()
+    assert lacks.endswith("has not taken 3 records (OSError: disk I/O error); they are kept")
+    assert shlex.split(line.partition(": ")[2])[:5] == ["python", "-m", "search", "sync", "first"]
+
+
+@pytest.mark.parametrize("where", ["closing Ray", "waiting for MLflow"])
+@pytest.mark.parametrize(("tune", "lacks"), [(train, 3), (train, 0), (interrupt, 3), (interrupt, 0)])
+def test_ctrl_c_behind_the_result_says_what_sends_the_rest_and_what_resumes(run, place, capsys, where, tune, lacks):
+    def cut():
+        signal.raise_signal(signal.SIGINT)
+
+    run.closing = cut if where == "closing Ray" else lambda: None
+    assert run(tune, Callbacks(), spool=Quiet(lacks, cut=where != "closing Ray")) == INTERRUPTED
+    out, err = capsys.readouterr()
+    assert ("search sync first" in err) == bool(lacks)
+    is_all_sent_by_sync = tune is train and lacks
+    assert out.splitlines()[-1].startswith("best: " if is_all_sent_by_sync else "interrupted; go on with: python -m ")
+    assert Journal(place.folder / FILE).close_reason == ("done" if tune is train else "interrupted")
+    assert not is_held(place.folder / FILE)
+
+
+def test_ctrl_c_while_a_sweep_that_is_done_is_closed_changes_nothing(run, place, capsys, monkeypatch):
+    close = Conductor.close
+
+    def cut(conductor, *reason, **options):
+        signal.raise_signal(signal.SIGINT)
+        close(conductor, *reason, **options)
+
+    monkeypatch.setattr(Conductor, "close", cut)
+    assert run(train, Callbacks()) == OK
+    assert Journal(place.folder / FILE).close_reason == "done"
+    assert "interrupted" not in "".join(capsys.readouterr())
+
+
+def test_what_is_wrong_behind_the_result_is_shown_and_fails_the_sweep(run, capsys, monkeypatch):
+    def settle(retention):
+        retention._complain("/sweeps: read-only")
+        raise RuntimeError("a mistake of ours")
+
+    def close():
+        monkeypatch.setattr(sweeps.Retention, "settle", settle)
+
+    run.closing = close
+    assert run(train, Callbacks()) == FAILED
+    out, err = capsys.readouterr()
+    assert "checkpoints that are no longer needed could not be removed: /sweeps: read-only" in out.splitlines()[-1]
+    assert "RuntimeError: a mistake of ours" in err
+
+
+def test_the_figures_of_the_report_are_loaded_while_trials_train(run, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(ending, "named", lambda name: loaded.append((name, [*run.spool.calls])))
+    assert run(train, Callbacks()) == OK
+    assert loaded == [(PAGE, ["start"])]

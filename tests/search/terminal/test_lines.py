@@ -2,6 +2,7 @@
 
 import collections
 import re
+import time
 
 import pytest
 
@@ -113,3 +114,23 @@ def test_a_step_that_takes_a_while_has_a_line(tmp_path, capsys, monkeypatch):
     assert "starting Ray ...\n" in out
     assert "starting Ray: took " in out
     assert "closing Ray" not in out
+
+
+@pytest.mark.parametrize(("progress", "behind_s", "shown"), [(LINES, 0.05, 1), (LINES, 60.0, 0), (QUIET, 0.05, 0)])
+def test_what_goes_on_behind_the_last_words_has_one_line_if_it_takes_long(
+    tmp_path, capsys, monkeypatch, progress, behind_s, shown
+):
+    monkeypatch.setattr("search.terminal.screen.BEHIND_S", behind_s)
+    monkeypatch.setattr("search.terminal.screen.SOON_S", 0.05)
+    monkeypatch.setattr("search.terminal.screen.LONG_S", 0.6)
+    with reported(tmp_path, progress, trials=1) as sweep:
+        sweep.reporter.finish("")
+        with sweep.reporter.behind("closing Ray"):
+            time.sleep(0.7)
+        sweep.reporter.tell("a file could not be removed")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("closing Ray" in line for line in lines) == shown
+    assert sum(line.endswith("a file could not be removed") for line in lines) == (progress == LINES)
+    logged = (sweep.journal.path.parent / FILE).read_text()
+    assert "closing Ray: took 1 s" in logged
+    assert "a file could not be removed" in logged

@@ -1,4 +1,4 @@
-"""`--progress` and `--quiet`, for every verb that runs a sweep."""
+"""`--progress` and `--quiet`, for every verb that trains."""
 
 import argparse
 
@@ -8,7 +8,7 @@ from search.__main__ import VERBS
 from search.terminal.modes import LINES, LIVE, MODES, QUIET
 from search.terminal.screen import loading
 
-RUNNING = ("launch", "resume", "extend", "fork", "confirm", "submit")
+RUNNING = ("launch", "resume", "extend", "fork", "confirm", "submit", "train")
 
 
 def parsed(verb, *words):
@@ -18,7 +18,7 @@ def parsed(verb, *words):
 
 
 @pytest.mark.parametrize("verb", RUNNING)
-def test_every_verb_that_runs_a_sweep_takes_them(verb, capsys):
+def test_every_verb_that_trains_takes_them(verb, capsys):
     assert parsed(verb).progress is None
     assert [parsed(verb, "--progress", mode).progress for mode in MODES] == [LIVE, LINES, QUIET]
     assert parsed(verb, "--quiet").progress == QUIET
@@ -31,7 +31,7 @@ def test_every_verb_that_runs_a_sweep_takes_them(verb, capsys):
     assert "not allowed with argument --quiet" in err
 
 
-@pytest.mark.parametrize("verb", ["launch", "resume", "extend", "confirm"])
+@pytest.mark.parametrize("verb", ["launch", "resume", "extend", "fork", "confirm", "train"])
 def test_the_import_of_the_libraries_is_shown_as_it_says(verb):
     assert VERBS[verb].loading is loading
 

@@ -97,3 +97,23 @@ def test_what_is_not_known_is_said():
 )
 def test_a_trial_stands_between_its_rungs(epoch, rungs, text):
     assert rung_text(running(1, epoch)._replace(rungs=rungs)) == text
+
+
+@pytest.mark.parametrize("width", [24, 60, 79, 250])
+def test_the_panel_of_a_single_run_has_its_epochs_in_one_line(width):
+    run = {"trials": 1, "done": 0, "failed": 0, "paused": 0, "spend": "", "is_single": True}
+    begun = status(**run, running=(running(0),), best=Best(0, 48.31, 11, 27), name="train-0123456789")
+    fresh = status(**run, running=(running(0, 0),), best=None, left_s=None)
+    for made, first, second in (
+        (begun, "epoch 12 of 27, val/mpjpe_mm 51.00", "best   val/mpjpe_mm 48.31, epoch 11 of 27"),
+        (fresh, "epoch 0 of 27", "best   no score yet"),
+    ):
+        lines = plain(Painter("utf-8", has_colour=True).lines(made, width, 20))
+        assert {len(line) for line in lines} == {width}
+        assert len(lines) == (5 if width < 110 else 4)
+        if width >= 60:
+            assert first in lines[1]
+            assert second in lines[2]
+            assert "trial" not in "".join(lines)
+            assert ("━" in lines[1]) == (made is begun)
+    assert "left" in "".join(plain(Painter("utf-8", has_colour=True).lines(begun, 79, 20)))

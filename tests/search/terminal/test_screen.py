@@ -155,6 +155,22 @@ def test_a_frame_that_wraps_in_a_narrower_terminal_is_removed_whole(live):
         until(lambda: "\x1b[4A" in glass.text)
 
 
+@pytest.mark.parametrize("is_long", [False, True])
+def test_what_goes_on_behind_the_last_words_is_one_line_while_it_lasts(live, monkeypatch, is_long):
+    monkeypatch.setattr(screens, "BEHIND_S", 0.05 if is_long else 60.0)
+    with terminal() as glass:
+        with Screen(LIVE) as screen:
+            pass
+        os.write(1, b"best: trial 0\n")
+        with screen.behind("closing Ray"):
+            if is_long:
+                until(lambda: re.search(r"closing Ray  \d+ s", "".join(glass.lines())))
+        os.write(1, b"$ ")
+        until(lambda: glass.lines()[-1] == "$ ")
+        assert glass.lines() == ["best: trial 0", "$ "], "nothing of it is left"
+        assert ("closing Ray" in glass.text) == is_long
+
+
 def test_a_terminal_that_takes_nothing_delays_nobody(live, monkeypatch):
     monkeypatch.setattr(screens, "CLOSE_S", 0.1)
     write, stuck = os.write, []

@@ -229,3 +229,15 @@ def test_a_picture_shows_the_image_and_its_skeleton_in_place(home, tmp_path, suf
         if 0 <= x < side and 0 <= y < high:
             pen = np.array([int(RIGHT[at : at + 2], 16) for at in (1, 3, 5)])
             assert np.abs(panel[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] - pen).max(-1).min() < 60
+
+
+def test_a_page_holds_the_images_and_motion_files_their_poses(home, tmp_path):
+    words = ("--out", str(tmp_path / "o.csv"), "--out", str(tmp_path / "o.bvh"), "--render", str(tmp_path / "o.html"))
+    assert predict(home, tmp_path / "o.npz", *words) == 0
+    with np.load(tmp_path / "o.npz") as found:
+        count, files = len(found["pose3d"]), found["files"].tolist()
+    text = (tmp_path / "o.html").read_text()
+    assert text.count("data:image/jpeg;base64,") == count
+    rows = (tmp_path / "o.csv").read_text().splitlines()
+    assert [row.split(",")[1] for row in rows] == ["file", *files]
+    assert f"Frames: {count}" in (tmp_path / "o.bvh").read_text()

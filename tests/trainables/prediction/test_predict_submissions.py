@@ -71,4 +71,4 @@ def test_a_submission_is_not_written_over_and_equal_ones_are_equal_files(home, t
     assert predict(home, tmp_path / "b.npz", "--submission", "--force") == 0
     assert archive.read_bytes() == content
     assert predict(home, archive, "--submission", "--force") == 2
-    assert "is --out too" in capsys.readouterr().err
+    assert "name a file that ends in .npz" in capsys.readouterr().err

@@ -122,3 +122,16 @@ def test_all_problems_of_all_views_come_at_once(rig, capsys):
 def test_poses_in_world_axes_are_filmed_upright_and_not_mirrored():
     assert (predicting.UPRIGHT @ (0, 0, 1)).tolist() == [0, -1, 0]  # up is against the image's y
     assert np.linalg.det(predicting.UPRIGHT) == pytest.approx(1)
+
+
+def test_files_of_several_views_have_up_of_the_studio_and_every_view_in_the_page(rig):
+    outs = [word for name in ("o.csv", "o.trc") for word in ("--out", str(rig / name))]
+    assert lift_views(rig, *FOUR, more=(*outs, "--render", str(rig / "o.html"))) == 0
+    with np.load(rig / "o.npz") as found:
+        pose = found["pose3d"]
+    heads = (rig / "o.csv").read_text().splitlines()[0].split(",")
+    assert heads[:6] == ["frame", "time_s", "is_filled_1", "is_filled_2", "is_filled_3", "is_filled_4"]
+    row = (rig / "o.trc").read_text().splitlines()[6].removesuffix("\t").split("\t")[2:]
+    points = np.array(row, float).reshape(17, 3) / 1000
+    np.testing.assert_allclose((points - points[0])[:, (0, 2, 1)] * (1, -1, 1), pose[0], rtol=0, atol=1e-5)
+    assert (rig / "o.html").read_text().count('"points":') == 4

@@ -4,10 +4,12 @@ import pytest
 
 from search.__main__ import VERBS
 from search.results.report import report as reporting
+from search.results.report import scoring
 from search.results.report.report import write_report
 from spaces.cli import OK
 from tests.made.sweeps import answer_of
 from tests.search.results.report.pages import Read, made_first
+from tests.search.results.report.weighty import weighty_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -52,3 +54,45 @@ def whole(tmp_path_factory):
         patch.setattr(reporting, "library", lambda: "0")
         write_report(folder / "first", folder / "r.html")
     return folder / "first", (folder / "r.html").read_text(encoding="utf-8")
+
+
+# --- what can be scored
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory of its own; returns where sweeps and where data go."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "store").mkdir()
+    return tmp_path / "sweeps", tmp_path / "store"
+
+
+@pytest.fixture
+def sweep(place):
+    """The sweep `first`, which can be scored."""
+    return weighty_sweep(*place)
+
+
+@pytest.fixture
+def say(place, capsys):
+    """Writes the report of sweeps by the command line; returns what was printed, and the page."""
+
+    def say(*words):
+        code, out, err = answer_of(capsys, VERBS, "report", *words, "--storage", place[0], "--out", "r.html", "--force")
+        assert (code, err) == (OK, "")
+        return out, Read((place[0].parent / "r.html").read_text(encoding="utf-8"))
+
+    return say
+
+
+@pytest.fixture
+def never(monkeypatch):
+    """Makes it an error to score."""
+
+    def fail(*rest):
+        raise AssertionError("scored")
+
+    def forbid():
+        monkeypatch.setattr(scoring, "score_sides", fail)
+
+    return forbid

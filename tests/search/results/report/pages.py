@@ -81,3 +81,8 @@ def write_rows(path, rows):
         lines.append(chain.line_of(row))
         chain.advance(lines[-1])
     path.write_bytes(b"".join(lines))
+
+
+def clips_of(page):
+    """The data of the moving skeletons of a page."""
+    return [one for one in page.figures if "bones" in one]

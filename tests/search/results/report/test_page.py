@@ -72,7 +72,7 @@ def test_every_command_in_a_report_can_be_typed(read, storage):
     write_files(storage / "first", 0)
     lines = [line for line in read("first").texts["code"].splitlines() if line.startswith("python -m search")]
     verbs = [line.split()[3] for line in lines]
-    assert verbs[:4] == ["export", "evaluate", "export", "evaluate"]
+    assert verbs[:5] == ["report", "export", "evaluate", "export", "evaluate"]
     assert {"launch", "show", "resume", "confirm", "train"} <= {*verbs}
     for line in lines:
         words = shlex.split(line)

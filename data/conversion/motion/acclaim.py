@@ -14,9 +14,10 @@ import numpy as np
 
 from spaces.errors import did_you_mean
 
-from ..errors import DataError
+from ...errors import DataError
+from .axes import AXES
 from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
-from .rotations import AXES, Signal, moved, turned
+from .rotations import Signal, moved, turned
 
 ROOT = "root"
 TURNS, SHIFTS = ("rx", "ry", "rz"), ("tx", "ty", "tz")

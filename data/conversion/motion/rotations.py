@@ -7,8 +7,9 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from .axes import AXES
+
 Signal = NDArray[np.float64]
-AXES = "xyz"
 
 
 def turned(axes: str, angles: Signal) -> Signal:

@@ -1,23 +1,28 @@
 """Parser of Biovision files (.bvh): a hierarchy of joints and its motion in one text.
 
-Rotations of a joint are carried out from the last channel to the first; position channels replace its OFFSET."""
+Rotations of a joint are carried out from the last channel to the first. Position channels replace its OFFSET; where
+they stay near zero below the root, they are added to it."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
-from .recording import PROBLEMS_PER_FILE, Recording, numbers, read_lines
-from .rotations import AXES, Signal, moved, turned
+from ...errors import DataError
+from .axes import AXES
+from .bvh_values import read_values
+from .recording import Recording, numbers, read_lines
+from .rotations import Signal, moved, turned
 
 POSITIONS = tuple(f"{axis}position" for axis in AXES)
 ROTATIONS = tuple(f"{axis}rotation" for axis in AXES)
 END = " end"  # behind the name of its parent: the name of an end site
+COMMENTS = ("#", "//")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,28 +39,34 @@ class Joint:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bvh:
     """Parsed file: `joints` by lower-case name, parents first, end sites included; values [n, C] of all channels,
-    degrees."""
+    degrees; notes: harmless faults of the text."""
 
     joints: Mapping[str, Joint]
     values: Signal
     fps: float
+    notes: tuple[str, ...] = ()
 
 
 def read_bvh(path: Path) -> Bvh:
     """Parses a .bvh file. DataError lists the faults of the hierarchy, or the first ones of the motion."""
     lines = read_lines(path)
     start = next((at for at, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
-    if start is None or not any(line.strip().upper() == "HIERARCHY" for line in lines[:start]):
+    if start is None or not any(line.strip().upper().startswith("HIERARCHY") for line in lines[:start]):
         raise DataError(str(path), ["has no HIERARCHY with a MOTION behind it; it is no BVH file, or cut off"])
     problems: list[str] = []
     joints = _joints(lines[:start], problems)
     if not joints and not problems:
         problems.append("HIERARCHY has no ROOT")
+    roots = [joint.name for joint in joints.values() if not joint.parent]
+    if len(roots) > 1:
+        problems.append(
+            f"HIERARCHY has {len(roots)} ROOTs ({', '.join(roots)}); write each person to a file of its own"
+        )
     if problems:
         raise DataError(str(path), problems)
     width = sum(len(joint.channels) for joint in joints.values())
-    values, fps = _motion(path, lines, start + 1, width)
-    return Bvh(joints=joints, values=values, fps=fps)
+    values, fps, notes = read_values(path, lines, start + 1, width)
+    return Bvh(joints=joints, values=values, fps=fps, notes=notes)
 
 
 def _joints(lines: list[str], problems: list[str]) -> dict[str, Joint]:
@@ -63,13 +74,15 @@ def _joints(lines: list[str], problems: list[str]) -> dict[str, Joint]:
     found: dict[str, Joint] = {}
     path: list[str] = []
     waiting = ""
-    for number, line in enumerate(lines, start=1):
+    for number, line in _statements(lines):
         words = line.split()
-        head = words[0].upper() if words else ""
+        head = words[0].upper()
         if head in ("ROOT", "JOINT", "END"):
             parent = path[-1] if path else ""
             # Some exporters put the name of the character and a colon before that of the joint.
             waiting = parent + END if head == "END" else " ".join(words[1:]).lower().rpartition(":")[2]
+            while head == "END" and waiting in found:
+                waiting += "'"
             if (head == "ROOT") == bool(parent) or not waiting or waiting in found:
                 problems.append(f"line {number}: '{' '.join(words)}' is out of place, without a name, or there twice")
             found[waiting] = Joint(name=waiting, parent=parent, offset=np.zeros(3), channels=())
@@ -83,10 +96,21 @@ def _joints(lines: list[str], problems: list[str]) -> dict[str, Joint]:
             found[path[-1]] = dataclasses.replace(found[path[-1]], channels=channels)
         elif head == "}" and path:
             path.pop()
-        elif head not in ("HIERARCHY", ""):
+        elif head != "HIERARCHY":
             problems.append(f"line {number}: '{' '.join(words)}' is not understood here")
     if path:
         problems.append(f"HIERARCHY ends within {path[-1]}; a closing brace is missing")
+    return found
+
+
+def _statements(lines: list[str]) -> list[tuple[int, str]]:
+    """Returns the number of the line of every statement and its text; a brace, which may share a line with others, is
+    one of its own."""
+    found: list[tuple[int, str]] = []
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text.startswith(COMMENTS):
+            found += [(number, part.strip()) for part in re.split(r"([{}])", text) if part.strip()]
     return found
 
 
@@ -112,58 +136,60 @@ def _channels(words: list[str], line: int, joint: str, problems: list[str]) -> t
     return channels
 
 
-def _motion(path: Path, lines: list[str], start: int, width: int) -> tuple[Signal, float]:
-    """Parses the values [n, width] and the frames per second."""
-    announced, seconds, problems = None, None, list[str]()
-    rows: list[list[float]] = []
-    for number, line in enumerate(lines[start:], start=start + 1):
-        words = line.split()
-        head = " ".join(words[:2]).lower()
-        if not words:
-            continue
-        if head.startswith("frames:"):
-            announced = numbers(words[1:])
-        elif head == "frame time:":
-            seconds = numbers(words[2:])
-        else:
-            values = numbers(words)
-            if values is None or len(values) != width:
-                found = f"{len(words)} values" if values is not None else "a value that is no finite number"
-                place = f"line {number}, frame {len(rows) + 1}"
-                problems.append(f"{place}: has {found}, the hierarchy has {width} channels; drop or repair the file")
-                values = [0.0] * width
-            rows.append(values)
-        if len(problems) >= PROBLEMS_PER_FILE:
-            raise DataError(str(path), problems)
-    if not seconds or seconds[0] <= 0:
-        problems.append("MOTION has no 'Frame Time:' with seconds above 0")
-    if not rows:
-        problems.append("MOTION has no frames")
-    elif announced != [len(rows)]:
-        told = f"{announced[0]:g}" if announced else "no"
-        problems.append(f"MOTION announces {told} frames and has {len(rows)}; the file is cut off, get it again")
-    if problems or not seconds:
-        raise DataError(str(path), problems)
-    # Frame times are written with few digits: .0083333 is 120 Hz.
-    return np.array(rows), round(1 / seconds[0], 2)
-
-
 def move(bvh: Bvh) -> Recording:
     """Computes the positions of all joints and end sites in every frame (forward kinematics)."""
     matrices: dict[str, Signal] = {}
     points: dict[str, Signal] = {}
-    column = 0
+    rest: dict[str, Signal] = {}
+    values = {joint.name: own for joint, own in _own_values(bvh)}
+    is_added = _are_positions_added(bvh, values)
     for name, joint in bvh.joints.items():
-        own = bvh.values[:, column : column + len(joint.channels)]
-        column += len(joint.channels)
+        own = values[name]
         turns = [at for at, channel in enumerate(joint.channels) if channel in ROTATIONS]
         local = turned("".join(joint.channels[at][0] for at in turns), np.radians(own[:, turns]))
-        shifts = [joint.channels.index(channel) for channel in POSITIONS if channel in joint.channels]
+        shifts = _shifts(joint)
         if joint.parent:
             turn = matrices[joint.parent]
-            step = (turn @ own[:, shifts, None])[..., 0] if shifts else moved(turn, joint.offset)
+            place = own[:, shifts] + (joint.offset if is_added else 0.0) if shifts else None
+            step = (turn @ place[..., None])[..., 0] if place is not None else moved(turn, joint.offset)
             matrices[name], points[name] = turn @ local, points[joint.parent] + step
+            rest[name] = rest[joint.parent] + joint.offset
         else:
             matrices[name] = local
             points[name] = own[:, shifts] if shifts else np.broadcast_to(joint.offset, (len(own), 3))
-    return Recording(points=points, fps=bvh.fps, metres_per_unit=None)
+            rest[name] = joint.offset
+    return Recording(
+        points=points,
+        fps=bvh.fps,
+        metres_per_unit=None,
+        parents={name: joint.parent for name, joint in bvh.joints.items()},
+        rest=rest,
+        turns=matrices,
+        notes=bvh.notes,
+    )
+
+
+def _own_values(bvh: Bvh) -> list[tuple[Joint, Signal]]:
+    column, found = 0, []
+    for joint in bvh.joints.values():
+        found.append((joint, bvh.values[:, column : column + len(joint.channels)]))
+        column += len(joint.channels)
+    return found
+
+
+def _shifts(joint: Joint) -> list[int]:
+    """Returns the columns of a joint's x, y and z position; [] where it has none."""
+    return [joint.channels.index(channel) for channel in POSITIONS if channel in joint.channels]
+
+
+def _are_positions_added(bvh: Bvh, values: Mapping[str, Signal]) -> bool:
+    """Returns whether positions below the root stay nearer to zero than to the offsets, which they then do not
+    replace."""
+    from_zero = from_offset = 0.0
+    for name, joint in bvh.joints.items():
+        shifts = _shifts(joint)
+        if joint.parent and shifts:
+            mean = values[name][:, shifts].mean(0)
+            from_zero += float(np.linalg.norm(mean))
+            from_offset += float(np.linalg.norm(mean - joint.offset))
+    return from_zero < from_offset

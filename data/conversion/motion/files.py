@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataError
+from ...errors import DataError
 
 UNNAMED = "Motion"  # action of a file that no index names
 COLUMNS = ("file", "action")
+SUFFIXES, SKELETON, BODIES = (".amc", ".bvh", ".c3d"), ".asf", ".npz"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MotionFile:
-    """A .bvh file, or an .amc file with its skeleton. `folder`: the name of the folder it lies in."""
+    """A .bvh or .c3d file, an .npz of SMPL parameters, or an .amc file with its skeleton. `folder`: the name of the
+    folder it lies in."""
 
     path: Path
     skeleton: Path | None
@@ -30,31 +32,34 @@ class Label:
     subject: str | None = None
 
 
-def find_motions(root: Path) -> list[MotionFile]:
-    """Finds all .amc and .bvh files below a folder, in order of their paths. DataError lists every .amc without
-    skeleton."""
+def find_motions(root: Path, is_body: Callable[[Path], bool]) -> tuple[list[MotionFile], list[str]]:
+    """Finds all .amc, .bvh and .c3d files below a folder, and the .npz that `is_body` takes, in order of their paths;
+    also returns the faults of those that cannot be read: every .amc without skeleton. DataError when there are none."""
     if not root.is_dir():
-        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc files, or with .bvh files"])
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in (".amc", ".bvh", ".asf"))
+        raise DataError(str(root), ["no such folder; name the one with the .asf and .amc, .bvh, .c3d or .npz files"])
+    # Names that begin with "._" are what some archives of macOS hold beside every file.
+    there = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith("._")]
+    kinds = (*SUFFIXES, SKELETON)
+    files = [path for path in there if path.suffix.lower() in kinds or (path.suffix == BODIES and is_body(path))]
     motions: list[MotionFile] = []
     problems: list[str] = []
     for path in files:
-        if path.suffix.lower() == ".asf":
+        if path.suffix.lower() == SKELETON:
             continue
         skeleton = None
         if path.suffix.lower() == ".amc":
-            skeletons = [one for one in files if one.suffix.lower() == ".asf" and one.parent == path.parent]
+            skeletons = [one for one in files if one.suffix.lower() == SKELETON and one.parent == path.parent]
             skeleton = _skeleton_of(path, skeletons)
             if skeleton is None:
                 here = ", ".join(one.name for one in skeletons) or "none"
                 wanted = f"{path.stem.partition('_')[0]}.asf"
                 problems.append(f"{path}: which skeleton is its own? .asf files beside it: {here}; put {wanted} there")
+                continue
         motions.append(MotionFile(path=path, skeleton=skeleton, folder=path.resolve().parent.name))
-    if not motions:
-        problems.append("holds no .amc and no .bvh file, in no folder below either")
-    if problems:
-        raise DataError(str(root), problems)
-    return motions
+    if not motions and not problems:
+        found = "holds no .amc and no .bvh file, no .c3d and no .npz of SMPL poses, in no folder below either"
+        raise DataError(str(root), [found])
+    return motions, problems
 
 
 def _skeleton_of(path: Path, skeletons: list[Path]) -> Path | None:

@@ -1,0 +1,1 @@
+"""Files of motion capture: parsers of ASF/AMC, BVH and C3D to recordings."""

@@ -1,0 +1,1 @@
+"""Joints of recordings: what names and marker sets mean, which way is up, and who moves."""

@@ -1,0 +1,1 @@
+"""Motion capture made for tests."""
