@@ -13,9 +13,8 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
-import yaml
-
 from .errors import ConfigError, did_you_mean, shown
+from .yaml_text import canonical_text
 
 Config = TypeVar("Config")
 Scalar = bool | int | float | str | None
@@ -23,6 +22,9 @@ Value = Scalar | tuple[Scalar, ...]
 WHOLE = range(-(2**63), 2**63)  # what 64 bits hold, and with them every library below
 # Bounds of the knobs that networks are built of; beyond them no memory holds a network, so none is built to be weighed.
 LARGEST_SIZE, MOST_LAYERS, LARGEST_RATIO = 2**14, 1000, 100
+# Knobs that were added when there were configs with ids, by section and name: what has their defaults keeps its id, by
+# which training states, runs and sweeps are found.
+YOUNGER: Mapping[tuple[str, str], Scalar] = types.MappingProxyType({("data", "scores"): False})
 
 
 @typing.runtime_checkable
@@ -305,43 +307,31 @@ def diff(one: object, other: object) -> dict[str, tuple[Value, Value]]:
     return {path: (left.get(path), right.get(path)) for path in left | right if left.get(path) != right.get(path)}
 
 
-class _Dumper(yaml.SafeDumper): ...
-
-
-class _FastDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)): ...  # type: ignore[misc]  # of libyaml
-
-
-for _one in (_Dumper, _FastDumper):
-    _one.add_representer(
-        tuple, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
-    )
-
-
 def dump(config: object) -> str:
     """Formats a config as canonical YAML with every field: equal configs give equal text, and floats are exact."""
-    return _text_of(tree_of(config))
-
-
-def _text_of(tree: Mapping[str, Any], dumper: Any = _Dumper) -> str:
-    return yaml.dump(tree, Dumper=dumper, sort_keys=False, width=100)
+    return canonical_text(tree_of(config))
 
 
 def config_id(config: object) -> str:
-    """Computes the id of a config: the first ten hex digits of the SHA-256 of its canonical YAML."""
+    """Computes the id of a config: the first ten hex digits of the SHA-256 of its canonical YAML, without the knobs in
+    YOUNGER that have their defaults."""
     return tree_id(tree_of(config))
 
 
 def tree_id(tree: Mapping[str, Any]) -> str:
     """Computes the `config_id` of a config given as a nested mapping with all fields in order; lists, as JSON has them,
     count as tuples."""
+    for (section, name), default in YOUNGER.items():
+        if isinstance(part := tree.get(section), Mapping) and part.get(name) == default:
+            tree = {**tree, section: {key: value for key, value in part.items() if key != name}}
     return _id_of(json.dumps(tree))
 
 
 @functools.lru_cache(maxsize=256)  # it is asked for where a trial is made, and where it begins
 def _id_of(text: str) -> str:
     # In six times the time of libyaml PyYAML makes the same text, but for lines that it breaks beside an escape.
-    dumper = _Dumper if "\\" in text else _FastDumper
-    return hashlib.sha256(_text_of(_with_tuples(json.loads(text)), dumper).encode()).hexdigest()[:10]
+    found = canonical_text(_with_tuples(json.loads(text)), is_quick="\\" not in text)
+    return hashlib.sha256(found.encode()).hexdigest()[:10]
 
 
 def _with_tuples(value: Any) -> Any:

@@ -1,9 +1,10 @@
-"""Strict YAML reading: repeated keys and excessive merges are errors."""
+"""YAML: read strictly, repeated keys and excessive merges being errors, and written."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,24 @@ def parse_yaml(text: str, where: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # PyYAML lets a month of 13, digits that are no number, and brackets without end through as plain errors.
         raise ConfigError(where, [f"is not valid YAML: {' '.join(str(error).split())}"]) from None
+
+
+class _Dumper(yaml.SafeDumper): ...
+
+
+class _QuickDumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)): ...  # type: ignore[misc]  # of libyaml
+
+
+for _one in (_Dumper, _QuickDumper):
+    _one.add_representer(
+        tuple, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+    )
+
+
+def canonical_text(tree: Mapping[str, Any], *, is_quick: bool = False) -> str:
+    """Formats a config as canonical YAML, its tuples in one line each. `is_quick`: by libyaml, where it is there."""
+    text: str = yaml.dump(tree, Dumper=_QuickDumper if is_quick else _Dumper, sort_keys=False, width=100)
+    return text
 
 
 def yaml_text(tree: Any) -> str:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from spaces import schema
 from spaces.errors import ConfigError, InputError
 from spaces.schema import config_id, diff, dump, flat, flatten, knobs, load, nest, override, tree_id, tree_of, type_name
-from spaces.yaml_text import parse_yaml, read_yaml
+from spaces.yaml_text import canonical_text, parse_yaml, read_yaml
 from tests.spaces.config import SECTIONS, Data, Net, Optim, OtherNet, Run
+from trainables.config import default_config
 
 
 def run(**values):
@@ -229,12 +230,26 @@ PLAIN = st.one_of(
 
 @given(st.dictionaries(st.text("abc_", min_size=1), st.dictionaries(st.text("abc", min_size=1), PLAIN)))
 def test_the_fast_way_to_an_id_is_the_canonical_text(tree):
-    text = schema._text_of(schema._with_tuples(tree))
+    text = canonical_text(schema._with_tuples(tree))
     assert tree_id(tree) == hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@pytest.mark.parametrize(("section", "name"), schema.YOUNGER)
+def test_a_knob_that_came_later_leaves_the_ids_of_before(section, name):
+    default, before = schema.YOUNGER[section, name], {"first": 1, section: {"other": 2}}
+    assert tree_id({**before, section: {name: default, "other": 2}}) == tree_id(before)
+    assert tree_id({**before, section: {name: not default, "other": 2}}) != tree_id(before)
+
+
+def test_ids_are_those_of_earlier_versions():
+    plain = default_config("graformer", {"data.name": "h36m"}, "here")
+    windows = {"data.name": "h36m", "data.frames": 27, "network.widths": "3,3,3"}
+    assert config_id(plain) == "381f44556c"
+    assert config_id(default_config("videopose3d", windows, "here")) == "1e87bb9cd5"
 
 
 @pytest.mark.parametrize("value", ["a b" * 60, "é" * 99, "a\\b", 'say "no"', "\x85\u2028" * 40, "", " ", "null", "1e3"])
 def test_an_id_of_any_text_is_that_of_its_canonical_text(value):
     tree = {"data": {"root": value}, "sizes": [1, 2.5]}
-    text = schema._text_of(schema._with_tuples(tree))
+    text = canonical_text(schema._with_tuples(tree))
     assert tree_id(tree) == hashlib.sha256(text.encode()).hexdigest()[:10]
