@@ -41,6 +41,7 @@ ONLY_IN = {
     "tensorboardX": ("search.tracking.tensorboard.event_files",),
     "alembic": ("search.tracking.mlflow_tracker",),
     "sqlalchemy": ("search.tracking.one_transaction",),
+    "starlette": ("search.tracking.pages.start",),
     "grpc": ("search.cluster.addresses",),
     "fsspec": ("search.executors.mirror",),
     "pandas": ("search.figures", "search.notebook.sweep"),

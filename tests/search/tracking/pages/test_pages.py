@@ -232,6 +232,39 @@ def test_the_ui_serves_on_loopback_until_ctrl_c_and_leaves_no_server(served):
 
 
 @pytest.mark.slow
+def test_a_browser_keeps_the_scripts_of_the_ui(served):
+    _, url, _ = served
+    with urllib.request.urlopen(url, timeout=30) as page:
+        script = re.search(r"static-files/static/js/main[^\"]*", page.read().decode())[0]
+    with urllib.request.urlopen(f"{url}/{script}", timeout=30) as reply:
+        assert reply.headers["Cache-Control"] == "public, max-age=2419200"
+        assert reply.headers.get_content_type() == "text/javascript"
+        assert len(reply.read()) > 100_000
+    assert _status(f"{url}/static-files/none.js") == 404
+    assert _status(f"{url}/static-files/..%2f..%2f__init__.py") == 404
+    other = urllib.request.Request(f"{url}/{script}", headers={"Host": "other-box"})
+    assert _status(other) == 403, "names of hosts are looked at here, too"
+
+
+def test_a_server_answers_once_what_a_browser_asks_first(store, monkeypatch):
+    asked = []
+
+    class Server:
+        def test_client(self):
+            return self
+
+        def post(self, path, json):
+            asked.append((path, json))
+
+    pages._warm(Server())
+    searched = {one.experiment_id for one in store.search_experiments()}
+    assert [path for path, _ in asked] == ["/ajax-api/2.0/mlflow/runs/search", "/graphql"]
+    assert set(asked[0][1]["experiment_ids"]) <= searched
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "sqlite:////no/such/folder/x.db")
+    pages._warm(Server())  # says nothing
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine, which would show the pages")
 def test_one_click_leads_to_the_trials_with_score_and_searched_knobs_and_one_to_the_charts(served, home):
     _, url, lines = served
