@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
+from data.formats.pickles import read_object
 from data.inputs.smoothing import smoothed
 from spaces.table import text_table
 from tests.made.detected.crossing import crossing, identity, real_walks
@@ -64,8 +66,8 @@ def read(folder: Path) -> tuple[float, float, int]:
 
 def smoothing() -> tuple[float, ...]:
     """Error and jitter of a detector on real motion, pixels, before and after."""
-    files = (np.load(REAL / f"data_2d_cmu_{source}.npz", allow_pickle=True)["positions_2d"] for source in ("gt", "det"))
-    true, found = (content.item() for content in files)
+    contents: list[Any] = [read_object(REAL / f"data_2d_cmu_{source}.npz", "positions_2d") for source in ("gt", "det")]
+    true, found = contents
     rows = []
     for subject, actions in true.items():
         action = next(iter(actions))
