@@ -12,6 +12,7 @@ from ..cli.runs.extend import ExtendRequest
 from ..cli.runs.fork import ForkRequest
 from ..cli.runs.launch import SweepRequest
 from ..decisions.budget import Budget, hours_over, limit_text, spent_before
+from ..decisions.continued import with_draws
 from ..record import journal as journals
 from ..record.durations import duration_text
 from ..record.journal import Journal
@@ -33,6 +34,8 @@ def launch(request: SweepRequest) -> int:
     """Runs a new sweep; returns the exit code. ConfigError or DataError for invalid input."""
     plan = request.plan
     assert plan is not None, "launch without a plan"
+    if request.earlier is not None:
+        plan = with_draws(plan, request.earlier)
     place = place_of(request.folder, request.where)
     with Reporter(request.progress) as reporter:
         facts = check_data(plan, place, _parts(plan), reporter, request.words)

@@ -28,6 +28,10 @@ def add_first_options(parser: argparse.ArgumentParser) -> None:
 
 def with_first(plan: Plan, options: argparse.Namespace) -> Plan:
     """Returns the plan with the points of --enqueue and --from. ConfigError lists every problem."""
+    return with_first_points(plan, map(Path, options.enqueue), earlier_sweep(options))
+
+
+def earlier_sweep(options: argparse.Namespace) -> Path | None:
+    """Returns the folder of the sweep that --from names, if any. ConfigError if there is none of the name."""
     name = getattr(options, "from")
-    source = None if name is None else find_sweep(options.storage, name)
-    return with_first_points(plan, map(Path, options.enqueue), source)
+    return None if name is None else find_sweep(options.storage, name)

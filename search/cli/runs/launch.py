@@ -22,7 +22,7 @@ from ...record.watcher import SILENT, Watcher
 from ..command import Where, where_of
 from ..places import add_places, add_progress, collect, folder_problems
 from ..storage import add_storage, uri_problems
-from .first import add_first_options, with_first
+from .first import add_first_options, earlier_sweep, with_first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,8 @@ class SweepRequest:
     """Validated request of `launch` (with `plan`) or `resume` (`plan` is None: it is in the journal). `limits`:
     new limits of a resumed sweep; `is_named`: the user chose the name, so it is kept or refused;
     `watcher`: is told of the sweep as it runs; `words`: verb and arguments for the record (None: those of this
-    process); `progress`: what the terminal shows (None: the default)."""
+    process); `progress`: what the terminal shows (None: the default); `earlier`: folder of the sweep from which this
+    one starts warm."""
 
     name: str
     plan: Plan | None
@@ -41,6 +42,7 @@ class SweepRequest:
     watcher: Watcher = SILENT
     words: tuple[str, ...] | None = None
     progress: str | None = None
+    earlier: Path | None = None
 
 
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
@@ -108,4 +110,5 @@ def check_launch(options: argparse.Namespace) -> SweepRequest:
         where=where_of(options),
         is_named=bool(options.name),
         progress=options.progress,
+        earlier=earlier_sweep(options),
     )

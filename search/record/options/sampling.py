@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from spaces.domains import Choice, Domain
 
 UNTAUGHT = "none"  # of population-based training
-SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid", UNTAUGHT)
+LEARNING = ("tpe", "gp", "cmaes", "nsga2")  # from the trials so far
+SAMPLERS = (*LEARNING, "qmc", "random", "grid", UNTAUGHT)
 
 
 def sampler_refusal(sampler: str, objectives: int, domains: Iterable[Domain], limits: int = 0) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from search.decisions.continued import with_draws
 from search.decisions.sampler import PointSampler
 from search.decisions.schedulers.choose import scheduler_of
 from search.record.history import fork_journal, proven_trials
@@ -126,7 +127,7 @@ def test_the_best_points_come_first_each_apart_from_the_better_ones(tmp_path, pl
     assert best_points(plan, journal, 4)[3] == found[1][0], "where there is no other, a near one"
 
 
-def test_a_warm_start_is_on_record_and_costs_at_most_a_tenth_of_the_trials(tmp_path, plan):
+def test_a_warm_start_is_on_record_and_tries_at_most_two_of_the_best(tmp_path, plan):
     earlier(tmp_path, plan, [(point(lr), 50.0 + i) for i, lr in enumerate(np.geomspace(2e-4, 9e-3, 12).tolist())])
     warm = with_first_points(plan, [], tmp_path / "old")
     assert len(warm.points) == 1 + 2
@@ -205,6 +206,64 @@ def test_an_earlier_sweep_that_gives_nothing_is_refused(tmp_path, plan):
     assert "is of videopose3d; this sweep is of graformer" in problems_of(lambda: best_points(plan, other, 3))
 
 
+# --- draws of an earlier sweep's sampler
+
+
+def started(plan, folder):
+    """The plan of a warm start as `launch --from` makes it."""
+    return with_draws(with_first_points(plan, [], folder), folder)
+
+
+def test_after_the_best_a_warm_start_tries_what_the_earlier_sampler_would_draw_next(tmp_path, plan):
+    rates = np.geomspace(1e-4, 1e-2, 24).tolist()
+    earlier(
+        tmp_path, plan, [(point(lr, 0.004 * i, 3), 50 + 20 * abs(np.log10(lr / 4e-3))) for i, lr in enumerate(rates)]
+    )
+    warm = started(plan, tmp_path / "old")
+    drawn = warm.points[3:]
+    assert len(drawn) == 10
+    assert warm.origin["first"] == "1,2", "those of the sampler are judged as any other"
+    ids = [config_id(plan.config(one)) for one in warm.points]
+    assert len(set(ids)) == len(ids)
+    assert all(one.keys() == plan.domains.keys() for one in drawn)
+    near = [abs(np.log10(one["optim.lr"] / 4e-3)) for one in drawn]
+    assert np.median(near) < 0.25, "blind ones are 0.6 away"
+    assert started(plan, tmp_path / "old").points == warm.points, "a function of the records and the seed"
+    other = dataclasses.replace(plan, sweep=dataclasses.replace(plan.sweep, seed=1))
+    assert started(other, tmp_path / "old").points[3:] != drawn
+    assert plan_of(begun_by(warm, "id", FACTS), "journal").points == tuple(warm.points), "so a resumed sweep has them"
+
+
+@pytest.mark.parametrize(("trials", "kinds"), [(2, (1, 0)), (4, (1, 2)), (8, (2, 4)), (20, (2, 10)), (200, (2, 10))])
+def test_half_of_a_short_sweep_and_ten_trials_at_most_are_drawn_so(tmp_path, plan, trials, kinds):
+    earlier(
+        tmp_path, plan, [(point(lr, 0.01 * i), 50 + i) for i, lr in enumerate(np.geomspace(2e-4, 9e-3, 9).tolist())]
+    )
+    sized = dataclasses.replace(plan, sweep=dataclasses.replace(plan.sweep, trials=trials))
+    best = with_first_points(sized, [], tmp_path / "old").points
+    assert (len(best) - 1, len(started(sized, tmp_path / "old").points) - len(best)) == kinds
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "grid"])
+def test_a_sampler_that_does_not_learn_gets_no_such_draws(tmp_path, sampler):
+    space = tmp_path / "narrow.yaml"
+    space.write_text(
+        NARROW.replace("range: [0.0, 0.1]", "grid: [0.0, 0.1]").replace("log: [1e-4, 1e-2]", "grid: [0.001, 0.01]"),
+        encoding="utf-8",
+    )
+    plan = made_plan(space=space, trials=20, sampler=sampler)
+    earlier(tmp_path, plan, [(point(1e-3, 0.1), 50.0), (point(1e-2, 0.1), 51.0)])
+    assert len(started(plan, tmp_path / "old").points) == 3
+
+
+def test_trials_that_the_new_space_cannot_say_do_not_guide_the_draws(tmp_path, plan):
+    foreign = [(point(2e-4, 0.09, layers=7), 10.0 + i) for i in range(20)]
+    earlier(tmp_path, plan, [*foreign, *[(point(5e-3 + 1e-5 * i, 0.01, 3), 50.0 + i) for i in range(20)]])
+    assert {one["network.layers"] for one in started(plan, tmp_path / "old").points[3:]} <= {2, 3}
+    drawn = np.median([one["optim.lr"] for one in started(plan, tmp_path / "old").points[3:]])
+    assert drawn > 1e-3, "the better ones, of 7 layers, had a rate of 2e-4"
+
+
 # --- a simulated warm start
 
 
@@ -244,7 +303,7 @@ def runs(tmp_path, plan, old_task, task, seeds=3):
 
         searched(plan, noted, [recipe], 100 + seed)
         earlier(tmp_path, plan, seen, f"old-{seed}")
-        points = with_first_points(plan, [], Path(tmp_path, f"old-{seed}")).points
+        points = started(plan, tmp_path / f"old-{seed}").points
         cold.append(searched(plan, task, [recipe], seed))
         warm.append(searched(plan, task, [recipe, *points[1:]], seed))
     return np.array(cold), np.array(warm)
