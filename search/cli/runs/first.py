@@ -22,7 +22,7 @@ def add_first_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         metavar="SWEEP",
-        help="an earlier sweep of the model, whose best points are tried first, to their end (warm start)",
+        help="an earlier sweep of the model: its best points are tried first, then what its sampler would draw next (warm start)",
     )
 
 
