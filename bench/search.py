@@ -7,8 +7,9 @@ python bench/search.py --table runs.jsonl                what such a file says; 
 
 Four workers on a virtual clock. A run ends when both 30 whole trainings of 50 epochs and the time that they take are
 spent. The incumbent is the config of the lowest value that any report showed; the regret is the noise-free error of its
-whole training above the best known one of the task, in mm. Tasks: bench/search_tasks.py; further numbers are new tasks
-of the same kinds. The replay (bench/search_replay.py) is a table of trained configs, of which a run may pay a quarter.
+whole training above the best known one of the task, in mm. Tasks: bench/simulation/tasks.py; further numbers are new
+tasks of the same kinds. The replay (bench/simulation/replay.py) is a table of trained configs, of which a run may pay a
+quarter.
   asha, stopping, hyperband, median, none   the product with that --scheduler and its default sampler, TPE
   optuna, optuna-sha                        Optuna's TPE as it comes, without pruner and with that of its ASHA
   optuna-hyperband, ray-asha, syne-asha     its Hyperband; Ray Tune's ASHA with its OptunaSearch; Syne Tune's ASHA, if
@@ -38,9 +39,9 @@ sys.path.insert(0, str(REPOSITORY))  # started as a file, Python looks beside it
 import optuna
 from optuna.pruners import HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 
-from bench.search_peers import Optuna, RayAsha, SyneAsha
-from bench.search_replay import FILE, Replay
-from bench.search_tasks import OBJECTIVE, WORKERS, Task, Tuning, length_of
+from bench.simulation.peers import Optuna, RayAsha, SyneAsha
+from bench.simulation.replay import FILE, Replay
+from bench.simulation.tasks import OBJECTIVE, WORKERS, Task, Tuning, length_of
 from search.decisions.conductor import Conductor
 from search.decisions.samplers.tpe import quick_truncated_normal
 from search.executors.simulated import Clock, Simulated

@@ -38,8 +38,8 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from bench.search_peers import Attempt, Peer
-from bench.search_tasks import EPOCHS, HEADS, LAYERS, OBJECTIVE, WIDTH, WORKERS, Task, is_legal, plan_for, recipe_of
+from bench.simulation.peers import Attempt, Peer
+from bench.simulation.tasks import EPOCHS, HEADS, LAYERS, OBJECTIVE, WIDTH, WORKERS, Task, is_legal, plan_for, recipe_of
 from search.decisions.conductor import Conductor
 from search.decisions.fronts import is_undominated
 from search.decisions.optuna_terms import distribution, to_point, to_term

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench import search
-from bench.search_replay import FILE, Replay
-from bench.search_tasks import EPOCHS, KINDS, OBJECTIVE, Task, on_steps, plan_for, recipe_of, unit
+from bench.simulation.replay import FILE, Replay
+from bench.simulation.tasks import EPOCHS, KINDS, OBJECTIVE, Task, on_steps, plan_for, recipe_of, unit
 from spaces.domains import Choice
 
 PLAN = plan_for("none", 0)

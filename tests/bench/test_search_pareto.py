@@ -5,7 +5,7 @@ import pytest
 
 from bench import search_pareto
 from bench.search_pareto import hypervolume, latency, slowest, table
-from bench.search_tasks import LAYERS, Task
+from bench.simulation.tasks import LAYERS, Task
 
 
 def test_the_hypervolume_is_the_area_below_the_reference():

@@ -1,4 +1,4 @@
-"""Replay of GraFormer configs that were really trained, for bench/search.py: bench/search_replay.json, a table of
+"""Replay of GraFormer configs that were really trained, for bench/search.py: bench/simulation/replay.json, a table of
 configs with the error after each epoch and the seconds of one.
 
 A trial gets the nearest config of the table that no earlier trial of the run has, in unit coordinates of all knobs, so
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.search_tasks import OBJECTIVE, WORKERS, plan_for, unit
+from bench.simulation.tasks import OBJECTIVE, WORKERS, plan_for, unit
 from search.executors.simulated import Course
 from search.record.plan import Plan
 

@@ -14,7 +14,7 @@ from unittest import mock
 import optuna
 from optuna.trial import TrialState
 
-from bench.search_tasks import OBJECTIVE, is_legal, length_of, recipe_of
+from bench.simulation.tasks import OBJECTIVE, is_legal, length_of, recipe_of
 from search.decisions.optuna_terms import distribution, to_point
 from search.record.plan import Plan
 from search.record.records import EndRow, EpochRow, Row
