@@ -33,8 +33,8 @@ SHARE = 2.0  # most of x and y where these are shares of the image; a joint may 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """Command-line facts about a file (image size, frame rate, layout, person); None where the file decides. width,
-    height in pixels; min_score: joints scored below it count as not detected, None for 0."""
+    """Command-line facts about a file (image size, frame rate, layout, person, video of several); None where the file
+    decides. width, height in pixels; min_score: joints scored below it count as not detected, None for 0."""
 
     width: int | None = None
     height: int | None = None
@@ -42,6 +42,7 @@ class Told:
     layout: str | None = None
     min_score: float | None = None
     person: str | None = None
+    video: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +71,7 @@ def read_keypoints(path: Path, told: Told) -> Keypoints:
     """Reads the keypoints of one person in `path`, a file or a folder; DataError with all problems.
 
     `people.one_person` says which person, `sentinels.not_detected` which joints count as not detected."""
-    found = read_detected(path)
+    found = read_detected(path, told.video)
     track = one_person(path, found, told.person)
     first, step, is_numbered = found.first, found.step, found.is_numbered
     notes, facts = [*found.notes, *track.notes], found.facts

@@ -24,17 +24,22 @@ HEAD = 64  # bytes that tell JSON from other text
 NO_FRAMES = ("classes.txt", "labels.txt", "readme.txt", "requirements.txt")  # text beside the frames of a set
 
 
-def read_detected(path: Path) -> Detected:
-    """Reads the people in a file or folder, in the format that its content shows. DataError with all problems.
+def read_detected(path: Path, video: str | None = None) -> Detected:
+    """Reads the people in a file or folder, in the format that its content shows; video: name of the one to take in a
+    set of several. DataError with all problems.
 
     Objects in numpy files are read as far as they are plain data."""
     try:
+        head = b""
+        if not path.is_dir():
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+        if head.startswith(b"PK"):
+            return arrays.read_archive(path, FORMS, video)
+        if video is not None:
+            raise DataError(str(path), [arrays.unnamed(video)])
         if path.is_dir():
             return _folder(path)
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-        if head.startswith(b"PK"):
-            return arrays.read_archive(path, FORMS)
         if head.startswith(b"\x93NUMPY"):
             return arrays.read_array(path)
         return _text(path, path.read_bytes())

@@ -10,7 +10,7 @@ from data.inputs.joint_maps import to_skeleton
 from data.inputs.keypoints import Told, read_keypoints
 from data.inputs.layouts import LAYOUTS, joints_named, taken_and_made
 from data.poses.skeleton import H36M_16, H36M_17
-from tests.made.detected.files import SIZE, instances, landmarks, openpose, person, put, results, scored
+from tests.made.detected.files import SIZE, custom, instances, landmarks, openpose, person, put, results, scored
 
 TOLD = Told(width=SIZE[0], height=SIZE[1], fps=25)
 
@@ -21,11 +21,6 @@ def coco(frames=6, **changes):
 
 def with_layout(layout, frames=6):
     return scored(person(frames, layout=layout, count=next(iter(LAYOUTS[layout]))))
-
-
-def custom(path, tree, metadata):
-    np.savez(path, positions_2d=np.array(tree, dtype=object), metadata=np.array(metadata, dtype=object))
-    return path
 
 
 def detectron(path, rows):
@@ -155,9 +150,6 @@ def test_a_custom_set_of_videopose3d_tells_size_rate_and_layout(tmp_path):
     read = read_keypoints(custom(tmp_path / "k.npz", {"a.mp4": {"custom": [rows]}}, about), Told())
     assert (read.width, read.height, read.fps, read.layout) == (1280, 720, 30, "coco")
     np.testing.assert_allclose(read.points, rows)
-    two = custom(tmp_path / "two.npz", {"a.mp4": {"custom": [rows]}, "b.mp4": {"custom": [rows]}}, about)
-    with pytest.raises(DataError, match="2 videos or views"):
-        read_keypoints(two, Told())
 
 
 def test_a_dump_of_detectron_tells_its_size(tmp_path):
