@@ -18,7 +18,7 @@ from ..poses.sentinels import not_detected
 from .detectors.frames import IS_SHARE, OWN_JOINTS
 from .detectors.numbers import Points
 from .detectors.recognised import read_detected
-from .layouts import ALLOWED, BODY, DATA_SETS, LAYOUTS, SYNONYMS, joints_named
+from .layouts import ALLOWED, BODY, DATA_SETS, DETECTORS_ONLY, LAYOUTS, SYNONYMS, joints_named
 from .people import one_person
 
 DEFAULT_FPS = 25.0  # where neither file nor option tells; only times depend on it, poses do not
@@ -149,7 +149,7 @@ def _layout(
     if layout is None and usual in fitting:
         layout = usual
     # Sixteen joints without a word were always those of Human3.6M, in files that no detector wrote.
-    likely = [name for name in fitting if usual is None and name != "mpii"]
+    likely = [name for name in fitting if usual is None and name not in DETECTORS_ONLY]
     if layout is None and len(fitting) > 1 and len(likely) != 1:
         problems.append(
             f"{count} joints may be {' or '.join(fitting)}, which order them differently; say --layout "

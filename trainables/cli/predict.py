@@ -20,7 +20,7 @@ OF_IMAGES = ("image", "crop2d", "features")
 OF_MESHES = ("image", "joints2d", "joints3d", "body_pose", "betas", "has")  # what images give, and labels for training
 LAYOUT_NAMES = (
     *("coco", "h36m", "humaneva", "3dhp", "body25", "coco18", "halpe26", "halpe136", "coco_wholebody", "mediapipe33"),
-    "mpii",
+    *("mpii", "mpi15"),
 )
 
 

@@ -102,8 +102,8 @@ FORMATS = {
     "own": lambda to, rows: put(to / "k.json", {"frames": rows.tolist()}),
 }
 LAYOUT_OF = {
-    "openpose": ("body25", "coco18"),
-    "openpose of before 2018": ("coco18",),
+    "openpose": ("body25", "coco18", "mpi15"),
+    "openpose of before 2018": ("coco18", "mpi15"),
     "alphapose": ("coco", "halpe26", "halpe136"),
     "alphapose cmu": ("coco18",),
     "alphapose open": ("coco18", "body25"),
@@ -316,12 +316,13 @@ def test_shares_of_the_image_are_told_and_openpose_has_two_scales(tmp_path):
         assert any("coordinates" in note for note in read.notes)
 
 
-def test_sixteen_joint_networks_take_layouts_without_a_nose(tmp_path):
-    rows = with_layout("mpii")
-    read = read_keypoints(put(tmp_path / "k.json", results(rows)), Told(width=1280, height=720, layout="mpii"))
+@pytest.mark.parametrize(("layout", "head"), [("mpii", 9), ("mpi15", 0)])
+def test_sixteen_joint_networks_take_layouts_without_a_nose(tmp_path, layout, head):
+    rows = with_layout(layout)
+    read = read_keypoints(put(tmp_path / "k.json", results(rows)), Told(width=1280, height=720, layout=layout))
     mapped, _ = to_skeleton(read, H36M_16)
-    np.testing.assert_allclose(mapped[:, H36M_16.joints.index("Head")], rows[:, 9, :2])
-    assert "Neck" not in taken_and_made(LAYOUTS["mpii"][16], "mpii")
+    np.testing.assert_allclose(mapped[:, H36M_16.joints.index("Head")], rows[:, head, :2])
+    assert "Neck" not in taken_and_made(next(iter(LAYOUTS[layout].values())), layout)
 
 
 def test_json_may_hold_nan_and_a_byte_order_mark(tmp_path):
