@@ -19,6 +19,9 @@ MIDDLE = (0.38, 0.62)
 # the neck: of necks that end at the base of the skull, and of those with the head (0.09 and 0.17 of subject S1 of
 # Human3.6M, 0.11 and 0.22 of the CMU database).
 NECK_ALONE, NECK_AND_HEAD = (0.04, 0.125), (0.125, 0.34)
+# How far above the shoulders such a neck may begin, as a share of the same way; higher up it is the base of the skull
+# (0.02 and 0.11 are those of the same subject).
+NECK_BASE = 0.06
 
 
 def trunk(tree: Tree, limbs: dict[str, str]) -> Weights:
@@ -26,17 +29,14 @@ def trunk(tree: Tree, limbs: dict[str, str]) -> Weights:
     chest = tree.common(limbs["LShoulder"], limbs["RShoulder"])
     pelvis = tree.common(limbs["LHip"], limbs["RHip"])
     hips = {limbs["LHip"]: 0.5, limbs["RHip"]: 0.5}
+    shoulders = {limbs["LShoulder"]: 0.5, limbs["RShoulder"]: 0.5}
     named, chain = _named_head(tree), _chain(tree, chest)
-    head = named or (chain[-1] if len(chain) > 1 else "")
-    found: Weights = {} if named or not chain else _headless(tree, chain, limbs, hips)
-    if found:
-        neck = chain[-1]
-    elif head:
-        neck = _neck(tree, head, chest)
-        shoulders = {limbs["LShoulder"]: 0.5, limbs["RShoulder"]: 0.5}
-        found = {"Neck": {head: 1.0}, "Thorax": {neck: 1.0} if neck else shoulders}
-    else:
+    found: Weights = {} if named or not chain else _headless(tree, chain, limbs, hips, shoulders)
+    head = named or (chain[-1] if found or len(chain) > 1 else "")
+    if not head:
         return {}
+    neck = head if "Thorax" in found else _neck(tree, head, chest)
+    found = {"Neck": {head: 1.0}, "Thorax": {neck: 1.0} if neck else shoulders} | found
     found["Spine"] = _spine(tree, pelvis, neck or head, hips, found["Thorax"])
     return found
 
@@ -63,9 +63,14 @@ def _chain(tree: Tree, chest: str) -> list[str]:
     return chain
 
 
-def _headless(tree: Tree, chain: list[str], limbs: dict[str, str], hips: dict[str, float]) -> Weights:
-    """Returns Thorax and Neck of a chain whose last joint is its only neck and carries end sites alone, and Head where
-    these are as far away as the top of a head; empty where the chain or their distance is another."""
+def _headless(
+    tree: Tree, chain: list[str], limbs: dict[str, str], hips: dict[str, float], shoulders: dict[str, float]
+) -> Weights:
+    """Returns Thorax, Neck and Head of a chain whose last joint is its only neck and carries end sites alone; empty
+    where the chain or the distance of these is another.
+
+    Thorax is the neck, unless it begins so high that it is Neck; Head the end site, where that is as far away as the
+    top of a head."""
     necks = [name for name in chain if "neck" in tree.named[name].text]
     ends = tree.children(chain[-1])
     if necks != chain[-1:] or not ends or any(name in tree.named for name in ends):
@@ -78,6 +83,13 @@ def _headless(tree: Tree, chain: list[str], limbs: dict[str, str], hips: dict[st
         for one, other in [*bones, (hips, {neck: 1.0})]
     ]
     way = float(sum(np.median(np.linalg.norm(one, axis=-1)) for one in ways))
+    up, above = (
+        -ways[-1],
+        mixed(tree.recording.points, {neck: 1.0}, step) - mixed(tree.recording.points, shoulders, step),
+    )
+    height = float(np.median((above * up).sum(-1) / np.maximum(np.linalg.norm(up, axis=-1), 1e-12)))
+    if height > NECK_BASE * way:
+        return {"Neck": {neck: 1.0}}
     share = tree.lengths[end] / max(way, 1e-12)
     if NECK_AND_HEAD[0] <= share <= NECK_AND_HEAD[1]:
         return {"Thorax": {neck: 1.0}, "Neck": {neck: 0.5, end: 0.5}, "Head": {end: 1.0}}
