@@ -1,7 +1,8 @@
 """Do readers of others find the joints where `predict` put them in its motion files?
 
-In the environment of the project `python bench/motion/readers.py write DIR` writes a walk with noise in Human3.6M's
-joints as walk.bvh, .trc, .glb and, with ezc3d, .c3d, and where its joints are. In any environment with numpy
+In the environment of the project `python bench/motion/readers.py write DIR` writes a walk with noise, in a folder for
+each joint set that `predict` writes, as walk.bvh, .trc, .glb and, with ezc3d, .c3d, and where its joints are. In any
+environment with numpy
 `python bench/motion/readers.py read DIR` reads them with those packages that are there, of bvhio, upc-pymotion, bpy
 (Blender), ezc3d, c3d, opensim and trc-data-reader, and prints the largest distance of a joint from its place. Seen on
 2026-11-30: docs/predict.md, Motion files. Fails if one is a millimetre or more."""
@@ -131,16 +132,24 @@ READERS: tuple[tuple[str, str, str, Callable[..., float]], ...] = (
 
 def write(folder: Path) -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from tests.trainables.prediction.motion.walking import NAMES, walk
+    from data.poses.families import FAMILIES
+    from tests.trainables.prediction.motion.walking import as_predicted, walk
+
+    for family in FAMILIES.values():
+        for skeleton in family.skeletons:
+            write_set(folder / skeleton.name, as_predicted(walk(), skeleton))
+    return 0
+
+
+def write_set(folder: Path, motion: Any) -> None:
     from trainables.prediction.motion.bvh import write_bvh
     from trainables.prediction.motion.fitting import fitted
     from trainables.prediction.motion.gltf import write_motion
     from trainables.prediction.motion.trc import write_trc
 
-    motion = walk()
     found, joints = fitted(motion), motion.skeleton.joints
-    print(found.told)
-    folder.mkdir(exist_ok=True)
+    print(f"{folder.name}: {found.told}")
+    folder.mkdir(exist_ok=True, parents=True)
     with (folder / "walk.bvh").open("wb") as file:
         write_bvh(file, found)
     with (folder / "walk.glb").open("wb") as file:
@@ -152,22 +161,24 @@ def write(folder: Path) -> int:
 
         with (folder / "walk.c3d").open("wb") as file:
             write_c3d(file, motion)
+    nodes = [node for node in found.rig.nodes if node.at >= 0]
     np.savez(
-        folder / "places.npz", names=[*NAMES.values()], joints=joints, predicted=motion.points, fps=motion.fps,
-        fitted=found.points[:, [joints.index(joint) for joint in NAMES]],
+        folder / "places.npz", names=[node.name for node in nodes], joints=joints, predicted=motion.points,
+        fitted=found.points[:, [node.at for node in nodes]], fps=motion.fps,
     )  # fmt: skip
-    return 0
 
 
 def read(folder: Path) -> int | str:
-    places, far = Places(folder), []
-    for module, package, ending, reader in READERS:
-        if find_spec(module) is None or not (folder / f"walk.{ending}").exists():
-            print(f"{package}: not here, or no .{ending}")
-            continue
-        distance = reader(folder, places)
-        print(f"{package} {version(package)}: .{ending} within {distance:.4f} mm")
-        far += [package] if distance >= 1 else []
+    far = []
+    for own in sorted(path.parent for path in folder.glob("*/places.npz")):
+        places = Places(own)
+        for module, package, ending, reader in READERS:
+            if find_spec(module) is None or not (own / f"walk.{ending}").exists():
+                print(f"{own.name}: {package}: not here, or no .{ending}")
+                continue
+            distance = reader(own, places)
+            print(f"{own.name}: {package} {version(package)}: .{ending} within {distance:.4f} mm")
+            far += [f"{package} ({own.name})"] if distance >= 1 else []
     return f"a millimetre or more: {', '.join(far)}" if far else 0
 
 

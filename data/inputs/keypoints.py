@@ -18,7 +18,7 @@ from ..poses.sentinels import not_detected
 from .detectors.frames import IS_SHARE, OWN_JOINTS
 from .detectors.numbers import Points
 from .detectors.recognised import read_detected
-from .layouts import ALLOWED, BODY, DATA_SETS, LAYOUTS, SYNONYMS, joints_named
+from .layouts import ALLOWED, BODY, DATA_SETS, DETECTORS_ONLY, LAYOUTS, SYNONYMS, joints_named
 from .people import one_person
 
 DEFAULT_FPS = 25.0  # where neither file nor option tells; only times depend on it, poses do not
@@ -33,8 +33,8 @@ SHARE = 2.0  # most of x and y where these are shares of the image; a joint may 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """Command-line facts about a file (image size, frame rate, layout, person); None where the file decides. width,
-    height in pixels; min_score: joints scored below it count as not detected, None for 0."""
+    """Command-line facts about a file (image size, frame rate, layout, person, video of several); None where the file
+    decides. width, height in pixels; min_score: joints scored below it count as not detected, None for 0."""
 
     width: int | None = None
     height: int | None = None
@@ -42,6 +42,7 @@ class Told:
     layout: str | None = None
     min_score: float | None = None
     person: str | None = None
+    video: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +71,7 @@ def read_keypoints(path: Path, told: Told) -> Keypoints:
     """Reads the keypoints of one person in `path`, a file or a folder; DataError with all problems.
 
     `people.one_person` says which person, `sentinels.not_detected` which joints count as not detected."""
-    found = read_detected(path)
+    found = read_detected(path, told.video)
     track = one_person(path, found, told.person)
     first, step, is_numbered = found.first, found.step, found.is_numbered
     notes, facts = [*found.notes, *track.notes], found.facts
@@ -148,7 +149,7 @@ def _layout(
     if layout is None and usual in fitting:
         layout = usual
     # Sixteen joints without a word were always those of Human3.6M, in files that no detector wrote.
-    likely = [name for name in fitting if usual is None and name != "mpii"]
+    likely = [name for name in fitting if usual is None and name not in DETECTORS_ONLY]
     if layout is None and len(fitting) > 1 and len(likely) != 1:
         problems.append(
             f"{count} joints may be {' or '.join(fitting)}, which order them differently; say --layout "

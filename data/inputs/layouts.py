@@ -30,6 +30,11 @@ MPII_16 = (
     *("RAnkle", "RKnee", "RHip", "LHip", "LKnee", "LAnkle", "Pelvis", "Thorax", "UpperNeck", "HeadTop"),
     *("RWrist", "RElbow", "RShoulder", "LShoulder", "LElbow", "LWrist"),
 )
+# The joints of MPII without thorax and pelvis, and the middle of these, which OpenPose calls chest.
+MPI_15 = (
+    *("HeadTop", "UpperNeck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"),
+    *("RHip", "RKnee", "RAnkle", "LHip", "LKnee", "LAnkle", "MidTrunk"),
+)
 MEDIAPIPE_33 = (
     *("Nose", "LEyeInner", "LEye", "LEyeOuter", "REyeInner", "REye", "REyeOuter", "LEar", "REar", "LMouth", "RMouth"),
     *("LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist", "LPinky", "RPinky", "LIndex", "RIndex"),
@@ -57,6 +62,7 @@ LAYOUTS: Mapping[str, Mapping[int, tuple[str, ...]]] = MappingProxyType(
         "coco_wholebody": {133: _and_more((*COCO_17, *_FEET), 133)},
         "mediapipe33": {33: MEDIAPIPE_33},
         "mpii": {16: MPII_16},
+        "mpi15": {15: MPI_15},
     }
 )
 # Where the order of a layout's joints is from.
@@ -73,9 +79,11 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "coco_wholebody": "COCO-WholeBody (Jin et al. 2020): MMPose",
         "mediapipe33": "BlazePose (Bazarevsky et al. 2020): MediaPipe",
         "mpii": "MPII (Andriluka et al. 2014)",
+        "mpi15": "OpenPose MPI (Cao et al. 2017)",
     }
 )
 DATA_SETS = ("h36m", "humaneva", "3dhp")  # layouts of data sets, which no detector writes unasked
+DETECTORS_ONLY = ("mpii", "mpi15")  # that no file has which does not say so; it has those of a data set
 ALLOWED = ", ".join(f"{name} ({' or '.join(map(str, counts))})" for name, counts in LAYOUTS.items())
 
 # Joints that poses are made from.
@@ -85,7 +93,7 @@ BODY = frozenset((*COCO_17, *H36M_17.joints)) - {"LEye", "REye", "LEar", "REar"}
 SYNONYMS: Mapping[str, str] = MappingProxyType(
     {
         **{"Pelvis": "Hip", "MidHip": "Hip", "NeckBase": "Thorax", "HeadTop": "Head"},
-        **{"LAnkle": "LFoot", "RAnkle": "RFoot"},
+        **{"LAnkle": "LFoot", "RAnkle": "RFoot", "MidTrunk": "Spine"},
     }
 )
 # In MPI-INF-3DHP the neck is its base, where Human3.6M has the thorax, and the head stands where that has Neck/Nose.

@@ -20,7 +20,7 @@ OF_IMAGES = ("image", "crop2d", "features")
 OF_MESHES = ("image", "joints2d", "joints3d", "body_pose", "betas", "has")  # what images give, and labels for training
 LAYOUT_NAMES = (
     *("coco", "h36m", "humaneva", "3dhp", "body25", "coco18", "halpe26", "halpe136", "coco_wholebody", "mediapipe33"),
-    "mpii",
+    *("mpii", "mpi15"),
 )
 
 
@@ -29,8 +29,9 @@ class PredictRequest:
     """Checked options of `predict`: keypoints of a video to lift, or of one from each of several cameras, or, where the
     network reads them, images. width, height, fps, layout: options that the files may state themselves; None where they
     do; min_score: joints scored below it count as not detected, None for 0; person: id of the one to take among
-    several, None for the one in most frames; smooth: whether the keypoints are smoothed in time; outs, renders: files
-    to write and to draw, all different; hand: that of images that do not tell which one they show."""
+    several, None for the one in most frames; video: name of the one to take in a file of several; smooth: whether the
+    keypoints are smoothed in time; outs, renders: files to write and to draw, all different; hand: that of images that
+    do not tell which one they show."""
 
     config: TrainConfig
     weights: Path
@@ -47,6 +48,7 @@ class PredictRequest:
     layout: str | None
     min_score: float | None
     person: str | None
+    video: str | None
     smooth: bool
     hand: str
 
@@ -112,6 +114,9 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "appearance (default: the one in most frames)",
     )  # fmt: skip
     parser.add_argument(
+        "--video", metavar="NAME", help="which of several videos in one file, as data_2d_custom_NAME.npz may hold them"
+    )
+    parser.add_argument(
         "--smooth", action="store_true", help="smooth the keypoints in time (One-Euro filter), against jitter"
     )
     parser.add_argument("--force", action="store_true", help="replace existing files")
@@ -155,7 +160,8 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         config=config, weights=options.weights, inputs=tuple(options.inputs), outs=tuple(options.outs),
         renders=tuple(options.renders), flip=options.flip, multiscale=options.multiscale,
         submission=options.submission, force=options.force, hand=options.hand or RIGHT,
-        layout=options.layout, min_score=min_score, person=options.person, smooth=options.smooth, **numbers,
+        layout=options.layout, min_score=min_score, person=options.person, video=options.video,
+        smooth=options.smooth, **numbers,
     )  # fmt: skip
 
 
@@ -183,12 +189,14 @@ def _unliftable(config: TrainConfig, options: argparse.Namespace) -> list[str]:
             problems.append(
                 f"--person {options.person}: images are no video to follow a person in; list the keypoints of one each"
             )
+        if options.video is not None and not data.sizes.mesh:
+            problems.append(f"--video {options.video}: images are no video; leave the option out")
     if options.smooth and (reads_images(config) or data.sizes.mesh):
         problems.append("--smooth: images are no video; leave the option out")
     problems += [
-        f"--{name} {value}: {config.model} reads no keypoints; leave the option out"
-        for name, value in (("layout", options.layout), ("min-score", options.min_score), ("person", options.person))
-        if data.sizes.mesh and value is not None
+        f"--{name.replace('_', '-')} {getattr(options, name)}: {config.model} reads no keypoints; leave the option out"
+        for name in ("layout", "min_score", "person", "video")
+        if data.sizes.mesh and getattr(options, name) is not None
     ]
     return problems
 

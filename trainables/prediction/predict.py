@@ -72,7 +72,7 @@ def _given(request: PredictRequest) -> Input:
     """Reads the input, of the kind that the network needs."""
     told = Told(
         width=request.width, height=request.height, fps=request.fps, layout=request.layout,
-        min_score=request.min_score, person=request.person,
+        min_score=request.min_score, person=request.person, video=request.video,
     )  # fmt: skip
     if request.has_meshes:
         return given_meshes(request, told)

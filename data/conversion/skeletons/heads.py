@@ -17,6 +17,7 @@ from .names import FACE
 from .trunk import Weights, below
 
 MADE = "top of the head"  # name of the point that is put in
+HALFWAY = "no joint is at the base of the skull; it is put halfway between the neck and the top of the head"
 # Lengths from the joint at the base of the skull to the top of the head, as shares of the way from the ankle along leg
 # and trunk to that joint: usual (0.18 of 1.43 m), and the shortest and longest that a head has.
 USUAL, SHORTEST, LONGEST = 0.125, 0.05, 0.24
@@ -37,7 +38,8 @@ def with_head(tree: Tree, weights: Weights, where: str) -> tuple[Recording, Weig
         weights, few = weights | {"Head": {top: 1.0}}, few | {"Head": recording.points[top][::step]}
     found = _length(few, (("Neck", "Head"),)) if "Head" in few else 0.0
     if SHORTEST * body <= found <= LONGEST * body:
-        return recording, weights, ()
+        is_between = not weights["Neck"].keys().isdisjoint(weights["Head"])
+        return recording, weights, (HALFWAY,) if is_between else ()
     points, size = recording.points, USUAL * body
     way, is_resting = _way(recording, weights, head)
     if way is None:

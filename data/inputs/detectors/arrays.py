@@ -19,14 +19,18 @@ from .numbers import Points
 OWN = ("keypoints", "scores", "keypoint_scores", "width", "height", "fps", "layout")
 DEMO = "reconstruction"
 MOST_PEOPLE = 20  # of one video; a leading axis longer than that is one of frames
+VIDEOS_SHOWN = 20  # names of videos in a message
 PERSON = 1  # Detectron lists its boxes by class: the background, then people
 
 
-def read_archive(path: Path, forms: str) -> Detected:
-    """Reads an .npz file; forms: what is allowed, for messages. DataError with all problems."""
+def read_archive(path: Path, forms: str, video: str | None) -> Detected:
+    """Reads an .npz file; forms: what is allowed, for messages; video: name of the one to take in a set of several.
+    DataError with all problems."""
     names = member_names(path)
     if "positions_2d" in names:
-        return _custom(path)
+        return _custom(path, video)
+    if video is not None:
+        raise DataError(str(path), [unnamed(video)])
     if {"boxes", "keypoints", "metadata"} <= set(names):
         return _detectron(path)
     try:
@@ -58,6 +62,11 @@ def read_archive(path: Path, forms: str) -> Detected:
     if odd or problem:
         raise DataError(str(path), odd + problem)
     return from_array(path, values, facts)
+
+
+def unnamed(video: str) -> str:
+    """Returns the problem of a name for a file that names no videos."""
+    return f"--video {video}: this file is of one video, without a name; leave the option out"
 
 
 def read_array(path: Path) -> Detected:
@@ -106,27 +115,42 @@ def _numbers(name: str, array: NDArray[Any]) -> tuple[Points, list[str]]:
     return array.astype(np.float64), []
 
 
-def _custom(path: Path) -> Detected:
-    """Reads {video: {action: [keypoints of each camera]}} and its metadata."""
+def _custom(path: Path, video: str | None) -> Detected:
+    """Reads one video of {subject: {action: [keypoints of each camera]}}, where subjects are names of videos, and its
+    metadata."""
     tree, about = read_object(path, "positions_2d"), _metadata(path)
-    tracks = [
-        (f"{video}, {action}", view)
-        for video, actions in (tree.items() if isinstance(tree, dict) else ())
-        for action, views in (actions.items() if isinstance(actions, dict) else ())
-        for view in (views if isinstance(views, list | tuple) else (views,))
-    ]
-    if len(tracks) != 1:
-        named = ", ".join(dict.fromkeys(name for name, _ in tracks)) or "none"
-        raise DataError(str(path), [f"holds {len(tracks)} videos or views ({named[:200]}); give a file of one"])
-    video = next(iter(tree)) if isinstance(tree, dict) else ""
-    values, problem = _numbers(tracks[0][0], np.asarray(tracks[0][1]))
+    tracks = _named_tracks(tree)
+    allowed = ", ".join(list(tracks)[:VIDEOS_SHOWN]) or "none"
+    if len(tracks) > VIDEOS_SHOWN:
+        allowed += f" and {len(tracks) - VIDEOS_SHOWN} more"
+    if video is None and len(tracks) != 1:
+        which = "give --video NAME to take one" if tracks else "give a file of one"
+        raise DataError(str(path), [f"holds {len(tracks)} videos or views: {allowed}; {which}"])
+    if video is not None and video not in tracks:
+        raise DataError(str(path), [f"--video {video}: is not in the file; allowed: {allowed}"])
+    name = video if video is not None else next(iter(tracks))
+    subject, track = tracks[name]
+    values, problem = _numbers(name, np.asarray(track))
     if problem:
         raise DataError(str(path), problem)
     videos = about.get("video_metadata")
-    own = videos.get(video) if isinstance(videos, dict) else None
+    own = videos.get(subject) if isinstance(videos, dict) else None
     own = own if isinstance(own, dict) else {}
     facts = {"width": own.get("w"), "height": own.get("h"), "fps": own.get("fps"), "layout": about.get("layout_name")}
     return from_array(path, values, {key: value for key, value in facts.items() if value is not None})
+
+
+def _named_tracks(tree: object) -> dict[str, tuple[Any, Any]]:
+    """Returns name -> subject and keypoints of each video. The name is the subject, with the action where it has
+    several, and with the number of the view where the action has."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for subject, actions in tree.items() if isinstance(tree, dict) else ():
+        for action, content in actions.items() if isinstance(actions, dict) else ():
+            views = content if isinstance(content, list | tuple) else (content,)
+            for at, view in enumerate(views):
+                parts = [subject, *([action] if len(actions) > 1 else []), *([at] if len(views) > 1 else [])]
+                found["/".join(map(str, parts))] = subject, view
+    return found
 
 
 def _detectron(path: Path) -> Detected:

@@ -16,7 +16,7 @@ Points = NDArray[np.float64]
 Frame = TypeVar("Frame", bound=Hashable)
 
 SCORES = ("score", "bbox_score", "confidence", "conf")  # of a person, by detector
-IDS = ("idx", "track_id", "person_id", "instance_id")
+IDS = ("idx", "track_id", "person_id", "instance_id", "id_")
 
 
 def joint_rows(frame: Any) -> Points | None:

@@ -17,8 +17,10 @@ from .frames import IS_SHARE
 from .numbers import Points, id_text
 
 # By the number of joints; people write results of other detectors in this form too.
-LAYOUT_OF = {25: "body25", 18: "coco18", 17: "coco", 136: "halpe136", 26: "halpe26", 133: "coco_wholebody"}
-MPI_15 = 15  # joints of OpenPose's MPI model, whose order no layout here has
+LAYOUT_OF = {
+    **{25: "body25", 18: "coco18", 15: "mpi15"},
+    **{17: "coco", 136: "halpe136", 26: "halpe26", 133: "coco_wholebody"},
+}
 
 
 class Pose(msgspec.Struct):
@@ -110,8 +112,6 @@ def _rows(pose: Pose) -> Points | str | None:
         return None
     if len(numbers) % 3:
         return f"has {len(numbers)} numbers; expected x, y and score of each joint"
-    if len(numbers) == 3 * MPI_15:
-        return "has the 15 joints of OpenPose's MPI model, which are not known here; run BODY_25 or COCO"
     rows = np.array(numbers, np.float64).reshape(-1, 3)
     # An all-zero person stands where a frame without one had to be filled.
     return rows if rows.any() else None

@@ -16,25 +16,31 @@ from .frame_numbers import number_in
 from .numbers import flat_rows
 
 FORMS = (
-    "JSON of OpenPose, AlphaPose, MMPose, Ultralytics, MediaPipe or COCO, {width, height, fps, layout, frames: [[[x, "
-    "y, score], ...], null]}, text of Ultralytics, CSV of landmarks, an .npz with `keypoints` (n, J, 2 or 3) or "
-    "`reconstruction`, of VideoPose3D or Detectron, an .npy, or a folder with one file a frame"
+    "JSON of OpenPose, AlphaPose, MMPose, OpenPifPaf, Ultralytics, MediaPipe or COCO, {width, height, fps, layout, "
+    "frames: [[[x, y, score], ...], null]}, text of Ultralytics, CSV of landmarks, an .npz with `keypoints` (n, J, 2 "
+    "or 3) or `reconstruction`, of VideoPose3D or Detectron, an .npy, or a folder with one file a frame"
 )
+OF_IMAGE = {"keypoints", "bbox", "score", "category_id"}  # keys of a person in OpenPifPaf's files
 HEAD = 64  # bytes that tell JSON from other text
 NO_FRAMES = ("classes.txt", "labels.txt", "readme.txt", "requirements.txt")  # text beside the frames of a set
 
 
-def read_detected(path: Path) -> Detected:
-    """Reads the people in a file or folder, in the format that its content shows. DataError with all problems.
+def read_detected(path: Path, video: str | None = None) -> Detected:
+    """Reads the people in a file or folder, in the format that its content shows; video: name of the one to take in a
+    set of several. DataError with all problems.
 
     Objects in numpy files are read as far as they are plain data."""
     try:
+        head = b""
+        if not path.is_dir():
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+        if head.startswith(b"PK"):
+            return arrays.read_archive(path, FORMS, video)
+        if video is not None:
+            raise DataError(str(path), [arrays.unnamed(video)])
         if path.is_dir():
             return _folder(path)
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-        if head.startswith(b"PK"):
-            return arrays.read_archive(path, FORMS)
         if head.startswith(b"\x93NUMPY"):
             return arrays.read_array(path)
         return _text(path, path.read_bytes())
@@ -54,11 +60,31 @@ def _text(path: Path, content: bytes) -> Detected:
     if not is_json and path.suffix.lower() == ".txt":
         return ultralytics.read_files(path, {0: path})
     try:
-        return _tree(path, parse_json(content))
+        tree = parse_json(content)
     except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(str(path), [f"is neither numpy's, JSON nor a table ({error}); allowed: {FORMS}"]) from None
+        rows = [line for line in content.splitlines() if line.strip()]
+        if not is_json or len(rows) < 2 or not _is_json(rows[0]):
+            raise DataError(str(path), [f"is neither numpy's, JSON nor a table ({error}); allowed: {FORMS}"]) from None
+        tree = _json_lines(path, rows)
+    return _tree(path, tree)
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        return isinstance(parse_json(content), dict | list)
+    except ValueError:
+        return False
+
+
+def _json_lines(path: Path, rows: Sequence[bytes]) -> list[Any]:
+    """Parses JSON of a line each, as OpenPifPaf writes the frames of a video."""
+    found = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            found.append(parse_json(row))
+        except ValueError as error:
+            raise DataError(str(path), [f"line {number}: is no JSON ({error})"]) from None
+    return found
 
 
 def _tree(path: Path, tree: Any) -> Detected:
@@ -76,8 +102,10 @@ def _tree(path: Path, tree: Any) -> Detected:
         if any(number_in(one) is not None for one in entries if isinstance(one, dict)):
             is_landmarks = not has_flat and any(key in first for key in LANDMARKS)
             return frames.read_frames(path, tree, {}) if is_landmarks else results.read_results(path, tree, {})
-        # Without a word on frames: people of one image, or the landmarks of one person. COCO's own form never lacks it.
-        is_flat = has_flat and flat_rows(first) is not None and "keypoint_scores" not in first
+        # Without a word on frames: people of one image, or the landmarks of one person. COCO's own form never lacks it;
+        # without it OpenPifPaf writes the same of one image.
+        is_image = "keypoint_scores" in first or first.keys() >= OF_IMAGE
+        is_flat = has_flat and flat_rows(first) is not None and not is_image
         return results.read_results(path, tree, {}) if is_flat else frames.read_frame(path, tree, {})
     return frames.read_frames(path, tree, {})
 
@@ -99,6 +127,8 @@ def _by_keys(path: Path, tree: dict[str, Any]) -> Detected:
                 if _is_list_of_frames(content)
                 else frames.read_frame(path, tree, tree)
             )
+    if isinstance(tree.get("predictions"), list) and number_in(tree) is not None:
+        return frames.read_frames(path, [tree], {})
     if isinstance(tree.get("predictions"), list):
         return frames.read_frames(path, tree["predictions"], tree)
     if tree and all(isinstance(one, dict) and ("people" in one or "bodies" in one) for one in tree.values()):

@@ -313,3 +313,36 @@ def test_all_bad_files_are_told_at_once(tmp_path, capsys):
     err = capsys.readouterr().err
     assert all(f"{at}.bvh: " in err for at in range(3))
     assert not (tmp_path / "out").exists()
+
+
+def headless(end, rise=0):
+    """The walker's bones, whose neck begins so many centimetres higher and carries nothing but an end site."""
+    bones = {joint: bone for joint, bone in skeleton().items() if joint != "head"}
+    return bones | {"top": ("neck", np.array(end)), "neck": ("chest", np.array((0.0, 21 + rise, 0)))}
+
+
+def test_the_end_of_a_neck_without_a_head_is_the_top_of_the_head(tmp_path, capsys):
+    assert one_file(tmp_path, bvh(bones=headless((0.0, 30, 2)))) == 0
+    assert "a.bvh: no joint is at the base of the skull; it is put halfway" in capsys.readouterr().out
+    is_the_walker(tmp_path, skip=("head",))
+    place = places(poses_of(tmp_path).sequences[0])
+    for bone in (place["Thorax"] - place["Neck"], place["Neck"] - place["Head"]):
+        np.testing.assert_allclose(np.linalg.norm(bone, axis=-1), np.hypot(30, 2) / 200, atol=1e-5)
+
+
+def test_the_end_of_a_neck_that_is_near_is_the_base_of_the_skull(tmp_path, capsys):
+    assert one_file(tmp_path, bvh(bones=headless((0.0, 11, 2)))) == 0
+    assert "a.bvh: the head above neck end has no end; it gets a usual length" in capsys.readouterr().out
+    is_the_walker(tmp_path)
+
+
+def test_a_neck_that_begins_at_the_skull_is_its_base(tmp_path, capsys):
+    assert one_file(tmp_path, bvh(bones=headless((0.0, 19, 0), rise=11))) == 0
+    assert "the skull" not in capsys.readouterr().out
+    is_the_walker(tmp_path)
+
+
+@pytest.mark.parametrize("end", [(0.0, 0, 0), (0.0, 1, 0), (0.0, 60, 0)])
+def test_a_neck_without_a_head_of_no_such_length_is_refused(tmp_path, capsys, end):
+    assert one_file(tmp_path, bvh(bones=headless(end))) == 2
+    assert "no joint is named as Thorax, Neck" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from data.inputs.joint_maps import to_skeleton
 from data.inputs.keypoints import Told, read_keypoints
 from data.inputs.layouts import LAYOUTS, joints_named, taken_and_made
 from data.poses.skeleton import H36M_16, H36M_17
-from tests.made.detected.files import SIZE, instances, landmarks, openpose, person, put, results, scored
+from tests.made.detected.files import SIZE, custom, instances, landmarks, openpose, person, put, results, scored
 
 TOLD = Told(width=SIZE[0], height=SIZE[1], fps=25)
 
@@ -21,11 +21,6 @@ def coco(frames=6, **changes):
 
 def with_layout(layout, frames=6):
     return scored(person(frames, layout=layout, count=next(iter(LAYOUTS[layout]))))
-
-
-def custom(path, tree, metadata):
-    np.savez(path, positions_2d=np.array(tree, dtype=object), metadata=np.array(metadata, dtype=object))
-    return path
 
 
 def detectron(path, rows):
@@ -107,8 +102,8 @@ FORMATS = {
     "own": lambda to, rows: put(to / "k.json", {"frames": rows.tolist()}),
 }
 LAYOUT_OF = {
-    "openpose": ("body25", "coco18"),
-    "openpose of before 2018": ("coco18",),
+    "openpose": ("body25", "coco18", "mpi15"),
+    "openpose of before 2018": ("coco18", "mpi15"),
     "alphapose": ("coco", "halpe26", "halpe136"),
     "alphapose cmu": ("coco18",),
     "alphapose open": ("coco18", "body25"),
@@ -155,9 +150,6 @@ def test_a_custom_set_of_videopose3d_tells_size_rate_and_layout(tmp_path):
     read = read_keypoints(custom(tmp_path / "k.npz", {"a.mp4": {"custom": [rows]}}, about), Told())
     assert (read.width, read.height, read.fps, read.layout) == (1280, 720, 30, "coco")
     np.testing.assert_allclose(read.points, rows)
-    two = custom(tmp_path / "two.npz", {"a.mp4": {"custom": [rows]}, "b.mp4": {"custom": [rows]}}, about)
-    with pytest.raises(DataError, match="2 videos or views"):
-        read_keypoints(two, Told())
 
 
 def test_a_dump_of_detectron_tells_its_size(tmp_path):
@@ -324,12 +316,13 @@ def test_shares_of_the_image_are_told_and_openpose_has_two_scales(tmp_path):
         assert any("coordinates" in note for note in read.notes)
 
 
-def test_sixteen_joint_networks_take_layouts_without_a_nose(tmp_path):
-    rows = with_layout("mpii")
-    read = read_keypoints(put(tmp_path / "k.json", results(rows)), Told(width=1280, height=720, layout="mpii"))
+@pytest.mark.parametrize(("layout", "head"), [("mpii", 9), ("mpi15", 0)])
+def test_sixteen_joint_networks_take_layouts_without_a_nose(tmp_path, layout, head):
+    rows = with_layout(layout)
+    read = read_keypoints(put(tmp_path / "k.json", results(rows)), Told(width=1280, height=720, layout=layout))
     mapped, _ = to_skeleton(read, H36M_16)
-    np.testing.assert_allclose(mapped[:, H36M_16.joints.index("Head")], rows[:, 9, :2])
-    assert "Neck" not in taken_and_made(LAYOUTS["mpii"][16], "mpii")
+    np.testing.assert_allclose(mapped[:, H36M_16.joints.index("Head")], rows[:, head, :2])
+    assert "Neck" not in taken_and_made(next(iter(LAYOUTS[layout].values())), layout)
 
 
 def test_json_may_hold_nan_and_a_byte_order_mark(tmp_path):

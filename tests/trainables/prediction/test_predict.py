@@ -15,6 +15,7 @@ from data.poses.geometry import to_screen
 from search.__main__ import VERBS
 from spaces.cli import main
 from spaces.schema import config_id, dump
+from tests.made.detected.files import custom
 from tests.made.small import tiny_config, tiny_module, write_tiny
 from trainables import registry
 from trainables.entry import Prediction, Traits
@@ -188,6 +189,19 @@ def test_every_wrong_option_is_told_at_once_and_nothing_is_written(home, capsys)
     assert "Traceback" not in told
     assert listing(home) == before
     assert (home / "o.npz").read_text() == "mine"
+
+
+def test_of_several_videos_in_a_file_one_is_predicted(home, capsys):
+    with np.load(home / "k.npz") as given:
+        views = {f"{name}.mp4": {"custom": [given["keypoints"][: 10 * at]]} for at, name in enumerate("ab", start=1)}
+    size = ("--width", "1000", "--height", "1002")
+    custom(home / "data_2d_custom_my.npz", views, {"layout_name": "h36m"})
+    assert predict(home, *size, source="data_2d_custom_my.npz") == 2
+    assert "a.mp4, b.mp4; give --video NAME" in capsys.readouterr().err
+    assert "o.npz" not in listing(home)
+    assert predict(home, *size, "--video", "b.mp4", source="data_2d_custom_my.npz") == 0
+    with np.load(home / "o.npz") as out:
+        assert len(out["pose3d"]) == 20
 
 
 def test_joints_scored_too_low_are_filled_and_a_limit_outside_0_to_1_is_refused(home, capsys):

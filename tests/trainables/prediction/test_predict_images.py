@@ -175,12 +175,15 @@ def test_options_that_images_make_senseless_are_refused(home, tmp_path, capsys):
         str(tmp_path / "f.avi"),
         "--input",
         str(home / "one.json"),
+        "--video",
+        "a.mp4",
     )
     assert predict(home, tmp_path / "o.npz", *options) == 2
     told = capsys.readouterr().err
     for part in (
         "--width 100: every image tells its own width",
         "--height 96: every image tells its own height",
+        "--video a.mp4: images are no video",
         "name a file that ends in .gif or .mp4 or .png",
         "--input: 2 given, but data.views = 1; give one file",
     ):

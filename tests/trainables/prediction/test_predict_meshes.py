@@ -263,7 +263,19 @@ def test_broken_rows_of_a_set_are_all_named(home, tmp_path, capsys):
 
 def test_what_does_not_go_with_meshes_is_refused(home, tmp_path, capsys):
     film = str(tmp_path / "o.avi")
-    options = ("--flip", "--multiscale", "--submission", "--width", "9", "--layout", "coco", "--render", film)
+    options = (
+        "--flip",
+        "--multiscale",
+        "--submission",
+        "--width",
+        "9",
+        "--layout",
+        "coco",
+        "--video",
+        "a",
+        "--render",
+        film,
+    )
     assert predict(home, tmp_path / "o.npz", *options, source="0.jpg", kind="body") == 2
     told = capsys.readouterr().err
     for part in (
@@ -272,6 +284,7 @@ def test_what_does_not_go_with_meshes_is_refused(home, tmp_path, capsys):
         "--submission: FreiHAND is a set of hands, and synthetic_body is none",
         "--width 9: every image tells its own width",
         "--layout coco: mesh_graphormer reads no keypoints",
+        "--video a: mesh_graphormer reads no keypoints",
         "o.avi: name a file that ends in .gif or .mp4 or .png",
     ):
         assert part in told, part

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from data.poses.skeleton import Skeleton
 
 from .motion import Motion
-from .rig import BENDS, TIP, Rig, order_of, rig_of
+from .rig import BENDS, NECK, TIP, Rig, order_of, rig_of
 
 Numbers = NDArray[np.float64]
 
@@ -28,7 +28,6 @@ class Fitted:
     in the m frames with a detection, metres."""
 
     rig: Rig
-    skeleton: Skeleton
     offsets: Numbers
     tips: Numbers
     turns: Numbers
@@ -50,27 +49,29 @@ def fitted(motion: Motion) -> Fitted:
     Bone lengths are medians over the frames with a detection (all, if there is none). Each bone points from its fitted
     start to the predicted joint at its end, so errors do not add up along a limb. Frames without a detection are fitted
     too, and do not count in `errors`."""
-    skeleton, points = motion.skeleton, motion.points
-    rig, seen = rig_of(skeleton), ~motion.is_missing
+    rig, points, seen = rig_of(motion.skeleton), motion.points, ~motion.is_missing
+    skeleton = rig.skeleton
     if not seen.any():
         seen = np.ones_like(seen)
     rest = _rest(rig, skeleton, points, seen)
     found, whole = np.empty_like(points), np.empty((len(points), len(rig.nodes), 3, 3))
     found[:, skeleton.root] = points[:, skeleton.root]
     whole[:, 0] = root_axes(rig, skeleton, points)
-    nodes = {node.turns: at for at, node in enumerate(rig.nodes) if node.turns >= 0}
+    nodes: dict[int, list[int]] = {}
+    for at, node in enumerate(rig.nodes):
+        nodes.setdefault(node.turns, []).append(at)
     children = dict(skeleton.edges)  # of a hinge the only one
     for joint in order_of(skeleton):
         start = skeleton.parents[joint]
         if joint in rig.rigid:
             found[:, joint] = found[:, start] + whole[:, 0] @ rest[joint]
             continue
-        before = whole[:, rig.nodes[nodes[joint]].parent]
+        before = whole[:, rig.nodes[nodes[joint][0]].parent]
         turn = _swung(before, rig.directions[joint], points[:, joint] - found[:, start])
         if skeleton.joints[joint] in BENDS and joint in children:
             bend = points[:, children[joint]] - points[:, joint]
             turn = _twisted(turn, rig.directions[joint], np.array(BENDS[skeleton.joints[joint]]), bend)
-        whole[:, nodes[joint]] = turn
+        whole[:, nodes[joint]] = turn[:, None]
         found[:, joint] = found[:, start] + turn @ rest[joint]
     for at, node in enumerate(rig.nodes):
         if at and node.turns < 0:
@@ -78,9 +79,9 @@ def fitted(motion: Motion) -> Fitted:
     turns = whole.copy()
     parents = [node.parent for node in rig.nodes[1:]]
     turns[:, 1:] = whole[:, parents].swapaxes(-1, -2) @ whole[:, 1:]
-    offsets, tips = _offsets(rig, skeleton, rest)
+    offsets, tips = _offsets(rig, rest)
     return Fitted(
-        rig=rig, skeleton=skeleton, offsets=offsets, tips=tips, turns=turns, root=found[:, skeleton.root],
+        rig=rig, offsets=offsets, tips=tips, turns=turns, root=found[:, skeleton.root],
         points=found, errors=np.linalg.norm(found - points, axis=-1)[seen], fps=motion.fps,
     )  # fmt: skip
 
@@ -100,10 +101,15 @@ def _rest(rig: Rig, skeleton: Skeleton, points: Numbers, seen: NDArray[np.bool_]
     return rest
 
 
-def _offsets(rig: Rig, skeleton: Skeleton, rest: Numbers) -> tuple[Numbers, Numbers]:
+def _offsets(rig: Rig, rest: Numbers) -> tuple[Numbers, Numbers]:
     """Returns the offsets and tips of the nodes."""
     offsets, tips = np.zeros((len(rig.nodes), 3)), np.zeros((len(rig.nodes), 3))
     for at, node in enumerate(rig.nodes[1:], start=1):
+        if node.at < 0:
+            bone = rest[node.turns]
+            offsets[at] = tips[node.parent] = NECK * bone
+            tips[at] = bone - offsets[at]
+            continue
         # A node at a joint that its parent turns, or that is fixed to the root, is a bone away from it.
         if rig.nodes[node.parent].at != node.at:
             offsets[at] = rest[node.at]

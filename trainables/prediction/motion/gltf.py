@@ -124,7 +124,7 @@ def normals(points: NDArray[np.float32], faces: NDArray[np.int64]) -> NDArray[np
 
 def _bones(scene: Scene, found: Fitted, places: Numbers) -> dict[str, Any]:
     """Adds a solid of eight faces along each bone at rest, which moves with its node, and returns the primitive."""
-    skeleton, nodes = found.skeleton, found.rig.nodes
+    skeleton, nodes = found.rig.skeleton, found.rig.nodes
     colours = {**dict.fromkeys(skeleton.left, LEFT), **dict.fromkeys(skeleton.right, RIGHT)}
     solids: list[tuple[int, Numbers, Numbers, tuple[float, ...]]] = []
     for at, node in enumerate(nodes):

@@ -1,5 +1,7 @@
 """A walking person whose bones change their lengths, as predictions do, and joints where BVH readers find them."""
 
+import dataclasses
+
 import numpy as np
 
 from data.poses.skeleton import H36M_17
@@ -12,6 +14,9 @@ NAMES = {
     "LShoulder": "LeftArm", "LElbow": "LeftForeArm", "LWrist": "LeftHand",
     "RShoulder": "RightArm", "RElbow": "RightForeArm", "RWrist": "RightHand",
 }  # fmt: skip
+# Joints of other sets by their names in Human3.6M.
+OTHERS = {"Pelvis": "Hip", "LAnkle": "LFoot", "RAnkle": "RFoot"}
+OF_3DHP = OTHERS | {"Neck": "Thorax", "Head": "Neck", "HeadTop": "Head"}
 T_POSE = np.array(
     [
         *((0, 0, 0), (-0.13, 0, 0), (-0.13, -0.45, 0), (-0.13, -0.9, 0), (0.13, 0, 0), (0.13, -0.45, 0)),
@@ -38,6 +43,18 @@ def walk(frames=60, noise=0.01, missing=()):
     is_missing = np.zeros(frames, bool)
     is_missing[list(missing)] = True
     return Motion(points=points, is_missing=is_missing, skeleton=H36M_17, fps=50.0)
+
+
+def names_of(skeleton):
+    """The joints of a set by their names in Human3.6M."""
+    names = OF_3DHP if skeleton.name.startswith("mpi") else OTHERS
+    return [names.get(joint, joint) for joint in skeleton.joints]
+
+
+def as_predicted(motion, skeleton):
+    """A motion in Human3.6M's joints as one in those of another set."""
+    points = motion.points[:, [H36M_17.joints.index(name) for name in names_of(skeleton)]]
+    return dataclasses.replace(motion, points=points, skeleton=skeleton)
 
 
 def spun(axis, angles):
