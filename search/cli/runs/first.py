@@ -22,7 +22,8 @@ def add_first_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         metavar="SWEEP",
-        help="an earlier sweep of the model: its best points are tried first, then what its sampler would draw next (warm start)",
+        help="an earlier sweep of the model (warm start): its best points are tried first, then what its sampler would "
+        "draw next",
     )
 
 
