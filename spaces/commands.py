@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 from .console import visible
 
-# Packages that requirements.txt leaves out, with their versions: ezc3d has no wheel for Linux on ARM.
-OPTIONAL: Mapping[str, str] = MappingProxyType({"ezc3d": "1.7.2"})
+# Packages that requirements.txt leaves out, with their versions: ezc3d has no wheel for Linux on ARM, and only who
+# lets `predict` find the 2D poses needs onnxruntime.
+OPTIONAL: Mapping[str, str] = MappingProxyType({"ezc3d": "1.7.2", "onnxruntime": "1.32.0"})
 
 
 def command(package: str, verb: str, *words: object) -> str:

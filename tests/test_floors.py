@@ -51,9 +51,10 @@ ONLY_IN = {
     "cmaes": ("search.decisions.samplers.cmaes",),
     "PIL": (
         *("data.bodies", "data.images", "data.formats", "data.inputs", "data.synthetic"),
-        *("trainables.pictures", "trainables.prediction"),
+        *("trainables.pictures", "trainables.detection", "trainables.prediction"),
     ),
-    "av": ("trainables.pictures",),
+    "av": ("data.images.clips", "trainables.pictures"),
+    "onnxruntime": ("trainables.detection.runtime",),
     "ezc3d": ("data.conversion.motion.c3d", "trainables.prediction.motion.c3d"),
     "rich": ("search.terminal.panel",),
 }

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..formats.images.h36m_images import IMAGES, image_size
+from ..formats.images.h36m_images import IMAGES
 from ..formats.images.h36m_labels import Labelled, focal_and_center, records
 from ..formats.images.h36m_shots import ACTIONS, CAMERAS, FILES, FIRST_ACT, Shot
 from ..formats.poses import h36m
@@ -120,7 +120,7 @@ def _labelled(
 ) -> Labelled | None:
     """Returns the labels of the images of one shot."""
     count, camera = len(clip.pose3d), clip.cameras[view]
-    size = image_size(folder / shot.stem / image_name(shot.stem, 1))
+    size = crops.upright_size(folder / shot.stem / image_name(shot.stem, 1))
     if images < count:
         problems.append(f"{shot.stem}: {images} images for {count} poses; extract the frames again")
         return None

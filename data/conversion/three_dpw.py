@@ -15,11 +15,10 @@ from ..bodies.body_joints import labelled_joints
 from ..bodies.body_model import SHAPE_NUMBERS, BodyModel, MeshLevels
 from ..bodies.skinning import posed
 from ..errors import DataError
-from ..formats.images.h36m_images import image_size
 from ..formats.meshes.mesh_labels import label_text, with_confidence
 from ..formats.meshes.mesh_tsv import Sample
 from ..formats.pickles import read_pickle
-from ..images.crops import BOX_MARGIN, SCALE_PX
+from ..images.crops import BOX_MARGIN, SCALE_PX, upright_size
 
 Numbers = NDArray[np.float64]
 PARTS = ("train", "validation", "test")
@@ -68,7 +67,7 @@ def _tracks(path: Path, images: Path, problems: list[str]) -> list[Track]:
     if not isinstance(content, dict):
         problems.append(f"{path.name}: holds no dictionary; copy it again")
         return []
-    size = image_size(images / _image(0))
+    size = upright_size(images / _image(0))
     if size is None:
         problems.append(f"{images}: has no {_image(0)} that can be read; unpack imageFiles.zip there")
         return []

@@ -8,10 +8,11 @@ published crops, and starts no threads of its own."""
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 Numbers = NDArray[np.float64]
 
@@ -20,6 +21,7 @@ BODY_BOX = (-1.0, -0.9, 1.0, 1.1)
 SCALE_PX = 200.0  # a "scale" in the labels of Human3.6M-Toolbox is a length in units of so many pixels
 BOX_MARGIN = 1.2  # of the box that mesh sets label, to the larger side of what it holds
 KEYPOINT_MARGIN = 1.25  # a box around keypoints, this much larger, holds the whole person
+LYING = (5, 6, 7, 8)  # orientations of EXIF that exchange width and height
 SMALLEST_WIDTH_PX = 2.0  # one pixel has no extent to be scaled
 
 
@@ -92,6 +94,17 @@ def decode(content: bytes) -> Image.Image:
     # Pillow's decoders raise all of these, and its guard against huge images one more, on bytes that are no image.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Returns width and height of an image file as `decode` turns it, by its header; None when there is none."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            is_lying = image.getexif().get(ExifTags.Base.Orientation, 1) in LYING
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return (height, width) if is_lying else (width, height)
 
 
 def warp(image: Image.Image, matrix: Numbers, height: int, width: int) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from spaces.errors import shown
 
 from ..errors import DataError
 from ..poses.sentinels import not_detected
+from .detectors.detected import Detected
 from .detectors.frames import IS_SHARE, OWN_JOINTS
 from .detectors.numbers import Points
 from .detectors.recognised import read_detected
@@ -28,6 +29,7 @@ NAMED = "named"  # layout of joints that a file gives its own names
 # Of coordinates, below 0; of metres around the hip it is half of them, of a body in an image next to none.
 WORLD = 0.2
 GUESSED, FEW_NAMES = 0.3, 4  # a score that detectors draw no joint below; joints that a note names
+Read = Callable[[Path, str | None], Detected]  # of a path, and the name of the video in a file of several
 SHARE = 2.0  # most of x and y where these are shares of the image; a joint may be guessed beyond its edge
 
 
@@ -67,11 +69,12 @@ class Keypoints:
     is_numbered: bool = False
 
 
-def read_keypoints(path: Path, told: Told) -> Keypoints:
-    """Reads the keypoints of one person in `path`, a file or a folder; DataError with all problems.
+def read_keypoints(path: Path, told: Told, read: Read = read_detected) -> Keypoints:
+    """Reads the keypoints of one person in `path`, a file or a folder; DataError with all problems. read: returns the
+    people in it.
 
     `people.one_person` says which person, `sentinels.not_detected` which joints count as not detected."""
-    found = read_detected(path, told.video)
+    found = read(path, told.video)
     track = one_person(path, found, told.person)
     first, step, is_numbered = found.first, found.step, found.is_numbered
     notes, facts = [*found.notes, *track.notes], found.facts

@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..formats.json_text import read_json
 from ..images.crops import decode
 from ..poses.skeleton import Skeleton
+from .detectors.detected import Detected
 from .detectors.numbers import Points, best_people, flat_rows, joint_rows, score_of
 from .detectors.results import joints_of
 from .joint_maps import to_skeleton
@@ -60,6 +61,30 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
     fps = frame_rate(told, own, problems) or DEFAULT_FPS
     usual = None if "annotations" not in own and own else "coco"
     facts = {"layout": own.get("layout"), "usual": usual, "fps": fps, **joints_of(own.get("categories"))}
+    return _photos(path, people, facts, notes, problems, told, skeleton)
+
+
+def detected_photo(path: Path, found: Detected, told: Told, skeleton: Skeleton) -> Photos:
+    """Returns the photo in `path` with the keypoints of the best scored person that was detected in it; DataError as in
+    `read_photos`."""
+    best, crowded = best_people(
+        [(path.name, float(score), rows) for score, rows in zip(found.score, found.values, strict=True)]
+    )
+    people: dict[str, Points | None] = {path.name: best[path.name]}
+    several = [_several([path.name])] if crowded else []
+    return _photos(path, people, found.facts, [*found.notes, *several], [], told, skeleton)
+
+
+def _photos(
+    path: Path,
+    people: Mapping[str, Points | None],
+    facts: Mapping[str, Any],
+    notes: list[str],
+    problems: list[str],
+    told: Told,
+    skeleton: Skeleton,
+) -> Photos:
+    """Checks the images beside `path` and the keypoints in each; DataError with all problems, these included."""
     one = Told(layout=told.layout, min_score=told.min_score)
     photos: list[tuple[Keypoints, Points, list[str]]] = []
     faults: dict[str, list[str]] = {}
@@ -82,7 +107,7 @@ def read_photos(path: Path, told: Told, skeleton: Skeleton) -> Photos:
         pixels=np.concatenate([pixels for _, pixels, _ in photos]),
         sizes=np.array([(keypoints.width, keypoints.height) for keypoints, *_ in photos]),
         layout=photos[0][0].layout,
-        fps=fps,
+        fps=facts["fps"],
         made=tuple(dict.fromkeys(text for *_, made in photos for text in made)),
         notes=tuple(notes),
     )
@@ -107,9 +132,12 @@ def _people(path: Path, tree: Any) -> tuple[dict[str, Points | None], list[str],
     best, crowded = best_people(people)
     notes = []
     if crowded:
-        shown = listed(file for file in files if file in crowded)
-        notes.append(f"several people in {shown}: the one with the highest score is taken in each")
+        notes.append(_several(file for file in files if file in crowded))
     return {file: best.get(file) for file in files}, notes, problems
+
+
+def _several(files: Iterable[str]) -> str:
+    return f"several people in {listed(files)}: the one with the highest score is taken in each"
 
 
 class Entry(NamedTuple):

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..poses.skeleton import Skeleton
 from .detectors.numbers import Points
+from .detectors.recognised import read_detected
 from .joint_maps import fill_gaps, scores_of, to_skeleton
-from .keypoints import Keypoints, Told, read_keypoints
+from .keypoints import Keypoints, Read, Told, read_keypoints
 from .smoothing import smoothed
 
 T = TypeVar("T")
@@ -53,9 +54,12 @@ class Videos:
         return tuple((view.width, view.height) for view in self.keypoints)
 
 
-def read_videos(paths: Sequence[Path], told: Told, skeleton: Skeleton, *, is_smooth: bool = False) -> Videos:
-    """Reads the keypoints of every view, smoothed in time if asked for; DataError with all problems of all files."""
-    views = _each(paths, lambda view: read_keypoints(paths[view], told))
+def read_videos(
+    paths: Sequence[Path], told: Told, skeleton: Skeleton, *, is_smooth: bool = False, read: Read = read_detected
+) -> Videos:
+    """Reads the keypoints of every view, smoothed in time if asked for; DataError with all problems of all files. read:
+    returns the people in one."""
+    views = _each(paths, lambda view: read_keypoints(paths[view], told, read))
     views = _aligned(paths, views)
     mapped = _each(paths, lambda view: to_skeleton(views[view], skeleton))
     filled = _each(paths, lambda view: fill_gaps(mapped[view][0], skeleton.joints))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..formats.images.h36m_images import image_size, unlabelled
-from ..images.crops import keypoint_boxes
+from ..formats.images.h36m_images import unlabelled
+from ..images.crops import keypoint_boxes, upright_size
 from ..poses.poseset import ImageTrack, PoseSet, Sequence
 
 JPEG_END = b"\xff\xd9"
@@ -35,7 +35,7 @@ def _file_faults(track: ImageTrack) -> Iterator[str]:
         if not path.exists():
             yield f"{path}: no such file; copy it, or drop its label"
             continue
-        size = image_size(path)
+        size = upright_size(path)
         if size is None or not _is_ended(path):
             yield f"{path}: is no image, or cut off; copy it again"
         elif size != track.size:

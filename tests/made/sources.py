@@ -29,7 +29,7 @@ ROOMS = {
     ),
     "trainables": (
         *("entry", "registry", "config", "cli", "layers", "devices", "scoring", "weights", "models", "templates"),
-        *("engines", "pictures", "runs", "prediction", "__main__"),
+        *("engines", "pictures", "runs", "detection", "prediction", "__main__"),
     ),
     "search": (
         *("environment", "record", "terminal", "cli", "decisions", "cluster", "doctor", "executors", "tracking"),

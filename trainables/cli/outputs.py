@@ -55,9 +55,10 @@ def output_problems(
     *,
     has_images: bool,
     force: bool,
+    detections: Sequence[Path] = (),
 ) -> list[str]:
     """Checks the files to write: their endings, packages and places. config: None where it could not be read; sources:
-    the files that are read, resolved, by the option that names them."""
+    the files that are read, resolved, by the option that names them; detections: files of 2D poses."""
     problems = []
     for path in outs:
         ending = path.suffix.lower()
@@ -74,7 +75,8 @@ def output_problems(
         if path.suffix.lower() not in drawn
     ]
     taken = dict(sources)
-    for name, path in (*(("--out", path) for path in outs), *(("--render", path) for path in renders)):
+    written = (("--out", outs), ("--render", renders), ("--detections", detections))
+    for name, path in ((name, path) for name, paths in written for path in paths):
         problems += [f"{name} {text}" for text in target_problems(path, force=force)]
         if path.resolve() in taken:
             problems.append(f"{name} {path}: is {taken[path.resolve()]} too; choose another name")

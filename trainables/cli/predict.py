@@ -12,6 +12,7 @@ from spaces.errors import ConfigError
 
 from ..config import TrainConfig, changed, read_config
 from .changes import add_set_option, read_changes
+from .detecting import DetectRequest, add_detect_options, check_detect, needs_detection
 from .evaluate import add_multiscale_option, flip_problems, multiscale_problems
 from .outputs import add_output_options, length_problems, output_problems
 
@@ -31,7 +32,8 @@ class PredictRequest:
     do; min_score: joints scored below it count as not detected, None for 0; person: id of the one to take among
     several, None for the one in most frames; video: name of the one to take in a file of several; smooth: whether the
     keypoints are smoothed in time; outs, renders: files to write and to draw, all different; hand: that of images that
-    do not tell which one they show."""
+    do not tell which one they show; detection: how to find the 2D poses in photos or clips, None where the inputs hold
+    them."""
 
     config: TrainConfig
     weights: Path
@@ -51,6 +53,7 @@ class PredictRequest:
     video: str | None
     smooth: bool
     hand: str
+    detection: DetectRequest | None
 
     @property
     def has_meshes(self) -> bool:
@@ -83,8 +86,10 @@ def add_predict_options(parser: argparse.ArgumentParser) -> None:
         "--input", type=Path, required=True, action="append", metavar="FILE", dest="inputs",
         help="2D keypoints, in a file or folder of a detector; of several views once for each camera, in the order of "
         "training; for a network that reads images a JSON list of them with the keypoints in each; for one that "
-        "gives meshes an image, a JSON list of them with a box in each, or the .yaml of a mesh set",
+        "gives meshes an image, a JSON list of them with a box in each, or the .yaml of a mesh set; with --detect a "
+        "photo or a clip",
     )  # fmt: skip
+    add_detect_options(parser)
     add_output_options(parser)
     parser.add_argument(
         "--flip", action="store_true", help="average with the mirrored prediction of the mirrored input"
@@ -134,8 +139,13 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         problems += _hand_problems(config, options)
     except ConfigError as error:
         problems += error.problems_in("predict")
+    has_images = config is not None and reads_images(config)
+    problems += check_detect(options, None if config is None else config.data, has_images=has_images)
+    if config is not None and not config.data.sizes.mesh and not options.detect:
+        hints = (needs_detection(path, has_images=has_images) for path in options.inputs)
+        problems += [hint for hint in hints if hint]
     # A detector may have written a folder of files, one a frame.
-    is_video = config is not None and not reads_images(config)
+    is_video = config is not None and not has_images and not options.detect
     problems += [
         f"--{name} {path}: {'is a folder; give a file' if path.is_dir() else 'there is no such file'}"
         for name, path in (("weights", options.weights), *(("input", path) for path in options.inputs))
@@ -143,12 +153,14 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     ]
     sources = [("CONFIG", Path(options.config)), ("--weights", options.weights)]
     sources += [("--input", path) for path in options.inputs]
+    networks = (("--detector", options.detector), ("--person-detector", options.person_detector))
+    sources += [(name, path) for name, path in networks if path is not None]
     problems += [
         f"--input {path}: is given twice" for path in dict.fromkeys(options.inputs) if options.inputs.count(path) > 1
     ]
     problems += output_problems(
         options.outs, options.renders, config, {path.resolve(): name for name, path in sources},
-        has_images=config is not None and reads_images(config), force=options.force,
+        has_images=has_images, force=options.force, detections=options.detections,
     )  # fmt: skip
     numbers = {name: _number(problems, name, getattr(options, name)) for name in ("width", "height", "fps")}
     min_score = _share(problems, "min-score", options.min_score)
@@ -156,8 +168,14 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
         problems.append(f"--layout {options.layout}: is not known; allowed: {', '.join(LAYOUT_NAMES)}")
     if problems or config is None:
         raise ConfigError("predict", problems)
+    detection = None
+    if options.detect:
+        detection = DetectRequest(
+            detector=options.detector, people=options.person_detector, written=tuple(options.detections)
+        )
     return PredictRequest(
-        config=config, weights=options.weights, inputs=tuple(options.inputs), outs=tuple(options.outs),
+        detection=detection, config=config, weights=options.weights, inputs=tuple(options.inputs),
+        outs=tuple(options.outs),
         renders=tuple(options.renders), flip=options.flip, multiscale=options.multiscale,
         submission=options.submission, force=options.force, hand=options.hand or RIGHT,
         layout=options.layout, min_score=min_score, person=options.person, video=options.video,

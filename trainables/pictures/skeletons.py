@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import BinaryIO
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data.inputs.photos import Photos
 from data.poses.skeleton import Skeleton
 
 from .films import length_of, step_of, write_film
@@ -44,7 +43,8 @@ TILE = 0.5  # metres of a square of the ground
 class Scene:
     """Content of a film: pose3d [n, J, 3] metres, root at zero, x right, y down, z forward; keypoints [V, n, J, 2]
     pixels of images of sizes [V, n, 2], width and height; is_filled [V, n]: frames without a detection; fps of the n
-    frames; photos: the images of a single view, where there are any."""
+    frames; names of images, empty for frames of a video; photo(view, at): the image of a frame, asked for in order,
+    None for a frame without one."""
 
     pose3d: NDArray[np.float32]
     keypoints: NDArray[np.float64]
@@ -52,7 +52,8 @@ class Scene:
     skeleton: Skeleton
     sizes: NDArray[np.int64]
     fps: float
-    photos: Photos | None = None
+    names: Sequence[str] = ()
+    photo: Callable[[int, int], Image.Image | None] | None = None
 
     @property
     def every(self) -> int:
@@ -67,7 +68,7 @@ class Scene:
 
 def render(scene: Scene, file: BinaryIO, suffix: str) -> None:
     """Writes the film in the format that the suffix names, .gif or .mp4, or its first frame as .png."""
-    colours = None if scene.photos else drawn_colours()
+    colours = None if scene.photo else drawn_colours()
     write_film(pictures(scene), scene.fps, file, suffix, every=scene.every, colours=colours)
 
 
@@ -87,8 +88,8 @@ def _words(sheet: Sheet, scene: Scene, at: int) -> None:
     sheet.say("3D pose, half-metre squares", 1, "above")
     seconds = at / scene.fps
     what, told = "frame", f"{seconds:.2f} s"
-    if scene.photos is not None:
-        what, told = "image", PurePath(scene.photos.files[at]).name[-NAME_SHOWN:]
+    if scene.names:
+        what, told = "image", PurePath(scene.names[at]).name[-NAME_SHOWN:]
     sheet.say(f"{what} {at} of {len(scene.pose3d)}   {told}", 0, "below")
     blind = [str(view + 1) for view in np.flatnonzero(scene.is_filled[:, at])]
     if blind:
@@ -118,12 +119,13 @@ def _view_picture(scene: Scene, at: int, view: int, cell: tuple[int, int]) -> Im
     scale = float(((np.array(cell) - 2 * margin) / size).min())
     corner = (np.array(cell) - size * scale) / 2
     draw = ImageDraw.Draw(picture)
-    if scene.photos is None:
+    photo = None if scene.photo is None else scene.photo(view, at)
+    if photo is None:
         draw.rectangle((*corner, *(corner + size * scale)), FRAME, GROUND, SMOOTH)
     else:
         width, height = np.maximum(np.rint(size * scale), 1).astype(int).tolist()
-        photo = scene.photos.image(at).resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-        picture.paste(photo, tuple(np.rint(corner).astype(int).tolist()))
+        small = photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        picture.paste(small, tuple(np.rint(corner).astype(int).tolist()))
     if len(scene.sizes) > 1:
         draw.text(tuple(corner + 6 * SMOOTH), str(view + 1), WORDS, small_font(), "lt")
     keypoints = scene.keypoints[view, at]

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from data.batches.batch import Batch, Sizes
 from data.images.crops import cropped
+from data.inputs.detectors.detected import Detected
 from data.inputs.keypoints import Told
-from data.inputs.photos import Photos, read_photos
+from data.inputs.photos import Photos, detected_photo, read_photos
 from data.poses.geometry import to_screen
 
 from ..cli.predict import PredictRequest, check_length
@@ -28,10 +29,11 @@ from .input import Lifted, lifted_poses
 IMAGES = 32  # decoded at a time, and in one pass of the network; bounds the memory, the poses do not depend on it
 
 
-def given_photos(request: PredictRequest, told: Told) -> GivenPhotos:
-    """Reads the images of the request; DataError with all problems of them, ConfigError when a picture cannot show
-    them."""
-    photos = read_photos(request.inputs[0], told, request.config.data.sizes.skeleton)
+def given_photos(request: PredictRequest, told: Told, found: Detected | None) -> GivenPhotos:
+    """Reads the images of the request; found: the people in the one photo that it is. DataError with all problems of
+    them, ConfigError when a picture cannot show them."""
+    path, skeleton = request.inputs[0], request.config.data.sizes.skeleton
+    photos = read_photos(path, told, skeleton) if found is None else detected_photo(path, found, told, skeleton)
     check_length(request, photos.path, len(photos.files))
     return GivenPhotos(request, photos)
 
@@ -87,7 +89,7 @@ class GivenPhotos:
         scene = Scene(
             pose3d=lifted.found["pose3d"], keypoints=photos.pixels[None],
             is_filled=np.zeros((1, lifted.count), np.bool_), skeleton=lifted.skeleton, sizes=photos.sizes[None],
-            fps=photos.fps, photos=photos,
+            fps=photos.fps, names=photos.files, photo=lambda _, at: photos.image(at),
         )  # fmt: skip
         render(scene, file, suffix, ", ".join(path.name for path in self.request.inputs))
 

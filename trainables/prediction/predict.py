@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DataError
+from data.inputs.detectors.recognised import read_detected
 from data.inputs.keypoints import Told
 from data.inputs.videos import read_videos
 from spaces.cli import FAILED, OK
@@ -22,6 +23,7 @@ from ..config import TrainConfig
 from ..devices.device import pick_device
 from ..scoring.submission import submission_path, write_submission
 from ..weights.checkpoint import load_into, read_maker
+from .detections import Detections, detect_inputs, write_detections
 from .images import given_photos
 from .input import Input
 from .meshes import given_meshes
@@ -33,7 +35,8 @@ def predict(request: PredictRequest) -> int:
     """Writes the predictions, and the films and the submission if asked for: all whole, or nothing."""
     config = request.config
     submission = _submission(request) if request.submission else None
-    given = _given(request)
+    detections = detect_inputs(request) if request.detection is not None else None
+    given = _given(request, detections)
     device, model = pick_device(), registry.get(config.model)
     network = model.build(config.network, config.data.sizes)
     load_into(network, request.weights, config)
@@ -57,6 +60,8 @@ def predict(request: PredictRequest) -> int:
         if submission is not None:
             archive = files.enter_context(replacing(submission))
             write_submission(archive, lifted.found["pose3d"], lifted.found["vertices"])
+        if detections is not None:
+            write_detections(request, detections, files)
         for path in request.renders:
             given.draw(lifted, files.enter_context(replacing(path)), path.suffix.lower())
     read = ", ".join(map(str, request.inputs))
@@ -65,11 +70,13 @@ def predict(request: PredictRequest) -> int:
         print(f"{read} -> {', '.join(map(str, paths))}: {facts}")
     if beside := [str(path) for path in (submission, *request.renders) if path]:
         print(f"{read} -> {', '.join(beside)}")
+    if request.detection is not None and request.detection.written:
+        print(f"{read} -> {', '.join(map(str, request.detection.written))}: 2D poses, which --input reads")
     return OK
 
 
-def _given(request: PredictRequest) -> Input:
-    """Reads the input, of the kind that the network needs."""
+def _given(request: PredictRequest, detections: Detections | None) -> Input:
+    """Reads the input, of the kind that the network needs; detections: the people in photos and clips."""
     told = Told(
         width=request.width, height=request.height, fps=request.fps, layout=request.layout,
         min_score=request.min_score, person=request.person, video=request.video,
@@ -77,14 +84,14 @@ def _given(request: PredictRequest) -> Input:
     if request.has_meshes:
         return given_meshes(request, told)
     if request.has_images:
-        return given_photos(request, told)
-    skeleton = request.config.data.sizes.skeleton
-    videos = read_videos(request.inputs, told, skeleton, is_smooth=request.smooth)
+        return given_photos(request, told, None if detections is None else detections.found[request.inputs[0]])
+    read = read_detected if detections is None else detections.found.__getitem__
+    videos = read_videos(request.inputs, told, request.config.data.sizes.skeleton, is_smooth=request.smooth, read=read)
     if request.config.data.scores and videos.scores is None:
         found = "data.scores = true, and the keypoints have no scores"
         raise DataError("--input", [f"{found}; give a detector's file, or weights that were trained without"])
     check_length(request, request.inputs[0], videos.pixels.shape[1])
-    return GivenVideos(request, videos)
+    return GivenVideos(request, videos, () if detections is None else tuple(detections.footage.values()))
 
 
 def _submission(request: PredictRequest) -> Path:

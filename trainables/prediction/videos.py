@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from data.batches.batch import Batch
 from data.batches.tracks import with_scores
 from data.batches.windows import windows
 from data.config import DataConfig
+from data.inputs.footage import Footage, Frames
 from data.inputs.joint_maps import long_gaps
 from data.inputs.videos import Videos
 from data.poses.geometry import to_screen
@@ -33,10 +36,12 @@ UPRIGHT = np.array(((1, 0, 0), (0, 0, -1), (0, 1, 0)), np.float32)
 
 @dataclass(frozen=True, slots=True)
 class GivenVideos:
-    """Keypoints of videos as an `Input` of `predict`."""
+    """Keypoints of videos as an `Input` of `predict`; footage: the photo or clip of each, where they were detected
+    here."""
 
     request: PredictRequest
     videos: Videos
+    footage: tuple[Footage, ...] = ()
 
     @property
     def made(self) -> tuple[str, ...]:
@@ -93,9 +98,17 @@ class GivenVideos:
         sizes = np.broadcast_to(np.array(videos.sizes)[:, None], (len(videos.sizes), len(pose3d), 2))
         scene = Scene(
             pose3d=pose3d, keypoints=videos.pixels, is_filled=np.asarray(videos.is_missing.all(2)),
-            skeleton=lifted.skeleton, sizes=sizes, fps=videos.fps,
+            skeleton=lifted.skeleton, sizes=sizes, fps=videos.fps, photo=self._photo(),
         )  # fmt: skip
         render(scene, file, suffix, ", ".join(path.name for path in self.request.inputs))
+
+    def _photo(self) -> Callable[[int, int], Image.Image | None] | None:
+        """Returns the frames of each view, which the keypoints are drawn over."""
+        if not self.footage:
+            return None
+        views = [Frames(footage) for footage in self.footage]
+        numbers = self.videos.frames
+        return lambda view, at: views[view](int(numbers[at]))
 
 
 def _gap_notes(is_missing: NDArray[np.bool_], joints: tuple[str, ...], fps: float) -> list[str]:

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from spaces.commands import command
 from spaces.errors import did_you_mean
 
 from ...errors import DataError
-from ...images.crops import SCALE_PX
+from ...images.crops import SCALE_PX, upright_size
 from ...poses.geometry import normalize_intrinsics, to_pixels
 from ...poses.poseset import Array, Camera, ImageTrack, PoseSet, Sequence, image_name
 from ...poses.skeleton import H36M_16, H36M_17, Skeleton, kept_joints
@@ -130,20 +129,11 @@ def _clip(shot: Shot, table: Table, folder: Path, keypoints: str, target: Skelet
 def _size(folder: Path, stem: str, numbers: NDArray[Any], check: Check) -> tuple[int, int] | None:
     """Returns width and height of the first image whose header can be read."""
     for number in numbers.tolist():
-        size = image_size(folder / image_name(stem, int(number)))
+        size = upright_size(folder / image_name(stem, int(number)))
         if size is not None:
             return size
     check.fault(f"{stem}: no image of it can be read; copy {IMAGES}/{stem} again")
     return None
-
-
-def image_size(path: Path) -> tuple[int, int] | None:
-    """Returns width and height by the header of an image file; None when there is none."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 def _camera(lens: list[float], shot: Shot, size: tuple[int, int]) -> Camera:

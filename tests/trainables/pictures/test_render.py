@@ -189,7 +189,7 @@ def test_films_of_keypoints_keep_their_bytes(kind, suffix, tmp_path):
         photos = Photos(
             path=tmp_path / "list.json", files=files, pixels=shown.keypoints[0], sizes=shown.sizes[0], **facts
         )
-        shown = dataclasses.replace(shown, photos=photos)
+        shown = dataclasses.replace(shown, names=photos.files, photo=lambda _, at: photos.image(at))
     file = io.BytesIO()
     render(shown, file, suffix)
     # How a PNG is packed is a choice of the processor; what it shows is not.

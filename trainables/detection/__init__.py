@@ -1,0 +1,1 @@
+"""2D poses in photos and clips, by the networks of others as ONNX files."""
