@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 
 Pixels = NDArray[np.uint8]
+SAME_RATE = 0.01  # share by which a usual rate may differ from the mean of a clip that has it
 
 
 class ClipFrame(NamedTuple):
@@ -53,7 +54,11 @@ def open_clip(path: Path) -> Clip:
         with av.open(path) as container:
             if not container.streams.video:
                 raise DataError(str(path), ["has no pictures, only sound or text"])
-            rate = container.streams.video[0].average_rate
+            stream = container.streams.video[0]
+            rate, near = stream.average_rate, stream.guessed_rate
+            # The mean of a clip of a phone is a little off the rate that its camera runs at.
+            if rate and near and abs(near / rate - 1) < SAME_RATE:
+                rate = near
     except (av.FFmpegError, OSError) as error:
         raise DataError(str(path), [f"is neither a photo nor a clip that can be read ({_reason(error)})"]) from None
     return Clip(path, float(rate) if rate else None)

@@ -202,8 +202,7 @@ def _told(network: Network, outputs: Sequence[Numbers]) -> str:
 
 
 def _standardised(images: NDArray[np.uint8]) -> Numbers:
-    found: Numbers = (images.astype(np.float32) - MEAN) / DEVIATION
-    return found
+    return np.asarray((images.astype(np.float32) - MEAN) / DEVIATION, np.float32)
 
 
 def _shares(images: NDArray[np.uint8]) -> Numbers:
