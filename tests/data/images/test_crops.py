@@ -91,7 +91,7 @@ def test_what_is_no_image_is_told(content):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_an_image_is_turned_as_its_camera_was_held(kind):
+def test_an_image_is_turned_as_its_camera_was_held(kind, tmp_path):
     """Orientation 6: the first row of pixels is the right side of what was seen."""
     stored = Image.new("RGB", (40, 24))
     stored.paste((255, 255, 255), (0, 0, 40, 8))
@@ -102,6 +102,8 @@ def test_an_image_is_turned_as_its_camera_was_held(kind):
     assert found.shape == (40, 24, 3)
     assert (found[:, 17:] > 200).all()
     assert (found[:, :15] < 50).all()
+    (tmp_path / "lying").write_bytes(file.getvalue())
+    assert crops.upright_size(tmp_path / "lying") == (24, 40)
     cut_off = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x09"
     stored.save(file := io.BytesIO(), kind, exif=cut_off)
     with pytest.warns(UserWarning, match="Corrupt EXIF data"):

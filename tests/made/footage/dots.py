@@ -15,14 +15,14 @@ COLOURS = [
 RADIUS = 9
 
 
-def standing(width, height, shift=0.0):
+def standing(width, height, shift=(0, 0)):
     """Places [17, 2] of COCO's joints of one who stands in the image, none close to another."""
     shape = np.array(
         [(0.5, 0.1), (0.56, 0.05), (0.44, 0.05), (0.63, 0.09), (0.37, 0.09), (0.66, 0.24), (0.34, 0.24), (0.74, 0.4),
          (0.26, 0.4), (0.7, 0.55), (0.3, 0.55), (0.6, 0.56), (0.4, 0.56), (0.62, 0.74), (0.38, 0.74), (0.61, 0.92),
          (0.39, 0.92)]
     )  # fmt: skip
-    return np.rint(shape * (width * 0.9, height * 0.95) + (shift + width * 0.05, 0))
+    return np.rint(shape * (width * 0.9, height * 0.95) + np.add(shift, (width * 0.05, 0)))
 
 
 def drawn(width, height, people):

@@ -1,4 +1,4 @@
-"""Networks in ONNX files: the joints of people in photos and clips come back in their place, however they are stored."""
+"""Networks in ONNX files: joints of people in photos and clips come back in their places, however these are stored."""
 
 import numpy as np
 import pytest
@@ -55,16 +55,16 @@ def test_joints_are_found_within_a_pixel(kind, files, tmp_path):
 @pytest.mark.parametrize("kind", CROPPED)
 @pytest.mark.parametrize("boxes", BOXES)
 def test_a_crop_is_that_of_the_person_who_was_found(kind, boxes, files, tmp_path):
-    places = standing(WIDTH, HEIGHT, shift=260.0)  # of an image in which the whole would be a poor crop
-    drawn(4 * WIDTH, 2 * HEIGHT, [places + (0, 200)]).save(tmp_path / "p.png")
+    places = standing(WIDTH, HEIGHT, shift=(260, 200))  # of an image in which the whole would be a poor crop
+    drawn(4 * WIDTH, 2 * HEIGHT, [places]).save(tmp_path / "p.png")
     found = found_in(tmp_path / "p.png", files, kind, boxes)
-    assert np.abs(found.values[0, :, :2] - places - (0, 200)).max() < 1
+    assert np.abs(found.values[0, :, :2] - places).max() < 1
     assert not any("--person-detector" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("kind", CROPPED)
 def test_without_boxes_it_looks_again_around_what_it_found(kind, files, tmp_path):
-    places = standing(WIDTH, HEIGHT, shift=300.0) + (0, 60)
+    places = standing(WIDTH, HEIGHT, shift=(300, 60))
     drawn(2 * WIDTH + 200, HEIGHT + 100, [places]).save(tmp_path / "p.png")
     found = found_in(tmp_path / "p.png", files, kind)
     assert np.abs(found.values[0, :, :2] - places).max() < 1
@@ -75,7 +75,7 @@ def test_without_boxes_it_looks_again_around_what_it_found(kind, files, tmp_path
 @pytest.mark.parametrize(("degrees", "mirrored"), [(0, False), (90, False), (180, False), (270, False), (90, True)])
 def test_a_clip_is_seen_as_players_show_it(kind, degrees, mirrored, files, tmp_path):
     """A phone stores what its sensor saw, and how the picture is turned for a viewer."""
-    every = [standing(WIDTH, HEIGHT, shift=float(at)) for at in range(FRAMES + 3)]
+    every = [standing(WIDTH, HEIGHT, shift=(at, 0)) for at in range(FRAMES + 3)]
     shown = [drawn(WIDTH, HEIGHT, [places]) for places in every]
     stored = [as_stored(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else image, degrees)
               for image in shown]  # fmt: skip
@@ -110,7 +110,7 @@ def test_frames_without_a_person_have_none(kind, boxes, files, tmp_path):
 
 
 def test_a_fixed_batch_of_a_file_changes_nothing(files, tmp_path):
-    images = [drawn(WIDTH, HEIGHT, [standing(WIDTH, HEIGHT, shift=float(at))]) for at in range(5)]
+    images = [drawn(WIDTH, HEIGHT, [standing(WIDTH, HEIGHT, shift=(at, 0))]) for at in range(5)]
     write_clip(tmp_path / "c.mp4", images)
     for batch in (1, 3):
         networks.write_simcc(tmp_path / f"{batch}.onnx", batch=batch)
