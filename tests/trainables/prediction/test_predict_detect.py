@@ -9,12 +9,16 @@ from spaces.commands import OPTIONAL
 from spaces.schema import dump
 from tests import ROOT
 from tests.made.commands import predict_with
+from tests.made.crops import MODEL as CROPS
+from tests.made.crops import trunk_file
 from tests.made.footage.dots import as_stored, drawn, standing, write_clip
-from tests.made.small import tiny_config
+from tests.made.small import tiny_config, tiny_run
 from trainables import registry
 from trainables.cli import detecting
+from trainables.config import default_config
 from trainables.weights.checkpoint import save_weights
 
+MESHES = "mesh_graphormer"
 WIDTH, HEIGHT, FRAMES = 240, 320, 12
 HAS_PACKAGES = bool(find_spec("onnxruntime") and find_spec("onnx"))
 detects = pytest.mark.skipif(not HAS_PACKAGES, reason="onnxruntime is optional; onnx makes the networks of tests")
@@ -31,6 +35,19 @@ def home(tmp_path_factory):
     """Configs for one view and two, weights, networks, and a clip of a phone that was held upright."""
     root = tmp_path_factory.mktemp("detect")
     saved(root, "c", tiny_config(root, data__joints=17))
+    saved(root, "two", tiny_run("sgraformer", root, data__views=2, data__axes="world", data__joints=17))
+    tiny = {key: value for key, value in registry.get(CROPS).tiny.items() if key != "network.features"}
+    trunk_file(root / "trunk.safetensors", seed=4)
+    frozen = {"network.trunk_weights": "trunk.safetensors", "network.trunk_lr_factor": 0.0, "data.root": str(root)}
+    saved(root, "crops", default_config(CROPS, {**tiny, **frozen}, "test"))
+    (root / "mesh.yaml").write_text(
+        dump(
+            default_config(
+                MESHES, {**registry.get(MESHES).tiny, "network.mesh": "hand", "data.name": "synthetic_hand"}, "test"
+            )
+        )
+    )
+    (root / "mesh.safetensors").touch()
     images = [drawn(WIDTH, HEIGHT, [standing(WIDTH, HEIGHT, shift=(at, 0))]) for at in range(FRAMES)]
     images[5] = drawn(WIDTH, HEIGHT, [])
     write_clip(root / "clip.mp4", [as_stored(image, 270) for image in images], degrees=270, fps=25)
@@ -101,6 +118,33 @@ def test_a_photo_is_a_film_of_one_frame(home, tmp_path, capsys):
 
 
 @detects
+def test_views_are_paired_by_the_numbers_of_their_frames(home, tmp_path):
+    longer = [drawn(WIDTH, HEIGHT, [standing(WIDTH, HEIGHT, shift=(-at, 0))]) for at in range(FRAMES + 4)]
+    write_clip(tmp_path / "other.mp4", longer, fps=25)
+    written = [word for name in "ab" for word in ("--detections", str(tmp_path / f"{name}.json"))]
+    more = ["--input", str(tmp_path / "other.mp4"), *written, "--render", str(tmp_path / "f.gif")]
+    assert detect(home, tmp_path / "o.npz", *more, kind="two") == 0
+    found = arrays(tmp_path / "o.npz")
+    assert found["is_filled"].sum(1).tolist() == [1 + 4, 0]
+    again = ["--input", str(tmp_path / "b.json")]
+    assert predict_with(home, "two", tmp_path / "a.json", tmp_path / "again.npz", *again) == 0
+    np.testing.assert_array_equal(found["pose3d"], arrays(tmp_path / "again.npz")["pose3d"])
+
+
+@detects
+def test_a_network_that_reads_images_gets_the_photo_and_its_2d(home, tmp_path, capsys):
+    more = ["--detections", str(tmp_path / "k.json"), "--render", str(tmp_path / "o.png")]
+    assert detect(home, tmp_path / "o.npz", *more, source="photo.png", kind="crops") == 0
+    found = arrays(tmp_path / "o.npz")
+    assert found["files"].tolist() == ["photo.png"]
+    assert predict_with(home, "crops", tmp_path / "k.json", tmp_path / "again.npz") == 0
+    np.testing.assert_array_equal(found["pose3d"], arrays(tmp_path / "again.npz")["pose3d"])
+    capsys.readouterr()
+    assert detect(home, tmp_path / "no.npz", kind="crops") == 2
+    assert "is a clip, and this network reads single images" in capsys.readouterr().err
+
+
+@detects
 def test_a_rate_that_is_given_stands_for_that_of_the_clip(home, tmp_path):
     assert detect(home, tmp_path / "o.npz", "--fps", "100") == 0
     assert arrays(tmp_path / "o.npz")["fps"] == 100
@@ -160,6 +204,11 @@ def test_options_that_cannot_work_are_refused(words, told, home, tmp_path, capsy
     monkeypatch.setattr(detecting, "find_spec", lambda name: True)
     assert predict_with(home, "c", "clip.mp4", tmp_path / "o.npz", *(word.format(home=home) for word in words)) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_network_that_reads_boxes_needs_no_2d(home, tmp_path, capsys):
+    assert detect(home, tmp_path / "o.npz", source="photo.png", kind="mesh") == 2
+    assert "--detect: this network reads boxes, not 2D poses; leave it out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("source", "kind"), [("clip.mp4", "clip"), ("photo.png", "photo")])
