@@ -85,6 +85,8 @@ def check_detect(options: argparse.Namespace, data: DataConfig | None, *, has_im
         for path in options.detections
         if path.suffix.lower() != ENDING
     ]
+    if options.video is not None:
+        problems.append(f"--video {options.video}: a clip is one video; leave the option out")
     problems += [
         f"--{name} {value}: photos and clips tell their {name}; leave the option out"
         for name, value in (("width", options.width), ("height", options.height))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ class Network(Protocol):
 
     path: Path
     size: Size | None
-    is_last: bool
+    most: int
     is_bytes: bool
     metadata: Mapping[str, str]
     outputs: tuple[str, ...]
@@ -57,7 +57,8 @@ class OfCrop:
 
     def find(self, crops: NDArray[np.uint8]) -> Numbers:
         """Returns keypoints [n, K, 3] in pixels of the crops [n, Y, X, 3]."""
-        return self.decode(self.network(self.scaled(crops)), self.size)
+        parts = [self.decode(found, self.size) for found in _passes(self.network, crops, self.scaled)]
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class OfImage:
 
     def find(self, images: NDArray[np.uint8]) -> list[People]:
         """Returns the people in each of the images [n, Y, X, 3], in their pixels."""
-        return self.decode(self.network(self.scaled(images)))
+        # Not at once: where overlaps are left out already, every pass finds another number of people.
+        return [people for found in _passes(self.network, images, self.scaled) for people in self.decode(found)]
 
 
 def open_pose_model(path: Path) -> OfCrop | OfImage:
@@ -187,6 +189,14 @@ def _are_people(network: Network) -> bool:
     return "dets" in network.outputs
 
 
+def _passes(
+    network: Network, images: NDArray[np.uint8], scaled: Callable[[NDArray[np.uint8]], Numbers]
+) -> Iterator[list[Numbers]]:
+    """Yields the outputs for as many images at a time as the network takes."""
+    for at in range(0, len(images), network.most):
+        yield network(scaled(images[at : at + network.most]))
+
+
 def _literal(text: str | None) -> Any:
     """Returns the Python value that Ultralytics writes as text; None where there is none."""
     try:
@@ -206,7 +216,7 @@ def _standardised(images: NDArray[np.uint8]) -> Numbers:
 
 
 def _shares(images: NDArray[np.uint8]) -> Numbers:
-    return images.astype(np.float32) / 255
+    return images.astype(np.float32) / np.float32(255)
 
 
 def _blue_first(images: NDArray[np.uint8]) -> Numbers:

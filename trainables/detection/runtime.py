@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ QUIET = 3  # warnings about a graph are for its maker
 
 class OnnxNetwork:
     """A network of one image input. size: height and width of the input in pixels, None where the file leaves them
-    open; is_bytes: whether it takes whole numbers from 0 to 255; metadata: of the file; outputs: their names."""
+    open; most: images in a pass; is_bytes: whether it takes whole numbers from 0 to 255; metadata: of the file;
+    outputs: their names."""
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -44,17 +45,14 @@ class OnnxNetwork:
         sides = shape[1:3] if self._is_last else shape[2:]
         self.size = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
         self._batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
-        self.is_last, self.is_bytes = self._is_last, inputs[0].type in ("tensor(uint8)", "tensor(int32)")
+        self.most = self._batch or MOST
+        self.is_bytes = inputs[0].type in ("tensor(uint8)", "tensor(int32)")
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.outputs = tuple(one.name for one in self._session.get_outputs())
 
     def __call__(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Returns every output, [n, ...], for images [n, Y, X, 3] in the numbers that the network wants."""
-        most = self._batch or MOST
-        parts = [self._pass(images[at : at + most]) for at in range(0, len(images), most)]
-        return [np.concatenate(one) for one in zip(*parts, strict=True)]
-
-    def _pass(self, images: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        """Returns every output, [n, ...], for images [n, Y, X, 3], at most `most`, in the numbers that the network
+        wants."""
         count = len(images)
         if self._batch is not None and count < self._batch:
             images = np.concatenate((images, np.repeat(images[-1:], self._batch - count, 0)))

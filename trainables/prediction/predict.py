@@ -11,7 +11,7 @@ import numpy as np
 
 from data.errors import DataError
 from data.inputs.detectors.recognised import read_detected
-from data.inputs.keypoints import Told
+from data.inputs.keypoints import Read, Told
 from data.inputs.videos import read_videos
 from spaces.cli import FAILED, OK
 from spaces.errors import ConfigError
@@ -85,7 +85,7 @@ def _given(request: PredictRequest, detections: Detections | None) -> Input:
         return given_meshes(request, told)
     if request.has_images:
         return given_photos(request, told, None if detections is None else detections.found[request.inputs[0]])
-    read = read_detected if detections is None else detections.found.__getitem__
+    read: Read = read_detected if detections is None else lambda path, _: detections.found[path]
     videos = read_videos(request.inputs, told, request.config.data.sizes.skeleton, is_smooth=request.smooth, read=read)
     if request.config.data.scores and videos.scores is None:
         found = "data.scores = true, and the keypoints have no scores"

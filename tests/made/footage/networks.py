@@ -142,16 +142,19 @@ def write_yolo(path, *, side=256, is_end_to_end=False, batch=1):
     graph.save(path, [batch, 3, side, side], {"output0": 3}, metadata=metadata)
 
 
-def write_mmdeploy(path, *, side=256, other="keypoints"):
-    """RTMO, or with `other` labels YOLOX: boxes with scores beside keypoints or classes."""
+def write_mmdeploy(path, *, side=256, other="keypoints", is_short=False):
+    """RTMO, or with `other` labels YOLOX: boxes with scores beside keypoints or classes. is_short: an image at a time,
+    and nothing for one without a person."""
     graph = Graph()
     x, y, value = graph.places(graph.maps(rgb(graph, "blue first")), side, side)
     ends = graph.boxed(x, y)
-    score = graph.scale(graph.sure(value), 0.9)
-    graph.op("Unsqueeze", graph.op("Concat", *ends, score, axis=1), graph.constant([1], np.int64), to="dets")
-    if other == "keypoints":
-        rows = graph.op("Concat", x, y, value, axis=2)
-        graph.op("Unsqueeze", rows, graph.constant([1], np.int64), to=other)
-    else:
-        graph.op("Mul", ends[0], graph.constant(0.0), to=other)
-    graph.save(path, ["n", 3, side, side], {"dets": 3, other: 4 if other == "keypoints" else 2})
+    sure = graph.sure(value)
+    people = graph.op("Concat", *ends, graph.scale(sure, 0.9), axis=1)
+    beside = graph.op("Concat", x, y, value, axis=2) if other == "keypoints" else graph.scale(sure, 0.0)
+    is_there = graph.op("Greater", graph.op("Reshape", sure, graph.constant([-1], np.int64)), graph.constant(0.5))
+    # Classes are one number a person already.
+    outputs = {"dets": people, other: beside}
+    for name, one in outputs.items():
+        whole = one if name == "labels" else graph.op("Unsqueeze", one, graph.constant([1], np.int64))
+        graph.op("Compress", whole, is_there, to=name, axis=1) if is_short else graph.op("Identity", whole, to=name)
+    graph.save(path, [1 if is_short else "n", 3, side, side], {"dets": 3, other: 4 if other == "keypoints" else 2})

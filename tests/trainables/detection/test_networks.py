@@ -22,9 +22,14 @@ KINDS = {
     "yolo": networks.write_yolo,
     "yolo_end_to_end": lambda path: networks.write_yolo(path, is_end_to_end=True),
     "rtmo": networks.write_mmdeploy,
+    "rtmo_short": lambda path: networks.write_mmdeploy(path, is_short=True),
 }
 CROPPED = ("simcc", "heatmaps", "movenet")
-BOXES = {"yolox": lambda path: networks.write_mmdeploy(path, other="labels"), "yolo": networks.write_yolo}
+BOXES = {
+    "yolox": lambda path: networks.write_mmdeploy(path, other="labels"),
+    "yolox_short": lambda path: networks.write_mmdeploy(path, other="labels", is_short=True),
+    "yolo": networks.write_yolo,
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +104,15 @@ def test_a_photo_is_turned_as_its_exif_says(kind, files, tmp_path):
     assert np.abs(found.values[0, :, :2] - places).max() < 1
 
 
-@pytest.mark.parametrize(("kind", "boxes"), [("simcc", "yolo"), ("heatmaps", "yolox"), ("yolo", None), ("rtmo", None)])
+@pytest.mark.parametrize(
+    ("kind", "boxes"),
+    [
+        *((one, "yolox_short") for one in CROPPED),
+        ("simcc", "yolo"),
+        ("heatmaps", "yolox"),
+        *((one, None) for one in KINDS if one not in CROPPED),
+    ],
+)
 def test_frames_without_a_person_have_none(kind, boxes, files, tmp_path):
     images = [drawn(WIDTH, HEIGHT, [standing(WIDTH, HEIGHT)] if at % 2 else []) for at in range(6)]
     write_clip(tmp_path / "c.mp4", images)

@@ -188,6 +188,7 @@ def test_the_package_is_the_one_that_is_tested():
             ["--detect", "--detector", "{home}/yolo.onnx", "--width", "9"],
             "--width 9: photos and clips tell their width",
         ),
+        (["--detect", "--detector", "{home}/yolo.onnx", "--video", "a"], "--video a: a clip is one video"),
         (["--detect", "--detector", "{home}/yolo.onnx", "--detections", "{home}/k.npz"], "ends in .json"),
         (["--detect", "--detector", "{home}/yolo.onnx", "--detections", "{home}/clip.mp4"], "is --input too"),
         (
