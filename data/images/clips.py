@@ -34,13 +34,18 @@ class Clip:
 
     def frames(self) -> Iterator[ClipFrame]:
         """Decodes the frames one by one; DataError where the file is damaged, or has none."""
-        count = 0
+        count, turn, matrix = 0, None, None
         try:
             with av.open(self.path) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 for frame in container.decode(stream):
-                    yield ClipFrame(upright(frame), frame.time)
+                    # Who asks a frame for what lies beside its pixels makes a cycle of both, and thousands of frames
+                    # would wait for the garbage collection: the matrix is asked for only where the angle changes.
+                    if frame.rotation != turn:
+                        turn, matrix = frame.rotation, display_matrix(frame)
+                    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                    yield ClipFrame(pixels if matrix is None else turned(pixels, matrix), frame.time)
                     count += 1
         except (av.FFmpegError, OSError, ValueError) as error:
             raise DataError(str(self.path), [f"frame {count} cannot be decoded ({_reason(error)})"]) from None
@@ -64,14 +69,13 @@ def open_clip(path: Path) -> Clip:
     return Clip(path, float(rate) if rate else None)
 
 
-def upright(frame: av.VideoFrame) -> Pixels:
-    """Converts a decoded frame to RGB [Y, X, 3], turned and mirrored as its display matrix says.
+def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    """Returns the display matrix [3, 3] of a decoded frame, None where it is shown as it is stored.
 
     A phone stores clips as they came off its sensor; players turn them, and so does OpenCV, but not PyAV."""
-    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     beside: Any = frame.side_data  # found by their kind, which its annotation forgets
     matrix = beside.get(Type.DISPLAYMATRIX)
-    return pixels if matrix is None else turned(pixels, np.frombuffer(bytes(matrix), np.int32).reshape(3, 3))
+    return None if matrix is None else np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)
 
 
 def turned(pixels: Pixels, matrix: NDArray[np.int32]) -> Pixels:

@@ -13,6 +13,8 @@ from ..images.clips import Clip, open_clip
 from .photos import opened
 
 FILMS = ("GIF", "WEBP")  # kinds of image that may move
+# Marks of HEIC photos of iPhones, whose tiles FFmpeg would take for a clip each.
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,12 @@ class Footage:
 
 def open_footage(path: Path) -> Footage:
     """Recognises a photo or a clip by its content; DataError when it is neither."""
-    return Footage(path, None if _is_photo(path) else open_clip(path))
+    if _is_photo(path):
+        return Footage(path, None)
+    with path.open("rb") as file:
+        if file.read(12)[4:] in [b"ftyp" + mark for mark in HEIC]:
+            raise DataError(str(path), ["is a photo as HEIC, which is not read; save it as JPEG"])
+    return Footage(path, open_clip(path))
 
 
 class Frames:

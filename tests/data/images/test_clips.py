@@ -1,5 +1,7 @@
 """Clips: every frame, in order, as a player shows it."""
 
+import gc
+
 import av
 import numpy as np
 import pytest
@@ -55,6 +57,18 @@ def test_frames_come_upright_with_their_times(suffix, degrees, tmp_path):
         # The encoder is nearly without loss, its colours are.
         assert np.abs(frame.pixels.astype(int) - np.asarray(image)).mean() < 3
         assert frame.seconds == pytest.approx(at / 50, abs=1e-3)
+
+
+def test_frames_do_not_wait_for_the_garbage_collection(tmp_path):
+    write_clip(tmp_path / "c.mp4", [drawn(64, 96, [])] * 60, degrees=90)
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in open_clip(tmp_path / "c.mp4").frames()) == 60
+        alive = sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive < 5
 
 
 def refused(path):

@@ -31,7 +31,13 @@ def test_content_tells_a_photo_from_a_clip(tmp_path):
     is_clip = {path.name: open_footage(path).clip is not None for path in tmp_path.iterdir()}
     assert is_clip == {"photo.bin": False, "still.gif": False, "film.gif": True, "clip.jpg": True}
     (tmp_path / "text.mp4").write_text("no film")
-    for name, told in (("text.mp4", "is neither a photo nor a clip"), ("gone.mp4", "there is no such file")):
+    (tmp_path / "apple.heic").write_bytes(b"\x00\x00\x00\x24ftypheic" + bytes(64))
+    wrong = {
+        "text.mp4": "is neither a photo nor a clip",
+        "gone.mp4": "there is no such file",
+        "apple.heic": "is a photo as HEIC, which is not read; save it as JPEG",
+    }
+    for name, told in wrong.items():
         with pytest.raises(DataError, match=told):
             open_footage(tmp_path / name)
 
