@@ -12,9 +12,11 @@ from data.errors import DataError
 from data.inputs.footage import open_footage
 from tests.made.footage import networks
 from tests.made.footage.dots import COUNT, as_stored, drawn, standing, write_clip
-from trainables.detection.detect import FRAMES, detect, open_detector
+from trainables.detection import detect as detection
+from trainables.detection.detect import detect, open_detector
 
 WIDTH, HEIGHT = 240, 320
+FEW = 5  # frames of a clip
 KINDS = {
     "simcc": networks.write_simcc,
     "heatmaps": networks.write_heatmaps,
@@ -78,16 +80,17 @@ def test_without_boxes_it_looks_again_around_what_it_found(kind, files, tmp_path
 
 @pytest.mark.parametrize("kind", ["simcc", "yolo"])
 @pytest.mark.parametrize(("degrees", "mirrored"), [(0, False), (90, False), (180, False), (270, False), (90, True)])
-def test_a_clip_is_seen_as_players_show_it(kind, degrees, mirrored, files, tmp_path):
+def test_a_clip_is_seen_as_players_show_it(kind, degrees, mirrored, files, tmp_path, monkeypatch):
     """A phone stores what its sensor saw, and how the picture is turned for a viewer."""
-    every = [standing(WIDTH, HEIGHT, shift=(at, 0)) for at in range(FRAMES + 3)]
+    monkeypatch.setattr(detection, "FRAMES", 3)
+    every = [standing(WIDTH, HEIGHT, shift=(at, 0)) for at in range(FEW)]
     shown = [drawn(WIDTH, HEIGHT, [places]) for places in every]
     stored = [as_stored(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else image, degrees)
               for image in shown]  # fmt: skip
     write_clip(tmp_path / "c.mp4", stored, degrees=degrees, mirrored=mirrored)
     found = found_in(tmp_path / "c.mp4", files, kind)
     assert (found.facts["width"], found.facts["height"], found.facts["fps"]) == (WIDTH, HEIGHT, 30)
-    assert found.frame.tolist() == list(range(FRAMES + 3))
+    assert found.frame.tolist() == list(range(FEW))
     # Colours of a film bleed a little.
     assert np.abs(found.values[..., :2] - every).max() < 1.2
 
