@@ -43,7 +43,7 @@ def written_endings(config: TrainConfig) -> tuple[str, ...]:
 
 
 def drawn_endings(*, has_images: bool) -> tuple[str, ...]:
-    """Returns the endings that --render may have."""
+    """Returns the endings that --render may have; has_images: whether the input may be a single one."""
     return (*FILMS, PICTURE, PAGE) if has_images else (*FILMS, PAGE)
 
 

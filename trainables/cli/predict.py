@@ -160,7 +160,7 @@ def check_predict(options: argparse.Namespace) -> PredictRequest:
     ]
     problems += output_problems(
         options.outs, options.renders, config, {path.resolve(): name for name, path in sources},
-        has_images=has_images, force=options.force, detections=options.detections,
+        has_images=has_images or options.detect, force=options.force, detections=options.detections,
     )  # fmt: skip
     numbers = {name: _number(problems, name, getattr(options, name)) for name in ("width", "height", "fps")}
     min_score = _share(problems, "min-score", options.min_score)

@@ -49,7 +49,7 @@ class GivenVideos:
 
     def told(self) -> list[str]:
         return [
-            f"{path}: {len(keypoints.points)} frames, {len(keypoints.joints)} {keypoints.layout} joints, "
+            f"{path}: {len(keypoints.points)} frame{'s' if len(keypoints.points) > 1 else ''}, {len(keypoints.joints)} {keypoints.layout} joints, "
             f"{keypoints.width} x {keypoints.height} pixels, {keypoints.fps:g} frames a second"
             for path, keypoints in zip(self.videos.paths, self.videos.keypoints, strict=True)
         ]

@@ -110,9 +110,13 @@ def test_the_film_shows_the_clip_under_the_keypoints(home, tmp_path, monkeypatch
 @detects
 def test_a_photo_is_a_film_of_one_frame(home, tmp_path, capsys):
     more = ["--person-detector", str(home / "yolo.onnx"), "--detections", str(tmp_path / "k.json")]
+    more += ["--render", str(tmp_path / "o.png")]
     assert detect(home, tmp_path / "o.npz", *more, source="photo.png", network="simcc.onnx") == 0
+    assert (tmp_path / "o.png").read_bytes()[1:4] == b"PNG"
     assert "people by yolo.onnx" in capsys.readouterr().out
     assert arrays(tmp_path / "o.npz")["pose3d"].shape == (1, 17, 3)
+    assert detect(home, tmp_path / "no.npz", "--render", str(tmp_path / "no.png")) == 2
+    assert f"no.png: shows one image, and {home}/clip.mp4 lists {FRAMES}" in capsys.readouterr().err
     assert predict_with(home, "c", tmp_path / "k.json", tmp_path / "again.npz") == 0
     np.testing.assert_array_equal(*(arrays(tmp_path / name)["pose3d"] for name in ("o.npz", "again.npz")))
 
