@@ -48,10 +48,12 @@ class GivenVideos:
         return self.videos.made
 
     def told(self) -> list[str]:
+        views = zip(self.videos.paths, self.videos.keypoints, strict=True)
         return [
-            f"{path}: {len(keypoints.points)} frame{'s' if len(keypoints.points) > 1 else ''}, {len(keypoints.joints)} {keypoints.layout} joints, "
-            f"{keypoints.width} x {keypoints.height} pixels, {keypoints.fps:g} frames a second"
-            for path, keypoints in zip(self.videos.paths, self.videos.keypoints, strict=True)
+            f"{path}: {len(keypoints.points)} frame{'s' if len(keypoints.points) > 1 else ''}, {len(keypoints.joints)} "
+            f"{keypoints.layout} joints, {keypoints.width} x {keypoints.height} pixels, {keypoints.fps:g} frames a "
+            "second"
+            for path, keypoints in views
         ]
 
     def notes(self) -> list[str]:
