@@ -3,6 +3,7 @@
 import re
 
 from search.__main__ import VERBS
+from spaces.commands import OPTIONAL
 from tests.documents.pages import README, ROOT, commands_of, rows_of, section_of, text_of
 
 TEXT = text_of(README)
@@ -16,11 +17,17 @@ def test_it_is_short():
 def test_every_requirement_has_its_reason():
     table = rows_of(section_of(TEXT, "Dependencies"))
     rows = {name: reason for names, reason in table for name in re.findall(r"[\w.-]+", names)}
-    for file in ("requirements.txt", "tests/requirements.txt"):
+    for file in ("requirements.txt", "requirements-detect.txt", "tests/requirements.txt"):
         for line in (ROOT / file).read_text().splitlines():
             name = re.split(r"[=\[]", line)[0]
             if line and not line.startswith("#"):
                 assert rows.get(name), f"{name} has no row with its reason"
+
+
+def test_what_detection_needs_is_pinned_in_one_version():
+    lines = (ROOT / "requirements-detect.txt").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [f"onnxruntime=={OPTIONAL['onnxruntime']}"]
+    assert f"onnxruntime=={OPTIONAL['onnxruntime']}" in (ROOT / "tests" / "requirements.txt").read_text().splitlines()
 
 
 def test_every_verb_is_in_the_table():
