@@ -21,6 +21,8 @@ BODY_BOX = (-1.0, -0.9, 1.0, 1.1)
 SCALE_PX = 200.0  # a "scale" in the labels of Human3.6M-Toolbox is a length in units of so many pixels
 BOX_MARGIN = 1.2  # of the box that mesh sets label, to the larger side of what it holds
 KEYPOINT_MARGIN = 1.25  # a box around keypoints, this much larger, holds the whole person
+# Kinds that may hold several images of one standing; the others of an MPO, as phones write, are previews.
+SEVERAL = ("GIF", "PNG", "TIFF", "WEBP")
 LYING = (5, 6, 7, 8)  # orientations of EXIF that exchange width and height
 SMALLEST_WIDTH_PX = 2.0  # one pixel has no extent to be scaled
 
@@ -88,12 +90,32 @@ def decode(content: bytes) -> Image.Image:
             # A phone stores pictures as they came off its sensor and tells how it was held; viewers and detectors turn
             # them, and keypoints are of the turned ones.
             ImageOps.exif_transpose(image, in_place=True)
-            return image.convert("RGB")
+            return _eight_bits(image).convert("RGB")
     except UnidentifiedImageError:
         raise ValueError("its bytes are of no kind of image that is known") from None
     # Pillow's decoders raise all of these, and its guard against huge images one more, on bytes that are no image.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Returns an image of one channel of 16 bits with 8, others as they are; Pillow would cut all light above 255 off.
+    ValueError for 32 bits, of which nothing tells what is white."""
+    if image.mode in ("I", "F"):
+        raise ValueError("its pixels have 32 bits, and nothing tells which is white; save it with 8 bits")
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+def images_in(path: Path) -> int:
+    """Returns how many images a file holds, 1 where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) if image.format in SEVERAL else 1
+    # All that Pillow raises on bytes that are no image.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError):
+        return 1
 
 
 def upright_size(path: Path) -> tuple[int, int] | None:

@@ -12,7 +12,8 @@ from ..errors import DataError
 from ..images.clips import Clip, open_clip
 from .photos import opened
 
-FILMS = ("GIF", "WEBP")  # kinds of image that may move
+FILMS = ("GIF", "PNG")  # kinds of image that may move
+WEBP = "WEBP"  # which may, too, but FFmpeg reads no moving ones
 # Marks of HEIC photos of iPhones, whose tiles FFmpeg would take for a clip each.
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"hevc", b"hevx")
 
@@ -71,7 +72,7 @@ class Frames:
 def _is_photo(path: Path) -> bool:
     try:
         with Image.open(path) as image:
-            return image.format not in FILMS or getattr(image, "n_frames", 1) == 1
+            kind, is_still = image.format, getattr(image, "n_frames", 1) == 1
     except UnidentifiedImageError:
         return False
     except FileNotFoundError:
@@ -81,3 +82,6 @@ def _is_photo(path: Path) -> bool:
     # Pillow raises these on a head that begins as an image; `opened` says what is wrong.
     except (SyntaxError, ValueError, Image.DecompressionBombError):
         return True
+    if kind == WEBP and not is_still:
+        raise DataError(str(path), ["is a moving WebP, which is not read; save it as GIF or MP4"])
+    return is_still or kind not in FILMS

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..errors import DataError
 from ..formats.json_text import read_json
-from ..images.crops import decode
+from ..images.crops import decode, images_in
 from ..poses.skeleton import Skeleton
 from .detectors.detected import Detected
 from .detectors.numbers import Points, best_people, flat_rows, joint_rows, score_of
@@ -210,7 +210,9 @@ def _photo(
 
 
 def opened(path: Path) -> Image.Image:
-    """Decodes the RGB image in a file, upright; DataError when there is none."""
+    """Decodes the RGB image in a file, upright; DataError when there is none, or several."""
+    if (count := images_in(path)) > 1:
+        raise DataError(str(path), [f"holds {count} images; save the one that is meant as a file of its own"])
     try:
         return decode(path.read_bytes())
     except FileNotFoundError:

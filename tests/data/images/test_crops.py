@@ -90,6 +90,20 @@ def test_what_is_no_image_is_told(content):
     assert str(error.value)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_of_16_bits_is_as_light_as_of_8(kind):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(file := io.BytesIO(), kind)
+    np.testing.assert_array_equal(np.asarray(crops.decode(file.getvalue())), np.stack([grey] * 3, -1))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_whose_white_is_unknown_are_refused(kind):
+    Image.fromarray(np.arange(256).reshape(16, 16).astype(kind)).save(file := io.BytesIO(), "TIFF")
+    with pytest.raises(ValueError, match="nothing tells which is white; save it with 8 bits"):
+        crops.decode(file.getvalue())
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_an_image_is_turned_as_its_camera_was_held(kind, tmp_path):
     """Orientation 6: the first row of pixels is the right side of what was seen."""

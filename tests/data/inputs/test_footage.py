@@ -25,15 +25,19 @@ def test_content_tells_a_photo_from_a_clip(tmp_path):
     first, *rest = moving(3)
     first.save(tmp_path / "photo.bin", "png")
     first.save(tmp_path / "still.gif")
-    first.save(tmp_path / "film.gif", save_all=True, append_images=rest, duration=40)
+    for ending in ("gif", "png"):
+        first.save(tmp_path / f"film.{ending}", save_all=True, append_images=rest, duration=40)
     write_clip(tmp_path / "clip.mp4", [first, *rest])
     (tmp_path / "clip.mp4").rename(tmp_path / "clip.jpg")
     is_clip = {path.name: open_footage(path).clip is not None for path in tmp_path.iterdir()}
-    assert is_clip == {"photo.bin": False, "still.gif": False, "film.gif": True, "clip.jpg": True}
+    assert is_clip == {"photo.bin": False, "still.gif": False, "film.gif": True, "film.png": True, "clip.jpg": True}
+    assert len(list(open_footage(tmp_path / "film.png").frames())) == 3
+    first.save(tmp_path / "film.webp", save_all=True, append_images=rest)
     (tmp_path / "text.mp4").write_text("no film")
     (tmp_path / "apple.heic").write_bytes(b"\x00\x00\x00\x24ftypheic" + bytes(64))
     wrong = {
         "text.mp4": "is neither a photo nor a clip",
+        "film.webp": "is a moving WebP, which is not read; save it as GIF or MP4",
         "gone.mp4": "there is no such file",
         "apple.heic": "is a photo as HEIC, which is not read; save it as JPEG",
     }

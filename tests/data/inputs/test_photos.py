@@ -52,6 +52,21 @@ def test_every_image_has_its_own_size_and_keypoints(folder):
     assert listed(folder, {"layout": "h36m", "images": entries()}).fps == 25
 
 
+@pytest.mark.parametrize("ending", ["gif", "png", "webp", "tiff"])
+def test_a_file_of_several_images_is_no_image(ending, folder):
+    first, *more = (Image.new("RGB", SIZES[0], (at * 90, 0, 0)) for at in range(3))
+    first.save(folder / f"p.{ending}", save_all=True, append_images=more)
+    told = problems(folder, {"layout": "h36m", "images": [{"file": f"p.{ending}", "keypoints": points().tolist()}]})
+    assert told == (f"p.{ending}: holds 3 images; save the one that is meant as a file of its own",)
+
+
+def test_the_preview_beside_a_photo_of_a_phone_is_none_of_it(folder):
+    first, other = (Image.new("RGB", SIZES[0], (at * 90, 0, 0)) for at in range(2))
+    first.save(folder / "p.jpg", "MPO", save_all=True, append_images=[other])
+    entry = {"file": "p.jpg", "keypoints": points().tolist()}
+    assert listed(folder, {"layout": "h36m", "images": [entry]}).files == ("p.jpg",)
+
+
 def test_the_forms_of_coco_are_read_alike(folder):
     flat = [points(at).ravel().tolist() for at in range(3)]
     images = [{"id": at + 7, "file_name": f"shots/{at}.png", "width": 9, "height": 9} for at in range(3)]
