@@ -11,6 +11,9 @@ from .rotations import Signal
 
 HEADS = {"frames": re.compile(r"\s*frames\s*:(.*)", re.I), "time": re.compile(r"\s*frame\s*time\s*:(.*)", re.I)}
 
+# Of a frame: no camera is faster, and where one is slower the number means milliseconds, or frames a second.
+SHORTEST_S, LONGEST_S = 0.0001, 1.0
+
 
 def read_values(path: Path, lines: list[str], start: int, width: int) -> tuple[Signal, float, tuple[str, ...]]:
     """Parses lines from `start` to values [n, width], the frames per second, and notes on harmless faults. DataError
@@ -30,6 +33,9 @@ def read_values(path: Path, lines: list[str], start: int, width: int) -> tuple[S
     seconds, announced = heads.get("time"), heads.get("frames")
     if not seconds or seconds[0] <= 0:
         problems.append("MOTION has no 'Frame Time:' with seconds above 0")
+    elif not SHORTEST_S <= seconds[0] <= LONGEST_S:
+        told = f"'Frame Time:' is {seconds[0]:g}; expected the seconds from frame to frame"
+        problems.append(f"{told}, {SHORTEST_S:g} to {LONGEST_S:g}: put the right ones there, 0.0083333 for 120 Hz")
     notes: list[str] = []
     if not rows:
         problems.append("MOTION has no frames")

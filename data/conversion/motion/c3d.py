@@ -25,7 +25,7 @@ FEWEST_OF_ONE = 10  # labels with one prefix, from which it is a person's and no
 
 def read_c3d(path: Path) -> Recording:
     """Reads a .c3d file: lower-case label without the subject's name -> positions [n, 3], nan where it was not seen.
-    DataError when it is damaged, without points, without a rate, of an unknown unit, or of several people."""
+    DataError when it is damaged, cut off, without points or their rate, of an unknown unit, or of several people."""
     try:
         content = ezc3d.c3d(str(path))
         point = content["parameters"]["POINT"]
@@ -37,6 +37,8 @@ def read_c3d(path: Path) -> Recording:
     problems = []
     if not places.size:
         problems.append("has no points; it is a file of analog signals only")
+    elif (count := places.shape[1]) < (announced := _announced(path)):
+        problems.append(f"announces {announced} frames and has {count}; the file is cut off, get it again")
     if not rate > 0:
         problems.append("tells no rate of its points (POINT:RATE)")
     if units not in METRES:
@@ -58,6 +60,14 @@ def read_c3d(path: Path) -> Recording:
     notes = (f"has {MOST_FRAMES} frames, the most its header counts; later ones are not read",)
     is_full = places.shape[1] == MOST_FRAMES
     return Recording(points=points, fps=round(rate, 2), metres_per_unit=METRES[units], notes=notes if is_full else ())
+
+
+def _announced(path: Path) -> int:
+    """Returns how many frames the header counts; ezc3d stops at the end of the file and counts anew."""
+    with path.open("rb") as file:
+        head = file.read(10)
+    first, last = (int.from_bytes(head[at : at + 2], "little") for at in (6, 8))
+    return last - first + 1
 
 
 def _all_labels(point: Mapping[str, Mapping[str, list[str]]]) -> list[str]:

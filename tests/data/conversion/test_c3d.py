@@ -108,6 +108,15 @@ def test_what_is_no_recording_of_one_person_is_refused(tmp_path, capsys):
         read_c3d(tmp_path / "none.c3d")
 
 
+def test_a_file_that_is_cut_off_is_refused(tmp_path, capsys):
+    write_c3d(tmp_path / "in" / "a.c3d", centres(walk(200)), rate=50.0)
+    content = (tmp_path / "in" / "a.c3d").read_bytes()
+    (tmp_path / "in" / "a.c3d").write_bytes(content[: len(content) * 4 // 5])
+    assert convert(tmp_path) == 2
+    assert "a.c3d: announces 200 frames and has 1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_as_long_as_its_header_can_count_may_lack_an_end(tmp_path):
     write_c3d(tmp_path / "long.c3d", {"hip": np.ones((65_600, 3))})
     recording = read_c3d(tmp_path / "long.c3d")

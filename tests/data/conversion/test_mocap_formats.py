@@ -312,6 +312,8 @@ def test_a_motion_that_is_wrong_throughout_says_so_five_times(tmp_path):
         ("OFFSET 0 2 -0.2", "OFFSET 0 2 nan", "OFFSET needs three numbers"),
         ("Frames: 3", "Frames: 4", "announces 4 frames and has 3; the file is cut off"),
         ("Frame Time: 0.0083333", "Frame Time: 0", "no 'Frame Time:' with seconds above 0"),
+        ("Frame Time: 0.0083333", "Frame Time: 8.3333", "'Frame Time:' is 8.3333; expected the seconds from frame to"),
+        ("Frame Time: 0.0083333", "Frame Time: 1e-9", "frame, 0.0001 to 1: put the right ones there"),
         ("JOINT Head", "JOINT Neck", "is out of place, without a name, or there twice"),
         ("JOINT Head", "BONE Head", "'BONE Head' is not understood here"),
         ("MOTION", "", "has no HIERARCHY with a MOTION behind it"),
