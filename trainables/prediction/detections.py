@@ -48,7 +48,12 @@ def detect_inputs(request: PredictRequest) -> Detections:
     found = {}
     for path, one in footage.items():
         print(f"detecting 2D poses in {path}", flush=True)
-        found[path] = detect(one, detector, request.fps)
+        try:
+            found[path] = detect(one, detector, request.fps)
+        except DataError as error:
+            problems += error.problems_in("--detect")
+    if problems:
+        raise DataError("--detect", problems)
     return Detections(footage, found)
 
 

@@ -35,11 +35,13 @@ def predict(request: PredictRequest) -> int:
     """Writes the predictions, and the films and the submission if asked for: all whole, or nothing."""
     config = request.config
     submission = _submission(request) if request.submission else None
-    detections = detect_inputs(request) if request.detection is not None else None
-    given = _given(request, detections)
-    device, model = pick_device(), registry.get(config.model)
+    model = registry.get(config.model)
     network = model.build(config.network, config.data.sizes)
     load_into(network, request.weights, config)
+    # Last of what may fail: frames of a clip take minutes.
+    detections = detect_inputs(request) if request.detection is not None else None
+    given = _given(request, detections)
+    device = pick_device()
     _tell(config, given)
     started = time.perf_counter()
     lifted = given.lift(network.to(device).eval(), model, device)

@@ -165,6 +165,27 @@ def test_every_fault_of_files_is_told_and_nothing_written(home, tmp_path, capsys
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+@detects
+def test_every_clip_without_a_person_is_told(home, tmp_path, capsys):
+    for name in ("a", "b"):
+        write_clip(tmp_path / f"{name}.mp4", [drawn(WIDTH, HEIGHT, [])] * 2)
+    assert (
+        detect(home, tmp_path / "o.npz", "--input", str(tmp_path / "b.mp4"), source=tmp_path / "a.mp4", kind="two") == 2
+    )
+    told = capsys.readouterr().err
+    assert "--detect: 2 problems" in told
+    for name in ("a", "b"):
+        assert f"{tmp_path}/{name}.mp4: holds no pose" in told
+
+
+@detects
+def test_weights_of_another_network_are_told_before_anything_is_detected(home, tmp_path, capsys):
+    assert detect(home, tmp_path / "o.npz", "--weights", str(home / "two.safetensors")) == 2
+    out, err = capsys.readouterr()
+    assert "two.safetensors" in err
+    assert "detecting" not in out
+
+
 def test_without_the_package_one_line_says_how_to_get_it(home, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(detecting, "find_spec", lambda name: None)
     assert detect(home, tmp_path / "o.npz") == 2
