@@ -92,6 +92,7 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
         joints, layout = None, None
     else:
         joints, layout = _layout(values.shape[1], told.layout, facts, problems)
+        notes += _unread_names(values.shape[1], layout, told.layout, facts)
     width = _side("width", told.width, facts.get("width"), problems)
     height = _side("height", told.height, facts.get("height"), problems)
     fps = frame_rate(told, facts, problems)
@@ -180,6 +181,20 @@ def _named(
         problems.append(f"{found}; leave the option out")
         return None, None
     return joints, layouts[0] if layouts else NAMED
+
+
+def _unread_names(count: int, layout: str | None, told: str | None, facts: Mapping[str, Any]) -> list[str]:
+    """Notes that the names of joints in a file did not decide their order, where nobody else told it."""
+    names = facts.get(OWN_JOINTS)
+    if names is None or layout in (None, NAMED) or told is not None:
+        return []
+    if len(names) != count:
+        why = f"names {len(names)} joints and has {count}"
+    elif _named(names, None, []) is None:
+        why = f"names its joints {', '.join(map(str, names[:4]))}, ..., which says nothing here"
+    else:
+        return []
+    return [f"the file {why}: they are taken as {layout}; if they are others, name them or say --layout"]
 
 
 def _made_pixels(

@@ -19,6 +19,7 @@ from .joint_maps import fill_gaps, scores_of, to_skeleton
 from .keypoints import Keypoints, Read, Told, read_keypoints
 from .smoothing import smoothed
 
+SAME_RATE = 1e-4  # share by which rates may differ: a frame in five minutes
 T = TypeVar("T")
 
 
@@ -100,7 +101,8 @@ def _aligned(paths: Sequence[Path], views: Sequence[Keypoints]) -> list[Keypoint
     if not is_numbered and len(set(counts)) > 1:
         told = ", ".join(f"{path} has {count}" for path, count in zip(paths, counts, strict=True))
         problems.append(f"views differ in their number of frames: {told}; cut the videos to the same moments")
-    if len(set(rates)) > 1:
+    # 29.97 stands for 30000 / 1001 in some files.
+    if max(rates) > min(rates) * (1 + SAME_RATE):
         told = ", ".join(f"{path} has {rate:g}" for path, rate in zip(paths, rates, strict=True))
         problems.append(f"views differ in their frames a second: {told}; bring them to one rate")
     steps = {view.step for view in views if len(view.points) > 1} or {1}

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spaces.errors import shown
+
 from ...errors import DataError
 from .detected import Detected, Person, detected
 from .entries import LANDMARKS, WANTED, entry_of
@@ -78,7 +80,7 @@ def _people(frame: Any) -> Sequence[Any]:
         if key in PEOPLE or (key is not None and _is_several(frame[key])):
             return _people(frame[key])
         return (frame,) if frame.keys() - set(NUMBERS) else ()
-    if not frame:
+    if frame is None or frame == []:
         return ()
     # MMPose's inferencer puts the people of a frame into one more list.
     if isinstance(frame, list) and len(frame) == 1 and isinstance(frame[0], list) and _is_several(frame[0]):
@@ -97,4 +99,10 @@ def _is_several(content: Any) -> bool:
 def _fault(content: Any) -> str:
     if isinstance(content, dict) and content:
         return f"has {', '.join(map(str, list(content)[:6]))}; {WANTED}"
+    if isinstance(content, list) and content:
+        at = next((at for at, one in enumerate(content) if one is not None and joint_rows([one]) is None), None)
+        if at is not None:
+            return f"joint {at} is {shown(content[at])}; expected [x, y] or [x, y, score], all numbers, or null"
+        sizes = " and ".join(map(str, sorted({len(joint) for joint in content if joint is not None})))
+        return f"has joints of {sizes} numbers; give all the same"
     return f"is {odd(content)}; expected a list of [x, y] or [x, y, score], or null for no detection; {WANTED}"

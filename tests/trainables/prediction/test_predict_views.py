@@ -82,6 +82,11 @@ def rewritten(rig, source, **changes):
     return "changed.npz"
 
 
+def test_a_rate_with_fewer_digits_is_the_same_rate(rig):
+    other = rewritten(rig, "3.npz", fps=50.0001)
+    assert lift_views(rig, *FOUR[:3], other) == 0
+
+
 def test_views_that_do_not_belong_together_are_refused(rig, capsys):
     nobody = rewritten(rig, "3.npz", keypoints=np.full((12, 17, 2), np.nan))
     with np.load(rig / "3.npz") as given:
