@@ -127,6 +127,14 @@ def check_keypoints(where: Path, values: Points, facts: Mapping[str, Any], notes
     )  # fmt: skip
 
 
+def layout_problems(count: int, told: str | None, facts: Mapping[str, Any]) -> list[str]:
+    """Returns why the order of `count` joints is not known, nothing where it is; told: the layout of the options;
+    facts: as in `Detected`."""
+    problems: list[str] = []
+    _layout(count, told, facts, problems)
+    return problems
+
+
 def _layout(
     count: int, told: str | None, facts: Mapping[str, Any], problems: list[str]
 ) -> tuple[tuple[str, ...] | None, str | None]:

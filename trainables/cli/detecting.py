@@ -85,7 +85,7 @@ def check_detect(options: argparse.Namespace, data: DataConfig | None, *, has_im
         for path in options.detections
         if path.suffix.lower() != ENDING
     ]
-    if options.video is not None:
+    if options.video is not None and not has_images:
         problems.append(f"--video {options.video}: a clip is one video; leave the option out")
     problems += [
         f"--{name} {value}: photos and clips tell their {name}; leave the option out"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from data.images.crops import affine, inverse, keypoint_boxes, moved, warp
 from data.inputs.detectors.detected import Detected, Person, detected
 from data.inputs.detectors.frames import OWN_JOINTS
 from data.inputs.footage import Footage
-from data.inputs.keypoints import DEFAULT_FPS, GUESSED
+from data.inputs.keypoints import DEFAULT_FPS, GUESSED, layout_problems
 
 from .models import OfCrop, OfImage, open_person_model, open_pose_model
 
@@ -47,6 +48,12 @@ class Detector:
         boxes = f", people by {self.people.network.path.name}" if self.people is not None else ""
         return f"{self.poses.network.path.name} ({self.poses.name}, {what} of {width} x {height} pixels{boxes})"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What tells the layout of its joints, as `Detected.facts` has it."""
+        names = self.poses.names if isinstance(self.poses, OfImage) else None
+        return {"usual": "coco", **({OWN_JOINTS: names} if names else {})}
+
     def find(self, images: Sequence[Image.Image]) -> list[list[Found]]:
         """Returns the people in each of some images."""
         if isinstance(self.poses, OfImage):
@@ -70,8 +77,9 @@ class Detector:
         return found
 
 
-def open_detector(poses: Path, people: Path | None) -> Detector:
-    """Opens the models of both files; DataError with the problems of both."""
+def open_detector(poses: Path, people: Path | None, layout: str | None = None) -> Detector:
+    """Opens the models of both files; layout: of the joints, None where their names or number tell it. DataError with
+    the problems of both."""
     problems: list[str] = []
     opened: list[OfCrop | OfImage] = []
     for path, open_model in ((poses, open_pose_model), (people, open_person_model)):
@@ -86,7 +94,10 @@ def open_detector(poses: Path, people: Path | None) -> Detector:
         raise DataError("--detect", problems)
     finder = opened[1] if len(opened) > 1 else None
     assert finder is None or isinstance(finder, OfImage), finder
-    return Detector(opened[0], finder)
+    detector = Detector(opened[0], finder)
+    if unclear := layout_problems(detector.poses.joints, layout, detector.facts):
+        raise DataError("--detect", [f"{poses}: {problem}" for problem in unclear])
+    return detector
 
 
 def detect(footage: Footage, detector: Detector, fps: float | None) -> Detected:
@@ -106,13 +117,11 @@ def detect(footage: Footage, detector: Detector, fps: float | None) -> Detected:
         told = ", ".join(f"{width} x {height} from frame {at} on" for (width, height), at in sizes.items())
         raise DataError(str(footage.path), [f"frames differ in size: {told}; cut the clip there"])
     (width, height), rate = next(iter(sizes)), fps or footage.fps or _rate(times)
-    facts = {"width": width, "height": height, "usual": "coco"}
+    facts = {"width": width, "height": height, **detector.facts}
     if footage.clip is None:
         facts["fps"] = fps or DEFAULT_FPS
     elif rate:
         facts["fps"] = rate
-    if isinstance(detector.poses, OfImage) and detector.poses.names:
-        facts[OWN_JOINTS] = detector.poses.names
     notes = _notes(detector, people, times, footage.fps or _rate(times))
     return detected(footage.path, people, listed=range(len(times)), facts=facts, notes=notes)
 

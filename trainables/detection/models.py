@@ -47,11 +47,13 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OfCrop:
-    """A network that finds the joints of one person in a crop. name: how it gives them; size: of its crops."""
+    """A network that finds the joints of one person in a crop. name: how it gives them; size: of its crops; joints: how
+    many it finds."""
 
     network: Network
     name: str
     size: Size
+    joints: int
     decode: Callable[[Sequence[Numbers], Size], Numbers]
     scaled: Callable[[NDArray[np.uint8]], Numbers]
 
@@ -110,10 +112,7 @@ def _opened(path: Path) -> tuple[Network, list[Numbers]]:
 def _size(network: Network) -> Size:
     if network.size is not None:
         return network.size
-    told = _literal(network.metadata.get("imgsz"))
-    if isinstance(told, list) and len(told) == 2:
-        return int(told[0]), int(told[1])
-    return USUAL_SIDE, USUAL_SIDE
+    return _two(network.metadata.get("imgsz")) or (USUAL_SIDE, USUAL_SIDE)
 
 
 def _of_crop(network: Network, outputs: list[Numbers]) -> OfCrop | None:
@@ -124,11 +123,11 @@ def _of_crop(network: Network, outputs: list[Numbers]) -> OfCrop | None:
     if ranks == [3, 3] and first.shape[1] == outputs[1].shape[1] and not _are_people(network):
         sides = sorted((first.shape[-1], outputs[1].shape[-1]))
         is_simcc = sides[0] * max(size) == sides[1] * min(size) and sides[0] >= min(size)
-        return OfCrop(network, "SimCC", size, heads.simcc, raw) if is_simcc else None
+        return OfCrop(network, "SimCC", size, first.shape[1], heads.simcc, raw) if is_simcc else None
     if ranks == [4] and first.shape[1] == 1 and first.shape[3] == 3:
-        return OfCrop(network, "MoveNet", size, heads.shares, lambda crops: crops.astype(np.float32))
+        return OfCrop(network, "MoveNet", size, first.shape[2], heads.shares, lambda crops: crops.astype(np.float32))
     if ranks == [4] and size[0] * first.shape[3] == size[1] * first.shape[2] and size[0] >= first.shape[2]:
-        return OfCrop(network, "heatmaps", size, heads.heatmaps, raw)
+        return OfCrop(network, "heatmaps", size, first.shape[1], heads.heatmaps, raw)
     return None
 
 
@@ -155,11 +154,11 @@ def _ultralytics(network: Network, shape: tuple[int, ...], size: Size) -> OfImag
     names = _literal(network.metadata.get("names"))
     classes = len(names) if isinstance(names, dict) else 0
     person = next((at for at, name in names.items() if name == "person"), 0) if isinstance(names, dict) else 0
-    told = _literal(network.metadata.get("kpt_shape"))
+    told = _two(network.metadata.get("kpt_shape"))
     # Where nobody tells, a pose model has one class and three numbers a joint, and a detecting one the classes of COCO.
     kinds = [(classes or 1, count, 3) for count in COUNTS] + [(classes or COCO_CLASSES, 0, 0)]
-    if isinstance(told, list) and len(told) == 2 and told[1] in (2, 3):
-        kinds = [(classes or 1, int(told[0]), int(told[1]))]
+    if told is not None and told[1] in (2, 3):
+        kinds = [(classes or 1, *told)]
     own = _joint_names(network)
     for classes, joints, columns in kinds:
         of_raw, of_end = 4 + classes + joints * columns, 6 + joints * columns
@@ -203,6 +202,14 @@ def _literal(text: str | None) -> Any:
         return ast.literal_eval(text) if text else None
     except (ValueError, SyntaxError):
         return None
+
+
+def _two(text: str | None) -> tuple[int, int] | None:
+    """Returns two whole numbers above 0 that Ultralytics writes as text; None where there are none."""
+    match _literal(text):
+        case [int(first), int(second)] if first > 0 and second > 0:
+            return first, second
+    return None
 
 
 def _told(network: Network, outputs: Sequence[Numbers]) -> str:

@@ -16,7 +16,8 @@ PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the first that 
 NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8,
            "tensor(int32)": np.int32}  # fmt: skip
 MOST = 16  # images in one pass where the file leaves that open; bounds the memory
-QUIET = 3  # warnings about a graph are for its maker
+LARGEST = 4096  # pixels of a side of the input; bounds the memory
+QUIET = 4  # what goes wrong is raised, too
 
 
 class OnnxNetwork:
@@ -44,6 +45,8 @@ class OnnxNetwork:
         self._is_last = shape[1] != 3
         sides = shape[1:3] if self._is_last else shape[2:]
         self.size = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
+        if self.size is not None and not all(0 < side <= LARGEST for side in self.size):
+            raise DataError(str(path), [f"has the inputs {shapes}; expected sides of 1 to {LARGEST} pixels"])
         self._batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
         self.most = self._batch or MOST
         self.is_bytes = inputs[0].type in ("tensor(uint8)", "tensor(int32)")
@@ -58,10 +61,11 @@ class OnnxNetwork:
             images = np.concatenate((images, np.repeat(images[-1:], self._batch - count, 0)))
         batch: NDArray[Any] = images if self._is_last else images.transpose(0, 3, 1, 2)
         try:
-            found = self._session.run(None, {self._name: np.ascontiguousarray(batch.astype(self._kind))})
+            outputs = self._session.run(None, {self._name: np.ascontiguousarray(batch.astype(self._kind))})
+            found = [np.atleast_1d(np.asarray(one, np.float32)) for one in outputs]
         except Exception as error:
             raise DataError(str(self.path), [f"fails on images of {images.shape[1:3]} ({_short(error)})"]) from None
-        return [np.asarray(one, np.float32)[:count] for one in found]
+        return [one[:count] for one in found]
 
 
 def _short(error: Exception) -> str:

@@ -40,7 +40,7 @@ def detect_inputs(request: PredictRequest) -> Detections:
         what = "is a clip, and this network reads single images; give a photo, or cut the clip into images"
         problems += [f"{path}: {what}" for path in films]
     try:
-        detector = open_detector(request.detection.detector, request.detection.people)
+        detector = open_detector(request.detection.detector, request.detection.people, request.layout)
     except DataError as error:
         problems += error.problems
     if problems:

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is optional")
 pytest.importorskip("onnx", reason="the networks of these tests are made by onnx")
 
+import onnx
 from PIL import ExifTags, Image
 
 from data.errors import DataError
@@ -168,3 +169,52 @@ def test_files_that_are_no_such_networks_are_refused_with_what_they_give(files, 
     told = refused(tmp_path / "no.onnx", tmp_path / "depth.onnx")
     assert "no.onnx: is no ONNX model" in told
     assert "depth.onnx: gives depth" in told
+
+
+def square(sides):
+    graph = networks.Graph()
+    graph.op("Identity", "input", to="out")
+    return graph, sides, {"out": 4}
+
+
+def scalar():
+    graph = networks.Graph()
+    graph.op("ReduceMax", "input", keepdims=0, to="out")
+    return graph, [1, 3, 64, 64], {"out": 0}
+
+
+def maps(count):
+    graph = networks.Graph()
+    depth = graph.op("ReduceMax", "input", axes=[1], keepdims=1)
+    graph.op("Concat", *[depth] * count, axis=1, to="maps")
+    return graph, [1, 3, 64, 64], {"maps": 4}
+
+
+@pytest.mark.parametrize(
+    ("made", "layout", "told"),
+    [
+        (square([1, 3, 0, 0]), None, "expected sides of 1 to 4096 pixels"),
+        (square([1, 3, 200_000, 200_000]), None, "expected sides of 1 to 4096 pixels"),
+        (scalar(), None, "gives out [1]; read are: "),
+        (maps(1), None, "1 joints are not possible; allowed: coco (17)"),
+        (maps(21), None, "21 joints are not possible; allowed: coco (17)"),
+        (maps(15), None, "say --layout humaneva or --layout mpi15"),
+        (maps(17), "body25", "17 joints are not possible for layout body25"),
+    ],
+)
+def test_what_can_give_no_pose_is_refused_before_any_frame(made, layout, told, tmp_path):
+    graph, sides, outputs = made
+    graph.save(tmp_path / "n.onnx", sides, outputs)
+    with pytest.raises(DataError) as caught:
+        open_detector(tmp_path / "n.onnx", None, layout)
+    assert f"--detect: {tmp_path}/n.onnx: " in str(caught.value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("kpt_shape", "['x', 3]"), ("imgsz", "['a', 0]"), ("names", "[1,")])
+def test_metadata_that_say_nothing_are_left_out(key, value, files, tmp_path):
+    model = onnx.load(files / "yolo.onnx")
+    (entry,) = (one for one in model.metadata_props if one.key == key)
+    entry.value = value
+    onnx.save(model, tmp_path / "n.onnx")
+    assert open_detector(tmp_path / "n.onnx", None).poses.joints == COUNT
