@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 
@@ -27,10 +28,12 @@ class ClipFrame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A film file; fps: mean rate that it states, None where it states none."""
+    """A film file; fps: mean rate that it states; seconds: length of its pictures that it states; None where it states
+    none."""
 
     path: Path
     fps: float | None
+    seconds: float | None
 
     def frames(self) -> Iterator[ClipFrame]:
         """Decodes the frames one by one; DataError where the file is damaged, or has none."""
@@ -64,9 +67,19 @@ def open_clip(path: Path) -> Clip:
             # The mean of a clip of a phone is a little off the rate that its camera runs at.
             if rate and near and abs(near / rate - 1) < SAME_RATE:
                 rate = near
+            seconds = _seconds(container)
     except (av.FFmpegError, OSError) as error:
         raise DataError(str(path), [f"is neither a photo nor a clip that can be read ({_reason(error)})"]) from None
-    return Clip(path, float(rate) if rate else None)
+    return Clip(path, float(rate) if rate else None, seconds)
+
+
+def _seconds(container: InputContainer) -> float | None:
+    """Returns the length of the pictures that a file states; None where it states none, or one of sound beside them."""
+    stream = container.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    is_alone = len(container.streams) == 1
+    return container.duration / av.time_base if is_alone and container.duration else None
 
 
 def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:

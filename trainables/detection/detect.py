@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data.errors import DataError
-from data.images.crops import affine, inverse, keypoint_boxes, moved, warp
+from data.images.crops import SMALLEST_WIDTH_PX, affine, inverse, keypoint_boxes, moved, warp
 from data.inputs.detectors.detected import Detected, Person, detected
 from data.inputs.detectors.frames import OWN_JOINTS
 from data.inputs.footage import Footage
@@ -26,6 +26,7 @@ PASSES = 2  # on crops around what was found before, after one on the whole imag
 FEWEST = 4  # joints, scored as seen, that a crop is made around
 DIGITS = 3  # of pixels and scores: what is written is what is used
 GREY = (114, 114, 114)  # beside an image that is not as wide as the input; as Ultralytics and YOLOX train
+MISSING, MISSING_S = 0.05, 0.5  # share of a clip, and seconds, that its end may lack
 UNEVEN = 0.5  # frames that a frame's time may differ from an even rate
 
 Numbers = NDArray[np.float64]
@@ -123,6 +124,8 @@ def detect(footage: Footage, detector: Detector, fps: float | None) -> Detected:
     elif rate:
         facts["fps"] = rate
     notes = _notes(detector, people, times, footage.fps or _rate(times))
+    if footage.clip is not None:
+        notes += _cut_off(footage.clip.seconds, times)
     return detected(footage.path, people, listed=range(len(times)), facts=facts, notes=notes)
 
 
@@ -150,6 +153,14 @@ def _notes(
     return notes
 
 
+def _cut_off(stated: float | None, times: Sequence[float | None]) -> list[str]:
+    """Notes that a clip ends long before the seconds that it states: FFmpeg reads what is there."""
+    first, last = times[0], times[-1]
+    if stated is None or first is None or last is None or stated - (last - first) < max(MISSING_S, MISSING * stated):
+        return []
+    return [f"the clip states {stated:.1f} s and ends after {last - first:.1f} s: if it was cut off, get it again"]
+
+
 def _rate(times: Sequence[float | None]) -> float | None:
     """Returns the mean rate of frames by their times; None where they tell nothing."""
     first, last = times[0], times[-1]
@@ -159,7 +170,8 @@ def _rate(times: Sequence[float | None]) -> float | None:
 def _whole(images: Sequence[Image.Image], size: tuple[int, int]) -> tuple[Numbers, Numbers]:
     """Returns middle [n, 2] and width [n] of the smallest boxes, of the shape of a crop, that hold whole images."""
     sides = np.array([image.size for image in images], np.float64)
-    return (sides - 1) / 2, np.maximum(sides[:, 0], sides[:, 1] * (size[1] / size[0]))
+    width = np.maximum(sides[:, 0], sides[:, 1] * (size[1] / size[0]))
+    return (sides - 1) / 2, np.maximum(width, SMALLEST_WIDTH_PX)
 
 
 def _closer(model: OfCrop, images: Sequence[Image.Image], points: Numbers, center: Numbers, width: Numbers) -> Numbers:

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("onnxruntime", reason="onnxruntime is optional")
 pytest.importorskip("onnx", reason="the networks of these tests are made by onnx")
 
+import av
 import onnx
 from PIL import ExifTags, Image
 
@@ -143,6 +144,24 @@ def test_uneven_times_are_told(files, tmp_path):
     write_clip(tmp_path / "c.mp4", images, times=[0, 0.03, 0.06, 0.3, 0.33, 0.36])
     notes = found_in(tmp_path / "c.mp4", files, "rtmo").notes
     assert any("do not follow each other evenly" in note for note in notes)
+
+
+def test_a_clip_that_ends_early_is_told(files, tmp_path):
+    images = [drawn(WIDTH, HEIGHT, [standing(WIDTH, HEIGHT, shift=(at % 2, 0))]) for at in range(30)]
+    write_clip(tmp_path / "whole.mkv", images, fps=10)
+    with av.open(tmp_path / "whole.mkv") as container:
+        places = [packet.pos for packet in container.demux(video=0)]
+    (tmp_path / "cut.mkv").write_bytes((tmp_path / "whole.mkv").read_bytes()[: places[20]])
+    notes = {name: " ".join(found_in(tmp_path / f"{name}.mkv", files, "rtmo").notes) for name in ("whole", "cut")}
+    assert "states" not in notes["whole"]
+    assert "the clip states 3.0 s and ends after " in notes["cut"]
+    assert "if it was cut off, get it again" in notes["cut"]
+
+
+@pytest.mark.parametrize("kind", CROPPED)
+def test_an_image_of_a_pixel_has_nobody(kind, files, tmp_path):
+    Image.new("RGB", (1, 1)).save(tmp_path / "p.png")
+    assert (found_in(tmp_path / "p.png", files, kind).values[..., 2] < 0.3).all()
 
 
 def refused(poses, people=None):
