@@ -143,6 +143,10 @@ def _refusal(tree: Tree, missing: list[str]) -> str:
     if len(exact[nearest]) < len(missing) or len(exact[nearest]) <= len(_wanted(NAMINGS[nearest])) // 4:
         found = f"lacks {', '.join(exact[nearest])}; the nearest of the known namings is {nearest}"
         return f"{found}: rename its bones or leave it out ({there})"
+    necks = [name for name in tree.names if "neck" in tree.named[name].text]
+    if necks and set(missing) <= {"Thorax", "Neck", "Spine", "Head"}:
+        ends = "and its end lies neither where a skull begins nor where a head ends"
+        return f"no joint is above {necks[-1]}, {ends}; add a joint Head, or leave the file out ({there})"
     return (
         f"no joint is named as {', '.join(missing)}; name joints by side (Left, Right, L or R) and part (UpLeg or "
         f"Thigh, Leg or Shin, Foot, Arm or UpperArm, ForeArm, Hand, Neck, Head), or leave the file out ({there})"
