@@ -23,6 +23,7 @@ AXES = {
 }
 NAMED = ("landmark", "landmark_id", "landmark_index", "landmark_name", "joint", "keypoint", "name", "index", "id")
 FRAMES = (*NUMBERS, "framenumber", "frameid", "image", "time_frame")
+NOTHING = ("", "nan", "none", "null", "na", "n/a", "-", "inf", "-inf")  # cells of what was not found
 WANTED = "expected a column `frame` and x1, y1, z1, v1, ... or nose_x, nose_y, nose_z, nose_visibility, ..."
 
 
@@ -42,7 +43,8 @@ def read_table(path: Path, text: str) -> Detected:
     short = [at for at, row in enumerate(rows, 2) if len(row) != len(head)]
     if short:
         raise DataError(
-            str(path), [f"line {short[0]} has not the {len(head)} columns of the head, as {len(short)} lines"]
+            str(path),
+            [f"{len(short)} lines have not the {len(head)} columns of the head, the first one line {short[0]}"],
         )
     given = [_cell(row[frame]) for row in rows] if frame is not None else list(range(len(rows)))
     numbers, problems = frames_of(given, "row")
@@ -66,11 +68,14 @@ def _wide(
     has_score = all("score" in axes for axes in joints.values())
     keys = ("x", "y", "score") if has_score else ("x", "y")
     columns = [[axes[key] for key in keys] for axes in joints.values()]
-    people = []
-    for number, row in zip(numbers, rows, strict=True):
+    people, words = [], _Words()
+    for line, (number, row) in enumerate(zip(numbers, rows, strict=True), 2):
         values = np.array([[_number(row[at]) for at in axes] for axes in columns])
+        if np.isnan(values).any():
+            words.look(line, [row[at] for axes in columns for at in axes])
         if not np.isnan(values[:, :2]).all():
             people.append(Person(number, values, ONLY))
+    words.refuse(path)
     if len(set(numbers)) < len(numbers):
         raise DataError(str(path), ["lists a frame twice; give one row a frame, or one row a landmark"])
     return _detected(path, people, tuple(joints), numbers, is_numbered)
@@ -87,15 +92,38 @@ def _long(
         joints.sort(key=int)
     found: dict[int, Points] = {}
     filled: set[tuple[int, str]] = set()
-    for number, row in zip(numbers, rows, strict=True):
+    words = _Words()
+    for line, (number, row) in enumerate(zip(numbers, rows, strict=True), 2):
         joint = row[name].strip()
         if (number, joint) in filled:
             raise DataError(str(path), [f"lists landmark {odd(joint)} of frame {number} twice; give one person"])
         filled.add((number, joint))
         pose = found.setdefault(number, np.full((len(joints), len(columns)), math.nan))
         pose[joints.index(joint)] = [_number(row[at]) for at in columns]
+        words.look(line, [row[at] for at in columns])
+    words.refuse(path)
     people = [Person(number, pose, ONLY) for number, pose in found.items() if not np.isnan(pose[:, :2]).all()]
     return _detected(path, people, tuple(joints), sorted(found), is_numbered)
+
+
+class _Words:
+    """Cells of coordinates and scores that are neither numbers nor empty."""
+
+    def __init__(self) -> None:
+        self._count, self._first = 0, ""
+
+    def look(self, line: int, cells: Sequence[str]) -> None:
+        """Looks for them in a line."""
+        for cell in cells:
+            if cell.strip().lower() not in NOTHING and math.isnan(_number(cell)):
+                self._first = self._first or f"'{cell.strip()[:20]}' in line {line}"
+                self._count += 1
+
+    def refuse(self, path: Path) -> None:
+        """Raises DataError where there are some."""
+        if self._count:
+            told = f"{self._count} cells are no numbers, the first one {self._first}"
+            raise DataError(str(path), [f"{told}; write numbers, with a point for decimals, or leave the cell empty"])
 
 
 def _detected(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from data.errors import DataError
@@ -54,3 +55,31 @@ def test_only_null_and_nothing_are_a_frame_without_a_person(frame, tmp_path):
         read_keypoints(put(tmp_path / "k.json", tree), TOLD)
     tree["frames"].pop()
     assert len(read_keypoints(put(tmp_path / "k.json", tree), TOLD).points) == 3
+
+
+def table(cell, *, is_long):
+    if is_long:
+        rows = [f"{frame},{at},{0.1 + at / 99},0.5" for frame in range(3) for at in range(33)]
+        return "\n".join(["frame,landmark,x,y", *rows[:-1], f"2,32,{cell},0.5"])
+    rows = [[str(frame), *(f"{0.1 + at / 99:.3f}" for at in range(66))] for frame in range(3)]
+    rows[2][65] = cell
+    return "\n".join([",".join(("frame", *(f"{axis}{at}" for at in range(33) for axis in "xy"))), *map(",".join, rows)])
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+@pytest.mark.parametrize("cell", ["abc", "0.5.1", "0;5"])
+def test_a_cell_that_is_no_number_is_told(cell, is_long, tmp_path):
+    (tmp_path / "k.csv").write_text(table(cell, is_long=is_long))
+    with pytest.raises(
+        DataError, match=r"1 cells are no numbers, the first one '.*' in line .*with a point for decimals"
+    ):
+        read_keypoints(tmp_path / "k.csv", TOLD)
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+@pytest.mark.parametrize("cell", ["", "nan", "None", " "])
+def test_an_empty_cell_is_a_joint_that_was_not_found(cell, is_long, tmp_path):
+    (tmp_path / "k.csv").write_text(table(cell, is_long=is_long))
+    points = read_keypoints(tmp_path / "k.csv", TOLD).points
+    assert points.shape == (3, 33, 2)
+    assert np.isnan(points).any(-1).sum() == 1
