@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,9 @@ class Joint:
     parent: str
     offset: Signal
     channels: tuple[str, ...]
+
+
+STILL, WHOLE_TURN = 0.35, 6.3  # radians
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,8 +168,20 @@ def move(bvh: Bvh) -> Recording:
         parents={name: joint.parent for name, joint in bvh.joints.items()},
         rest=rest,
         turns=matrices,
-        notes=bvh.notes,
+        notes=(*bvh.notes, *_unit_notes(bvh, values)),
     )
+
+
+def _unit_notes(bvh: Bvh, values: Mapping[str, Signal]) -> Iterator[str]:
+    """Yields that angles may be radians, where none is larger than a whole turn has of these and some are larger than a
+    body that stands still has."""
+    angles = [
+        values[name][:, [at for at, channel in enumerate(joint.channels) if channel in ROTATIONS]]
+        for name, joint in bvh.joints.items()
+    ]
+    largest = float(np.abs(np.concatenate(angles, axis=1)).max(initial=0.0))
+    if STILL < largest <= WHOLE_TURN:
+        yield f"no angle is above {largest:.2g}: BVH counts degrees; if these are radians, everybody is stiff here"
 
 
 def _own_values(bvh: Bvh) -> list[tuple[Joint, Signal]]:
