@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import ezc3d
 import numpy as np
@@ -21,8 +20,6 @@ NO_PLACE = re.compile(r"angle|force|moment|power|grf|score|work$|energy", re.I)
 NO_PLACES = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS", "SCORES")
 LONGEST_GAP = 0.25  # seconds without a marker that are filled on a straight line
 MOST_FRAMES = 65_535  # that the 16 bits of the header count; ezc3d reads no more (findings/c3d_most_frames.sh)
-BLOCK = 512  # bytes; the first byte of the file tells the block of the parameters, their fourth the processor
-BIG_ENDIAN = bytes([86])  # MIPS, of SGI's workstations
 FEWEST_OF_ONE = 10  # labels with one prefix, from which it is a person's and no object's
 
 
@@ -69,9 +66,8 @@ def _announced(path: Path) -> int:
     """Returns how many frames the header counts; ezc3d stops at the end of the file and counts anew."""
     with path.open("rb") as file:
         head = file.read(10)
-        file.seek(BLOCK * (head[0] - 1) + 3)
-        order: Literal["little", "big"] = "big" if file.read(1) == BIG_ENDIAN else "little"
-    first, last = (int.from_bytes(head[at : at + 2], order) for at in (6, 8))
+    # Big-endian files, of MIPS processors, are none that ezc3d reads.
+    first, last = (int.from_bytes(head[at : at + 2], "little") for at in (6, 8))
     return last - first + 1
 
 

@@ -7,7 +7,7 @@ pytest.importorskip("ezc3d")
 
 from data.__main__ import VERBS
 from data.conversion import takes
-from data.conversion.motion.c3d import _announced, read_c3d
+from data.conversion.motion.c3d import read_c3d
 from data.errors import DataError
 from data.formats.poses import h36m
 from data.poses.skeleton import H36M_17
@@ -115,13 +115,6 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, capsys):
     assert convert(tmp_path) == 2
     assert "a.c3d: announces 200 frames and has 1" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(("processor", "order"), [(84, "little"), (85, "little"), (86, "big")])
-def test_the_header_counts_frames_in_the_order_of_its_processor(tmp_path, processor, order):
-    head = bytes([2, 0x50, 0, 0, 0, 0]) + (11).to_bytes(2, order) + (310).to_bytes(2, order)
-    (tmp_path / "a.c3d").write_bytes(head.ljust(512, bytes(1)) + bytes([1, 80, 1, processor]))
-    assert _announced(tmp_path / "a.c3d") == 300
 
 
 def test_a_file_as_long_as_its_header_can_count_may_lack_an_end(tmp_path):
