@@ -35,6 +35,7 @@ from data.batches.samples import open_samples
 from data.synthetic.store import write_sets
 from spaces.table import text_table
 from trainables.config import default_config
+from trainables.devices.cpus import num_cpus
 from trainables.layers.graph import Spectrum, row_normalized_adjacency
 
 PLAIN = Path(__file__).with_name("plain")
@@ -135,7 +136,7 @@ def main() -> None:
     rows = [[name, round(medians[name], 1), f"{ratios.get(name, 1.0):.2f}"] for name in medians]
     print(text_table(["sweep", "seconds", "times ours"], rows))
     pins = ", ".join(f"{name} {version(name)}" for name in ("torch", "ray", "optuna", "mlflow"))
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {pins}, {date.today()}")
+    print(f"{platform.machine()}, {num_cpus()} cores, {pins}, {date.today()}")
     if options.json:
         print(json.dumps(ratios))
 
