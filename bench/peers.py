@@ -29,6 +29,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))  # started as a file, Python looks beside it only
 
+import optuna
 import torch
 
 from data.batches.samples import open_samples
@@ -96,10 +97,12 @@ def runs_of(trials: int, epochs: int, store: Path, tensors: Path) -> dict[str, C
     def ray_tune(folder: Path) -> list[list[str]]:
         return [[python, str(PLAIN / "ray_tune.py"), str(tensors), str(folder), *numbers, str(AT_A_TIME)]]
 
-    def optuna(folder: Path) -> list[list[str]]:
+    def optuna_study(folder: Path) -> list[list[str]]:
+        # Two processes that both create the tables of a new file get into each other's way.
+        optuna.create_study(study_name="sweep", storage=f"sqlite:///{folder}/optuna.db")
         return [[python, str(PLAIN / "optuna_study.py"), str(tensors), str(folder), *numbers]] * AT_A_TIME
 
-    return {"ours": ours, "ray_tune": ray_tune, "optuna": optuna}
+    return {"ours": ours, "ray_tune": ray_tune, "optuna": optuna_study}
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """Sweep of bench/plain/lifter.py by Optuna, as its documentation shows it: this script in several processes at once,
-with one study in a sqlite file. Arguments: data, folder, trials, epochs."""
+with one study in a sqlite file, which is there. Arguments: data, folder, trials, epochs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def objective(trial: optuna.Trial) -> float:
     return best
 
 
-study = optuna.create_study(
-    study_name="sweep", storage=f"sqlite:///{FOLDER}/optuna.db", load_if_exists=True, pruner=optuna.pruners.NopPruner()
+study = optuna.load_study(
+    study_name="sweep", storage=f"sqlite:///{FOLDER}/optuna.db", pruner=optuna.pruners.NopPruner()
 )
 running = (TrialState.COMPLETE, TrialState.RUNNING)
 study.optimize(objective, callbacks=[MaxTrialsCallback(TRIALS, states=running)])
