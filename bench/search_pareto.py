@@ -38,11 +38,11 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from bench.simulation.peers import Attempt, Peer
-from bench.simulation.tasks import EPOCHS, HEADS, LAYERS, OBJECTIVE, WIDTH, WORKERS, Task, is_legal, plan_for, recipe_of
+from bench.simulation.peers import Asking
+from bench.simulation.tasks import EPOCHS, HEADS, LAYERS, OBJECTIVE, WIDTH, WORKERS, Task, plan_for, recipe_of
 from search.decisions.conductor import Conductor
 from search.decisions.fronts import is_undominated
-from search.decisions.optuna_terms import distribution, to_point, to_term
+from search.decisions.optuna_terms import to_term
 from search.executors.simulated import Simulated
 from search.record.journal import create
 from search.record.plan import begun_by
@@ -98,29 +98,14 @@ class Ours:
         self.journal.unlock()
 
 
-class Optuna(Peer):
-    """Optuna with two objectives through ask and tell; it refuses to prune there."""
+class Optuna(Asking):
+    """Optuna with two objectives; it refuses to prune there."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        super().__init__()
         plan = plan_for("none", seed)
-        self._domains = plan.domains
-        self._spaces = {path: distribution(domain) for path, domain in plan.domains.items()}
-        self._study = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed))
-        self._study.enqueue_trial({path: to_term(plan.domains[path], one) for path, one in recipe_of(plan).items()})
-        self._asked: dict[int, optuna.Trial] = {}
-        self._lowest: dict[int, float] = {}
-
-    def next_task(self) -> Attempt:
-        while True:
-            asked = self._study.ask(self._spaces)
-            point = to_point(self._domains, asked.params)
-            if is_legal(point):
-                break
-            self._study.tell(asked, [ILLEGAL, ILLEGAL])
-        handed = self.handed(point)
-        self._asked[handed.trial] = asked
-        return handed
+        study = optuna.create_study(directions=["minimize"] * 2, sampler=optuna.samplers.TPESampler(seed=seed))
+        study.enqueue_trial({path: to_term(plan.domains[path], one) for path, one in recipe_of(plan).items()})
+        super().__init__(plan, study, values=[ILLEGAL, ILLEGAL])
 
     def hear(self, report: Row) -> bool:
         if isinstance(report, CostRow):

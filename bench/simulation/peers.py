@@ -56,18 +56,15 @@ def as_told(plan: Plan) -> dict[str, Any]:
     }
 
 
-class Optuna(Peer):
-    """Optuna through ask and tell, as its documentation says."""
+class Asking(Peer):
+    """Optuna through ask and tell, as its documentation says. `illegal`: what `tell` is given for a point that breaks a
+    law."""
 
-    def __init__(self, pruner: Any, plan: Plan) -> None:
+    def __init__(self, plan: Plan, study: optuna.Study, **illegal: Any) -> None:
         super().__init__()
-        seed = plan.sweep.seed
-        self._epochs = length_of(plan)
         self._domains = plan.domains
         self._spaces = {path: distribution(domain) for path, domain in plan.domains.items()}
-        sampler = optuna.samplers.TPESampler(seed=seed)
-        self._study = optuna.create_study(sampler=sampler, pruner=pruner, study_name=f"seed {seed}")
-        self._study.enqueue_trial(as_told(plan))
+        self._study, self._illegal = study, illegal
         self._asked: dict[int, optuna.Trial] = {}
         self._lowest: dict[int, float] = {}
 
@@ -77,10 +74,22 @@ class Optuna(Peer):
             point = to_point(self._domains, asked.params)
             if is_legal(point):
                 break
-            self._study.tell(asked, state=TrialState.FAIL)
+            self._study.tell(asked, **self._illegal)
         task = self.handed(point)
         self._asked[task.trial] = asked
         return task
+
+
+class Optuna(Asking):
+    """Optuna with one objective."""
+
+    def __init__(self, pruner: Any, plan: Plan) -> None:
+        seed = plan.sweep.seed
+        sampler = optuna.samplers.TPESampler(seed=seed)
+        study = optuna.create_study(sampler=sampler, pruner=pruner, study_name=f"seed {seed}")
+        study.enqueue_trial(as_told(plan))
+        super().__init__(plan, study, state=TrialState.FAIL)
+        self._epochs = length_of(plan)
 
     def hear(self, report: Row) -> bool:
         assert isinstance(report, EpochRow | EndRow), report
