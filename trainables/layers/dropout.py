@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..kernels.functions import Draw, masked
+from ..kernels.library import is_native
 from .stream import Dialled
 
 LEVELS = 65536  # of the 16 random bits that decide on one element; the chance to be kept is a multiple of 1 / LEVELS
@@ -39,15 +41,54 @@ class Dropout(Dialled):
 
     def __init__(self, rate: float) -> None:
         super().__init__(rate)
+        self._fate: tuple[float, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Drops elements of x of any shape; in evaluation mode unchanged."""
-        if not self.training:
-            return x
-        if self.is_off:
+        return self.behind(x)
+
+    def behind(
+        self, x: Tensor, *, bias: Tensor | None = None, is_relu: bool = False, residual: Tensor | None = None
+    ) -> Tensor:
+        """Computes drop(x + bias) + residual, with a ReLU before the dropout if asked: x and residual [..., C], bias
+        [C]."""
+        is_more = bias is not None or is_relu or residual is not None
+        if (is_more or self.is_dropping) and self.is_drawable and is_native(x, bias, residual):
+            return masked(x, self.draw(), bias=bias, residual=residual, is_relu=is_relu)
+        if bias is not None:
+            x = x + bias
+        if is_relu:
+            x = x.relu()
+        if self.is_dropping:
+            x = x * self.factor(x)
+        elif self.training:
             self.stream.skip()
-            return x
-        return x * self.factor(x)
+        return x if residual is None else x + residual
+
+    @property
+    def is_dropping(self) -> bool:
+        """Whether the next call drops anything."""
+        return self.training and not self.is_off
+
+    @property
+    def is_drawable(self) -> bool:
+        """Whether a kernel may draw the next mask itself."""
+        return self.stream.has_key or not self.is_dropping
+
+    def draw(self) -> Draw | None:
+        """Counts a call and returns its randomness, for a kernel; None where nothing is dropped."""
+        if not self.is_dropping:
+            if self.training:
+                self.stream.skip()
+            return None
+        if self.stream.dials is not None:
+            fate = self.stream.once("kernel fates", _stacked)[self.place]
+        else:
+            if self._fate is None or self._fate[0] != self.dial:
+                self._fate = self.dial, torch.tensor(Fate.of_rate(self.dial))
+            fate = self._fate[1]
+        key, call = self.stream.draw()
+        return Draw(key, fate, call)
 
     def factor(self, x: Tensor) -> Tensor:
         """Returns the mask, shaped like x: 0, or the scale that keeps the mean."""
@@ -60,12 +101,24 @@ class Dropout(Dialled):
         return is_kept.mul_(fate.scale).view(x.shape)
 
 
+def _stacked(rates: Tensor) -> list[Tensor]:
+    return [torch.stack(fate) for fate in Fate.of_rates(rates)]
+
+
 class DropPath(Dropout):
     """Stochastic depth: drops whole samples, the entries of `axis`, of a residual branch (Huang et al. 2016)."""
 
     def __init__(self, rate: float, axis: int = 0) -> None:
         super().__init__(rate)
         self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drops samples of x; in evaluation mode unchanged."""
+        if self.is_dropping:
+            return x * self.factor(x)
+        if self.training:
+            self.stream.skip()
+        return x
 
     def factor(self, x: Tensor) -> Tensor:
         """Returns the mask: 0, or the scale that keeps the mean, for each sample; axes of length 1 stand for the

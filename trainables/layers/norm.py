@@ -1,14 +1,26 @@
-"""Batch norm whose momentum decays over training (VideoPose3D), to a final value that each lane may set."""
+"""Layer norm, and batch norm whose momentum decays over training (VideoPose3D), to a final value that each lane may set."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from ..kernels.functions import normed
+from ..kernels.library import is_native
 from .stream import Dialled
 
 MOMENTUM = 0.1  # at the start, and outside an engine
 EPS = 1e-5
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm over the last axis."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., C] -> the same shape."""
+        if is_native(x):
+            return normed(x, self.weight, self.bias, self.eps, is_outside=False)
+        return super().forward(x)
 
 
 class BatchNorm(Dialled):

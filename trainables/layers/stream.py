@@ -54,6 +54,17 @@ class Stream:
         found: T = self._once[name]
         return found
 
+    @property
+    def has_key(self) -> bool:
+        """Whether bits come from a key, not from torch's generator."""
+        return self._key is not None
+
+    def draw(self) -> tuple[Tensor, int]:
+        """Counts a call and returns what its bits depend on, key and number, for a kernel that draws them itself."""
+        assert self._key is not None, "a stream without a key has no numbers to repeat"
+        self._call += 1
+        return self._key, self._call - 1
+
     def skip(self) -> None:
         """Counts a call that needs no numbers, so that the next ones are the same whether a dial is 0 or not."""
         self._call += 1

@@ -5,34 +5,16 @@ layer's output splits into heads as a view, so that attention copies nothing bef
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from .attention import attend
+from .attention import attend_by_head
 from .dropout import Dropout, DropPath
 from .widths import hidden_of
 
 EPS = 1e-6  # of every norm inside these transformers; torch's own default of 1e-5 moves published outputs by 1e-4
-
-
-def attend_by_head(
-    q_TNC: Tensor,
-    k_TNC: Tensor,
-    v_TNC: Tensor,
-    heads: int,
-    *,
-    scale: float | None = None,
-    bias: Tensor | None = None,
-    drop: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """Applies `attend` to every head's channels separately: [T, N, C] each -> [T, N, C]."""
-    tokens, count, width = q_TNC.shape
-    q, k, v = (part.view(tokens, count * heads, -1).transpose(0, 1) for part in (q_TNC, k_TNC, v_TNC))
-    mixed = attend(q, k, v, scale=scale, bias=bias, drop=drop)
-    return mixed.transpose(0, 1).reshape(tokens, count, width)
 
 
 class SelfAttention(nn.Module):

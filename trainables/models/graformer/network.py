@@ -13,10 +13,14 @@ from torch import Tensor, nn
 from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
-from ...layers.attention import attend
+from ...kernels.functions import normed
+from ...kernels.library import is_native
+from ...layers.attention import attend_by_head
 from ...layers.dropout import Dropout
 from ...layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 from .config import NetworkConfig
+
+EPS = 1e-6
 
 
 class LayerNorm(nn.Module):
@@ -30,12 +34,14 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., C] -> [..., C]."""
+        if is_native(x):
+            return normed(x, self.a_2, self.b_2, EPS, is_outside=True)
         width = x.shape[-1]
         # torch.std alone takes 5 times as long on CPU as all of this.
         centred = torch.sub(x, x.sum(-1, keepdim=True), alpha=1 / width)
         variance = (centred * centred).sum(-1, keepdim=True) / (width - 1)
         # 1e-30: the root of an exact 0 (all channels equal) has no slope. Far below the rounding of any other variance.
-        inverse = 1 / ((variance + 1e-30).sqrt() + 1e-6)
+        inverse = 1 / ((variance + 1e-30).sqrt() + EPS)
         return torch.addcmul(self.b_2, centred * inverse, self.a_2)
 
 
@@ -50,12 +56,8 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x_JBC: Tensor) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
-        joints, batch, width = x_JBC.shape
         query, key, value, output = self.linears
-        # Batch and head stay one axis (BH) of a view: nothing is copied until the heads are joined.
-        q, k, v = (part(x_JBC).view(joints, batch * self.heads, -1).transpose(0, 1) for part in (query, key, value))
-        mixed_BHJC = attend(q, k, v, drop=self.dropout)
-        return output(mixed_BHJC.transpose(0, 1).reshape(joints, batch, width))
+        return output(attend_by_head(query(x_JBC), key(x_JBC), value(x_JBC), self.heads, drop=self.dropout))
 
 
 class FullyConnected(nn.Module):
@@ -76,12 +78,13 @@ class GraphNet(nn.Module):
         self.gconv2 = FullyConnected(2 * width, width)
 
     def forward(self, x_JBC: Tensor) -> Tensor:
-        """x [J, B, C] -> [J, B, C]; nan once a column of A_hat sums to less than -1e-5, as published."""
+        """x [J, B, C] -> [J, B, C], without the last bias; nan once a column of A_hat sums to less than -1e-5, as
+        published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
         mixer_JJ = scaling[:, None] * self.A_hat * scaling
         hidden = self.gconv1.fc(mix_joints(mixer_JJ, x_JBC)).relu_()
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
-        return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT).add_(self.gconv2.fc.bias)
+        return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT)
 
 
 class Sublayer(nn.Module):
@@ -92,11 +95,9 @@ class Sublayer(nn.Module):
         self.norm = LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_JBC: Tensor, branch: nn.Module) -> Tensor:
-        """x [J, B, C] -> [J, B, C]."""
-        # A branch's own memory: a stacked step waits more for memory than for arithmetic, here and in `relu_`.
-        out: Tensor = self.dropout(branch(self.norm(x_JBC)))
-        return out.add_(x_JBC)
+    def forward(self, x_JBC: Tensor, branch: nn.Module, bias: Tensor | None = None) -> Tensor:
+        """x [J, B, C] -> [J, B, C]; `bias` [C] is added behind the branch."""
+        return self.dropout.behind(branch(self.norm(x_JBC)), bias=bias, residual=x_JBC)
 
 
 class AttentionLayer(nn.Module):
@@ -111,7 +112,8 @@ class AttentionLayer(nn.Module):
     def forward(self, x_JBC: Tensor) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         around_attention, around_graph_net = self.sublayer
-        return around_graph_net(around_attention(x_JBC, self.self_attn), self.feed_forward)
+        last = self.feed_forward.gconv2.fc.bias
+        return around_graph_net(around_attention(x_JBC, self.self_attn), self.feed_forward, last)
 
 
 class ActiveConv(nn.Module):
@@ -124,7 +126,8 @@ class ActiveConv(nn.Module):
 
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
-        return self.dropout(self.gconv(x_JBC, spectrum).relu_())
+        bias = self.gconv.bias.flatten()
+        return self.dropout.behind(self.gconv.unbiased(x_JBC, spectrum), bias=bias, is_relu=True)
 
 
 class ResidualConv(nn.Module):

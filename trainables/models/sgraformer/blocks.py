@@ -10,8 +10,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ...layers.attention import attend_by_head
 from ...layers.dropout import Dropout, DropPath
-from ...layers.transformer import EPS, FeedForward, SelfAttention, attend_by_head, drop_path_rates
+from ...layers.transformer import EPS, FeedForward, SelfAttention, drop_path_rates
 from ...layers.widths import hidden_of
 from .config import SPATIAL_DEPTH, NetworkConfig
 from .hops import HOPS

@@ -1,0 +1,261 @@
+/* Attention of short sequences: 16 heads at a time, one in each place of a vector, scores never stored.
+
+   q, k, v, out [tokens, pairs, width]: a pair is a head of a sequence. Each group of 16 pairs is turned to
+   [tokens, width, 16]; tokens are padded to a multiple of ROWS, which share every load of a product. */
+
+#include <stdlib.h>
+
+#include "vectors.h"
+
+#define ROWS 4
+
+static int64_t padded(int64_t count) { return (count + ROWS - 1) / ROWS * ROWS; }
+
+#define SWAP(a, b, block)                                                                                  \
+    {                                                                                                      \
+        Floats first = a, second = b;                                                                      \
+        a = __builtin_shuffle(first, second, FIRST_##block);                                               \
+        b = __builtin_shuffle(first, second, SECOND_##block);                                              \
+    }
+
+#if defined(__clang__)
+#error
+#endif
+
+static const Ints FIRST_8 = {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
+static const Ints SECOND_8 = {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31};
+static const Ints FIRST_4 = {0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27};
+static const Ints SECOND_4 = {4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31};
+static const Ints FIRST_2 = {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29};
+static const Ints SECOND_2 = {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31};
+static const Ints FIRST_1 = {0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30};
+static const Ints SECOND_1 = {1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31};
+
+/* Turns a square [16, 16] over its diagonal, by blocks of 8, 4, 2 and 1. */
+static inline void turn(Floats *square) {
+    for (int i = 0; i < 8; i++) SWAP(square[i], square[i + 8], 8)
+    for (int i = 0; i < 16; i += 8)
+        for (int j = i; j < i + 4; j++) SWAP(square[j], square[j + 4], 4)
+    for (int i = 0; i < 16; i += 4)
+        for (int j = i; j < i + 2; j++) SWAP(square[j], square[j + 2], 2)
+    for (int i = 0; i < 16; i += 2) SWAP(square[i], square[i + 1], 1)
+}
+
+static void gather(const float *from, Floats *to, int64_t tokens, int64_t pairs, int64_t width, int64_t first,
+                   int64_t count, float scale) {
+    for (int64_t t = 0; t < tokens; t++)
+        for (int64_t c = 0; c < width; c += LANES) {
+            const float *row = from + (t * pairs + first) * width + c;
+            int64_t size = width - c < LANES ? width - c : LANES;
+            Floats square[LANES] = {};
+            for (int64_t l = 0; l < count; l++) memcpy(square + l, row + l * width, sizeof(float) * size);
+            turn(square);
+            for (int64_t i = 0; i < size; i++) to[t * width + c + i] = scale * square[i];
+        }
+    memset(to + tokens * width, 0, sizeof(Floats) * (padded(tokens) - tokens) * width);
+}
+
+static void scatter(const Floats *from, float *to, int64_t tokens, int64_t pairs, int64_t width, int64_t first,
+                    int64_t count, float scale) {
+    for (int64_t t = 0; t < tokens; t++)
+        for (int64_t c = 0; c < width; c += LANES) {
+            float *row = to + (t * pairs + first) * width + c;
+            int64_t size = width - c < LANES ? width - c : LANES;
+            Floats square[LANES] = {};
+            for (int64_t i = 0; i < size; i++) square[i] = scale * from[t * width + c + i];
+            turn(square);
+            for (int64_t l = 0; l < count; l++) memcpy(row + l * width, square + l, sizeof(float) * size);
+        }
+}
+
+/* exp for x <= 0: 2^n times a polynomial of the rest, relative error 2e-7; nan stays nan. */
+static inline Floats exponential(Floats x) {
+    x = choose(x < -87.0f, all(-87.0f), x);
+    Floats magic = all(12582912.0f), n = x * 1.44269504f + magic;
+    Ints power = ((Ints)n - (Ints)magic + 127) << 23;
+    n -= magic;
+    Floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    Floats p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return (p * r * r + r + 1.0f) * (Floats)power;
+}
+
+/* products [rows, columns] of a [rows, width] and b [columns, width]; rows a multiple of ROWS */
+static inline void dots(const Floats *a, const Floats *b, Floats *products, int64_t rows, int64_t columns,
+                        int64_t width) {
+    for (int64_t i = 0; i < rows; i += ROWS)
+        for (int64_t j = 0; j < columns; j++) {
+            Floats total[ROWS] = {};
+            for (int64_t c = 0; c < width; c++)
+                for (int r = 0; r < ROWS; r++) total[r] += a[(i + r) * width + c] * b[j * width + c];
+            for (int r = 0; r < ROWS; r++) products[(i + r) * columns + j] = total[r];
+        }
+}
+
+/* sums [rows, width] over j of weights [rows, columns] times b [columns, width] */
+static inline void mixes(const Floats *weights, const Floats *b, Floats *sums, int64_t rows, int64_t columns,
+                         int64_t width) {
+    for (int64_t i = 0; i < rows; i += ROWS)
+        for (int64_t c = 0; c < width; c++) {
+            Floats total[ROWS] = {};
+            for (int64_t j = 0; j < columns; j++)
+                for (int r = 0; r < ROWS; r++) total[r] += weights[(i + r) * columns + j] * b[j * width + c];
+            for (int r = 0; r < ROWS; r++) sums[(i + r) * width + c] = total[r];
+        }
+}
+
+/* sums [columns, width] over i < rows of weights [rows, columns] times b [rows, width]; room for a multiple of ROWS */
+static inline void mixes_turned(const Floats *weights, const Floats *b, Floats *sums, int64_t rows, int64_t columns,
+                                int64_t width) {
+    for (int64_t j = 0; j < columns; j += ROWS)
+        for (int64_t c = 0; c < width; c++) {
+            Floats total[ROWS] = {};
+            int64_t most = columns - j < ROWS ? columns - j : ROWS;
+            if (most == ROWS)
+                for (int64_t i = 0; i < rows; i++)
+                    for (int r = 0; r < ROWS; r++) total[r] += weights[i * columns + j + r] * b[i * width + c];
+            else
+                for (int64_t i = 0; i < rows; i++)
+                    for (int r = 0; r < most; r++) total[r] += weights[i * columns + j + r] * b[i * width + c];
+            for (int r = 0; r < most; r++) sums[(j + r) * width + c] = total[r];
+        }
+}
+
+/* Levels of the mask's elements [T * S] of 16 pairs that begin with `first`, turned to [T * S, 16]; the mask's order is
+   [pairs, T, S]. */
+static void draw(int16_t *row, Shorts *levels, int64_t size, int64_t first, int64_t count, int64_t key) {
+    for (int64_t l = 0; l < count; l++) {
+        int64_t start = (first + l) * size, word = start / 4;
+        for (int64_t w = 0; 4 * (word + w) < start + size; w += WORDS) {
+            Longs words = random_words(key, word + w);
+            memcpy(row + 4 * w, &words, sizeof words);
+        }
+        const int16_t *own = row + start % 4;
+        int16_t *place = (int16_t *)levels + l;
+        for (int64_t i = 0; i < size; i++) place[i * LANES] = own[i];
+    }
+}
+
+/* Memory of one group; `weights` are the probabilities that dropout left. */
+typedef struct {
+    Floats *q, *k, *v, *grad, *result, *probabilities, *weights, *grad_scores;
+    Shorts *levels;
+    int16_t *row;
+    void *memory;
+} Scratch;
+
+static Scratch scratch_for(int64_t tokens, int64_t sources, int64_t width) {
+    int64_t rows = padded(tokens), columns = padded(sources), square = rows * columns;
+    int64_t part = (rows > columns ? rows : columns) * width, row = (square / DECISIONS + 2) * sizeof(Longs);
+    char *memory = aligned_alloc(64, sizeof(Floats) * (5 * part + 3 * square) + sizeof(Shorts) * (square + 1) / 64 * 64 + 64 + row);
+    Floats *at = (Floats *)memory, *squares = at + 5 * part;
+    Shorts *levels = (Shorts *)(squares + 3 * square);
+    return (Scratch){at, at + part, at + 2 * part, at + 3 * part, at + 4 * part, squares, squares + square,
+                     squares + 2 * square, levels, (int16_t *)(levels + square), memory};
+}
+
+/* One network. bias [T, S] may be absent; stats [ceil(pairs / 16), T, 2, 16]: maximum of the scores, 1 / sum. */
+static void forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
+                    int64_t tokens, int64_t sources, int64_t pairs, int64_t width, float scale, int64_t key,
+                    const Fate *fate) {
+    Scratch at = scratch_for(tokens, sources, width);
+    for (int64_t first = 0; first < pairs; first += LANES) {
+        int64_t count = pairs - first < LANES ? pairs - first : LANES;
+        gather(q, at.q, tokens, pairs, width, first, count, scale);
+        gather(k, at.k, sources, pairs, width, first, count, 1);
+        gather(v, at.v, sources, pairs, width, first, count, 1);
+        if (fate) draw(at.row, at.levels, tokens * sources, first, count, key);
+        dots(at.q, at.k, at.weights, padded(tokens), sources, width);
+        for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
+            Floats *weights = at.weights + t * sources, most = all(-__builtin_inff()), total = all(0);
+            const Shorts *levels = at.levels + t * sources;
+            for (int64_t s = 0; s < sources; s++) {
+                if (bias) weights[s] += bias[t * sources + s];
+                most = choose(weights[s] > most, weights[s], most);
+            }
+            for (int64_t s = 0; s < sources; s++) total += weights[s] = exponential(weights[s] - most);
+            Floats inverse = 1 / total;
+            for (int64_t s = 0; s < sources; s++) weights[s] *= fate ? inverse * factors(levels[s], *fate) : inverse;
+            store(stats, most);
+            store(stats + LANES, inverse);
+        }
+        mixes(at.weights, at.v, at.result, padded(tokens), sources, width);
+        scatter(at.result, out, tokens, pairs, width, first, count, 1);
+    }
+    free(at.memory);
+}
+
+/* Gradients of one network; grad_bias [T, S] is absent where there is no bias. */
+static void backward(const float *q, const float *k, const float *v, const float *bias, const float *stats,
+                     const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias, int64_t tokens,
+                     int64_t sources, int64_t pairs, int64_t width, float scale, int64_t key, const Fate *fate) {
+    Scratch at = scratch_for(tokens, sources, width);
+    if (grad_bias) memset(grad_bias, 0, sizeof(float) * tokens * sources);
+    for (int64_t first = 0; first < pairs; first += LANES) {
+        int64_t count = pairs - first < LANES ? pairs - first : LANES;
+        gather(q, at.q, tokens, pairs, width, first, count, scale);
+        gather(k, at.k, sources, pairs, width, first, count, 1);
+        gather(v, at.v, sources, pairs, width, first, count, 1);
+        gather(grad, at.grad, tokens, pairs, width, first, count, 1);
+        if (fate) draw(at.row, at.levels, tokens * sources, first, count, key);
+        dots(at.q, at.k, at.probabilities, padded(tokens), sources, width);
+        dots(at.grad, at.v, at.grad_scores, padded(tokens), sources, width);
+        for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
+            Floats *p = at.probabilities + t * sources, *weights = at.weights + t * sources;
+            Floats *grads = at.grad_scores + t * sources, most = load(stats), inverse = load(stats + LANES);
+            const Shorts *levels = at.levels + t * sources;
+            Floats common = all(0);
+            for (int64_t s = 0; s < sources; s++) {
+                if (bias) p[s] += bias[t * sources + s];
+                p[s] = exponential(p[s] - most) * inverse;
+                weights[s] = fate ? p[s] * factors(levels[s], *fate) : p[s];
+                grads[s] *= weights[s];
+                common += grads[s];
+            }
+            for (int64_t s = 0; s < sources; s++) {
+                grads[s] -= p[s] * common;
+                if (grad_bias) grad_bias[t * sources + s] += sum(grads[s]);
+            }
+        }
+        mixes_turned(at.weights, at.grad, at.result, tokens, sources, width);
+        scatter(at.result, grad_v, sources, pairs, width, first, count, 1);
+        mixes_turned(at.grad_scores, at.q, at.result, tokens, sources, width);
+        scatter(at.result, grad_k, sources, pairs, width, first, count, 1);
+        mixes(at.grad_scores, at.k, at.result, padded(tokens), sources, width);
+        scatter(at.result, grad_q, tokens, pairs, width, first, count, scale);
+    }
+    free(at.memory);
+}
+
+/* Tensors have a leading axis of lanes; step [lanes] and fates [lanes, 2] are absent where nothing is dropped. */
+void attention_forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
+                       int64_t lanes, int64_t tokens, int64_t sources, int64_t pairs, int64_t width, float scale,
+                       const int64_t *step, int64_t call, const float *fates) {
+    int64_t queries = tokens * pairs * width, keys = sources * pairs * width;
+    int64_t groups = (pairs + LANES - 1) / LANES;
+    for (int64_t i = 0; i < lanes; i++) {
+        Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
+        forward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * tokens * sources : 0, out + i * queries,
+                stats + i * groups * tokens * 2 * LANES, tokens, sources, pairs, width, scale,
+                fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
+    }
+}
+
+void attention_backward(const float *q, const float *k, const float *v, const float *bias, const float *stats,
+                        const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias,
+                        int64_t lanes, int64_t tokens, int64_t sources, int64_t pairs, int64_t width, float scale,
+                       const int64_t *step, int64_t call, const float *fates) {
+    int64_t queries = tokens * pairs * width, keys = sources * pairs * width, square = tokens * sources;
+    int64_t groups = (pairs + LANES - 1) / LANES;
+    for (int64_t i = 0; i < lanes; i++) {
+        Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
+        backward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * square : 0,
+                 stats + i * groups * tokens * 2 * LANES, grad + i * queries, grad_q + i * queries, grad_k + i * keys,
+                 grad_v + i * keys, grad_bias ? grad_bias + i * square : 0, tokens, sources, pairs, width, scale,
+                 fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
+    }
+}

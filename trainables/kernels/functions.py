@@ -1,0 +1,198 @@
+"""Differentiable calls of the native kernels. Tensors have a leading axis of lanes, 1 outside of an array: under vmap a
+call of all lanes is one call."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from .library import kernel
+
+VECTOR = 16  # floats in a vector of the kernels
+
+
+class Draw(NamedTuple):
+    """Randomness of one call of dropout: key int64 [L] of the step, threshold and scale float32 [L, 2] of the rate, and
+    the number of the call."""
+
+    key: Tensor
+    fate: Tensor
+    call: int
+
+
+def masked(
+    x: Tensor, draw: Draw | None, *, bias: Tensor | None = None, residual: Tensor | None = None, is_relu: bool = False
+) -> Tensor:
+    """Computes residual + mask * act(x + bias), where act is ReLU or nothing: x, residual [..., C], bias [C]."""
+    key, fate, call = draw if draw is not None else (None, None, 0)
+    found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, is_relu)
+    return found
+
+
+def attended(
+    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, heads: int, scale: float, draw: Draw | None
+) -> Tensor:
+    """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. The order
+    of the mask's elements is [N, heads, T, S]."""
+    key, fate, call = draw if draw is not None else (None, None, 0)
+    found, _ = _Attended.apply(1, q, k, v, bias, heads, scale, key, fate, call)
+    return found
+
+
+def normed(x: Tensor, a: Tensor, b: Tensor, eps: float, *, is_outside: bool) -> Tensor:
+    """Computes a (x - mean) / deviation + b over the last axis of x [..., C]. Is outside: the deviation is the unbiased
+    one plus eps, else the root of the biased variance plus eps."""
+    found: Tensor = _Normed.apply(1, x, a, b, eps, is_outside)
+    return found
+
+
+class _Native(Function):
+    """Function whose first argument is the number of lanes; under vmap it is called once, with all of them."""
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Calls the function. Torch's own apply reads the signature at every call, which takes longer than a kernel."""
+        if torch._C._are_functorch_transforms_active():
+            return super().apply(*args)
+        return super(Function, cls).apply(*args)
+
+    @classmethod
+    def vmap(cls, info: Any, dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
+        """Calls the function with the lanes of vmap in front."""
+        lanes = info.batch_size
+        moved = [
+            (arg.movedim(dim, 0) if dim is not None else arg.expand(lanes, *arg.shape))
+            if isinstance(arg, Tensor)
+            else arg
+            for arg, dim in zip(args[1:], dims[1:], strict=True)
+        ]
+        found = cls.apply(lanes, *moved)
+        return found, 0 if isinstance(found, Tensor) else (0,) * len(found)
+
+
+class _Masked(_Native):
+    @staticmethod
+    def forward(
+        lanes: int,
+        x: Tensor,
+        bias: Tensor | None,
+        residual: Tensor | None,
+        key: Tensor | None,
+        fate: Tensor | None,
+        call: int,
+        is_relu: bool,
+    ) -> Tensor:
+        x, bias, residual = x.contiguous(), _dense(bias), _dense(residual)
+        out = torch.empty_like(x)
+        sizes = lanes, x.numel() // lanes, x.shape[-1]
+        kernel("masked_forward")(*_at(x, bias, residual, out), *sizes, *_drawn(key, call, fate), is_relu)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.lanes, _, bias, residual, key, fate, ctx.call, is_relu = inputs
+        assert not (is_relu and residual is not None), "a sum does not tell where its ReLU gave 0"
+        ctx.has_bias, ctx.has_residual = bias is not None, residual is not None
+        ctx.save_for_backward(output if is_relu else None, key, fate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        (out, key, fate), grad = ctx.saved_tensors, grad.contiguous()
+        grad_x, grad_bias = grad, None
+        if out is not None or fate is not None:
+            grad_x = torch.empty_like(grad)
+            sizes = ctx.lanes, grad.numel() // ctx.lanes
+            kernel("masked_backward")(*_at(grad, out, grad_x), *sizes, *_drawn(key, ctx.call, fate))
+        if ctx.has_bias:
+            rows = grad_x.flatten(0, -2) if ctx.lanes == 1 else grad_x.flatten(1, -2)
+            grad_bias = rows.sum(-2)
+        return None, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
+
+
+class _Attended(_Native):
+    @staticmethod
+    def forward(
+        lanes: int,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        bias: Tensor | None,
+        heads: int,
+        scale: float,
+        key: Tensor | None,
+        fate: Tensor | None,
+        call: int,
+    ) -> tuple[Tensor, Tensor]:
+        q, k, v, bias = q.contiguous(), k.contiguous(), v.contiguous(), _dense(bias)
+        sizes = _sizes(lanes, q, k, heads)
+        out, stats = torch.empty_like(q), q.new_empty(lanes, -(-sizes[3] // VECTOR), sizes[1], 2, VECTOR)
+        kernel("attention_forward")(*_at(q, k, v, bias, out, stats), *sizes, scale, *_drawn(key, call, fate))
+        return out, stats
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.lanes, q, k, v, bias, ctx.heads, ctx.scale, key, fate, ctx.call = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(q, k, v, bias, output[1], key, fate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
+        q, k, v, bias, stats, key, fate = ctx.saved_tensors
+        q, k, v, bias, grad = q.contiguous(), k.contiguous(), v.contiguous(), _dense(bias), grad.contiguous()
+        grads = [torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)]
+        grad_bias = None if bias is None else torch.empty_like(bias)
+        tensors = _at(q, k, v, bias, stats, grad, *grads, grad_bias)
+        sizes = _sizes(ctx.lanes, q, k, ctx.heads)
+        kernel("attention_backward")(*tensors, *sizes, ctx.scale, *_drawn(key, ctx.call, fate))
+        return None, *grads, grad_bias, None, None, None, None, None
+
+
+class _Normed(_Native):
+    @staticmethod
+    def forward(lanes: int, x: Tensor, a: Tensor, b: Tensor, eps: float, is_outside: bool) -> Tensor:
+        x, a, b = x.contiguous(), a.contiguous(), b.contiguous()
+        out = torch.empty_like(x)
+        kernel("norm_forward")(*_at(x, a, b, out), *_rows(lanes, x), eps, is_outside)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.lanes, x, a, _, ctx.eps, ctx.is_outside = inputs
+        ctx.save_for_backward(x, a)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        x, a = (saved.contiguous() for saved in ctx.saved_tensors)
+        grad = grad.contiguous()
+        grads = torch.empty_like(x), torch.empty_like(a), torch.empty_like(a)
+        kernel("norm_backward")(*_at(x, a, grad, *grads), *_rows(ctx.lanes, x), ctx.eps, ctx.is_outside)
+        return None, *grads, None, None
+
+
+def _at(*tensors: Tensor | None) -> list[int | None]:
+    return [None if x is None else x.data_ptr() for x in tensors]
+
+
+def _drawn(key: Tensor | None, call: int, fate: Tensor | None) -> tuple[int | None, int, int | None]:
+    return None if key is None else key.data_ptr(), call, None if fate is None else fate.data_ptr()
+
+
+def _rows(lanes: int, x: Tensor) -> tuple[int, int, int]:
+    return lanes, x.numel() // x.shape[-1] // lanes, x.shape[-1]
+
+
+def _sizes(lanes: int, q: Tensor, k: Tensor, heads: int) -> tuple[int, int, int, int, int]:
+    """Returns lanes, tokens of queries and keys, pairs of sequence and head, and the width of a head."""
+    return lanes, q.shape[-3], k.shape[-3], q.shape[-2] * heads, q.shape[-1] // heads
+
+
+def _dense(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.contiguous()

@@ -1,0 +1,104 @@
+"""Native library of the kernels: compiled once on each machine by its C compiler, kept in the user's cache."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "norm.c"))
+HEADER = Path(__file__).with_name("vectors.h")
+FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fwrapv", "-fno-math-errno")
+COMPILERS = ("cc", "gcc", "clang")
+# Arguments of the kernels: p, a tensor or nothing, n, a whole number, x, a number.
+KERNELS = {
+    "masked_forward": "pppp nnn pnp n",
+    "masked_backward": "ppp nn pnp",
+    "attention_forward": "pppppp nnnnn x pnp",
+    "attention_backward": "pppppp pppp nnnnn x pnp",
+    "norm_forward": "pppp nnn x n",
+    "norm_backward": "pppppp nnn x n",
+}
+KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "x": ctypes.c_float}
+SECONDS = 120  # for a compiler; it takes two
+
+
+def is_native(*tensors: Tensor | None) -> bool:
+    """Returns whether the kernels take these tensors: float32 on CPU, for one thread, where a library could be made.
+
+    They do not share their work among threads, and autocast would have chosen another type."""
+    return (
+        all(x is None or (x.dtype == torch.float32 and x.is_cpu) for x in tensors)
+        and torch.get_num_threads() == 1
+        and not torch.is_autocast_enabled("cpu")
+        and library() is not None
+    )
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """Loads the library, compiled first where this processor has none yet; None without a compiler that can."""
+    compiler = _compiler()
+    if compiler is None:
+        return None
+    path = _folder() / f"kernels-{_mark(compiler)}.so"
+    try:
+        if not path.exists():
+            _compile(compiler, path)
+        found = ctypes.CDLL(str(path))
+    except (OSError, subprocess.SubprocessError):
+        return None
+    for name, arguments in KERNELS.items():
+        kernel = getattr(found, name)
+        kernel.argtypes, kernel.restype = [KINDS[kind] for kind in arguments if kind != " "], None
+    return found
+
+
+def kernel(name: str) -> Callable[..., None]:
+    """Returns a kernel of `KERNELS`; for callers that asked `is_native` before."""
+    found = library()
+    assert found is not None, "no library of kernels"
+    call: Callable[..., None] = getattr(found, name)
+    return call
+
+
+def _compiler() -> list[str] | None:
+    """Returns the command of CC, or of the first compiler found; an empty CC means none."""
+    named = os.environ.get("CC")
+    if named is not None:
+        return shlex.split(named) or None
+    return next(([found] for name in COMPILERS if (found := shutil.which(name))), None)
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posesweep"
+
+
+def _mark(compiler: list[str]) -> str:
+    """Returns a mark of sources, compiler and processor: home folders are shared by machines of several kinds."""
+    mark = hashlib.sha256(repr((compiler, FLAGS)).encode())
+    for path in (HEADER, *SOURCES):
+        mark.update(path.read_bytes())
+    processor = Path("/proc/cpuinfo")
+    lines = processor.read_text().splitlines() if processor.exists() else []
+    mark.update("\n".join(next(([line] for line in lines if line.startswith(("flags", "Features"))), [])).encode())
+    return mark.hexdigest()[:16]
+
+
+def _compile(compiler: list[str], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        command = [*compiler, *FLAGS, *map(str, SOURCES), "-o", str(made), "-lm"]
+        subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+        made.replace(path)

@@ -1,0 +1,67 @@
+/* Vectors of 16 floats, which the compiler splits to what the processor has, and the random bits of layers/stream.py. */
+
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16
+#define WORDS 8                /* 64-bit random numbers in a vector */
+#define DECISIONS (4 * WORDS)  /* 16-bit levels in it */
+
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef int64_t Longs __attribute__((vector_size(64)));
+typedef int16_t Shorts __attribute__((vector_size(32)));
+
+static inline Floats all(float value) { return value - (Floats){}; }
+
+static inline Floats load(const float *from) {
+    Floats found;
+    memcpy(&found, from, sizeof found);
+    return found;
+}
+
+static inline void store(float *to, Floats values) { memcpy(to, &values, sizeof values); }
+
+static inline Floats choose(Ints is_first, Floats first, Floats second) {
+    return (Floats)((is_first & (Ints)first) | (~is_first & (Ints)second));
+}
+
+static inline float sum(Floats values) {
+    float total = 0;
+    for (int i = 0; i < LANES; i++) total += values[i];
+    return total;
+}
+
+/* A key of a step and the number of a call, as Stream.bits mixes them. */
+static inline int64_t key_of(int64_t step, int64_t call) {
+    return step + (int64_t)((uint64_t)(call << 40) * 0x9E3779B97F4A7C15u);
+}
+
+/* The random numbers first, first + 1, ... behind a key: 32 levels of 16 bits. */
+static inline Longs random_words(int64_t key, int64_t first) {
+    Longs place = first + (Longs){0, 1, 2, 3, 4, 5, 6, 7};
+    Longs bits = place * (int64_t)0x9E3779B97F4A7C15u + key;
+    bits ^= bits >> 32;
+    bits *= (int64_t)0xBF58476D1CE4E5B9u;
+    return bits + (bits >> 32);
+}
+
+/* Threshold and scale of a dropout rate: levels up to `last` are kept. */
+typedef struct {
+    int16_t last;
+    int is_any;
+    float scale;
+} Fate;
+
+static inline Fate fate_of(const float *threshold_and_scale) {
+    float last = threshold_and_scale[0] - 1;
+    return (Fate){last < -32768 ? -32768 : (int16_t)last, last >= -32768, -threshold_and_scale[1]};
+}
+
+/* The factors of 16 elements: 0, or the scale. */
+static inline Floats factors(Shorts levels, Fate fate) {
+    Ints is_kept = __builtin_convertvector(levels <= fate.last, Ints);
+    return fate.is_any ? (Floats)(is_kept & (Ints)all(fate.scale)) : all(0);
+}
