@@ -1,13 +1,14 @@
 /* Attention of short sequences: 16 heads at a time, one in each place of a vector, scores never stored.
 
-   q, k, v, out [tokens, pairs, width]: a pair is a head of a sequence. Each group of 16 pairs is turned to
-   [tokens, width, 16]; tokens are padded to a multiple of ROWS, which share every load of a product. */
+   Tensors are [tokens, sequences, heads, width]; of q, k and v a sequence is a row of `stride` floats, so that they may
+   be parts of one product. Each group of 16 pairs of sequence and head is turned to [tokens, width, 16]; tokens are
+   padded to a multiple of ROWS, which share every load of a product. */
 
 #include <stdlib.h>
 
 #include "vectors.h"
 
-#define ROWS 4
+#define ROWS 6
 
 static int64_t padded(int64_t count) { return (count + ROWS - 1) / ROWS * ROWS; }
 
@@ -17,10 +18,6 @@ static int64_t padded(int64_t count) { return (count + ROWS - 1) / ROWS * ROWS; 
         a = __builtin_shuffle(first, second, FIRST_##block);                                               \
         b = __builtin_shuffle(first, second, SECOND_##block);                                              \
     }
-
-#if defined(__clang__)
-#error
-#endif
 
 static const Ints FIRST_8 = {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
 static const Ints SECOND_8 = {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31};
@@ -41,30 +38,57 @@ static inline void turn(Floats *square) {
     for (int i = 0; i < 16; i += 2) SWAP(square[i], square[i + 1], 1)
 }
 
-static void gather(const float *from, Floats *to, int64_t tokens, int64_t pairs, int64_t width, int64_t first,
-                   int64_t count, float scale) {
-    for (int64_t t = 0; t < tokens; t++)
+/* Copies up to 16 floats; a size that the compiler knows needs no call. */
+static inline void copy(void *to, const void *from, int64_t size) {
+    if (size == 16) memcpy(to, from, 64);
+    else if (size == 8) memcpy(to, from, 32);
+    else if (size == 4) memcpy(to, from, 16);
+    else memcpy(to, from, sizeof(float) * size);
+}
+
+/* Narrow heads of several tokens fill one square together; of wide ones a square takes 16 channels of a token. */
+static int64_t together(int64_t width) { return width < LANES ? LANES / width : 1; }
+
+/* Where 16 pairs, or the `count` that are left, lie in a token's row. */
+typedef struct {
+    int64_t at[LANES], count;
+} Group;
+
+static Group group_of(int64_t first, int64_t pairs, int64_t heads, int64_t width, int64_t stride) {
+    Group found = {.count = pairs - first < LANES ? pairs - first : LANES};
+    for (int64_t l = 0; l < found.count; l++)
+        found.at[l] = (first + l) / heads * stride + (first + l) % heads * width;
+    return found;
+}
+
+static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
+                   float scale) {
+    int64_t pack = together(width);
+    for (int64_t t = 0; t < tokens; t += pack)
         for (int64_t c = 0; c < width; c += LANES) {
-            const float *row = from + (t * pairs + first) * width + c;
-            int64_t size = width - c < LANES ? width - c : LANES;
+            int64_t size = width - c < LANES ? width - c : LANES, most = tokens - t < pack ? tokens - t : pack;
             Floats square[LANES] = {};
-            for (int64_t l = 0; l < count; l++) memcpy(square + l, row + l * width, sizeof(float) * size);
+            for (int64_t i = 0; i < most; i++)
+                for (int64_t l = 0; l < group->count; l++)
+                    copy((float *)(square + l) + i * width, from + (t + i) * row + group->at[l] + c, size);
             turn(square);
-            for (int64_t i = 0; i < size; i++) to[t * width + c + i] = scale * square[i];
+            for (int64_t i = 0; i < most * size; i++) to[t * width + c + i] = scale * square[i];
         }
     memset(to + tokens * width, 0, sizeof(Floats) * (padded(tokens) - tokens) * width);
 }
 
-static void scatter(const Floats *from, float *to, int64_t tokens, int64_t pairs, int64_t width, int64_t first,
-                    int64_t count, float scale) {
-    for (int64_t t = 0; t < tokens; t++)
+static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
+                    float scale) {
+    int64_t pack = together(width);
+    for (int64_t t = 0; t < tokens; t += pack)
         for (int64_t c = 0; c < width; c += LANES) {
-            float *row = to + (t * pairs + first) * width + c;
-            int64_t size = width - c < LANES ? width - c : LANES;
+            int64_t size = width - c < LANES ? width - c : LANES, most = tokens - t < pack ? tokens - t : pack;
             Floats square[LANES] = {};
-            for (int64_t i = 0; i < size; i++) square[i] = scale * from[t * width + c + i];
+            for (int64_t i = 0; i < most * size; i++) square[i] = scale * from[t * width + c + i];
             turn(square);
-            for (int64_t l = 0; l < count; l++) memcpy(row + l * width, square + l, sizeof(float) * size);
+            for (int64_t i = 0; i < most; i++)
+                for (int64_t l = 0; l < group->count; l++)
+                    copy(to + (t + i) * row + group->at[l] + c, (float *)(square + l) + i * width, size);
         }
 }
 
@@ -151,24 +175,33 @@ typedef struct {
 static Scratch scratch_for(int64_t tokens, int64_t sources, int64_t width) {
     int64_t rows = padded(tokens), columns = padded(sources), square = rows * columns;
     int64_t part = (rows > columns ? rows : columns) * width, row = (square / DECISIONS + 2) * sizeof(Longs);
-    char *memory = aligned_alloc(64, sizeof(Floats) * (5 * part + 3 * square) + sizeof(Shorts) * (square + 1) / 64 * 64 + 64 + row);
+    int64_t size = sizeof(Floats) * (5 * part + 3 * square) + sizeof(Shorts) * square + row;
+    char *memory = aligned_alloc(64, (size + 63) / 64 * 64);
     Floats *at = (Floats *)memory, *squares = at + 5 * part;
     Shorts *levels = (Shorts *)(squares + 3 * square);
     return (Scratch){at, at + part, at + 2 * part, at + 3 * part, at + 4 * part, squares, squares + square,
                      squares + 2 * square, levels, (int16_t *)(levels + square), memory};
 }
 
+/* The sizes of one call. */
+typedef struct {
+    int64_t tokens, sources, sequences, heads, width, stride;
+    float scale;
+} Sizes;
+
 /* One network. bias [T, S] may be absent; stats [ceil(pairs / 16), T, 2, 16]: maximum of the scores, 1 / sum. */
 static void forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
-                    int64_t tokens, int64_t sources, int64_t pairs, int64_t width, float scale, int64_t key,
-                    const Fate *fate) {
+                    Sizes of, int64_t key, const Fate *fate) {
+    int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;
+    int64_t row = of.sequences * of.stride;
     Scratch at = scratch_for(tokens, sources, width);
     for (int64_t first = 0; first < pairs; first += LANES) {
-        int64_t count = pairs - first < LANES ? pairs - first : LANES;
-        gather(q, at.q, tokens, pairs, width, first, count, scale);
-        gather(k, at.k, sources, pairs, width, first, count, 1);
-        gather(v, at.v, sources, pairs, width, first, count, 1);
-        if (fate) draw(at.row, at.levels, tokens * sources, first, count, key);
+        Group strided = group_of(first, pairs, of.heads, width, of.stride);
+        Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
+        gather(q, at.q, tokens, row, width, &strided, of.scale);
+        gather(k, at.k, sources, row, width, &strided, 1);
+        gather(v, at.v, sources, row, width, &strided, 1);
+        if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
         dots(at.q, at.k, at.weights, padded(tokens), sources, width);
         for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
             Floats *weights = at.weights + t * sources, most = all(-__builtin_inff()), total = all(0);
@@ -184,24 +217,27 @@ static void forward(const float *q, const float *k, const float *v, const float 
             store(stats + LANES, inverse);
         }
         mixes(at.weights, at.v, at.result, padded(tokens), sources, width);
-        scatter(at.result, out, tokens, pairs, width, first, count, 1);
+        scatter(at.result, out, tokens, pairs * width, width, &dense, 1);
     }
     free(at.memory);
 }
 
 /* Gradients of one network; grad_bias [T, S] is absent where there is no bias. */
 static void backward(const float *q, const float *k, const float *v, const float *bias, const float *stats,
-                     const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias, int64_t tokens,
-                     int64_t sources, int64_t pairs, int64_t width, float scale, int64_t key, const Fate *fate) {
+                     const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias, Sizes of,
+                     int64_t key, const Fate *fate) {
+    int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;
+    int64_t row = of.sequences * of.stride;
     Scratch at = scratch_for(tokens, sources, width);
     if (grad_bias) memset(grad_bias, 0, sizeof(float) * tokens * sources);
     for (int64_t first = 0; first < pairs; first += LANES) {
-        int64_t count = pairs - first < LANES ? pairs - first : LANES;
-        gather(q, at.q, tokens, pairs, width, first, count, scale);
-        gather(k, at.k, sources, pairs, width, first, count, 1);
-        gather(v, at.v, sources, pairs, width, first, count, 1);
-        gather(grad, at.grad, tokens, pairs, width, first, count, 1);
-        if (fate) draw(at.row, at.levels, tokens * sources, first, count, key);
+        Group strided = group_of(first, pairs, of.heads, width, of.stride);
+        Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
+        gather(q, at.q, tokens, row, width, &strided, of.scale);
+        gather(k, at.k, sources, row, width, &strided, 1);
+        gather(v, at.v, sources, row, width, &strided, 1);
+        gather(grad, at.grad, tokens, pairs * width, width, &dense, 1);
+        if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
         dots(at.q, at.k, at.probabilities, padded(tokens), sources, width);
         dots(at.grad, at.v, at.grad_scores, padded(tokens), sources, width);
         for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
@@ -222,40 +258,42 @@ static void backward(const float *q, const float *k, const float *v, const float
             }
         }
         mixes_turned(at.weights, at.grad, at.result, tokens, sources, width);
-        scatter(at.result, grad_v, sources, pairs, width, first, count, 1);
+        scatter(at.result, grad_v, sources, row, width, &strided, 1);
         mixes_turned(at.grad_scores, at.q, at.result, tokens, sources, width);
-        scatter(at.result, grad_k, sources, pairs, width, first, count, 1);
+        scatter(at.result, grad_k, sources, row, width, &strided, 1);
         mixes(at.grad_scores, at.k, at.result, padded(tokens), sources, width);
-        scatter(at.result, grad_q, tokens, pairs, width, first, count, scale);
+        scatter(at.result, grad_q, tokens, row, width, &strided, of.scale);
     }
     free(at.memory);
 }
 
 /* Tensors have a leading axis of lanes; step [lanes] and fates [lanes, 2] are absent where nothing is dropped. */
 void attention_forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
-                       int64_t lanes, int64_t tokens, int64_t sources, int64_t pairs, int64_t width, float scale,
-                       const int64_t *step, int64_t call, const float *fates) {
-    int64_t queries = tokens * pairs * width, keys = sources * pairs * width;
-    int64_t groups = (pairs + LANES - 1) / LANES;
+                       int64_t lanes, int64_t tokens, int64_t sources, int64_t sequences, int64_t heads, int64_t width,
+                       int64_t stride, float scale, const int64_t *step, int64_t call, const float *fates) {
+    int64_t queries = tokens * sequences * stride, keys = sources * sequences * stride, square = tokens * sources;
+    int64_t groups = (sequences * heads + LANES - 1) / LANES;
+    Sizes of = {tokens, sources, sequences, heads, width, stride, scale};
     for (int64_t i = 0; i < lanes; i++) {
         Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
-        forward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * tokens * sources : 0, out + i * queries,
-                stats + i * groups * tokens * 2 * LANES, tokens, sources, pairs, width, scale,
+        forward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * square : 0,
+                out + i * tokens * sequences * heads * width, stats + i * groups * tokens * 2 * LANES, of,
                 fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
     }
 }
 
 void attention_backward(const float *q, const float *k, const float *v, const float *bias, const float *stats,
                         const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias,
-                        int64_t lanes, int64_t tokens, int64_t sources, int64_t pairs, int64_t width, float scale,
-                       const int64_t *step, int64_t call, const float *fates) {
-    int64_t queries = tokens * pairs * width, keys = sources * pairs * width, square = tokens * sources;
-    int64_t groups = (pairs + LANES - 1) / LANES;
+                        int64_t lanes, int64_t tokens, int64_t sources, int64_t sequences, int64_t heads, int64_t width,
+                        int64_t stride, float scale, const int64_t *step, int64_t call, const float *fates) {
+    int64_t queries = tokens * sequences * stride, keys = sources * sequences * stride, square = tokens * sources;
+    int64_t groups = (sequences * heads + LANES - 1) / LANES;
+    Sizes of = {tokens, sources, sequences, heads, width, stride, scale};
     for (int64_t i = 0; i < lanes; i++) {
         Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
         backward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * square : 0,
-                 stats + i * groups * tokens * 2 * LANES, grad + i * queries, grad_q + i * queries, grad_k + i * keys,
-                 grad_v + i * keys, grad_bias ? grad_bias + i * square : 0, tokens, sources, pairs, width, scale,
-                 fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
+                 stats + i * groups * tokens * 2 * LANES, grad + i * tokens * sequences * heads * width,
+                 grad_q + i * queries, grad_k + i * keys, grad_v + i * keys, grad_bias ? grad_bias + i * square : 0,
+                 of, fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
     }
 }

@@ -34,10 +34,16 @@ def masked(
 
 
 def attended(
-    q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, heads: int, scale: float, draw: Draw | None
+    q: Tensor,
+    k: Tensor | None,
+    v: Tensor | None,
+    bias: Tensor | None,
+    heads: int,
+    scale: float,
+    draw: Draw | None,
 ) -> Tensor:
-    """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. The order
-    of the mask's elements is [N, heads, T, S]."""
+    """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. Without k
+    and v, q [T, N, 3 C] holds all three. The order of the mask's elements is [N, heads, T, S]."""
     key, fate, call = draw if draw is not None else (None, None, 0)
     found, _ = _Attended.apply(1, q, k, v, bias, heads, scale, key, fate, call)
     return found
@@ -119,8 +125,8 @@ class _Attended(_Native):
     def forward(
         lanes: int,
         q: Tensor,
-        k: Tensor,
-        v: Tensor,
+        k: Tensor | None,
+        v: Tensor | None,
         bias: Tensor | None,
         heads: int,
         scale: float,
@@ -128,10 +134,12 @@ class _Attended(_Native):
         fate: Tensor | None,
         call: int,
     ) -> tuple[Tensor, Tensor]:
-        q, k, v, bias = q.contiguous(), k.contiguous(), v.contiguous(), _dense(bias)
+        q, k, v, bias = q.contiguous(), _dense(k), _dense(v), _dense(bias)
         sizes = _sizes(lanes, q, k, heads)
-        out, stats = torch.empty_like(q), q.new_empty(lanes, -(-sizes[3] // VECTOR), sizes[1], 2, VECTOR)
-        kernel("attention_forward")(*_at(q, k, v, bias, out, stats), *sizes, scale, *_drawn(key, call, fate))
+        tokens, sequences, width = sizes[1], sizes[3], sizes[5]
+        out = q.new_empty(*q.shape[:-1], heads * width)
+        stats = q.new_empty(lanes, -(-sequences * heads // VECTOR), tokens, 2, VECTOR)
+        kernel("attention_forward")(*_parts(q, k, v), *_at(bias, out, stats), *sizes, scale, *_drawn(key, call, fate))
         return out, stats
 
     @staticmethod
@@ -145,13 +153,13 @@ class _Attended(_Native):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
         q, k, v, bias, stats, key, fate = ctx.saved_tensors
-        q, k, v, bias, grad = q.contiguous(), k.contiguous(), v.contiguous(), _dense(bias), grad.contiguous()
-        grads = [torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)]
-        grad_bias = None if bias is None else torch.empty_like(bias)
-        tensors = _at(q, k, v, bias, stats, grad, *grads, grad_bias)
-        sizes = _sizes(ctx.lanes, q, k, ctx.heads)
-        kernel("attention_backward")(*tensors, *sizes, ctx.scale, *_drawn(key, ctx.call, fate))
-        return None, *grads, grad_bias, None, None, None, None, None
+        q, k, v, bias, grad = q.contiguous(), _dense(k), _dense(v), _dense(bias), grad.contiguous()
+        grads = [None if x is None else torch.empty_like(x) for x in (q, k, v, bias)]
+        tensors = *_parts(q, k, v), *_at(bias, stats, grad), *_parts(*grads[:3]), *_at(grads[3])
+        kernel("attention_backward")(
+            *tensors, *_sizes(ctx.lanes, q, k, ctx.heads), ctx.scale, *_drawn(key, ctx.call, fate)
+        )
+        return None, *grads, None, None, None, None, None
 
 
 class _Normed(_Native):
@@ -189,9 +197,20 @@ def _rows(lanes: int, x: Tensor) -> tuple[int, int, int]:
     return lanes, x.numel() // x.shape[-1] // lanes, x.shape[-1]
 
 
-def _sizes(lanes: int, q: Tensor, k: Tensor, heads: int) -> tuple[int, int, int, int, int]:
-    """Returns lanes, tokens of queries and keys, pairs of sequence and head, and the width of a head."""
-    return lanes, q.shape[-3], k.shape[-3], q.shape[-2] * heads, q.shape[-1] // heads
+def _parts(q: Tensor, k: Tensor | None, v: Tensor | None) -> list[int | None]:
+    """Returns where queries, keys and values begin: in tensors of their own, or in thirds of the rows of the first."""
+    if k is not None:
+        return _at(q, k, v)
+    third = q.shape[-1] // 3 * q.element_size()
+    return [q.data_ptr() + i * third for i in range(3)]
+
+
+def _sizes(lanes: int, q: Tensor, k: Tensor | None, heads: int) -> tuple[int, ...]:
+    """Returns lanes, tokens of queries and keys, sequences, heads, the width of a head, and a sequence's numbers in a
+    row."""
+    row = q.shape[-1]
+    width = (row if k is not None else row // 3) // heads
+    return lanes, q.shape[-3], (q if k is None else k).shape[-3], q.shape[-2], heads, width, row
 
 
 def _dense(x: Tensor | None) -> Tensor | None:

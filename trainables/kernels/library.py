@@ -24,8 +24,8 @@ COMPILERS = ("cc", "gcc", "clang")
 KERNELS = {
     "masked_forward": "pppp nnn pnp n",
     "masked_backward": "ppp nn pnp",
-    "attention_forward": "pppppp nnnnn x pnp",
-    "attention_backward": "pppppp pppp nnnnn x pnp",
+    "attention_forward": "pppppp nnnnnnn x pnp",
+    "attention_backward": "pppppp pppp nnnnnnn x pnp",
     "norm_forward": "pppp nnn x n",
     "norm_backward": "pppppp nnn x n",
 }

@@ -2,45 +2,53 @@
 
 #include "vectors.h"
 
-/* Elements [n] of one network: out = residual + mask * act(x + bias); bias [columns] and residual [n] may be absent. */
-static void forward(const float *x, const float *bias, const float *residual, float *out, int64_t n, int64_t columns,
-                    int64_t key, const Fate *fate, int is_relu) {
-    for (int64_t i = 0; i < n; i += 2 * LANES) {
-        union { Longs words; Shorts levels[2]; } drawn;
-        if (fate) drawn.words = random_words(key, i / 4);
-        for (int half = 0; half < 2 && i + half * LANES < n; half++) {
-            int64_t at = i + half * LANES, size = n - at < LANES ? n - at : LANES;
-            Floats value = all(0), more = all(0), shift = all(0);
-            memcpy(&value, x + at, sizeof(float) * size);
-            if (residual) memcpy(&more, residual + at, sizeof(float) * size);
-            if (bias && columns % LANES == 0) shift = load(bias + at % columns);
-            else if (bias) for (int64_t j = 0; j < size; j++) shift[j] = bias[(at + j) % columns];
-            if (bias) value += shift;
-            if (is_relu) value = choose(value < 0, all(0), value);
-            if (fate) value *= factors(drawn.levels[half], *fate);
-            if (residual) value += more;
-            memcpy(out + at, &value, sizeof(float) * size);
-        }
+typedef struct {
+    const float *x, *bias, *residual;
+    float *out;
+    int64_t columns;
+    int is_relu;
+} Sum;
+
+/* 32 elements from `at` on, or the `size` that are left: out = residual + mask * act(x + bias). */
+static inline void forward(Sum of, int64_t at, int64_t size, int64_t key, const Fate *fate) {
+    union { Longs words; Shorts levels[2]; } drawn;
+    if (fate) drawn.words = random_words(key, at / 4);
+    for (int half = 0; half < 2; half++, at += LANES, size -= LANES) {
+        int64_t now = size < LANES ? size : LANES;
+        if (now <= 0) break;
+        Floats value = {}, more = {}, shift = {};
+        if (now == LANES) value = load(of.x + at);
+        else memcpy(&value, of.x + at, sizeof(float) * now);
+        if (of.bias && of.columns % LANES == 0) shift = load(of.bias + at % of.columns);
+        else if (of.bias) for (int64_t i = 0; i < now; i++) shift[i] = of.bias[(at + i) % of.columns];
+        if (of.bias) value += shift;
+        if (of.is_relu) value = choose(value < 0, all(0), value);
+        if (fate) value *= factors(drawn.levels[half], *fate);
+        if (of.residual && now == LANES) more = load(of.residual + at);
+        else if (of.residual) memcpy(&more, of.residual + at, sizeof(float) * now);
+        if (of.residual) value += more;
+        if (now == LANES) store(of.out + at, value);
+        else memcpy(of.out + at, &value, sizeof(float) * now);
     }
 }
 
-/* The gradient of x: grad * mask, and 0 where a ReLU gave 0. */
-static void backward(const float *grad, const float *out, float *grad_x, int64_t n, int64_t key, const Fate *fate) {
-    for (int64_t i = 0; i < n; i += 2 * LANES) {
-        union { Longs words; Shorts levels[2]; } drawn;
-        if (fate && !out) drawn.words = random_words(key, i / 4);
-        for (int half = 0; half < 2 && i + half * LANES < n; half++) {
-            int64_t at = i + half * LANES, size = n - at < LANES ? n - at : LANES;
-            Floats value = all(0), result = all(0);
-            memcpy(&value, grad + at, sizeof(float) * size);
-            if (out) {  /* what was dropped is 0 too */
-                memcpy(&result, out + at, sizeof(float) * size);
-                value *= choose(result > 0, all(fate ? fate->scale : 1), all(0));
-            } else if (fate) {
-                value *= factors(drawn.levels[half], *fate);
-            }
-            memcpy(grad_x + at, &value, sizeof(float) * size);
-        }
+/* The gradient of x for 32 elements or the `size` that are left: grad * mask, and 0 where a ReLU gave 0. */
+static inline void backward(const float *grad, const float *out, float *grad_x, int64_t at, int64_t size, int64_t key,
+                            const Fate *fate) {
+    union { Longs words; Shorts levels[2]; } drawn;
+    if (fate && !out) drawn.words = random_words(key, at / 4);
+    for (int half = 0; half < 2; half++, at += LANES, size -= LANES) {
+        int64_t now = size < LANES ? size : LANES;
+        if (now <= 0) break;
+        Floats value = {}, result = {};
+        if (now == LANES) value = load(grad + at);
+        else memcpy(&value, grad + at, sizeof(float) * now);
+        if (out && now == LANES) result = load(out + at);
+        else if (out) memcpy(&result, out + at, sizeof(float) * now);
+        if (out) value *= choose(result > 0, all(fate ? fate->scale : 1), all(0)); /* what was dropped is 0 too */
+        else if (fate) value *= factors(drawn.levels[half], *fate);
+        if (now == LANES) store(grad_x + at, value);
+        else memcpy(grad_x + at, &value, sizeof(float) * now);
     }
 }
 
@@ -49,8 +57,11 @@ void masked_forward(const float *x, const float *bias, const float *residual, fl
                     int64_t columns, const int64_t *step, int64_t call, const float *fates, int64_t is_relu) {
     for (int64_t lane = 0; lane < lanes; lane++) {
         Fate fate = fates ? fate_of(fates + 2 * lane) : (Fate){};
-        forward(x + lane * n, bias ? bias + lane * columns : 0, residual ? residual + lane * n : 0, out + lane * n, n,
-                columns, fates ? key_of(step[lane], call) : 0, fates ? &fate : 0, is_relu != 0);
+        int64_t key = fates ? key_of(step[lane], call) : 0, whole = n / DECISIONS * DECISIONS;
+        Sum of = {x + lane * n, bias ? bias + lane * columns : 0, residual ? residual + lane * n : 0, out + lane * n,
+                  columns, is_relu != 0};
+        for (int64_t at = 0; at < whole; at += DECISIONS) forward(of, at, DECISIONS, key, fates ? &fate : 0);
+        forward(of, whole, n - whole, key, fates ? &fate : 0);
     }
 }
 
@@ -59,7 +70,10 @@ void masked_backward(const float *grad, const float *out, float *grad_x, int64_t
                      int64_t call, const float *fates) {
     for (int64_t lane = 0; lane < lanes; lane++) {
         Fate fate = fates ? fate_of(fates + 2 * lane) : (Fate){};
-        backward(grad + lane * n, out ? out + lane * n : 0, grad_x + lane * n, n,
-                 fates ? key_of(step[lane], call) : 0, fates ? &fate : 0);
+        int64_t key = fates ? key_of(step[lane], call) : 0, whole = n / DECISIONS * DECISIONS;
+        const float *given = grad + lane * n, *result = out ? out + lane * n : 0;
+        for (int64_t at = 0; at < whole; at += DECISIONS)
+            backward(given, result, grad_x + lane * n, at, DECISIONS, key, fates ? &fate : 0);
+        backward(given, result, grad_x + lane * n, whole, n - whole, key, fates ? &fate : 0);
     }
 }

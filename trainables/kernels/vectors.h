@@ -29,9 +29,10 @@ static inline Floats choose(Ints is_first, Floats first, Floats second) {
 }
 
 static inline float sum(Floats values) {
-    float total = 0;
-    for (int i = 0; i < LANES; i++) total += values[i];
-    return total;
+    values += __builtin_shuffle(values, (Ints){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7});
+    values += __builtin_shuffle(values, (Ints){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11});
+    values += __builtin_shuffle(values, (Ints){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13});
+    return values[0] + values[1];
 }
 
 /* A key of a step and the number of a call, as Stream.bits mixes them. */

@@ -3,8 +3,11 @@ fused kernel has no vmap batching rule on CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from ..kernels.functions import attended
 from ..kernels.library import is_native
@@ -46,10 +49,36 @@ def attend_by_head(
 ) -> Tensor:
     """Applies `attend` to every head's channels separately: [T, N, C] each -> [T, N, C]."""
     tokens, count, width = q_TNC.shape
-    scale = (width // heads) ** -0.5 if scale is None else scale
-    is_small = tokens * len(k_TNC) <= MOST_SCORES and width // heads <= MOST_WIDTH
-    if is_small and (drop is None or drop.is_drawable) and is_native(q_TNC, k_TNC, v_TNC, bias):
+    if has_kernel(q_TNC, len(k_TNC), heads, bias, drop):
+        scale = (width // heads) ** -0.5 if scale is None else scale
         return attended(q_TNC, k_TNC, v_TNC, bias, heads, scale, None if drop is None else drop.draw())
     q, k, v = (part.view(tokens, count * heads, -1).transpose(0, 1) for part in (q_TNC, k_TNC, v_TNC))
     mixed = attend(q, k, v, scale=scale, bias=bias, drop=drop)
     return mixed.transpose(0, 1).reshape(tokens, count, width)
+
+
+def attend_to_self(
+    x_TNC: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor] | None,
+    heads: int,
+    *,
+    scale: float | None = None,
+    bias: Tensor | None = None,
+    drop: Dropout | None = None,
+) -> Tensor:
+    """Applies `attend_by_head` to the queries, keys and values that three weights [C, C] and biases [C] make of x
+    [T, N, C]."""
+    if has_kernel(x_TNC, len(x_TNC), heads, bias, drop):
+        scale = (x_TNC.shape[-1] // heads) ** -0.5 if scale is None else scale
+        packed = linear(x_TNC, torch.cat(list(weights)), None if biases is None else torch.cat(list(biases)))
+        return attended(packed, None, None, bias, heads, scale, None if drop is None else drop.draw())
+    # Three products: of one with 3 C columns, sequence and head could not become one axis without a copy.
+    q, k, v = (linear(x_TNC, weight, own) for weight, own in zip(weights, biases or (None,) * 3, strict=True))
+    return attend_by_head(q, k, v, heads, scale=scale, bias=bias, drop=drop)
+
+
+def has_kernel(q_TNC: Tensor, sources: int, heads: int, bias: Tensor | None, drop: Dropout | None) -> bool:
+    """Returns whether the native kernel takes attention of these queries to so many keys."""
+    is_small = len(q_TNC) * sources <= MOST_SCORES and q_TNC.shape[-1] // heads <= MOST_WIDTH
+    return is_small and (drop is None or drop.is_drawable) and is_native(q_TNC, bias)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
-from .attention import attend_by_head
+from .attention import attend_to_self
 from .dropout import Dropout, DropPath
 from .widths import hidden_of
 
@@ -35,10 +34,9 @@ class SelfAttention(nn.Module):
     def forward(self, x_TNC: Tensor, bias_TT: Tensor | None = None) -> Tensor:
         """x [T, N, C] -> [T, N, C]; `bias_TT` [T, T] is added to the scores."""
         weights = self.qkv.weight.chunk(3)
-        biases = (None, None, None) if self.qkv.bias is None else self.qkv.bias.chunk(3)
-        # Three products: of one with 3 C columns, sequence and head could not become one axis without a copy.
-        q, k, v = (linear(x_TNC, weight, bias) for weight, bias in zip(weights, biases, strict=True))
-        mixed = attend_by_head(q, k, v, self.heads, scale=self.scale, bias=bias_TT, drop=self.attn_drop)
+        biases = None if self.qkv.bias is None else self.qkv.bias.chunk(3)
+        drop = self.attn_drop
+        mixed = attend_to_self(x_TNC, weights, biases, self.heads, scale=self.scale, bias=bias_TT, drop=drop)
         joined: Tensor = self.proj_drop(self.proj(mixed))
         return joined
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
-from ...kernels.functions import normed
+from ...kernels.functions import masked, normed
 from ...kernels.library import is_native
-from ...layers.attention import attend_by_head
+from ...layers.attention import attend_to_self
 from ...layers.dropout import Dropout
 from ...layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 from .config import NetworkConfig
@@ -55,9 +55,10 @@ class MultiHeadAttention(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x_JBC: Tensor) -> Tensor:
-        """x [J, B, C] -> [J, B, C]."""
-        query, key, value, output = self.linears
-        return output(attend_by_head(query(x_JBC), key(x_JBC), value(x_JBC), self.heads, drop=self.dropout))
+        """x [J, B, C] -> [J, B, C], without the last bias."""
+        *projections, output = self.linears
+        weights, biases = [part.weight for part in projections], [part.bias for part in projections]
+        return attend_to_self(x_JBC, weights, biases, self.heads, drop=self.dropout) @ output.weight.mT
 
 
 class FullyConnected(nn.Module):
@@ -82,7 +83,11 @@ class GraphNet(nn.Module):
         published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
         mixer_JJ = scaling[:, None] * self.A_hat * scaling
-        hidden = self.gconv1.fc(mix_joints(mixer_JJ, x_JBC)).relu_()
+        mixed, first = mix_joints(mixer_JJ, x_JBC), self.gconv1.fc
+        if is_native(mixed):
+            hidden = masked(mixed @ first.weight.mT, None, bias=first.bias, is_relu=True)
+        else:
+            hidden = first(mixed).relu()
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
         return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT)
 
@@ -95,8 +100,8 @@ class Sublayer(nn.Module):
         self.norm = LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_JBC: Tensor, branch: nn.Module, bias: Tensor | None = None) -> Tensor:
-        """x [J, B, C] -> [J, B, C]; `bias` [C] is added behind the branch."""
+    def forward(self, x_JBC: Tensor, branch: nn.Module, bias: Tensor) -> Tensor:
+        """x [J, B, C] -> [J, B, C]; `bias` [C] is the branch's last one."""
         return self.dropout.behind(branch(self.norm(x_JBC)), bias=bias, residual=x_JBC)
 
 
@@ -112,8 +117,8 @@ class AttentionLayer(nn.Module):
     def forward(self, x_JBC: Tensor) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         around_attention, around_graph_net = self.sublayer
-        last = self.feed_forward.gconv2.fc.bias
-        return around_graph_net(around_attention(x_JBC, self.self_attn), self.feed_forward, last)
+        x_JBC = around_attention(x_JBC, self.self_attn, self.self_attn.linears[-1].bias)
+        return around_graph_net(x_JBC, self.feed_forward, self.feed_forward.gconv2.fc.bias)
 
 
 class ActiveConv(nn.Module):
