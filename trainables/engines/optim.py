@@ -78,6 +78,81 @@ def take_step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], 
     optimizer.step()
 
 
+class Stepper:
+    """Steps of one network's optimiser, as `take_step` takes them.
+
+    On CPU it calls the optimiser's own kernel: torch's bookkeeping around it takes three times as long for a small
+    network."""
+
+    def __init__(self, optimizer: torch.optim.AdamW, clip: float) -> None:
+        self._optimizer = optimizer
+        self._clip = clip
+        self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self._groups: list[_Group] = []
+        # The kernel takes the clipping factor as a float32.
+        self._is_plain = not all(each.is_cpu and each.dtype == torch.float32 for each in self._parameters)
+
+    def forget(self) -> None:
+        """Drops the gradients."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def take(self, lr: Tensor) -> None:
+        """Takes one step; lr is a scalar on the parameters' device, or on the CPU with them."""
+        has_all = all(parameter.grad is not None for parameter in self._parameters)
+        if self._is_plain or not has_all or not self._optimizer.state:
+            self._groups = []
+            take_step(self._optimizer, self._parameters, lr, self._clip)
+            return
+        groups = self._groups = self._groups or [
+            _Group.of(group, self._optimizer) for group in self._optimizer.param_groups
+        ]
+        grads = [[parameter.grad for parameter in group.parameters] for group in groups]
+        divisor = None
+        if self._clip > 0:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm([grad for own in grads for grad in own])))
+            divisor = ((norm + CLIP_EPS) / self._clip).clamp_min(1.0)
+        for group, own in zip(groups, grads, strict=True):
+            group.take(own, lr, divisor)
+
+
+class _Group(NamedTuple):
+    """Parameters of one learning rate with their moments and counts of steps."""
+
+    parameters: list[nn.Parameter]
+    moments: list[list[Tensor]]
+    steps: list[Tensor]
+    factor: float
+    settings: dict[str, Any]
+
+    @staticmethod
+    def of(group: dict[str, Any], optimizer: torch.optim.AdamW) -> _Group:
+        parameters = group["params"]
+        states = [optimizer.state[parameter] for parameter in parameters]
+        steps = [state["step"] for state in states]
+        kinds = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        moments = [[state[kind] for state in states] for kind in kinds]
+        beta1, beta2 = group["betas"]
+        kept = {name: group[name] for name in ("weight_decay", "eps", "amsgrad", "maximize")}
+        return _Group(parameters, moments, steps, group["factor"], {**kept, "beta1": beta1, "beta2": beta2})
+
+    def take(self, grads: list[Tensor], lr: Tensor, divisor: Tensor | None) -> None:
+        torch._foreach_add_(self.steps, 1)
+        exp_avg, exp_avg_sq, *largest = self.moments
+        torch._fused_adamw_(
+            self.parameters,
+            grads,
+            exp_avg,
+            exp_avg_sq,
+            largest[0] if largest else [],
+            self.steps,
+            lr=lr if self.factor == 1 else lr * self.factor,
+            grad_scale=divisor,
+            **self.settings,
+        )
+
+
 def moment_kinds(config: OptimConfig) -> tuple[str, ...]:
     """Returns the names, torch's own, of the moments that the optimiser keeps of every parameter."""
     return ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if config.amsgrad else ()))

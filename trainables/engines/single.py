@@ -34,7 +34,7 @@ from .engine import (
     inputs_of_step,
     summed,
 )
-from .optim import learning_rates, make_optimizer, parameter_groups, take_step
+from .optim import Stepper, learning_rates, make_optimizer, parameter_groups
 
 
 @dataclass(slots=True)
@@ -47,6 +47,7 @@ class _Place:
     network: nn.Module
     parameters: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
+    stepper: Stepper
     stream: Stream
 
 
@@ -98,9 +99,9 @@ class SingleEngine:
         optimizer = make_optimizer(groups, config.optim, self.device)
         if state is not None:
             _put_moments(bare, optimizer, state)
-        stream = shared_stream(bare)
+        stepper, stream = Stepper(optimizer, config.optim.clip), shared_stream(bare)
         trained = [parameter for group in groups for parameter in group["params"]]
-        self._place = _Place(books, model, bare, self.team.wrap(bare), trained, optimizer, stream)
+        self._place = _Place(books, model, bare, self.team.wrap(bare), trained, optimizer, stepper, stream)
 
     def train_epoch(self, data: Samples) -> dict[int, Losses]:
         """Trains one pass over the training split."""
@@ -139,7 +140,7 @@ class SingleEngine:
         place = self._only()
         assert self._data is not None, "no epoch has begun"
         config, size = place.books.config, len(inputs[0])
-        place.optimizer.zero_grad(set_to_none=True)
+        place.stepper.forget()
         split = zip(*(given.tensor_split(config.loop.accumulate * self._parts) for given in inputs), strict=True)
         parts = [part for part in split if len(part[0])]
         losses = []
@@ -151,7 +152,7 @@ class SingleEngine:
                 weight = share * len(part[0]) / size
                 (loss if weight == 1 else loss * weight).backward()
             losses.append(loss.detach() if len(parts) == 1 else loss.detach() * (len(part[0]) / size))
-        take_step(place.optimizer, place.parameters, lr, config.optim.clip)
+        place.stepper.take(lr)
         return losses[0] if len(parts) == 1 else torch.stack(losses).sum()
 
     def _loss(self, data: Samples, inputs: Sequence[Tensor]) -> Tensor:
@@ -170,7 +171,7 @@ class SingleEngine:
         place.network.train()
         place.stream.begin(torch.zeros((), dtype=torch.int64, device=self.device))
         self._loss(data, inputs_of_step(data, part, config.traits.reads)).backward()
-        place.optimizer.zero_grad(set_to_none=True)
+        place.stepper.forget()
         for name, buffer in place.bare.named_buffers():
             buffer.copy_(before[name])
         return len(part)

@@ -102,7 +102,7 @@ class _Masked(_Native):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.lanes, _, bias, residual, key, fate, ctx.call, is_relu = inputs
         assert not (is_relu and residual is not None), "a sum does not tell where its ReLU gave 0"
-        ctx.has_bias, ctx.has_residual = bias is not None, residual is not None
+        ctx.bias, ctx.has_residual = None if bias is None else bias.shape, residual is not None
         ctx.save_for_backward(output if is_relu else None, key, fate)
 
     @staticmethod
@@ -114,9 +114,8 @@ class _Masked(_Native):
             grad_x = torch.empty_like(grad)
             sizes = ctx.lanes, grad.numel() // ctx.lanes
             kernel("masked_backward")(*_at(grad, out, grad_x), *sizes, *_drawn(key, ctx.call, fate))
-        if ctx.has_bias:
-            rows = grad_x.flatten(0, -2) if ctx.lanes == 1 else grad_x.flatten(1, -2)
-            grad_bias = rows.sum(-2)
+        if ctx.bias is not None:
+            grad_bias = grad_x.view(ctx.lanes, -1, grad.shape[-1]).sum(1).view(ctx.bias)
         return None, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
 
 

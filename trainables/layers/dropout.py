@@ -102,7 +102,7 @@ class Dropout(Dialled):
 
 
 def _stacked(rates: Tensor) -> list[Tensor]:
-    return [torch.stack(fate) for fate in Fate.of_rates(rates)]
+    return [torch.stack(fate).float() for fate in Fate.of_rates(rates)]
 
 
 class DropPath(Dropout):

@@ -11,6 +11,7 @@ from tests.made.small import tiny_config, tiny_module, write_tiny
 from trainables.config import OptimConfig, default_config
 from trainables.engines.fused import FusedEngine
 from trainables.engines.optim import (
+    Stepper,
     StepSettings,
     _clip_matrix,
     _clip_row_by_row,
@@ -75,6 +76,31 @@ def test_rows_take_the_steps_of_torchs_adamw(clip, update, amsgrad):
         for name, part in rows.read(rows.values, i).items():
             # float64 rounding over twelve steps
             torch.testing.assert_close(part, one.get_parameter(name).detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("factors", [{}, {"1.": 0.25}])
+def test_stepper_takes_the_steps_of_torchs_adamw(config, amsgrad, factors):
+    config = dataclasses.replace(config, amsgrad=amsgrad)
+    ours, plain = network(0).float(), network(0).float()
+    optimizers = [make_optimizer(parameter_groups(one, factors), config, torch.device("cpu")) for one in (ours, plain)]
+    stepper = Stepper(optimizers[0], config.clip)
+    for step in range(1, 13):
+        for one in (ours, plain):
+            for parameter, grad in zip(one.parameters(), gradients(0, step, one), strict=True):
+                parameter.grad = grad.float()
+        if step == 7:  # a parameter without a gradient keeps its value and its moments
+            ours[0].bias.grad = plain[0].bias.grad = None
+        lr = learning_rates(config, torch.tensor([step]), 5, 3)[0]
+        stepper.take(lr)
+        take_step(optimizers[1], list(plain.parameters()), lr, config.clip)
+        for own, other in zip(ours.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(own, other, rtol=2e-6, atol=2e-7)
+            for kind in moment_kinds(config):
+                torch.testing.assert_close(
+                    optimizers[0].state[own][kind], optimizers[1].state[other][kind], rtol=2e-6, atol=2e-7
+                )
 
 
 def test_rows_give_back_what_was_written_and_keep_to_themselves():
