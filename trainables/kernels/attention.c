@@ -92,22 +92,6 @@ static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, 
         }
 }
 
-/* exp for x <= 0: 2^n times a polynomial of the rest, relative error 2e-7; nan stays nan. */
-static inline Floats exponential(Floats x) {
-    x = choose(x < -87.0f, all(-87.0f), x);
-    Floats magic = all(12582912.0f), n = x * 1.44269504f + magic;
-    Ints power = ((Ints)n - (Ints)magic + 127) << 23;
-    n -= magic;
-    Floats r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    Floats p = all(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    return (p * r * r + r + 1.0f) * (Floats)power;
-}
-
 /* products [rows, columns] of a [rows, width] and b [columns, width]; rows a multiple of ROWS */
 static inline void dots(const Floats *a, const Floats *b, Floats *products, int64_t rows, int64_t columns,
                         int64_t width) {

@@ -3,7 +3,7 @@ call of all lanes is one call."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from .library import kernel
 
+Act = Literal["", "relu", "gelu"]
+ACTS: tuple[Act, ...] = ("", "relu", "gelu")  # by the kernels' number
 VECTOR = 16  # floats in a vector of the kernels
 
 
@@ -25,11 +27,11 @@ class Draw(NamedTuple):
 
 
 def masked(
-    x: Tensor, draw: Draw | None, *, bias: Tensor | None = None, residual: Tensor | None = None, is_relu: bool = False
+    x: Tensor, draw: Draw | None, *, bias: Tensor | None = None, residual: Tensor | None = None, act: Act = ""
 ) -> Tensor:
-    """Computes residual + mask * act(x + bias), where act is ReLU or nothing: x, residual [..., C], bias [C]."""
+    """Computes residual + mask * act(x + bias): x, residual [..., C], bias [C]. GELU is the exact one, to 1e-7."""
     key, fate, call = draw if draw is not None else (None, None, 0)
-    found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, is_relu)
+    found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, ACTS.index(act))
     return found
 
 
@@ -90,32 +92,33 @@ class _Masked(_Native):
         key: Tensor | None,
         fate: Tensor | None,
         call: int,
-        is_relu: bool,
+        act: int,
     ) -> Tensor:
         x, bias, residual = x.contiguous(), _dense(bias), _dense(residual)
         out = torch.empty_like(x)
         sizes = lanes, x.numel() // lanes, x.shape[-1]
-        kernel("masked_forward")(*_at(x, bias, residual, out), *sizes, *_drawn(key, call, fate), is_relu)
+        kernel("masked_forward")(*_at(x, bias, residual, out), *sizes, *_drawn(key, call, fate), act)
         return out
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.lanes, _, bias, residual, key, fate, ctx.call, is_relu = inputs
-        assert not (is_relu and residual is not None), "a sum does not tell where its ReLU gave 0"
+        ctx.lanes, x, bias, residual, key, fate, ctx.call, ctx.act = inputs
+        assert residual is None or ACTS[ctx.act] != "relu", "a sum does not tell where its ReLU gave 0"
         ctx.bias, ctx.has_residual = None if bias is None else bias.shape, residual is not None
-        ctx.save_for_backward(output if is_relu else None, key, fate)
+        seen = {"": None, "relu": output, "gelu": x}[ACTS[ctx.act]]
+        ctx.save_for_backward(seen, bias if ACTS[ctx.act] == "gelu" else None, key, fate)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        (out, key, fate), grad = ctx.saved_tensors, grad.contiguous()
-        grad_x, grad_bias = grad, None
-        if out is not None or fate is not None:
-            grad_x = torch.empty_like(grad)
-            sizes = ctx.lanes, grad.numel() // ctx.lanes
-            kernel("masked_backward")(*_at(grad, out, grad_x), *sizes, *_drawn(key, ctx.call, fate))
+        seen, bias, key, fate = ctx.saved_tensors
+        grad_x, grad_bias, grad = grad, None, grad.contiguous()
+        if seen is not None or fate is not None:
+            grad_x, seen, bias = torch.empty_like(grad), _dense(seen), _dense(bias)
+            sizes = ctx.lanes, grad.numel() // ctx.lanes, grad.shape[-1]
+            kernel("masked_backward")(*_at(grad, seen, bias, grad_x), *sizes, *_drawn(key, ctx.call, fate), ctx.act)
         if ctx.bias is not None:
-            grad_bias = grad_x.view(ctx.lanes, -1, grad.shape[-1]).sum(1).view(ctx.bias)
+            grad_bias = grad_x.reshape(ctx.lanes, -1, grad.shape[-1]).sum(1).view(ctx.bias)
         return None, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
 
 

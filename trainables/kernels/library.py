@@ -23,7 +23,7 @@ COMPILERS = ("cc", "gcc", "clang")
 # Arguments of the kernels: p, a tensor or nothing, n, a whole number, x, a number.
 KERNELS = {
     "masked_forward": "pppp nnn pnp n",
-    "masked_backward": "ppp nn pnp",
+    "masked_backward": "pppp nnn pnp n",
     "attention_forward": "pppppp nnnnnnn x pnp",
     "attention_backward": "pppppp pppp nnnnnnn x pnp",
     "norm_forward": "pppp nnn x n",

@@ -1,79 +1,113 @@
-/* Dropout in one pass: bias, ReLU, mask and residual. Masks are never stored, the backward pass draws them again. */
+/* Dropout in one pass: bias, activation, mask and residual. Masks are never stored, the backward pass draws them again. */
 
 #include "vectors.h"
+
+enum { NOTHING, RELU, GELU };
+
+/* Distribution of the normal, and its density: erf by formula 7.1.26 of Abramowitz and Stegun (1964), error 1.5e-7. */
+static inline Floats normal(Floats x, Floats *density) {
+    Floats z = choose(x < 0, -x, x) * 0.70710678f, t = 1 / (1 + 0.3275911f * z), e = exponential(-z * z);
+    Floats tail = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+    *density = 0.39894228f * e;
+    tail *= 0.5f * e;
+    return choose(x < 0, tail, 1 - tail);
+}
+
+/* 16 floats, or the `size` that are left. */
+static inline Floats some(const float *from, int64_t size) {
+    Floats found = {};
+    if (size == LANES) found = load(from);
+    else memcpy(&found, from, sizeof(float) * size);
+    return found;
+}
+
+static inline void put(float *to, Floats values, int64_t size) {
+    if (size == LANES) store(to, values);
+    else memcpy(to, &values, sizeof(float) * size);
+}
+
+/* What belongs to the columns of the elements `at`, at + 1, ... of rows. */
+static inline Floats by_column(const float *bias, int64_t at, int64_t size, int64_t columns) {
+    if (columns % LANES == 0) return load(bias + at % columns);
+    Floats found = {};
+    for (int64_t i = 0; i < size; i++) found[i] = bias[(at + i) % columns];
+    return found;
+}
 
 typedef struct {
     const float *x, *bias, *residual;
     float *out;
-    int64_t columns;
-    int is_relu;
+    int64_t columns, act;
 } Sum;
 
 /* 32 elements from `at` on, or the `size` that are left: out = residual + mask * act(x + bias). */
 static inline void forward(Sum of, int64_t at, int64_t size, int64_t key, const Fate *fate) {
     union { Longs words; Shorts levels[2]; } drawn;
     if (fate) drawn.words = random_words(key, at / 4);
-    for (int half = 0; half < 2; half++, at += LANES, size -= LANES) {
+    for (int half = 0; half < 2 && size > 0; half++, at += LANES, size -= LANES) {
         int64_t now = size < LANES ? size : LANES;
-        if (now <= 0) break;
-        Floats value = {}, more = {}, shift = {};
-        if (now == LANES) value = load(of.x + at);
-        else memcpy(&value, of.x + at, sizeof(float) * now);
-        if (of.bias && of.columns % LANES == 0) shift = load(of.bias + at % of.columns);
-        else if (of.bias) for (int64_t i = 0; i < now; i++) shift[i] = of.bias[(at + i) % of.columns];
-        if (of.bias) value += shift;
-        if (of.is_relu) value = choose(value < 0, all(0), value);
+        Floats value = some(of.x + at, now), density;
+        if (of.bias) value += by_column(of.bias, at, now, of.columns);
+        if (of.act == RELU) value = choose(value < 0, all(0), value);
+        if (of.act == GELU) value *= normal(value, &density);
         if (fate) value *= factors(drawn.levels[half], *fate);
-        if (of.residual && now == LANES) more = load(of.residual + at);
-        else if (of.residual) memcpy(&more, of.residual + at, sizeof(float) * now);
-        if (of.residual) value += more;
-        if (now == LANES) store(of.out + at, value);
-        else memcpy(of.out + at, &value, sizeof(float) * now);
+        if (of.residual) value += some(of.residual + at, now);
+        put(of.out + at, value, now);
     }
 }
 
-/* The gradient of x for 32 elements or the `size` that are left: grad * mask, and 0 where a ReLU gave 0. */
-static inline void backward(const float *grad, const float *out, float *grad_x, int64_t at, int64_t size, int64_t key,
-                            const Fate *fate) {
+typedef struct {
+    const float *grad, *seen, *bias;
+    float *grad_x;
+    int64_t columns, act;
+} Slope;
+
+/* The gradient of x for 32 elements or the `size` that are left; `seen` is the result of a ReLU, the input of a GELU. */
+static inline void backward(Slope of, int64_t at, int64_t size, int64_t key, const Fate *fate) {
     union { Longs words; Shorts levels[2]; } drawn;
-    if (fate && !out) drawn.words = random_words(key, at / 4);
-    for (int half = 0; half < 2; half++, at += LANES, size -= LANES) {
+    if (fate && of.act != RELU) drawn.words = random_words(key, at / 4);
+    for (int half = 0; half < 2 && size > 0; half++, at += LANES, size -= LANES) {
         int64_t now = size < LANES ? size : LANES;
-        if (now <= 0) break;
-        Floats value = {}, result = {};
-        if (now == LANES) value = load(grad + at);
-        else memcpy(&value, grad + at, sizeof(float) * now);
-        if (out && now == LANES) result = load(out + at);
-        else if (out) memcpy(&result, out + at, sizeof(float) * now);
-        if (out) value *= choose(result > 0, all(fate ? fate->scale : 1), all(0)); /* what was dropped is 0 too */
-        else if (fate) value *= factors(drawn.levels[half], *fate);
-        if (now == LANES) store(grad_x + at, value);
-        else memcpy(grad_x + at, &value, sizeof(float) * now);
+        Floats value = some(of.grad + at, now);
+        if (of.act == RELU) {  /* what was dropped is 0 too */
+            value *= choose(some(of.seen + at, now) > 0, all(fate ? fate->scale : 1), all(0));
+        } else if (fate) {
+            value *= factors(drawn.levels[half], *fate);
+        }
+        if (of.act == GELU) {
+            Floats x = some(of.seen + at, now), density;
+            if (of.bias) x += by_column(of.bias, at, now, of.columns);
+            Floats share = normal(x, &density);
+            value *= share + x * density;
+        }
+        put(of.grad_x + at, value, now);
     }
 }
 
-/* n elements of each of `lanes` networks; step [lanes] and fate [lanes, 2] are absent where nothing is dropped. */
+/* n elements of each of `lanes` networks; bias [lanes, columns] and residual may be absent; step [lanes] and fates
+   [lanes, 2] are absent where nothing is dropped. */
 void masked_forward(const float *x, const float *bias, const float *residual, float *out, int64_t lanes, int64_t n,
-                    int64_t columns, const int64_t *step, int64_t call, const float *fates, int64_t is_relu) {
+                    int64_t columns, const int64_t *step, int64_t call, const float *fates, int64_t act) {
+    int64_t whole = n / DECISIONS * DECISIONS;
     for (int64_t lane = 0; lane < lanes; lane++) {
-        Fate fate = fates ? fate_of(fates + 2 * lane) : (Fate){};
-        int64_t key = fates ? key_of(step[lane], call) : 0, whole = n / DECISIONS * DECISIONS;
+        Fate own = fates ? fate_of(fates + 2 * lane) : (Fate){}, *fate = fates ? &own : 0;
+        int64_t key = fates ? key_of(step[lane], call) : 0;
         Sum of = {x + lane * n, bias ? bias + lane * columns : 0, residual ? residual + lane * n : 0, out + lane * n,
-                  columns, is_relu != 0};
-        for (int64_t at = 0; at < whole; at += DECISIONS) forward(of, at, DECISIONS, key, fates ? &fate : 0);
-        forward(of, whole, n - whole, key, fates ? &fate : 0);
+                  columns, act};
+        for (int64_t at = 0; at < whole; at += DECISIONS) forward(of, at, DECISIONS, key, fate);
+        forward(of, whole, n - whole, key, fate);
     }
 }
 
-/* `out` is the result of the forward pass where that had a ReLU and no residual, else absent. */
-void masked_backward(const float *grad, const float *out, float *grad_x, int64_t lanes, int64_t n, const int64_t *step,
-                     int64_t call, const float *fates) {
+void masked_backward(const float *grad, const float *seen, const float *bias, float *grad_x, int64_t lanes, int64_t n,
+                     int64_t columns, const int64_t *step, int64_t call, const float *fates, int64_t act) {
+    int64_t whole = n / DECISIONS * DECISIONS;
     for (int64_t lane = 0; lane < lanes; lane++) {
-        Fate fate = fates ? fate_of(fates + 2 * lane) : (Fate){};
-        int64_t key = fates ? key_of(step[lane], call) : 0, whole = n / DECISIONS * DECISIONS;
-        const float *given = grad + lane * n, *result = out ? out + lane * n : 0;
-        for (int64_t at = 0; at < whole; at += DECISIONS)
-            backward(given, result, grad_x + lane * n, at, DECISIONS, key, fates ? &fate : 0);
-        backward(given, result, grad_x + lane * n, whole, n - whole, key, fates ? &fate : 0);
+        Fate own = fates ? fate_of(fates + 2 * lane) : (Fate){}, *fate = fates ? &own : 0;
+        int64_t key = fates ? key_of(step[lane], call) : 0;
+        Slope of = {grad + lane * n, seen ? seen + lane * n : 0, bias ? bias + lane * columns : 0, grad_x + lane * n,
+                    columns, act};
+        for (int64_t at = 0; at < whole; at += DECISIONS) backward(of, at, DECISIONS, key, fate);
+        backward(of, whole, n - whole, key, fate);
     }
 }

@@ -3,16 +3,19 @@ array."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import gelu, relu
 
-from ..kernels.functions import Draw, masked
+from ..kernels.functions import Act, Draw, masked
 from ..kernels.library import is_native
 from .stream import Dialled
 
 LEVELS = 65536  # of the 16 random bits that decide on one element; the chance to be kept is a multiple of 1 / LEVELS
+ACTIVATIONS: dict[Act, Callable[[Tensor], Tensor]] = {"": lambda x: x, "relu": relu, "gelu": gelu}
 DECISIONS = 4  # in one 64-bit random number
 
 
@@ -47,23 +50,24 @@ class Dropout(Dialled):
         """Drops elements of x of any shape; in evaluation mode unchanged."""
         return self.behind(x)
 
-    def behind(
-        self, x: Tensor, *, bias: Tensor | None = None, is_relu: bool = False, residual: Tensor | None = None
-    ) -> Tensor:
-        """Computes drop(x + bias) + residual, with a ReLU before the dropout if asked: x and residual [..., C], bias
-        [C]."""
-        is_more = bias is not None or is_relu or residual is not None
+    def behind(self, x: Tensor, *, bias: Tensor | None = None, act: Act = "", residual: Tensor | None = None) -> Tensor:
+        """Computes drop(act(x + bias)) + residual: x and residual [..., C], bias [C]."""
+        is_more = bias is not None or act or residual is not None
         if (is_more or self.is_dropping) and self.is_drawable and is_native(x, bias, residual):
-            return masked(x, self.draw(), bias=bias, residual=residual, is_relu=is_relu)
-        if bias is not None:
-            x = x + bias
-        if is_relu:
-            x = x.relu()
+            return masked(x, self.draw(), bias=bias, residual=residual, act=act)
+        x = ACTIVATIONS[act](x if bias is None else x + bias)
         if self.is_dropping:
             x = x * self.factor(x)
         elif self.training:
             self.stream.skip()
         return x if residual is None else x + residual
+
+    def after(self, layer: nn.Linear, x: Tensor, *, act: Act = "", residual: Tensor | None = None) -> Tensor:
+        """Computes drop(act(layer(x))) + residual: x [..., C_in], residual [..., C_out]."""
+        if self.is_drawable and is_native(x, residual):
+            # A product with a bias first copies the bias to every row.
+            return self.behind(x @ layer.weight.mT, bias=layer.bias, act=act, residual=residual)
+        return self.behind(layer(x), act=act, residual=residual)
 
     @property
     def is_dropping(self) -> bool:
@@ -101,6 +105,13 @@ class Dropout(Dialled):
         return is_kept.mul_(fate.scale).view(x.shape)
 
 
+def active(layer: nn.Linear, x: Tensor, act: Act) -> Tensor:
+    """Computes act(layer(x)): x [..., C_in] -> [..., C_out]."""
+    if is_native(x):
+        return masked(x @ layer.weight.mT, None, bias=layer.bias, act=act)
+    return ACTIVATIONS[act](layer(x))
+
+
 def _stacked(rates: Tensor) -> list[Tensor]:
     return [torch.stack(fate).float() for fate in Fate.of_rates(rates)]
 
@@ -119,6 +130,16 @@ class DropPath(Dropout):
         if self.training:
             self.stream.skip()
         return x
+
+    def beside(self, x: Tensor, branch: Callable[[Tensor | None], Tensor]) -> Tensor:
+        """Computes x + drop(branch): `branch` makes a tensor like x, and adds x to it itself where it is given x."""
+        if self.is_dropping:
+            found = branch(None)
+            return torch.addcmul(x, found, self.factor(found))
+        out = branch(x)
+        if self.training:
+            self.stream.skip()
+        return out
 
     def factor(self, x: Tensor) -> Tensor:
         """Returns the mask: 0, or the scale that keeps the mean, for each sample; axes of length 1 stand for the

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .attention import attend_to_self
 from .dropout import Dropout, DropPath
+from .norm import LayerNorm
 from .widths import hidden_of
 
 EPS = 1e-6  # of every norm inside these transformers; torch's own default of 1e-5 moves published outputs by 1e-4
@@ -31,14 +32,12 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.proj_drop = Dropout(dropout)
 
-    def forward(self, x_TNC: Tensor, bias_TT: Tensor | None = None) -> Tensor:
-        """x [T, N, C] -> [T, N, C]; `bias_TT` [T, T] is added to the scores."""
+    def forward(self, x_TNC: Tensor, bias_TT: Tensor | None = None, residual: Tensor | None = None) -> Tensor:
+        """x [T, N, C] -> [T, N, C]; `bias_TT` [T, T] is added to the scores, `residual` [T, N, C] to the result."""
         weights = self.qkv.weight.chunk(3)
         biases = None if self.qkv.bias is None else self.qkv.bias.chunk(3)
-        drop = self.attn_drop
-        mixed = attend_to_self(x_TNC, weights, biases, self.heads, scale=self.scale, bias=bias_TT, drop=drop)
-        joined: Tensor = self.proj_drop(self.proj(mixed))
-        return joined
+        mixed = attend_to_self(x_TNC, weights, biases, self.heads, scale=self.scale, bias=bias_TT, drop=self.attn_drop)
+        return self.proj_drop.after(self.proj, mixed, residual=residual)
 
 
 class FeedForward(nn.Module):
@@ -47,14 +46,12 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
-        self.act = nn.GELU()
         self.fc2 = nn.Linear(hidden, width)
         self.drop = Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [..., C] -> [..., C]."""
-        out: Tensor = self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
-        return out
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """x [..., C] -> [..., C]; `residual` [..., C] is added to the result."""
+        return self.drop.after(self.fc2, self.drop.after(self.fc1, x, act="gelu"), residual=residual)
 
 
 class Block(nn.Module):
@@ -74,19 +71,18 @@ class Block(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=EPS)
+        self.norm1 = LayerNorm(width, eps=EPS)
         self.attn = SelfAttention(
             width, heads, bias=qkv_bias, scale=scale, dropout=dropout, attention_dropout=attention_dropout
         )
-        self.norm2 = nn.LayerNorm(width, eps=EPS)
+        self.norm2 = LayerNorm(width, eps=EPS)
         self.mlp = FeedForward(width, hidden, dropout)
         self.drop_path = DropPath(drop_path, axis=1)  # every call draws anew
 
     def forward(self, x_TNC: Tensor) -> Tensor:
         """x [T, N, C] -> [T, N, C]."""
-        x_TNC = x_TNC + self.drop_path(self.attn(self.norm1(x_TNC)))
-        out: Tensor = x_TNC + self.drop_path(self.mlp(self.norm2(x_TNC)))
-        return out
+        x_TNC = self.drop_path.beside(x_TNC, lambda residual: self.attn(self.norm1(x_TNC), residual=residual))
+        return self.drop_path.beside(x_TNC, lambda residual: self.mlp(self.norm2(x_TNC), residual))
 
 
 def drop_path_rates(last: float, depth: int) -> list[float]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample
 
 from ...layers.dropout import Dropout, DropPath
+from ...layers.norm import LayerNorm
 from ...layers.transformer import Block, FeedForward, drop_path_rates
 from ...layers.widths import hidden_of
 from .config import LEVELS, NetworkConfig
@@ -41,7 +42,7 @@ class LiftingHead(nn.Module):
         self.res_blocks = nn.ModuleList(_block(config, width, rate) for rate in rates)
         self.joint_blocks = nn.ModuleList(_block(config, wide, rate) for rate in rates)
         # The reference leaves torch's 1e-5 to this norm and to those of the context blocks.
-        self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3))
+        self.head = nn.Sequential(LayerNorm(wide), nn.Linear(wide, 3))
 
     def forward(self, pose_BJC: Tensor, ref_BJC: Tensor | None, maps: Sequence[Tensor]) -> Tensor:
         """Lifts 2D poses [B, J, 2] in screen units, the same joints in the crop [B, J, 2] in [-1, 1], and maps
@@ -76,11 +77,11 @@ class ContextBlock(nn.Module):
         super().__init__()
         width, self.heads = config.embed_dim, config.context_heads
         count = self.heads * config.points
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = LayerNorm(width)
         self.attention_weights = nn.Linear(width, count)
         self.sampling_offsets = nn.Linear(width, 2 * count)
         self.embed_proj = nn.ModuleList(nn.Linear(level, width // self.heads) for level in channels)
-        self.norm2 = nn.LayerNorm(width)
+        self.norm2 = LayerNorm(width)
         self.mlp = FeedForward(width, hidden_of(width, config.mlp_ratio), config.dropout)
         self.drop_path = DropPath(drop_path)
         self._start(config.points)

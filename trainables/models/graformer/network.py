@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
-from ...kernels.functions import masked, normed
+from ...kernels.functions import normed
 from ...kernels.library import is_native
 from ...layers.attention import attend_to_self
-from ...layers.dropout import Dropout
+from ...layers.dropout import Dropout, active
 from ...layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
 from .config import NetworkConfig
 
@@ -54,11 +54,12 @@ class MultiHeadAttention(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_JBC: Tensor) -> Tensor:
-        """x [J, B, C] -> [J, B, C], without the last bias."""
+    def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
+        """Computes drop(attention(x)) + residual, all [J, B, C]."""
         *projections, output = self.linears
         weights, biases = [part.weight for part in projections], [part.bias for part in projections]
-        return attend_to_self(x_JBC, weights, biases, self.heads, drop=self.dropout) @ output.weight.mT
+        mixed = attend_to_self(x_JBC, weights, biases, self.heads, drop=self.dropout)
+        return drop.after(output, mixed, residual=residual_JBC)
 
 
 class FullyConnected(nn.Module):
@@ -78,18 +79,15 @@ class GraphNet(nn.Module):
         self.gconv1 = FullyConnected(width, 2 * width)
         self.gconv2 = FullyConnected(2 * width, width)
 
-    def forward(self, x_JBC: Tensor) -> Tensor:
-        """x [J, B, C] -> [J, B, C], without the last bias; nan once a column of A_hat sums to less than -1e-5, as
+    def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
+        """Computes drop(graph net(x)) + residual, all [J, B, C]; nan once a column of A_hat sums to less than -1e-5, as
         published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
         mixer_JJ = scaling[:, None] * self.A_hat * scaling
-        mixed, first = mix_joints(mixer_JJ, x_JBC), self.gconv1.fc
-        if is_native(mixed):
-            hidden = masked(mixed @ first.weight.mT, None, bias=first.bias, is_relu=True)
-        else:
-            hidden = first(mixed).relu()
+        hidden = active(self.gconv1.fc, mix_joints(mixer_JJ, x_JBC), "relu")
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
-        return mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT)
+        mixed, bias = mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT), self.gconv2.fc.bias
+        return drop.behind(mixed, bias=bias, residual=residual_JBC)
 
 
 class Sublayer(nn.Module):
@@ -100,9 +98,10 @@ class Sublayer(nn.Module):
         self.norm = LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_JBC: Tensor, branch: nn.Module, bias: Tensor) -> Tensor:
-        """x [J, B, C] -> [J, B, C]; `bias` [C] is the branch's last one."""
-        return self.dropout.behind(branch(self.norm(x_JBC)), bias=bias, residual=x_JBC)
+    def forward(self, x_JBC: Tensor, branch: nn.Module) -> Tensor:
+        """x [J, B, C] -> [J, B, C]."""
+        out: Tensor = branch(self.norm(x_JBC), self.dropout, x_JBC)
+        return out
 
 
 class AttentionLayer(nn.Module):
@@ -117,8 +116,7 @@ class AttentionLayer(nn.Module):
     def forward(self, x_JBC: Tensor) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         around_attention, around_graph_net = self.sublayer
-        x_JBC = around_attention(x_JBC, self.self_attn, self.self_attn.linears[-1].bias)
-        return around_graph_net(x_JBC, self.feed_forward, self.feed_forward.gconv2.fc.bias)
+        return around_graph_net(around_attention(x_JBC, self.self_attn), self.feed_forward)
 
 
 class ActiveConv(nn.Module):
@@ -132,7 +130,7 @@ class ActiveConv(nn.Module):
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         bias = self.gconv.bias.flatten()
-        return self.dropout.behind(self.gconv.unbiased(x_JBC, spectrum), bias=bias, is_relu=True)
+        return self.dropout.behind(self.gconv.unbiased(x_JBC, spectrum), bias=bias, act="relu")
 
 
 class ResidualConv(nn.Module):

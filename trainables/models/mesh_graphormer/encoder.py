@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from ...layers.attention import attend
-from ...layers.dropout import Dropout
+from ...layers.attention import attend_to_self
+from ...layers.dropout import Dropout, active
+from ...layers.norm import LayerNorm
 from ...layers.replay import replayed
 from .config import POSITIONS
 from .graph import EPS, GraphResBlock
@@ -96,13 +97,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """x [T, B, C] -> [T, B, C]."""
-        tokens, count, width = x_TBC.shape
-        q, k, v = (
-            layer(x_TBC).view(tokens, count * self.heads, -1).transpose(0, 1)
-            for layer in (self.query, self.key, self.value)
-        )
-        mixed = attend(q, k, v, drop=self.dropout)
-        return mixed.transpose(0, 1).reshape(tokens, count, width)
+        projections = self.query, self.key, self.value
+        weights, biases = [part.weight for part in projections], [part.bias for part in projections]
+        return attend_to_self(x_TBC, weights, biases, self.heads, drop=self.dropout)
 
 
 class Output(nn.Module):
@@ -111,12 +108,13 @@ class Output(nn.Module):
     def __init__(self, channels: int, out: int, dropout: float) -> None:
         super().__init__()
         self.dense = nn.Linear(channels, out)
-        self.LayerNorm = nn.LayerNorm(out, eps=EPS)
+        self.LayerNorm = LayerNorm(out, eps=EPS)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, around: Tensor) -> Tensor:
         """x [..., channels], around [..., out] -> [..., out]."""
-        return self.LayerNorm(self.dropout(self.dense(x)) + around)
+        out: Tensor = self.LayerNorm(self.dropout.after(self.dense, x, residual=around))
+        return out
 
 
 class Layer(nn.Module):
@@ -140,7 +138,7 @@ class Layer(nn.Module):
             vertices = len(adjacency)
             before, mesh, after = x.split((joints, vertices, len(x) - joints - vertices))
             x = torch.cat((before, self.graph_conv(mesh, adjacency), after))
-        return self.output(nn.functional.gelu(self.intermediate["dense"](x)), x)
+        return self.output(active(self.intermediate["dense"], x, "gelu"), x)
 
 
 class DeadEmbeddings(nn.Module):
@@ -151,7 +149,7 @@ class DeadEmbeddings(nn.Module):
         self.word_embeddings = nn.Embedding(shape.words, shape.hidden)
         self.position_embeddings = nn.Embedding(shape.positions, shape.hidden)
         self.token_type_embeddings = nn.Embedding(KINDS, shape.hidden)
-        self.LayerNorm = nn.LayerNorm(shape.hidden, eps=EPS)
+        self.LayerNorm = LayerNorm(shape.hidden, eps=EPS)
 
 
 class Bert(nn.Module):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from ...layers.graph import mix_joints
+from ...layers.norm import LayerNorm
 
 EPS = 1e-12  # of every norm of this network; torch's own default of 1e-5 moves published outputs by 1e-4
 
@@ -53,8 +54,8 @@ class GraphResBlock(nn.Module):
         self.lin2 = GraphLinear(half, channels)
         if not is_compact:
             self.skip_conv = GraphLinear(channels, channels)
-        self.pre_norm = nn.LayerNorm(channels, eps=EPS)
-        self.norm1, self.norm2 = nn.LayerNorm(half, eps=EPS), nn.LayerNorm(half, eps=EPS)
+        self.pre_norm = LayerNorm(channels, eps=EPS)
+        self.norm1, self.norm2 = LayerNorm(half, eps=EPS), LayerNorm(half, eps=EPS)
 
     def forward(self, x_VBC: Tensor, adjacency: Tensor) -> Tensor:
         """x [V, B, C] on the row-normalised adjacency [V, V] -> [V, B, C]."""

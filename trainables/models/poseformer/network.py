@@ -14,6 +14,7 @@ from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout
+from ...layers.norm import LayerNorm
 from ...layers.transformer import EPS, stack
 from .config import NetworkConfig
 
@@ -31,11 +32,11 @@ class PoseFormer(nn.Module):
         self.pos_drop = Dropout(config.dropout)
         self.Spatial_blocks = stack(config, width)
         self.blocks = stack(config, wide)
-        self.Spatial_norm = nn.LayerNorm(width, eps=EPS)
-        self.Temporal_norm = nn.LayerNorm(wide, eps=EPS)
+        self.Spatial_norm = LayerNorm(width, eps=EPS)
+        self.Temporal_norm = LayerNorm(wide, eps=EPS)
         self.weighted_mean = nn.Conv1d(frames, 1, 1)
         # The reference leaves torch's 1e-5 to this norm alone.
-        self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3 * joints))
+        self.head = nn.Sequential(LayerNorm(wide), nn.Linear(wide, 3 * joints))
 
     def forward(self, batch: Batch) -> Prediction:
         """Predicts poses from `batch.pose2d` [B, 1, F, J, 2], in the camera's frame."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...layers.attention import attend_by_head
 from ...layers.dropout import Dropout, DropPath
+from ...layers.norm import LayerNorm
 from ...layers.transformer import EPS, FeedForward, SelfAttention, drop_path_rates
 from ...layers.widths import hidden_of
 from .config import SPATIAL_DEPTH, NetworkConfig
@@ -56,7 +57,7 @@ class CrossAttention(nn.Module):
         self.heads, self.scale = config.heads, config.qk_scale or None
         self.is_told = config.edge_bias_in_cross_attention
         # The reference leaves torch's 1e-5 to these three.
-        self.Qnorm, self.Knorm, self.Vnorm = (nn.LayerNorm(width) for _ in range(3))
+        self.Qnorm, self.Knorm, self.Vnorm = (LayerNorm(width) for _ in range(3))
         self.QLinear, self.KLinear, self.VLinear = (nn.Linear(width, width) for _ in range(3))
         self.qkv = idle(nn.Linear(width, 3 * width, bias=config.qkv_bias))
         self.attn_drop = Dropout(config.attention_dropout)
@@ -71,8 +72,7 @@ class CrossAttention(nn.Module):
         v = self.VLinear(self.Vnorm(x_JNC))
         bias = self.edge_embedding(edge).view(len(x_JNC), -1) if self.is_told else None
         mixed = attend_by_head(q, k, v, self.heads, scale=self.scale, bias=bias, drop=self.attn_drop)
-        out: Tensor = self.proj_drop(self.proj(mixed))
-        return out
+        return self.proj_drop.after(self.proj, mixed)
 
 
 class SpatialBlock(nn.Module):
@@ -82,17 +82,17 @@ class SpatialBlock(nn.Module):
     def __init__(self, config: NetworkConfig, joints: int, drop_path: float, *, is_first: bool) -> None:
         super().__init__()
         width, hidden = config.embed_dim_ratio, hidden_of(config.embed_dim_ratio, config.mlp_ratio)
-        self.norm1 = nn.LayerNorm(width, eps=EPS)
+        self.norm1 = LayerNorm(width, eps=EPS)
         self.attn = EdgeAttention(config, joints)
         if not is_first:
             idle(self.norm1)
             idle(self.attn)
             self.cva_attn = CrossAttention(config, joints)
         self.drop_path = DropPath(drop_path, axis=1)  # every call draws anew
-        self.norm2 = nn.LayerNorm(width, eps=EPS)
+        self.norm2 = LayerNorm(width, eps=EPS)
         self.mlp = FeedForward(width, hidden, config.dropout)
-        self.norm_hop1 = nn.LayerNorm(width, eps=EPS)
-        self.norm_hop2 = nn.LayerNorm(width, eps=EPS)
+        self.norm_hop1 = LayerNorm(width, eps=EPS)
+        self.norm_hop2 = LayerNorm(width, eps=EPS)
         self.mlp_hop = FeedForward(width, hidden, config.dropout)
 
     def forward(
@@ -106,9 +106,9 @@ class SpatialBlock(nn.Module):
             mixed = self.cva_attn(t_JNC, message_JNC, edge)
         m_JNC = self.norm_hop1(q_JNC) * self.drop_path(mixed)
         t_JNC = t_JNC + m_JNC
-        t_JNC = t_JNC + self.drop_path(self.mlp(self.norm2(t_JNC)))
+        t_JNC = self.drop_path.beside(t_JNC, lambda residual: self.mlp(self.norm2(t_JNC), residual))
         q_JNC = q_JNC + m_JNC
-        q_JNC = q_JNC + self.drop_path(self.mlp_hop(self.norm_hop2(q_JNC)))
+        q_JNC = self.drop_path.beside(q_JNC, lambda residual: self.mlp_hop(self.norm_hop2(q_JNC), residual))
         return t_JNC, q_JNC, m_JNC
 
 
@@ -127,8 +127,8 @@ class ViewEncoder(nn.Module):
         self.block1, self.block2, self.block3, self.block4 = (
             SpatialBlock(config, joints, rate, is_first=is_first) for rate in rates
         )
-        self.Spatial_norm = nn.LayerNorm(width, eps=EPS)
-        self.hop_norm = nn.LayerNorm(width, eps=EPS)
+        self.Spatial_norm = LayerNorm(width, eps=EPS)
+        self.hop_norm = LayerNorm(width, eps=EPS)
 
     def forward(
         self, x_JNC: Tensor, near_JSNJ: Tensor, hops_SKJJ: Tensor, edge: Tensor, messages: list[Tensor]

@@ -16,7 +16,7 @@ from data.poses.skeleton import Skeleton
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout
-from ...layers.norm import MOMENTUM, BatchNorm
+from ...layers.norm import MOMENTUM, BatchNorm, LayerNorm
 from ...layers.transformer import EPS, stack
 from .blocks import ViewEncoder, idle
 from .config import NetworkConfig
@@ -31,7 +31,7 @@ class TemporalEncoder(nn.Module):
         self.Temporal_pos_embed = nn.Parameter(torch.zeros(1, frames, width))
         self.pos_drop = Dropout(config.dropout)
         self.blocks = stack(config, width)
-        self.Temporal_norm = nn.LayerNorm(width, eps=EPS)
+        self.Temporal_norm = LayerNorm(width, eps=EPS)
         self.weighted_mean = idle(nn.Conv1d(frames, 1, 1))
 
     def forward(self, x_FBC: Tensor) -> Tensor:
@@ -62,10 +62,10 @@ class SGraFormer(nn.Module):
         self.conv = _fusion(views, config.mvf_kernel)
         self.conv_hop = idle(_fusion(views, config.mvf_kernel))
         # The reference leaves torch's 1e-5 to these and to the head's.
-        self.conv_norm = nn.LayerNorm(wide)
-        self.conv_hop_norm = idle(nn.LayerNorm(wide))
+        self.conv_norm = LayerNorm(wide)
+        self.conv_hop_norm = idle(LayerNorm(wide))
         self.TF = TemporalEncoder(config, frames, wide)
-        self.head = nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, 3 * joints))
+        self.head = nn.Sequential(LayerNorm(wide), nn.Linear(wide, 3 * joints))
         self.linear_hop = idle(nn.Linear(8, 2))
         self.edge_embedding = nn.Linear(HOPS * joints**2, joints**2)
         hops = published_hops(skeleton) if config.hops == "published" else normalised_hops(skeleton)
