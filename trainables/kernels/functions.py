@@ -12,8 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from .library import kernel
 
-Act = Literal["", "relu", "gelu"]
-ACTS: tuple[Act, ...] = ("", "relu", "gelu")  # by the kernels' number
+Kind = Literal["", "relu", "gelu"]  # of an activation
+KINDS: tuple[Kind, ...] = ("", "relu", "gelu")  # by the kernels' number
 VECTOR = 16  # floats in a vector of the kernels
 
 
@@ -27,11 +27,11 @@ class Draw(NamedTuple):
 
 
 def masked(
-    x: Tensor, draw: Draw | None, *, bias: Tensor | None = None, residual: Tensor | None = None, act: Act = ""
+    x: Tensor, draw: Draw | None, *, bias: Tensor | None = None, residual: Tensor | None = None, act: Kind = ""
 ) -> Tensor:
     """Computes residual + mask * act(x + bias): x, residual [..., C], bias [C]. GELU is the exact one, to 1e-7."""
     key, fate, call = draw if draw is not None else (None, None, 0)
-    found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, ACTS.index(act))
+    found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, KINDS.index(act))
     return found
 
 
@@ -103,10 +103,10 @@ class _Masked(_Native):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.lanes, x, bias, residual, key, fate, ctx.call, ctx.act = inputs
-        assert residual is None or ACTS[ctx.act] != "relu", "a sum does not tell where its ReLU gave 0"
+        assert residual is None or KINDS[ctx.act] != "relu", "a sum does not tell where its ReLU gave 0"
         ctx.bias, ctx.has_residual = None if bias is None else bias.shape, residual is not None
-        seen = {"": None, "relu": output, "gelu": x}[ACTS[ctx.act]]
-        ctx.save_for_backward(seen, bias if ACTS[ctx.act] == "gelu" else None, key, fate)
+        seen = {"": None, "relu": output, "gelu": x}[KINDS[ctx.act]]
+        ctx.save_for_backward(seen, bias if KINDS[ctx.act] == "gelu" else None, key, fate)
 
     @staticmethod
     @once_differentiable

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, relu
 
-from ..kernels.functions import Act, Draw, masked
+from ..kernels.functions import Draw, Kind, masked
 from ..kernels.library import is_native
 from .stream import Dialled
 
 LEVELS = 65536  # of the 16 random bits that decide on one element; the chance to be kept is a multiple of 1 / LEVELS
-ACTIVATIONS: dict[Act, Callable[[Tensor], Tensor]] = {"": lambda x: x, "relu": relu, "gelu": gelu}
 DECISIONS = 4  # in one 64-bit random number
+
+
+Act = Callable[[Tensor], Tensor]
+KINDS: dict[Act | None, Kind] = {None: "", relu: "relu", gelu: "gelu"}
 
 
 class Fate(NamedTuple):
@@ -50,21 +53,25 @@ class Dropout(Dialled):
         """Drops elements of x of any shape; in evaluation mode unchanged."""
         return self.behind(x)
 
-    def behind(self, x: Tensor, *, bias: Tensor | None = None, act: Act = "", residual: Tensor | None = None) -> Tensor:
+    def behind(
+        self, x: Tensor, *, bias: Tensor | None = None, act: Act | None = None, residual: Tensor | None = None
+    ) -> Tensor:
         """Computes drop(act(x + bias)) + residual: x and residual [..., C], bias [C]."""
-        is_more = bias is not None or act or residual is not None
-        if (is_more or self.is_dropping) and self.is_drawable and is_native(x, bias, residual):
-            return masked(x, self.draw(), bias=bias, residual=residual, act=act)
-        x = ACTIVATIONS[act](x if bias is None else x + bias)
+        is_more = bias is not None or act is not None or residual is not None
+        kind = kind_of(act)
+        if (is_more or self.is_dropping) and kind is not None and self.is_drawable and is_native(x, bias, residual):
+            return masked(x, self.draw(), bias=bias, residual=residual, act=kind)
+        x = x if bias is None else x + bias
+        x = x if act is None else act(x)
         if self.is_dropping:
             x = x * self.factor(x)
         elif self.training:
             self.stream.skip()
         return x if residual is None else x + residual
 
-    def after(self, layer: nn.Linear, x: Tensor, *, act: Act = "", residual: Tensor | None = None) -> Tensor:
+    def after(self, layer: nn.Linear, x: Tensor, *, act: Act | None = None, residual: Tensor | None = None) -> Tensor:
         """Computes drop(act(layer(x))) + residual: x [..., C_in], residual [..., C_out]."""
-        if self.is_drawable and is_native(x, residual):
+        if kind_of(act) is not None and self.is_drawable and is_native(x, residual):
             # A product with a bias first copies the bias to every row.
             return self.behind(x @ layer.weight.mT, bias=layer.bias, act=act, residual=residual)
         return self.behind(layer(x), act=act, residual=residual)
@@ -107,13 +114,21 @@ class Dropout(Dialled):
 
 def active(layer: nn.Linear, x: Tensor, act: Act) -> Tensor:
     """Computes act(layer(x)): x [..., C_in] -> [..., C_out]."""
-    if is_native(x):
-        return masked(x @ layer.weight.mT, None, bias=layer.bias, act=act)
-    return ACTIVATIONS[act](layer(x))
+    kind = kind_of(act)
+    if kind is not None and is_native(x):
+        return masked(x @ layer.weight.mT, None, bias=layer.bias, act=kind)
+    return act(layer(x))
+
+
+def kind_of(act: Act | None) -> Kind | None:
+    """Returns the kernels' name of an activation, None for one that they do not know."""
+    if isinstance(act, nn.GELU) and act.approximate == "none":
+        return "gelu"
+    return KINDS.get(act)
 
 
 def _stacked(rates: Tensor) -> list[Tensor]:
-    return [torch.stack(fate).float() for fate in Fate.of_rates(rates)]
+    return [torch.stack(tuple(fate)).float() for fate in Fate.of_rates(rates)]
 
 
 class DropPath(Dropout):

@@ -1,4 +1,5 @@
-"""Layer norm, and batch norm whose momentum decays over training (VideoPose3D), to a final value that each lane may set."""
+"""Layer norm, and batch norm whose momentum decays over training (VideoPose3D) to a final value that each lane may
+set."""
 
 from __future__ import annotations
 

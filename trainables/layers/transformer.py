@@ -46,12 +46,13 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
+        self.act = nn.GELU()
         self.fc2 = nn.Linear(hidden, width)
         self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """x [..., C] -> [..., C]; `residual` [..., C] is added to the result."""
-        return self.drop.after(self.fc2, self.drop.after(self.fc1, x, act="gelu"), residual=residual)
+        return self.drop.after(self.fc2, self.drop.after(self.fc1, x, act=self.act), residual=residual)
 
 
 class Block(nn.Module):

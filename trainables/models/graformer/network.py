@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from data.batches.batch import Batch, Sizes
 
@@ -84,7 +85,7 @@ class GraphNet(nn.Module):
         published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
         mixer_JJ = scaling[:, None] * self.A_hat * scaling
-        hidden = active(self.gconv1.fc, mix_joints(mixer_JJ, x_JBC), "relu")
+        hidden = active(self.gconv1.fc, mix_joints(mixer_JJ, x_JBC), relu)
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
         mixed, bias = mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT), self.gconv2.fc.bias
         return drop.behind(mixed, bias=bias, residual=residual_JBC)
@@ -130,7 +131,7 @@ class ActiveConv(nn.Module):
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         bias = self.gconv.bias.flatten()
-        return self.dropout.behind(self.gconv.unbiased(x_JBC, spectrum), bias=bias, act="relu")
+        return self.dropout.behind(self.gconv.unbiased(x_JBC, spectrum), bias=bias, act=relu)
 
 
 class ResidualConv(nn.Module):
