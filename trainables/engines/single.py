@@ -233,10 +233,14 @@ def _moments(network: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
 def _put_moments(network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
     moments, step = state["moments"], torch.tensor(float(state["step"]))
     names = {parameter: name for name, parameter in network.named_parameters()}
-    grouped = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+    grouped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    # The optimiser's kernel walks through memory: moments lie in it as their parameters do.
     entries = {
-        i: {"step": step.clone(), **{kind: tensors[name] for kind, tensors in moments.items()}}
-        for i, name in enumerate(grouped)
-        if all(name in tensors for tensors in moments.values()) and moments
+        i: {
+            "step": step.clone(),
+            **{kind: torch.empty_like(p).copy_(tensors[names[p]]) for kind, tensors in moments.items()},
+        }
+        for i, p in enumerate(grouped)
+        if all(names[p] in tensors for tensors in moments.values()) and moments
     }
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, relu
 
 from data.batches.batch import Batch, Sizes
 
@@ -23,6 +23,11 @@ from .config import NetworkConfig, widths_for
 class Conv(nn.Conv1d):
     """Convolution parameters [C_out, C_in, K] with their initialisation, applied to frames whose taps are side by
     side."""
+
+    def __init__(self, channels: int, out: int, size: int, *, bias: bool = True) -> None:
+        super().__init__(channels, out, size, bias=bias)
+        # In memory as the product takes it, [C_out, K, C_in]: neither the weights nor their gradients are copied.
+        self.weight = nn.Parameter(self.weight.detach().transpose(1, 2).contiguous().transpose(1, 2))
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, T, K * C_in], the tap the slower index -> [B, T, C_out]."""
@@ -84,7 +89,7 @@ class VideoPose3D(nn.Module):
         return self.shrink(x).unflatten(2, (-1, 3))
 
     def _active(self, x_BTC: Tensor, norm: nn.Module) -> Tensor:
-        return self.dropout(norm(x_BTC.flatten(0, 1)).relu()).view(x_BTC.shape)
+        return self.dropout.behind(norm(x_BTC.flatten(0, 1)), act=relu).view(x_BTC.shape)
 
     def _taps(self, x_BTC: Tensor, i: int, strided: bool) -> Tensor:
         """Returns the input frames of filter i for each output frame, side by side: [B, T', K * C]."""
