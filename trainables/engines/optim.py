@@ -100,27 +100,26 @@ class Stepper:
     @torch.no_grad()
     def take(self, lr: Tensor) -> None:
         """Takes one step; lr is a scalar on the parameters' device, or on the CPU with them."""
-        has_all = all(parameter.grad is not None for parameter in self._parameters)
-        if self._is_plain or not has_all or not self._optimizer.state:
+        grads = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        if self._is_plain or len(grads) < len(self._parameters) or not self._optimizer.state:
             self._groups = []
             take_step(self._optimizer, self._parameters, lr, self._clip)
             return
-        groups = self._groups = self._groups or [
-            _Group.of(group, self._optimizer) for group in self._optimizer.param_groups
-        ]
-        grads = [[parameter.grad for parameter in group.parameters] for group in groups]
+        self._groups = self._groups or [_Group.of(group, self._optimizer) for group in self._optimizer.param_groups]
         divisor = None
         if self._clip > 0:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm([grad for own in grads for grad in own])))
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
             divisor = ((norm + CLIP_EPS) / self._clip).clamp_min(1.0)
-        for group, own in zip(groups, grads, strict=True):
-            group.take(own, lr, divisor)
+        rest = iter(grads)
+        for group in self._groups:
+            group.take([next(rest) for _ in group.parameters], lr, divisor)
 
 
 class _Group(NamedTuple):
-    """Parameters of one learning rate with their moments and counts of steps."""
+    """Parameters of one learning rate with their moments and counts of steps, all with their axes as they lie in
+    memory: the kernel copies others."""
 
-    parameters: list[nn.Parameter]
+    parameters: list[Tensor]
     moments: list[list[Tensor]]
     steps: list[Tensor]
     factor: float
@@ -128,21 +127,20 @@ class _Group(NamedTuple):
 
     @staticmethod
     def of(group: dict[str, Any], optimizer: torch.optim.AdamW) -> _Group:
-        parameters = group["params"]
-        states = [optimizer.state[parameter] for parameter in parameters]
-        steps = [state["step"] for state in states]
+        states = [optimizer.state[parameter] for parameter in group["params"]]
         kinds = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
-        moments = [[state[kind] for state in states] for kind in kinds]
-        beta1, beta2 = group["betas"]
+        moments = [[_as_laid(state[kind]) for state in states] for kind in kinds]
         kept = {name: group[name] for name in ("weight_decay", "eps", "amsgrad", "maximize")}
-        return _Group(parameters, moments, steps, group["factor"], {**kept, "beta1": beta1, "beta2": beta2})
+        settings = {**kept, **dict(zip(("beta1", "beta2"), group["betas"], strict=True))}
+        parameters = [_as_laid(parameter.detach()) for parameter in group["params"]]
+        return _Group(parameters, moments, [state["step"] for state in states], group["factor"], settings)
 
     def take(self, grads: list[Tensor], lr: Tensor, divisor: Tensor | None) -> None:
         torch._foreach_add_(self.steps, 1)
         exp_avg, exp_avg_sq, *largest = self.moments
         torch._fused_adamw_(
             self.parameters,
-            grads,
+            [_as_laid(grad) for grad in grads],
             exp_avg,
             exp_avg_sq,
             largest[0] if largest else [],
@@ -151,6 +149,11 @@ class _Group(NamedTuple):
             grad_scale=divisor,
             **self.settings,
         )
+
+
+def _as_laid(x: Tensor) -> Tensor:
+    """Returns the tensor with its axes in the order of memory."""
+    return x if x.is_contiguous() else x.permute(sorted(range(x.ndim), key=x.stride, reverse=True))
 
 
 def moment_kinds(config: OptimConfig) -> tuple[str, ...]:
