@@ -28,7 +28,19 @@ ROOMS = {
         *("synthetic", "conversion", "verbs", "cli", "__main__"),
     ),
     "trainables": (
-        *("entry", "registry", "config", "cli", "layers", "devices", "scoring", "weights", "models", "templates"),
+        *(
+            "entry",
+            "registry",
+            "config",
+            "cli",
+            "kernels",
+            "layers",
+            "devices",
+            "scoring",
+            "weights",
+            "models",
+            "templates",
+        ),
         *("engines", "pictures", "runs", "detection", "prediction", "__main__"),
     ),
     "search": (

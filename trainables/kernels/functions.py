@@ -47,7 +47,7 @@ def attended(
     """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. Without k
     and v, q [T, N, 3 C] holds all three. The order of the mask's elements is [N, heads, T, S]."""
     key, fate, call = draw if draw is not None else (None, None, 0)
-    found, _ = _Attended.apply(1, q, k, v, bias, heads, scale, key, fate, call)
+    found: Tensor = _Attended.apply(1, q, k, v, bias, heads, scale, key, fate, call)[0]
     return found
 
 
@@ -66,7 +66,7 @@ class _Native(Function):
         """Calls the function. Torch's own apply reads the signature at every call, which takes longer than a kernel."""
         if torch._C._are_functorch_transforms_active():
             return super().apply(*args)
-        return super(Function, cls).apply(*args)
+        return super(Function, cls).apply(*args)  # type: ignore[misc]
 
     @classmethod
     def vmap(cls, info: Any, dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
@@ -156,12 +156,12 @@ class _Attended(_Native):
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
         q, k, v, bias, stats, key, fate = ctx.saved_tensors
         q, k, v, bias, grad = q.contiguous(), _dense(k), _dense(v), _dense(bias), grad.contiguous()
-        grads = [None if x is None else torch.empty_like(x) for x in (q, k, v, bias)]
-        tensors = *_parts(q, k, v), *_at(bias, stats, grad), *_parts(*grads[:3]), *_at(grads[3])
+        grad_q, others = torch.empty_like(q), [None if x is None else torch.empty_like(x) for x in (k, v, bias)]
+        tensors = *_parts(q, k, v), *_at(bias, stats, grad), *_parts(grad_q, *others[:2]), *_at(others[2])
         kernel("attention_backward")(
             *tensors, *_sizes(ctx.lanes, q, k, ctx.heads), ctx.scale, *_drawn(key, ctx.call, fate)
         )
-        return None, *grads, None, None, None, None, None
+        return None, grad_q, *others, None, None, None, None, None
 
 
 class _Normed(_Native):

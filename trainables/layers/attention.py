@@ -47,12 +47,12 @@ def attend_by_head(
     bias: Tensor | None = None,
     drop: Dropout | None = None,
 ) -> Tensor:
-    """Applies `attend` to every head's channels separately: [T, N, C] each -> [T, N, C]."""
+    """Applies `attend` to every head's channels separately: q [T, N, C], k and v [S, N, C] -> [T, N, C]."""
     tokens, count, width = q_TNC.shape
     if has_kernel(q_TNC, len(k_TNC), heads, bias, drop):
         scale = (width // heads) ** -0.5 if scale is None else scale
         return attended(q_TNC, k_TNC, v_TNC, bias, heads, scale, None if drop is None else drop.draw())
-    q, k, v = (part.view(tokens, count * heads, -1).transpose(0, 1) for part in (q_TNC, k_TNC, v_TNC))
+    q, k, v = (part.view(len(part), count * heads, -1).transpose(0, 1) for part in (q_TNC, k_TNC, v_TNC))
     mixed = attend(q, k, v, scale=scale, bias=bias, drop=drop)
     return mixed.transpose(0, 1).reshape(tokens, count, width)
 

@@ -128,7 +128,7 @@ def kind_of(act: Act | None) -> Kind | None:
 
 
 def _stacked(rates: Tensor) -> list[Tensor]:
-    return [torch.stack(tuple(fate)).float() for fate in Fate.of_rates(rates)]
+    return [torch.stack([torch.as_tensor(part) for part in fate]).float() for fate in Fate.of_rates(rates)]
 
 
 class DropPath(Dropout):

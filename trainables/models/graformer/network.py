@@ -57,7 +57,7 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
         """Computes drop(attention(x)) + residual, all [J, B, C]."""
-        *projections, output = self.linears
+        *projections, output = (part for part in self.linears if isinstance(part, nn.Linear))
         weights, biases = [part.weight for part in projections], [part.bias for part in projections]
         mixed = attend_to_self(x_JBC, weights, biases, self.heads, drop=self.dropout)
         return drop.after(output, mixed, residual=residual_JBC)

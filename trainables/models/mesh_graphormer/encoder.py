@@ -138,7 +138,9 @@ class Layer(nn.Module):
             vertices = len(adjacency)
             before, mesh, after = x.split((joints, vertices, len(x) - joints - vertices))
             x = torch.cat((before, self.graph_conv(mesh, adjacency), after))
-        return self.output(active(self.intermediate["dense"], x, nn.functional.gelu), x)
+        dense = self.intermediate["dense"]
+        assert isinstance(dense, nn.Linear), dense
+        return self.output(active(dense, x, nn.functional.gelu), x)
 
 
 class DeadEmbeddings(nn.Module):
