@@ -1,16 +1,14 @@
 /* Attention of short sequences: 16 heads at a time, one in each place of a vector, scores never stored.
 
    Tensors are [tokens, sequences, heads, width]; of q, k and v a sequence is a row of `stride` floats, so that they may
-   be parts of one product. Each group of 16 pairs of sequence and head is turned to [tokens, width, 16]; tokens are
-   padded to a multiple of ROWS, which share every load of a product. */
+   be parts of one product. Each group of 16 pairs of sequence and head is turned to [tokens, width, 16]. */
 
 #include <stdlib.h>
 
 #include "vectors.h"
 
-#define ROWS 6
-
-static int64_t padded(int64_t count) { return (count + ROWS - 1) / ROWS * ROWS; }
+#define ROWS 4 /* of a block of products, which fits into the registers */
+#define COLUMNS 4
 
 #define SWAP(a, b, block)                                                                                  \
     {                                                                                                      \
@@ -74,7 +72,6 @@ static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, i
             turn(square);
             for (int64_t i = 0; i < most * size; i++) to[t * width + c + i] = scale * square[i];
         }
-    memset(to + tokens * width, 0, sizeof(Floats) * (padded(tokens) - tokens) * width);
 }
 
 static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
@@ -92,45 +89,58 @@ static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, 
         }
 }
 
-/* products [rows, columns] of a [rows, width] and b [columns, width]; rows a multiple of ROWS */
-static inline void dots(const Floats *a, const Floats *b, Floats *products, int64_t rows, int64_t columns,
-                        int64_t width) {
-    for (int64_t i = 0; i < rows; i += ROWS)
-        for (int64_t j = 0; j < columns; j++) {
-            Floats total[ROWS] = {};
-            for (int64_t c = 0; c < width; c++)
-                for (int r = 0; r < ROWS; r++) total[r] += a[(i + r) * width + c] * b[j * width + c];
-            for (int r = 0; r < ROWS; r++) products[(i + r) * columns + j] = total[r];
+/* Sums over `steps` of a[r] * b[c], for ROWS places of a, `many` of b; steps lie so many vectors apart. The products of a
+   block stay in registers, so that each load serves many of them. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void block(const Floats *a, int64_t row, int64_t step_a, const Floats *b, int64_t column, int64_t step_b,
+                  int64_t steps, Floats *to, int64_t to_row, int64_t to_column, const int rows, const int columns) {
+    Floats total[ROWS][COLUMNS] = {};
+    for (int64_t i = 0; i < steps; i++)
+        for (int c = 0; c < columns; c++) {
+            Floats other = b[c * column + i * step_b];
+            for (int r = 0; r < rows; r++) total[r][c] += a[r * row + i * step_a] * other;
         }
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++) to[r * to_row + c * to_column] = total[r][c];
 }
 
-/* sums [rows, width] over j of weights [rows, columns] times b [columns, width] */
-static inline void mixes(const Floats *weights, const Floats *b, Floats *sums, int64_t rows, int64_t columns,
+/* All products of `rows` places of a and `columns` of b, block by block. */
+static void products(const Floats *a, int64_t row, int64_t step_a, const Floats *b, int64_t column, int64_t step_b,
+                     int64_t steps, Floats *to, int64_t to_row, int64_t to_column, int64_t rows, int64_t columns) {
+    int64_t i = 0;
+    for (; i + ROWS <= rows; i += ROWS, a += ROWS * row, to += ROWS * to_row) {
+        int64_t j = 0;
+        for (; j + COLUMNS <= columns; j += COLUMNS)
+            block(a, row, step_a, b + j * column, column, step_b, steps, to + j * to_column, to_row, to_column, ROWS,
+                  COLUMNS);
+        for (; j < columns; j++)
+            block(a, row, step_a, b + j * column, column, step_b, steps, to + j * to_column, to_row, to_column, ROWS, 1);
+    }
+    for (; i < rows; i++, a += row, to += to_row) {
+        int64_t j = 0;
+        for (; j + COLUMNS <= columns; j += COLUMNS)
+            block(a, row, step_a, b + j * column, column, step_b, steps, to + j * to_column, to_row, to_column, 1,
+                  COLUMNS);
+        for (; j < columns; j++)
+            block(a, row, step_a, b + j * column, column, step_b, steps, to + j * to_column, to_row, to_column, 1, 1);
+    }
+}
+
+/* products [rows, columns] of a [rows, width] and b [columns, width] */
+static void dots(const Floats *a, const Floats *b, Floats *to, int64_t rows, int64_t columns, int64_t width) {
+    products(a, width, 1, b, width, 1, width, to, columns, 1, rows, columns);
+}
+
+/* sums [rows, width] over the columns of weights [rows, columns] times b [columns, width] */
+static void mixes(const Floats *weights, const Floats *b, Floats *to, int64_t rows, int64_t columns, int64_t width) {
+    products(weights, columns, 1, b, 1, width, columns, to, width, 1, rows, width);
+}
+
+/* sums [columns, width] over the rows of weights [rows, columns] times b [rows, width] */
+static void mixes_turned(const Floats *weights, const Floats *b, Floats *to, int64_t rows, int64_t columns,
                          int64_t width) {
-    for (int64_t i = 0; i < rows; i += ROWS)
-        for (int64_t c = 0; c < width; c++) {
-            Floats total[ROWS] = {};
-            for (int64_t j = 0; j < columns; j++)
-                for (int r = 0; r < ROWS; r++) total[r] += weights[(i + r) * columns + j] * b[j * width + c];
-            for (int r = 0; r < ROWS; r++) sums[(i + r) * width + c] = total[r];
-        }
-}
-
-/* sums [columns, width] over i < rows of weights [rows, columns] times b [rows, width]; room for a multiple of ROWS */
-static inline void mixes_turned(const Floats *weights, const Floats *b, Floats *sums, int64_t rows, int64_t columns,
-                                int64_t width) {
-    for (int64_t j = 0; j < columns; j += ROWS)
-        for (int64_t c = 0; c < width; c++) {
-            Floats total[ROWS] = {};
-            int64_t most = columns - j < ROWS ? columns - j : ROWS;
-            if (most == ROWS)
-                for (int64_t i = 0; i < rows; i++)
-                    for (int r = 0; r < ROWS; r++) total[r] += weights[i * columns + j + r] * b[i * width + c];
-            else
-                for (int64_t i = 0; i < rows; i++)
-                    for (int r = 0; r < most; r++) total[r] += weights[i * columns + j + r] * b[i * width + c];
-            for (int r = 0; r < most; r++) sums[(j + r) * width + c] = total[r];
-        }
+    products(weights, 1, columns, b, 1, width, rows, to, width, 1, columns, width);
 }
 
 /* Levels of the mask's elements [T * S] of 16 pairs that begin with `first`, turned to [T * S, 16]; the mask's order is
@@ -157,8 +167,8 @@ typedef struct {
 } Scratch;
 
 static Scratch scratch_for(int64_t tokens, int64_t sources, int64_t width) {
-    int64_t rows = padded(tokens), columns = padded(sources), square = rows * columns;
-    int64_t part = (rows > columns ? rows : columns) * width, row = (square / DECISIONS + 2) * sizeof(Longs);
+    int64_t square = tokens * sources, part = (tokens > sources ? tokens : sources) * width;
+    int64_t row = (square / DECISIONS + 2) * sizeof(Longs);
     int64_t size = sizeof(Floats) * (5 * part + 3 * square) + sizeof(Shorts) * square + row;
     char *memory = aligned_alloc(64, (size + 63) / 64 * 64);
     Floats *at = (Floats *)memory, *squares = at + 5 * part;
@@ -186,7 +196,7 @@ static void forward(const float *q, const float *k, const float *v, const float 
         gather(k, at.k, sources, row, width, &strided, 1);
         gather(v, at.v, sources, row, width, &strided, 1);
         if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
-        dots(at.q, at.k, at.weights, padded(tokens), sources, width);
+        dots(at.q, at.k, at.weights, tokens, sources, width);
         for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
             Floats *weights = at.weights + t * sources, most = all(-__builtin_inff()), total = all(0);
             const Shorts *levels = at.levels + t * sources;
@@ -200,7 +210,7 @@ static void forward(const float *q, const float *k, const float *v, const float 
             store(stats, most);
             store(stats + LANES, inverse);
         }
-        mixes(at.weights, at.v, at.result, padded(tokens), sources, width);
+        mixes(at.weights, at.v, at.result, tokens, sources, width);
         scatter(at.result, out, tokens, pairs * width, width, &dense, 1);
     }
     free(at.memory);
@@ -222,8 +232,8 @@ static void backward(const float *q, const float *k, const float *v, const float
         gather(v, at.v, sources, row, width, &strided, 1);
         gather(grad, at.grad, tokens, pairs * width, width, &dense, 1);
         if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
-        dots(at.q, at.k, at.probabilities, padded(tokens), sources, width);
-        dots(at.grad, at.v, at.grad_scores, padded(tokens), sources, width);
+        dots(at.q, at.k, at.probabilities, tokens, sources, width);
+        dots(at.grad, at.v, at.grad_scores, tokens, sources, width);
         for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
             Floats *p = at.probabilities + t * sources, *weights = at.weights + t * sources;
             Floats *grads = at.grad_scores + t * sources, most = load(stats), inverse = load(stats + LANES);
@@ -245,7 +255,7 @@ static void backward(const float *q, const float *k, const float *v, const float
         scatter(at.result, grad_v, sources, row, width, &strided, 1);
         mixes_turned(at.grad_scores, at.q, at.result, tokens, sources, width);
         scatter(at.result, grad_k, sources, row, width, &strided, 1);
-        mixes(at.grad_scores, at.k, at.result, padded(tokens), sources, width);
+        mixes(at.grad_scores, at.k, at.result, tokens, sources, width);
         scatter(at.result, grad_q, tokens, row, width, &strided, of.scale);
     }
     free(at.memory);
