@@ -15,6 +15,7 @@ from spaces.commands import command, synth_line
 from spaces.errors import ConfigError
 from spaces.files import GIB
 from trainables.devices.cpus import num_cpus
+from trainables.kernels.library import library
 
 from ..cli.upkeep.doctor import DoctorRequest
 from ..cluster.folders import folder_problems, is_too_long, named_folder
@@ -38,6 +39,7 @@ def machine_findings(request: DoctorRequest) -> Iterator[Finding]:
     yield from _packages()
     yield from _torch()
     yield _threads()
+    yield _kernels()
     yield from _ray()
     yield from _store(request)
     yield from _disk(request.storage)
@@ -86,6 +88,16 @@ def _threads() -> Finding:
         remedy = "unset it: these networks are thousands of tiny operations, ten times slower with threads that wait"
         return Finding("threads", "warning", f"{cores} CPU cores, OMP_NUM_THREADS={said}", remedy)
     return Finding("threads", "ok", f"{cores} CPU cores, 1 thread a trial")
+
+
+def _kernels() -> Finding:
+    """Compiles the native kernels where no run did so before."""
+    if library() is not None:
+        return Finding("kernels", "ok", "training on the CPU uses native kernels")
+    remedy = "install gcc or clang, or name a C compiler in CC"
+    return Finding(
+        "kernels", "warning", "no C compiler works here: training on the CPU takes up to 1.6 times as long", remedy
+    )
 
 
 def _ray() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from .library import kernel
+from .library import kernel, library
 
 Kind = Literal["", "relu", "gelu"]  # of an activation
 KINDS: tuple[Kind, ...] = ("", "relu", "gelu")  # by the kernels' number
@@ -24,6 +24,18 @@ class Draw(NamedTuple):
     key: Tensor
     fate: Tensor
     call: int
+
+
+def is_native(*tensors: Tensor | None) -> bool:
+    """Returns whether the kernels take these tensors: float32 on CPU, for one thread, where a library could be made.
+
+    They do not share their work among threads, and autocast would have chosen another type."""
+    return (
+        all(x is None or (x.dtype == torch.float32 and x.is_cpu) for x in tensors)
+        and torch.get_num_threads() == 1
+        and not torch.is_autocast_enabled("cpu")
+        and library() is not None
+    )
 
 
 def masked(

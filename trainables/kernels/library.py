@@ -13,9 +13,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "norm.c"))
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fwrapv", "-fno-math-errno")
@@ -31,18 +28,6 @@ KERNELS = {
 }
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "x": ctypes.c_float}
 SECONDS = 120  # for a compiler; it takes two
-
-
-def is_native(*tensors: Tensor | None) -> bool:
-    """Returns whether the kernels take these tensors: float32 on CPU, for one thread, where a library could be made.
-
-    They do not share their work among threads, and autocast would have chosen another type."""
-    return (
-        all(x is None or (x.dtype == torch.float32 and x.is_cpu) for x in tensors)
-        and torch.get_num_threads() == 1
-        and not torch.is_autocast_enabled("cpu")
-        and library() is not None
-    )
 
 
 @functools.cache

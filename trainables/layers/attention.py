@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from ..kernels.functions import attended
-from ..kernels.library import is_native
+from ..kernels.functions import attended, is_native
 from .dropout import Dropout
 
 MOST_SCORES, MOST_WIDTH = 1024, 32  # of a head: beyond them matrix products are quicker than the kernel

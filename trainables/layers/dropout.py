@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, relu
 
-from ..kernels.functions import Draw, Kind, masked
-from ..kernels.library import is_native
+from ..kernels.functions import Draw, Kind, is_native, masked
 from .stream import Dialled
 
 LEVELS = 65536  # of the 16 random bits that decide on one element; the chance to be kept is a multiple of 1 / LEVELS

@@ -6,8 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..kernels.functions import normed
-from ..kernels.library import is_native
+from ..kernels.functions import is_native, normed
 from .stream import Dialled
 
 MOMENTUM = 0.1  # at the start, and outside an engine

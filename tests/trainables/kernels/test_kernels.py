@@ -6,6 +6,7 @@ from torch import nn
 from torch.func import vmap
 
 from trainables.kernels import library as native
+from trainables.kernels.functions import is_native
 from trainables.layers import attention, dropout, norm
 from trainables.layers.attention import attend_by_head, attend_to_self
 from trainables.layers.dropout import Dropout, active
@@ -207,10 +208,10 @@ def test_the_library_is_compiled_once(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("has_library")
 def test_kernels_are_for_one_thread_and_float32_on_the_cpu():
     x = torch.zeros(2)
-    assert native.is_native(x, None)
-    assert not native.is_native(x.double())
-    assert not native.is_native(torch.zeros(2, device="meta"))
+    assert is_native(x, None)
+    assert not is_native(x.double())
+    assert not is_native(torch.zeros(2, device="meta"))
     with torch.autocast("cpu", torch.bfloat16):
-        assert not native.is_native(x)
+        assert not is_native(x)
     torch.set_num_threads(2)
-    assert not native.is_native(x)
+    assert not is_native(x)

@@ -14,8 +14,7 @@ from torch.nn.functional import relu
 from data.batches.batch import Batch, Sizes
 
 from ...entry import Prediction
-from ...kernels.functions import normed
-from ...kernels.library import is_native
+from ...kernels.functions import is_native, normed
 from ...layers.attention import attend_to_self
 from ...layers.dropout import Dropout, active
 from ...layers.graph import ChebyshevConv, Spectrum, mix_joints, row_normalized_adjacency
