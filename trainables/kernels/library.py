@@ -8,6 +8,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -32,16 +33,19 @@ SECONDS = 120  # for a compiler; it takes two
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Loads the library, compiled first where this processor has none yet; None without a compiler that can."""
+    """Loads the library, compiled first where this processor has none yet; None without a compiler that can, or a place
+    where this user alone can put it."""
     compiler = _compiler()
     if compiler is None:
         return None
-    path = _folder() / f"kernels-{_mark(compiler)}.so"
     try:
+        path = _folder() / f"kernels-{_mark(compiler)}.so"
         if not path.exists():
             _compile(compiler, path)
+        if not (_is_own(path) and _is_own(path.parent)):
+            return None
         found = ctypes.CDLL(str(path))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # RuntimeError: a user without a home
         return None
     for name, arguments in KERNELS.items():
         kernel = getattr(found, name)
@@ -69,6 +73,12 @@ def _folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "posesweep"
 
 
+def _is_own(path: Path) -> bool:
+    """Returns whether nobody but this user could have written what will be loaded."""
+    facts = path.stat()
+    return facts.st_uid == os.getuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
 def _mark(compiler: list[str]) -> str:
     """Returns a mark of sources, compiler and processor: home folders are shared by machines of several kinds."""
     mark = hashlib.sha256(repr((compiler, FLAGS)).encode())
@@ -81,9 +91,10 @@ def _mark(compiler: list[str]) -> str:
 
 
 def _compile(compiler: list[str], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
         command = [*compiler, *FLAGS, *map(str, SOURCES), "-o", str(made), "-lm"]
         subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+        made.chmod(0o700)
         made.replace(path)

@@ -206,6 +206,25 @@ def test_the_library_is_compiled_once(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("has_library")
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_library_that_others_may_write_is_not_loaded(monkeypatch, tmp_path, is_folder):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert native.library.__wrapped__() is not None
+    (made,) = tmp_path.rglob("*.so")
+    (made.parent if is_folder else made).chmod(0o777)
+    assert native.library.__wrapped__() is None
+
+
+def test_a_user_without_a_home_has_no_library(monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(native.Path, "home", nowhere)
+    assert native.library.__wrapped__() is None
+
+
+@pytest.mark.usefixtures("has_library")
 def test_kernels_are_for_one_thread_and_float32_on_the_cpu():
     x = torch.zeros(2)
     assert is_native(x, None)
