@@ -10,21 +10,21 @@
 #define ROWS 4 /* of a block of products, which fits into the registers */
 #define COLUMNS 4
 
-#define SWAP(a, b, block)                                                                                  \
-    {                                                                                                      \
-        Floats first = a, second = b;                                                                      \
-        a = __builtin_shuffle(first, second, FIRST_##block);                                               \
-        b = __builtin_shuffle(first, second, SECOND_##block);                                              \
-    }
+#define FIRST_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SECOND_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define FIRST_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define SECOND_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define FIRST_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define SECOND_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define FIRST_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define SECOND_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
 
-static const Ints FIRST_8 = {0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23};
-static const Ints SECOND_8 = {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31};
-static const Ints FIRST_4 = {0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27};
-static const Ints SECOND_4 = {4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31};
-static const Ints FIRST_2 = {0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29};
-static const Ints SECOND_2 = {2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31};
-static const Ints FIRST_1 = {0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30};
-static const Ints SECOND_1 = {1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31};
+#define SWAP(a, b, block)                                                                                              \
+    {                                                                                                                  \
+        Floats first = a, second = b;                                                                                  \
+        a = PICK(first, second, FIRST_##block);                                                                        \
+        b = PICK(first, second, SECOND_##block);                                                                       \
+    }
 
 /* Turns a square [16, 16] over its diagonal, by blocks of 8, 4, 2 and 1. */
 static inline void turn(Floats *square) {

@@ -5,6 +5,13 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Elements of two vectors by their numbers, of the second from 16 on. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define PICK(first, second, ...) __builtin_shufflevector(first, second, __VA_ARGS__)
+#else
+#define PICK(first, second, ...) __builtin_shuffle(first, second, (Ints){__VA_ARGS__})
+#endif
+
 #define LANES 16
 #define WORDS 8                /* 64-bit random numbers in a vector */
 #define DECISIONS (4 * WORDS)  /* 16-bit levels in it */
@@ -29,9 +36,9 @@ static inline Floats choose(Ints is_first, Floats first, Floats second) {
 }
 
 static inline float sum(Floats values) {
-    values += __builtin_shuffle(values, (Ints){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7});
-    values += __builtin_shuffle(values, (Ints){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11});
-    values += __builtin_shuffle(values, (Ints){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13});
+    values += PICK(values, values, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    values += PICK(values, values, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+    values += PICK(values, values, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
     return values[0] + values[1];
 }
 
