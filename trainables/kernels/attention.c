@@ -1,15 +1,17 @@
-/* Attention of short sequences: 16 heads at a time, one in each place of a vector, scores never stored.
+/* Attention of short sequences: many heads at a time, one in each place of a vector, scores never stored.
 
    Tensors are [tokens, sequences, heads, width]; of q, k and v a sequence is a row of `stride` floats, so that they may
-   be parts of one product. Each group of 16 pairs of sequence and head is turned to [tokens, width, 16]. */
+   be parts of one product. A group of LANES pairs of sequence and head is turned to [tokens, width, LANES]. */
 
 #include <stdlib.h>
 
 #include "vectors.h"
 
-#define ROWS 4 /* of a block of products, which fits into the registers */
-#define COLUMNS 4
+#define ROWS (LANES == 16 ? 4 : 3) /* of a block of products, which fits into the registers */
+#define COLUMNS (LANES == 16 ? 4 : 3)
 
+/* Exchanges the upper part of each block of the first vector with the lower part of the second's. */
+#if LANES == 16
 #define FIRST_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define SECOND_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
 #define FIRST_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
@@ -18,6 +20,19 @@
 #define SECOND_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
 #define FIRST_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
 #define SECOND_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+#elif LANES == 8
+#define FIRST_4 0, 1, 2, 3, 8, 9, 10, 11
+#define SECOND_4 4, 5, 6, 7, 12, 13, 14, 15
+#define FIRST_2 0, 1, 8, 9, 4, 5, 12, 13
+#define SECOND_2 2, 3, 10, 11, 6, 7, 14, 15
+#define FIRST_1 0, 8, 2, 10, 4, 12, 6, 14
+#define SECOND_1 1, 9, 3, 11, 5, 13, 7, 15
+#else
+#define FIRST_2 0, 1, 4, 5
+#define SECOND_2 2, 3, 6, 7
+#define FIRST_1 0, 4, 2, 6
+#define SECOND_1 1, 5, 3, 7
+#endif
 
 #define SWAP(a, b, block)                                                                                              \
     {                                                                                                                  \
@@ -26,17 +41,21 @@
         b = PICK(first, second, SECOND_##block);                                                                       \
     }
 
-/* Turns a square [16, 16] over its diagonal, by blocks of 8, 4, 2 and 1. */
+/* Turns a square over its diagonal, by blocks of 8, 4, 2 and 1. */
 static inline void turn(Floats *square) {
+#if LANES == 16
     for (int i = 0; i < 8; i++) SWAP(square[i], square[i + 8], 8)
-    for (int i = 0; i < 16; i += 8)
+#endif
+#if LANES >= 8
+    for (int i = 0; i < LANES; i += 8)
         for (int j = i; j < i + 4; j++) SWAP(square[j], square[j + 4], 4)
-    for (int i = 0; i < 16; i += 4)
+#endif
+    for (int i = 0; i < LANES; i += 4)
         for (int j = i; j < i + 2; j++) SWAP(square[j], square[j + 2], 2)
-    for (int i = 0; i < 16; i += 2) SWAP(square[i], square[i + 1], 1)
+    for (int i = 0; i < LANES; i += 2) SWAP(square[i], square[i + 1], 1)
 }
 
-/* Copies up to 16 floats; a size that the compiler knows needs no call. */
+/* Copies a few floats; a size that the compiler knows needs no call. */
 static inline void copy(void *to, const void *from, int64_t size) {
     if (size == 16) memcpy(to, from, 64);
     else if (size == 8) memcpy(to, from, 32);
@@ -44,10 +63,10 @@ static inline void copy(void *to, const void *from, int64_t size) {
     else memcpy(to, from, sizeof(float) * size);
 }
 
-/* Narrow heads of several tokens fill one square together; of wide ones a square takes 16 channels of a token. */
+/* Narrow heads of several tokens fill one square together; of wide ones it takes LANES channels of a token. */
 static int64_t together(int64_t width) { return width < LANES ? LANES / width : 1; }
 
-/* Where 16 pairs, or the `count` that are left, lie in a token's row. */
+/* Where LANES pairs, or the `count` that are left, lie in a token's row. */
 typedef struct {
     int64_t at[LANES], count;
 } Group;
@@ -143,7 +162,7 @@ static void mixes_turned(const Floats *weights, const Floats *b, Floats *to, int
     products(weights, 1, columns, b, 1, width, rows, to, width, 1, columns, width);
 }
 
-/* Levels of the mask's elements [T * S] of 16 pairs that begin with `first`, turned to [T * S, 16]; the mask's order is
+/* Levels of the mask's elements [T * S] of the pairs from `first` on, turned to [T * S, LANES]; the mask's order is
    [pairs, T, S]. */
 static void draw(int16_t *row, Shorts *levels, int64_t size, int64_t first, int64_t count, int64_t key) {
     for (int64_t l = 0; l < count; l++) {
@@ -183,7 +202,7 @@ typedef struct {
     float scale;
 } Sizes;
 
-/* One network. bias [T, S] may be absent; stats [ceil(pairs / 16), T, 2, 16]: maximum of the scores, 1 / sum. */
+/* One network. bias [T, S] may be absent; stats [ceil(pairs / LANES), T, 2, LANES]: maximum of the scores, 1 / sum. */
 static void forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
                     Sizes of, int64_t key, const Fate *fate) {
     int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;

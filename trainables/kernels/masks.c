@@ -13,7 +13,7 @@ static inline Floats normal(Floats x, Floats *density) {
     return choose(x < 0, tail, 1 - tail);
 }
 
-/* 16 floats, or the `size` that are left. */
+/* A vector, or the `size` floats that are left. */
 static inline Floats some(const float *from, int64_t size) {
     Floats found = {};
     if (size == LANES) found = load(from);
@@ -40,7 +40,7 @@ typedef struct {
     int64_t columns, act;
 } Sum;
 
-/* 32 elements from `at` on, or the `size` that are left: out = residual + mask * act(x + bias). */
+/* DECISIONS elements from `at` on, or the `size` that are left: out = residual + mask * act(x + bias). */
 static inline void forward(Sum of, int64_t at, int64_t size, int64_t key, const Fate *fate) {
     union { Longs words; Shorts levels[2]; } drawn;
     if (fate) drawn.words = random_words(key, at / 4);
@@ -62,7 +62,7 @@ typedef struct {
     int64_t columns, act;
 } Slope;
 
-/* The gradient of x for 32 elements or the `size` that are left; `seen` is the result of a ReLU, the input of a GELU. */
+/* The gradient of x for DECISIONS elements or the `size` that are left; `seen` is the result of a ReLU, the input of a GELU. */
 static inline void backward(Slope of, int64_t at, int64_t size, int64_t key, const Fate *fate) {
     union { Longs words; Shorts levels[2]; } drawn;
     if (fate && of.act != RELU) drawn.words = random_words(key, at / 4);

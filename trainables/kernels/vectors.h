@@ -1,25 +1,31 @@
-/* Vectors of 16 floats, which the compiler splits to what the processor has, and the random bits of layers/stream.py. */
+/* Vectors of floats, and the random bits of layers/stream.py. */
 
 #pragma once
 
 #include <stdint.h>
 #include <string.h>
 
-/* Elements of two vectors by their numbers, of the second from 16 on. */
+/* Elements of two vectors by their numbers, which go on in the second. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define PICK(first, second, ...) __builtin_shufflevector(first, second, __VA_ARGS__)
 #else
 #define PICK(first, second, ...) __builtin_shuffle(first, second, (Ints){__VA_ARGS__})
 #endif
 
-#define LANES 16
-#define WORDS 8                /* 64-bit random numbers in a vector */
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define LANES 16 /* floats in a vector: as the processor has them, for compilers split wider ones badly */
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+#define WORDS (LANES / 2)      /* 64-bit random numbers in a vector */
 #define DECISIONS (4 * WORDS)  /* 16-bit levels in it */
 
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef int64_t Longs __attribute__((vector_size(64)));
-typedef int16_t Shorts __attribute__((vector_size(32)));
+typedef float Floats __attribute__((vector_size(4 * LANES)));
+typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
+typedef int64_t Longs __attribute__((vector_size(4 * LANES)));
+typedef int16_t Shorts __attribute__((vector_size(2 * LANES)));
 
 static inline Floats all(float value) { return value - (Floats){}; }
 
@@ -36,9 +42,16 @@ static inline Floats choose(Ints is_first, Floats first, Floats second) {
 }
 
 static inline float sum(Floats values) {
+#if LANES == 16
     values += PICK(values, values, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
     values += PICK(values, values, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
     values += PICK(values, values, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+#elif LANES == 8
+    values += PICK(values, values, 4, 5, 6, 7, 0, 1, 2, 3);
+    values += PICK(values, values, 2, 3, 0, 1, 6, 7, 4, 5);
+#else
+    values += PICK(values, values, 2, 3, 0, 1);
+#endif
     return values[0] + values[1];
 }
 
@@ -63,9 +76,16 @@ static inline int64_t key_of(int64_t step, int64_t call) {
     return step + (int64_t)((uint64_t)(call << 40) * 0x9E3779B97F4A7C15u);
 }
 
-/* The random numbers first, first + 1, ... behind a key: 32 levels of 16 bits. */
+/* The random numbers first, first + 1, ... behind a key: levels of 16 bits. */
 static inline Longs random_words(int64_t key, int64_t first) {
-    Longs place = first + (Longs){0, 1, 2, 3, 4, 5, 6, 7};
+#if LANES == 16
+    const Longs from_0 = {0, 1, 2, 3, 4, 5, 6, 7};
+#elif LANES == 8
+    const Longs from_0 = {0, 1, 2, 3};
+#else
+    const Longs from_0 = {0, 1};
+#endif
+    Longs place = first + from_0;
     Longs bits = place * (int64_t)0x9E3779B97F4A7C15u + key;
     bits ^= bits >> 32;
     bits *= (int64_t)0xBF58476D1CE4E5B9u;
@@ -84,7 +104,7 @@ static inline Fate fate_of(const float *threshold_and_scale) {
     return (Fate){last < -32768 ? -32768 : (int16_t)last, last >= -32768, -threshold_and_scale[1]};
 }
 
-/* The factors of 16 elements: 0, or the scale. */
+/* The factors of elements: 0, or the scale. */
 static inline Floats factors(Shorts levels, Fate fate) {
     Ints is_kept = __builtin_convertvector(levels <= fate.last, Ints);
     return fate.is_any ? (Floats)(is_kept & (Ints)all(fate.scale)) : all(0);
