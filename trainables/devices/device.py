@@ -8,6 +8,8 @@ import sys
 
 import torch
 
+NEAR = 2**17  # numbers of a tensor: with three others, of float32, it fills the 2 MB of a core
+FAR = 2**24
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 
 
@@ -30,3 +32,10 @@ def keep_freed_memory() -> None:
     if library is not None and hasattr(library, "mallopt"):
         library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         library.mallopt(M_MMAP_THRESHOLD, 2**25)
+
+
+def most_near(device: torch.device, numbers: int, least: int = 1) -> int:
+    """Returns the number of samples to compute at a time where a tensor has so many numbers of each: on the CPU those
+    whose tensors stay near its core, in the cache; elsewhere as many as memory surely takes. At least `least`: weights
+    that do not fit in there should be fetched for many samples."""
+    return max(least, (NEAR if device.type == "cpu" else FAR) // numbers)

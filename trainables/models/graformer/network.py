@@ -5,14 +5,16 @@ Module names are the reference's state-dict names. Inside, tensors are joint-maj
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from data.batches.batch import Batch, Sizes
+from data.batches.stretch import Stretch
 
+from ...devices.device import most_near
 from ...entry import Prediction
 from ...kernels.functions import is_native, normed
 from ...layers.attention import attend_to_self
@@ -173,6 +175,18 @@ class GraFormer(nn.Module):
         for attention, convolution in zip(self.atten_layers, self.gconv_layers, strict=True):
             x_JBC = convolution(attention(x_JBC), self.spectrum)
         return self.gconv_output(x_JBC, self.spectrum).transpose(0, 1)
+
+
+def slide(network: GraFormer) -> Callable[[Stretch], Prediction]:
+    """Returns the network as a function of a stretch of samples, which it lifts by as many as the cache takes."""
+
+    def lift(stretch: Stretch) -> Prediction:
+        x_BJC = stretch.pose2d[:, 0]
+        parts = x_BJC.split(most_near(x_BJC.device, x_BJC.shape[1] * width))
+        return Prediction(pose3d=torch.cat([network.lift(part) for part in parts]).unsqueeze(1), root=network.root)
+
+    width = network.gconv_input.bias.numel()
+    return lift
 
 
 def _tie(layers: list[AttentionLayer]) -> None:
