@@ -8,8 +8,7 @@ import sys
 
 import torch
 
-NEAR = 2**17  # numbers of a tensor: with three others, of float32, it fills the 2 MB of a core
-FAR = 2**24
+NEAR, FAR = 2**19, 2**24  # numbers of a tensor
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 
 
@@ -34,8 +33,7 @@ def keep_freed_memory() -> None:
         library.mallopt(M_MMAP_THRESHOLD, 2**25)
 
 
-def most_near(device: torch.device, numbers: int, least: int = 1) -> int:
-    """Returns the number of samples to compute at a time where a tensor has so many numbers of each: on the CPU those
-    whose tensors stay near its core, in the cache; elsewhere as many as memory surely takes. At least `least`: weights
-    that do not fit in there should be fetched for many samples."""
-    return max(least, (NEAR if device.type == "cpu" else FAR) // numbers)
+def most_near(device: torch.device, numbers: int) -> int:
+    """Returns the number of samples to compute at a time, at least 1, where a tensor has so many numbers of each: on
+    the CPU a compromise between its cache and what a call costs, elsewhere as many as memory surely takes."""
+    return max(1, (NEAR if device.type == "cpu" else FAR) // numbers)

@@ -58,22 +58,20 @@ def predicted(
     """Predicts scored poses [N, J, 3] metres of the stored frames [low, high) of a split with the network of `config`,
     which is in evaluation mode; `flip` as in `predict`."""
     model = registry.get(config.model)
-    if model.slide is not None and low < high:
+    if model.slide is not None:
         lift = model.slide(network)
         return _slid(lambda stretch: model.poses(lift(stretch)), data, part, low, high, flip=flip)
     return predict(lambda batch: model.poses(network(batch)), config.traits.reads, data, part, low, high, flip=flip)
 
 
 def _slid(poses: Callable[[Stretch], Tensor], data: Samples, part: str, low: int, high: int, *, flip: bool) -> Tensor:
-    found = []
+    found = [data.truth(part).pose3d[:0]]  # of the right shape where a rank has nothing to score
     for first in range(low, high, BATCH):
         end = min(first + BATCH, high)
-        # Nobody asks for gradients, nor counts changes in place, of what is between a stretch and its poses.
-        with torch.inference_mode():
-            pose = poses(data.stretch(part, first, end))
-            if flip:
-                mirrored = poses(data.stretch(part, first, end, mirrored=True))
-                pose = (pose + mirror_points(mirrored, data.sizes.skeleton.mirror)) / 2
+        pose = poses(data.stretch(part, first, end))
+        if flip:
+            mirrored = poses(data.stretch(part, first, end, mirrored=True))
+            pose = (pose + mirror_points(mirrored, data.sizes.skeleton.mirror)) / 2
         found.append(pose.flatten(-4, -3))
     return torch.cat(found, -3)
 

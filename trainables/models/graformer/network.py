@@ -5,16 +5,14 @@ Module names are the reference's state-dict names. Inside, tensors are joint-maj
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from data.batches.batch import Batch, Sizes
-from data.batches.stretch import Stretch
 
-from ...devices.device import most_near
 from ...entry import Prediction
 from ...kernels.functions import is_native, normed
 from ...layers.attention import attend_to_self
@@ -81,11 +79,14 @@ class GraphNet(nn.Module):
         self.gconv1 = FullyConnected(width, 2 * width)
         self.gconv2 = FullyConnected(2 * width, width)
 
-    def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
-        """Computes drop(graph net(x)) + residual, all [J, B, C]; nan once a column of A_hat sums to less than -1e-5, as
-        published."""
+    def mixer(self) -> Tensor:
+        """Returns the normalised adjacency [J, J]; nan once a column of A_hat sums to less than -1e-5, as published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
-        mixer_JJ = scaling[:, None] * self.A_hat * scaling
+        return scaling[:, None] * self.A_hat * scaling
+
+    def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
+        """Computes drop(graph net(x)) + residual, all [J, B, C]."""
+        mixer_JJ = self.mixer()
         hidden = active(self.gconv1.fc, mix_joints(mixer_JJ, x_JBC), relu)
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
         mixed, bias = mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT), self.gconv2.fc.bias
@@ -175,18 +176,6 @@ class GraFormer(nn.Module):
         for attention, convolution in zip(self.atten_layers, self.gconv_layers, strict=True):
             x_JBC = convolution(attention(x_JBC), self.spectrum)
         return self.gconv_output(x_JBC, self.spectrum).transpose(0, 1)
-
-
-def slide(network: GraFormer) -> Callable[[Stretch], Prediction]:
-    """Returns the network as a function of a stretch of samples, which it lifts by as many as the cache takes."""
-
-    def lift(stretch: Stretch) -> Prediction:
-        x_BJC = stretch.pose2d[:, 0]
-        parts = x_BJC.split(most_near(x_BJC.device, x_BJC.shape[1] * width))
-        return Prediction(pose3d=torch.cat([network.lift(part) for part in parts]).unsqueeze(1), root=network.root)
-
-    width = network.gconv_input.bias.numel()
-    return lift
 
 
 def _tie(layers: list[AttentionLayer]) -> None:

@@ -20,8 +20,6 @@ from ...layers.norm import LayerNorm
 from ...layers.transformer import EPS, stack
 from .config import NetworkConfig
 
-WINDOWS = 32  # that are scored at a time, at least: a block has weights of 9 MB at the published width
-
 
 class PoseFormer(nn.Module):
     """PoseFormer for windows of F frames of J joints with `in_channels` numbers each."""
@@ -88,7 +86,7 @@ def slide(network: PoseFormer) -> Callable[[Stretch], Prediction]:
         encoded = [network.joints_mixed(part) for part in x_JNC.split(most_near(device, joints * width), 1)]
         x_NC = torch.cat(encoded, 1).transpose(0, 1).flatten(1)
         window = torch.arange(frames, device=device).unsqueeze(1)
-        parts = stretch.starts.split(most_near(device, frames * joints * width, WINDOWS))
+        parts = stretch.starts.split(most_near(device, frames * joints * width))
         poses = [network.frames_mixed(x_NC[window + starts]) for starts in parts]
         return Prediction(pose3d=torch.cat(poses))
 

@@ -24,8 +24,6 @@ from .blocks import ViewEncoder, idle
 from .config import NetworkConfig
 from .hops import HOPS, normalised_hops, published_hops
 
-WINDOWS = 32  # that are scored at a time, at least: a block has weights of 9 MB at the published width
-
 
 class TemporalEncoder(nn.Module):
     """Temporal transformer of PoseFormer that returns every frame."""
@@ -177,7 +175,7 @@ def slide(network: SGraFormer) -> Callable[[Stretch], Prediction]:
         kinds = [[_by_frame(torch.cat(part, 1), 1)[0] for part in zip(*kind, strict=True)] for kind in encoded]
         window = torch.arange(frames, device=device)
         poses = []
-        for starts in stretch.starts.split(most_near(device, frames * joints * width, WINDOWS)):
+        for starts in stretch.starts.split(most_near(device, frames * joints * width)):
             index = starts.unsqueeze(1) + window
             tokens, hop_tokens = ([part[index] for part in kind] for kind in kinds)
             poses.append(network.frames_mixed(tokens, hop_tokens)[:, frames // 2, None])
