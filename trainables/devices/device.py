@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-NEAR, FAR = 2**19, 2**24  # numbers of a tensor
+NEAR, FAR = 2**20, 2**24  # numbers of a tensor
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 
 

@@ -38,14 +38,13 @@ class Attention:
         *projections, output = attention.linears
         query, _, value = projections
         weight_CC = torch.cat([layer.weight for layer in projections]).mT.contiguous()
-        bias_C = torch.cat((query.bias, torch.zeros_like(query.bias), torch.zeros_like(query.bias)))
         last = output.weight.mT.contiguous(), output.bias + value.bias @ output.weight.mT
-        return Attention(attention.heads, norm, weight_CC, bias_C, last)
+        return Attention(attention.heads, norm, weight_CC, query.bias, last)
 
     def add_to(self, x_JBC: Tensor) -> None:
         """Adds the branch of x [J, B, C] to it."""
-        joints, batch, _ = x_JBC.shape
-        packed = torch.addmm(self.bias_C, self.norm(x_JBC).flatten(0, 1), self.weight_CC).view(joints, batch, -1)
+        packed = self.norm(x_JBC) @ self.weight_CC
+        packed[..., : len(self.bias_C)] += self.bias_C
         mixed = attend_packed(packed, self.heads)
         weight_CC, bias_C = self.output
         x_JBC.flatten(0, 1).addmm_(mixed.flatten(0, 1), weight_CC).add_(bias_C)
