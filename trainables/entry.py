@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from data.batches.batch import Batch
+    from data.batches.stretch import Stretch
     from data.config import DataConfig, Sizes
     from data.poses.skeleton import Skeleton
 
@@ -147,6 +148,13 @@ class Model(ModelConfig):
         metadata=_part(
             "poses(prediction): [B, F, J, 3] metres as the published protocol scores them", "objective:poses"
         )
+    )
+    slide: Callable[[Any], Callable[[Stretch], Prediction]] | None = field(
+        default=None,
+        metadata=_part(
+            "slide(module): the module in evaluation mode, with its weights as they are now, as a function from a "
+            "stretch of N samples to their Prediction, the same up to rounding; without: scoring calls the module"
+        ),
     )
     rename: Callable[[str], str] = field(
         default=plain_name,

@@ -27,6 +27,7 @@ from ..poses.thinning import thinned
 from .batch import Batch, Sizes
 from .feed import ImageCrops, Source
 from .order import seed_of, share, shuffled, slices
+from .stretch import Stretch
 from .truth import Truth
 
 LABELS = ("joints2d", "joints3d", "body_pose", "betas", "has")
@@ -199,6 +200,10 @@ class MeshModule:
     def truth(self, part: str) -> Truth:
         """Raises DataError: samples of mesh sets are scored one by one, from the labels in their batch."""
         raise DataError(f"data.name = {self.config.name}", ["is a mesh set; only sets of poses have tracks of poses"])
+
+    def stretch(self, part: str, low: int, high: int, *, mirrored: bool = False) -> Stretch:
+        """Raises DataError: the images of mesh sets are no frames of windows."""
+        raise DataError(f"data.name = {self.config.name}", ["is a mesh set; only sets of poses have windows of frames"])
 
     def labels(self, part: str) -> MeshLabels:
         """Reads the labels of a whole split, and no image."""

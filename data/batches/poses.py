@@ -14,13 +14,14 @@ from ..config import DataConfig
 from ..errors import DataError
 from ..images.cache import crop_keypoints, has_images, open_images
 from ..images.mesh_crops import Boxed
-from ..poses.geometry import mirror_intrinsics
+from ..poses.geometry import mirror_intrinsics, mirror_points
 from ..poses.poseset import PoseSet
 from ..poses.skeleton import Skeleton
 from ..poses.splits import TRAINING_PARTS, Split
 from .batch import Batch, Sizes
 from .feed import ImageCrops, Source
 from .order import share, shuffled, slices
+from .stretch import Stretch, stretch_rows
 from .tracks import Span, Tracks, spans_of, tracks_of
 from .truth import Truth
 from .windows import Windows, mirror_where, reference_order, windows
@@ -229,6 +230,20 @@ class DataModule:
         if track is not None and "action" in fields:
             found["action"] = tracks.action.index_select(0, track)
         return Batch(size=count, **found)
+
+    def stretch(self, part: str, low: int, high: int, *, mirrored: bool = False) -> Stretch:
+        """Returns the samples [low, high) of a split that is scored, with every frame once; `mirrored` returns their
+        mirror images."""
+        assert part != "train", "samples of the training split are not consecutive frames"
+        points, sizes = self._tracks[part].pose2d, self.sizes
+        if sizes.frames == 1:
+            rows, starts = points[low:high], torch.arange(high - low, device=self.device)
+        else:
+            before = sizes.frames - 1 if sizes.causal else (sizes.frames - 1) // 2
+            index, starts = stretch_rows(self._spans[part], low, high, before, sizes.frames - 1 - before)
+            rows, starts = points.index_select(0, index.to(self.device)), starts.to(self.device)
+        pose2d = rows.view(-1, sizes.views, sizes.skeleton.num_joints, sizes.channels)
+        return Stretch(pose2d=mirror_points(pose2d, self._mirror) if mirrored else pose2d, starts=starts)
 
     def truth(self, part: str) -> Truth:
         """Returns all target poses of a split in stored order."""

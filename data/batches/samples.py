@@ -22,6 +22,7 @@ from .batch import Batch
 from .feed import ImageCrops, Source
 from .meshes import MeshModule, fingerprint_of, read_mesh_sets
 from .poses import DataModule
+from .stretch import Stretch
 from .truth import Truth
 
 POSE_FIELDS = (*module.FIELDS, "crop2d", *module.OF_IMAGES)
@@ -110,6 +111,11 @@ class Samples(Protocol):
 
     def truth(self, part: str) -> Truth:
         """Returns all target poses of a split in stored order; DataError on mesh sets, which are scored by labels."""
+        ...
+
+    def stretch(self, part: str, low: int, high: int, *, mirrored: bool = False) -> Stretch:
+        """Returns the samples [low, high) of a scored split, low < high, with every frame of their windows once;
+        DataError on mesh sets, which have no windows."""
         ...
 
     def boxed(self, part: str, index: Tensor) -> Boxed:

@@ -98,16 +98,68 @@ def procrustes(pred: Tensor, true: Tensor) -> Tensor:
     value that is not finite becomes nan and leaves the others alone."""
     pred_centre, true_centre = pred.mean(-2, keepdim=True), true.mean(-2, keepdim=True)
     pred_0, true_0 = pred - pred_centre, true - true_centre
-    # One pose that is not finite would make the decomposition of the whole batch raise.
-    correlation = torch.nan_to_num(pred_0.mT @ true_0, nan=0.0, posinf=0.0, neginf=0.0)
-    left, strength, right = torch.linalg.svd(correlation)
-    # Where the best orthogonal map is a reflection, the weakest axis turns and counts against the scale.
-    handed = torch.ones_like(strength)
-    handed[..., 2] = torch.linalg.det(left @ right).sign()
-    rotation: Tensor = (left * handed.unsqueeze(-2)) @ right
+    correlation = pred_0.mT @ true_0
+    rotation = best_rotation(correlation)
     extent = pred_0.square().sum((-2, -1)).clamp_min(torch.finfo(pred.dtype).tiny)
-    scale: Tensor = (strength * handed).sum(-1) / extent
-    return scale[..., None, None] * (pred_0 @ rotation) + true_centre
+    scale: Tensor = (rotation * correlation).sum((-2, -1)) / extent
+    return pred_0 @ (scale[..., None, None] * rotation) + true_centre
+
+
+SWEEPS = 6  # over the three pairs of columns: they converge quadratically, and float64 needs five
+
+
+def best_rotation(correlation: Tensor) -> Tensor:
+    """Returns the rotation R [..., 3, 3] for which X R is nearest to Y, without reflections, for correlations X^T Y
+    [..., 3, 3]; one of the nearest where several are, 0 where the correlation is.
+
+    By one-sided Jacobi rotations (Hestenes 1958) of all matrices at once; LAPACK takes one after the other. They make
+    the columns of the correlation orthogonal; the two longest give two axes of R, and cross products the third."""
+    dtype, tiny = correlation.dtype, torch.finfo(correlation.dtype).tiny
+    columns = correlation.reshape(-1, 3, 3).permute(2, 1, 0)  # matrices innermost
+    size = columns.abs().amax((0, 1)).clamp_min(tiny)  # squares of columns must not overflow
+    unturned = torch.eye(3, dtype=dtype, device=columns.device).unsqueeze(-1).expand_as(columns)
+    pairs = list(torch.cat((columns / size, unturned), 1).unbind())
+    squares = [pair[:3].square().sum(0) for pair in pairs]
+    for _ in range(SWEEPS):
+        for one, other in ((0, 1), (0, 2), (1, 2)):
+            _turn(pairs, squares, one, other)
+    turned = torch.stack(pairs)
+    longest = turned[:, :3].square().sum(1).argsort(0, descending=True)[:2]
+    (first, first_from), (second, second_from) = (
+        pair.split(3) for pair in turned.gather(0, longest.unsqueeze(1).expand(-1, 6, -1)).unbind()
+    )
+    axis = _unit(first)
+    second = second - (second * axis).sum(0) * axis
+    # A column this short is rounding; then any axis across the first one is as near.
+    is_lost = second.square().sum(0) <= (8 * torch.finfo(dtype).eps) ** 2 * first.square().sum(0)
+    x, y, z = axis
+    zero, is_steep = torch.zeros_like(x), z.abs() > 0.7  # of a unit vector: one of these two is far from 0
+    across = torch.where(is_steep, torch.stack((zero, z, -y)), torch.stack((y, -x, zero)))
+    second = _unit(torch.where(is_lost, across, second))
+    to, origin = (torch.stack((a, b, torch.cross(a, b, dim=0))) for a, b in ((axis, second), (first_from, second_from)))
+    return (to.unsqueeze(2) * origin.unsqueeze(1)).sum(0).permute(2, 0, 1).reshape(correlation.shape)
+
+
+def _turn(pairs: list[Tensor], squares: list[Tensor], one: int, other: int) -> None:
+    """Turns two of the pairs [6, N] in their plane so that their first three numbers, whose squared lengths are in
+    `squares` [N], become orthogonal."""
+    x, y = pairs[one], pairs[other]
+    product = (x[:3] * y[:3]).sum(0)
+    difference = squares[other] - squares[one]
+    reach = torch.addcmul(difference.square(), product, product, value=4).sqrt_().add_(difference.abs())
+    tangent = 2 * product / reach.clamp_min_(torch.finfo(x.dtype).tiny).copysign_(difference)
+    cosine = torch.addcmul(torch.ones_like(tangent), tangent, tangent).rsqrt_()
+    sine = cosine * tangent
+    pairs[one] = (cosine * x).addcmul_(sine, y, value=-1)
+    pairs[other] = (cosine * y).addcmul_(sine, x)
+    squares[one] = torch.addcmul(squares[one], tangent, product, value=-1)
+    squares[other] = torch.addcmul(squares[other], tangent, product)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """Returns vectors [3, N] at length 1, those without a length as they are."""
+    unit: Tensor = vector / vector.norm(dim=0).clamp_min(torch.finfo(vector.dtype).tiny)
+    return unit
 
 
 def mirror_points(points: Tensor, mirror: Sequence[int] | Tensor) -> Tensor:

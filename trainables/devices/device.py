@@ -8,6 +8,7 @@ import sys
 
 import torch
 
+NEAR, FAR = 2**20, 2**24  # numbers of a tensor
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 
 
@@ -30,3 +31,9 @@ def keep_freed_memory() -> None:
     if library is not None and hasattr(library, "mallopt"):
         library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         library.mallopt(M_MMAP_THRESHOLD, 2**25)
+
+
+def most_near(device: torch.device, numbers: int) -> int:
+    """Returns the number of samples to compute at a time, at least 1, where a tensor has so many numbers of each: on
+    the CPU a compromise between its cache and what a call costs, elsewhere as many as memory surely takes."""
+    return max(1, (NEAR if device.type == "cpu" else FAR) // numbers)

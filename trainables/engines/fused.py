@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from data.batches.batch import Batch
@@ -20,7 +20,7 @@ from ..config import TrainConfig, array_knobs, lane_knobs
 from ..devices.capture import Captured
 from ..devices.device import keep_freed_memory
 from ..layers.stream import dialled, shared_stream, step_keys
-from ..scoring.evaluation import Poses, predict, score_poses
+from ..scoring.evaluation import Poses, predict, predicted, score_poses
 from .engine import Lane, Losses, Report, State, Verdict, autocast, batch_of_step, build_network, inputs_of_step, summed
 from .optim import Run, StepSettings, moment_kinds, prefix_of, settings_table, step_rows
 from .rows import Rows
@@ -116,10 +116,17 @@ class FusedEngine:
             return {}
         array = self._trained()
         low, high = data.span("val")
-        poses = predict(array.poses(self._height()), array.reads, data, "val", low, high)
+        # A GPU waits for the host that starts its kernels, a CPU for memory: there each lane for itself is faster.
+        is_stacked = self.device.type == "cuda" or array.model.slide is None
+        stacked = predict(array.poses(self._height()), array.reads, data, "val", low, high) if is_stacked else None
         found = {}
         for lane in lanes:
-            sums = score_poses(poses[self._row(lane)], data, "val", low, low, high)
+            row = self._row(lane)
+            if stacked is not None:
+                poses = stacked[row]
+            else:
+                poses = predicted(array.network_of(row), self._lanes[row].config, data, "val", low, high)
+            sums = score_poses(poses, data, "val", low, low, high)
             found[lane] = {f"val/{name}": value for name, value in sums.frame_mean().items()}
         return found
 
@@ -171,7 +178,7 @@ class _Array:
         self.reads = config.traits.reads
         self.precision = config.loop.precision
         self.device = device
-        # Its own parameters are never used: every call puts rows in their place.
+        # Its own parameters hold no lane: every call puts rows in their place.
         self.network = build_network(self.model, config).to(device, dtype)
         self.stream = shared_stream(self.network)
         self.rows = Rows(self.network, capacity, device, dtype)
@@ -233,6 +240,11 @@ class _Array:
         tensors = self.rows.read(self.rows.values, row)
         tensors |= {name: stacked[row].clone() for name, stacked in self.buffers.items()}
         return {name: tensors[name] for name in self.network.state_dict()}
+
+    def network_of(self, row: int) -> nn.Module:
+        """Returns the network with the weights of a row, in evaluation mode, until the next call."""
+        self.network.load_state_dict(self.network_state(row))
+        return self.network.eval()
 
     def _note_silence(self) -> None:
         # A recorded step cannot leave out a dropout that the next lane may need.

@@ -78,6 +78,8 @@ class _Native(Function):
         """Calls the function. Torch's own apply reads the signature at every call, which takes longer than a kernel."""
         if torch._C._are_functorch_transforms_active():
             return super().apply(*args)
+        if not torch.is_grad_enabled():
+            return cls.forward(*args)
         return super(Function, cls).apply(*args)  # type: ignore[misc]
 
     @classmethod

@@ -77,6 +77,14 @@ def attend_to_self(
     return attend_by_head(q, k, v, heads, scale=scale, bias=bias, drop=drop)
 
 
+def attend_packed(qkv_TNC: Tensor, heads: int) -> Tensor:
+    """Applies `attend_by_head` to queries, keys and values side by side: [T, N, 3 C] -> [T, N, C]."""
+    if has_kernel(qkv_TNC, len(qkv_TNC), 3 * heads, None, None):
+        return attended(qkv_TNC, None, None, None, heads, (qkv_TNC.shape[-1] // 3 // heads) ** -0.5, None)
+    q, k, v = (part.contiguous() for part in qkv_TNC.chunk(3, -1))
+    return attend_by_head(q, k, v, heads)
+
+
 def has_kernel(q_TNC: Tensor, sources: int, heads: int, bias: Tensor | None, drop: Dropout | None) -> bool:
     """Returns whether the native kernel takes attention of these queries to so many keys."""
     is_small = len(q_TNC) * sources <= MOST_SCORES and q_TNC.shape[-1] // heads <= MOST_WIDTH

@@ -72,9 +72,12 @@ class ChebyshevConv(nn.Module):
         """x [J, B, in] -> [J, B, out]."""
         return self.unbiased(x_JBC, spectrum) + self.bias
 
+    def modes(self, spectrum: Spectrum) -> Tensor:
+        """Returns the weights [J, in, out] of the graph's modes."""
+        # In the eigenbasis the three terms of a mode are one: a third of the multiplications of the plain sum.
+        return (spectrum.powers @ self.weight.flatten(1)).view(-1, *self.weight.shape[2:])
+
     def unbiased(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """Returns the convolution without its bias: x [J, B, in] -> [J, B, out]."""
-        # In the eigenbasis the three terms of a mode are one: a third of the multiplications of the plain sum.
-        weight_JCC = (spectrum.powers @ self.weight.flatten(1)).view(-1, *self.weight.shape[2:])
         modes_JBC = mix_joints(spectrum.analysis, x_JBC)
-        return mix_joints(spectrum.synthesis, torch.bmm(modes_JBC, weight_JCC))
+        return mix_joints(spectrum.synthesis, torch.bmm(modes_JBC, self.modes(spectrum)))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from data.batches.batch import TARGETS, Batch
 from data.batches.poses import mirror_batch
 from data.batches.samples import Samples
+from data.batches.stretch import Stretch
 from data.poses.geometry import mirror_points
 from data.poses.skeleton import Skeleton
 
@@ -50,13 +51,29 @@ def predict(
     return torch.cat(found, -3)
 
 
+@torch.no_grad()
 def predicted(
     network: nn.Module, config: TrainConfig, data: Samples, part: str, low: int, high: int, *, flip: bool = False
 ) -> Tensor:
     """Predicts scored poses [N, J, 3] metres of the stored frames [low, high) of a split with the network of `config`,
     which is in evaluation mode; `flip` as in `predict`."""
     model = registry.get(config.model)
+    if model.slide is not None:
+        lift = model.slide(network)
+        return _slid(lambda stretch: model.poses(lift(stretch)), data, part, low, high, flip=flip)
     return predict(lambda batch: model.poses(network(batch)), config.traits.reads, data, part, low, high, flip=flip)
+
+
+def _slid(poses: Callable[[Stretch], Tensor], data: Samples, part: str, low: int, high: int, *, flip: bool) -> Tensor:
+    found = [data.truth(part).pose3d[:0]]  # of the right shape where a rank has nothing to score
+    for first in range(low, high, BATCH):
+        end = min(first + BATCH, high)
+        pose = poses(data.stretch(part, first, end))
+        if flip:
+            mirrored = poses(data.stretch(part, first, end, mirrored=True))
+            pose = (pose + mirror_points(mirrored, data.sizes.skeleton.mirror)) / 2
+        found.append(pose.flatten(-4, -3))
+    return torch.cat(found, -3)
 
 
 def poses_of(poses: Poses, batch: Batch, skeleton: Skeleton, *, flip: bool) -> Tensor:

@@ -179,6 +179,40 @@ def test_procrustes_is_the_best_fit_nearby() -> None:
             assert ((other - true).square().sum((-2, -1)) > best).all(), step
 
 
+def rank(correlation: torch.Tensor, kept: int) -> torch.Tensor:
+    left, strength, right = torch.linalg.svd(correlation)
+    strength[..., kept:] = 0
+    return (left * strength.unsqueeze(-2)) @ right
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["any", "mirrored", "planar", "lines", "twice the same", "huge", "least"])
+def test_the_best_rotation_is_that_of_the_decomposition(kind: str, dtype: torch.dtype) -> None:
+    correlation = torch.randn(500, 3, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    correlation = {
+        "any": correlation,
+        "mirrored": -correlation @ correlation.mT,
+        "planar": rank(correlation, 2),
+        "lines": rank(correlation, 1),
+        "twice the same": torch.eye(3).double().repeat(500, 1, 1),
+        "huge": correlation * 1e30,
+        "least": correlation * 1e-30,
+    }[kind]
+    found = geometry.best_rotation(correlation.to(dtype)).double()
+    # As many roundings of the dtype as there are turns; a weak axis makes them larger in the rotation, not in the fit.
+    near = 200 * torch.finfo(dtype).eps
+    torch.testing.assert_close(found @ found.mT, torch.eye(3).double().expand(500, 3, 3), rtol=0, atol=near)
+    assert (torch.linalg.det(found) > 0.9).all()
+    left, strength, right = torch.linalg.svd(correlation)
+    strength[:, 2] *= torch.linalg.det(left @ right).sign()
+    size = strength[:, 0]
+    torch.testing.assert_close((found * correlation).sum((1, 2)) / size, strength.sum(1) / size, rtol=0, atol=near)
+
+
+def test_no_correlation_gives_no_rotation() -> None:
+    assert torch.equal(geometry.best_rotation(torch.zeros(2, 3, 3)), torch.zeros(2, 3, 3))
+
+
 def test_procrustes_of_one_point_is_the_centroid() -> None:
     true = poses(1)
     fitted = geometry.procrustes(torch.ones_like(true), true)

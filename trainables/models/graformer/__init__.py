@@ -6,5 +6,6 @@ __all__ = ["ENTRY"]
 
 ENTRY: Entry = {
     "infer": "network:infer",
+    "slide": "folded:slide",
     "tiny": {"network.width": 16, "network.layers": 1, "network.heads": 2},
 }

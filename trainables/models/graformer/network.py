@@ -79,11 +79,14 @@ class GraphNet(nn.Module):
         self.gconv1 = FullyConnected(width, 2 * width)
         self.gconv2 = FullyConnected(2 * width, width)
 
-    def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
-        """Computes drop(graph net(x)) + residual, all [J, B, C]; nan once a column of A_hat sums to less than -1e-5, as
-        published."""
+    def mixer(self) -> Tensor:
+        """Returns the normalised adjacency [J, J]; nan once a column of A_hat sums to less than -1e-5, as published."""
         scaling = (self.A_hat.sum(0) + 1e-5).rsqrt()
-        mixer_JJ = scaling[:, None] * self.A_hat * scaling
+        return scaling[:, None] * self.A_hat * scaling
+
+    def forward(self, x_JBC: Tensor, drop: Dropout, residual_JBC: Tensor) -> Tensor:
+        """Computes drop(graph net(x)) + residual, all [J, B, C]."""
+        mixer_JJ = self.mixer()
         hidden = active(self.gconv1.fc, mix_joints(mixer_JJ, x_JBC), relu)
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
         mixed, bias = mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT), self.gconv2.fc.bias

@@ -5,13 +5,15 @@ Module names are the reference's state-dict names. Inside, tensors are token-maj
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from data.batches.batch import Batch, Sizes
+from data.batches.stretch import Stretch
 
+from ...devices.device import most_near
 from ...entry import Prediction
 from ...layers.dropout import Dropout
 from ...layers.norm import LayerNorm
@@ -46,16 +48,24 @@ class PoseFormer(nn.Module):
     def lift(self, x_BFJC: Tensor) -> Tensor:
         """Lifts [B, F, J, in_channels] screen units to [B, 1, J, 3] metres."""
         batch, frames, joints, channels = x_BFJC.shape
-        x = x_BFJC.permute(2, 0, 1, 3).reshape(joints, batch * frames, channels)
-        x = self.pos_drop(self.Spatial_patch_to_embedding(x) + self.Spatial_pos_embed.transpose(0, 1))
+        x = self.joints_mixed(x_BFJC.permute(2, 0, 1, 3).reshape(joints, batch * frames, channels))
+        return self.frames_mixed(x.view(joints, batch, frames, -1).permute(2, 1, 0, 3).reshape(frames, batch, -1))
+
+    def joints_mixed(self, x_JNC: Tensor) -> Tensor:
+        """Encodes the joints of N frames, each for itself: [J, N, in_channels] -> [J, N, C]."""
+        x_JNC = self.pos_drop(self.Spatial_patch_to_embedding(x_JNC) + self.Spatial_pos_embed.transpose(0, 1))
         for block in self.Spatial_blocks:
-            x = block(x)
-        x = self.Spatial_norm(x).view(joints, batch, frames, -1).permute(2, 1, 0, 3).reshape(frames, batch, -1)
-        x = self.pos_drop(x + self.Temporal_pos_embed.transpose(0, 1))
+            x_JNC = block(x_JNC)
+        out: Tensor = self.Spatial_norm(x_JNC)
+        return out
+
+    def frames_mixed(self, x_FBC: Tensor) -> Tensor:
+        """Lifts windows of encoded frames: [F, B, J C] -> [B, 1, J, 3] metres."""
+        x_FBC = self.pos_drop(x_FBC + self.Temporal_pos_embed.transpose(0, 1))
         for block in self.blocks:
-            x = block(x)
-        x_BC = self._mean_over_frames(self.Temporal_norm(x))
-        return self.head(x_BC).view(batch, 1, joints, 3)
+            x_FBC = block(x_FBC)
+        x_BC = self._mean_over_frames(self.Temporal_norm(x_FBC))
+        return self.head(x_BC).view(len(x_BC), 1, -1, 3)
 
     def _mean_over_frames(self, x_FBC: Tensor) -> Tensor:
         """Returns [B, C], the weighted mean over frames: a convolution of F channels into one, as a matrix product; the
@@ -64,6 +74,24 @@ class PoseFormer(nn.Module):
         weight, bias = self.weighted_mean.weight, self.weighted_mean.bias
         assert bias is not None, "Conv1d has one unless told otherwise"
         return (weight.view(1, frames) @ x_FBC.reshape(frames, batch * width)).view(batch, width) + bias
+
+
+def slide(network: PoseFormer) -> Callable[[Stretch], Prediction]:
+    """Returns the network as a function of a stretch of samples: every frame is encoded once, however many windows have
+    it."""
+
+    def lift(stretch: Stretch) -> Prediction:
+        x_JNC = stretch.pose2d[:, 0].transpose(0, 1)
+        joints, device = len(x_JNC), x_JNC.device
+        encoded = [network.joints_mixed(part) for part in x_JNC.split(most_near(device, joints * width), 1)]
+        x_NC = torch.cat(encoded, 1).transpose(0, 1).flatten(1)
+        window = torch.arange(frames, device=device).unsqueeze(1)
+        parts = stretch.starts.split(most_near(device, frames * joints * width))
+        poses = [network.frames_mixed(x_NC[window + starts]) for starts in parts]
+        return Prediction(pose3d=torch.cat(poses))
+
+    frames, width = network.Temporal_pos_embed.shape[1], network.Spatial_pos_embed.shape[2]
+    return lift
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> PoseFormer:

@@ -7,6 +7,7 @@ __all__ = ["ENTRY"]
 ENTRY: Entry = {
     "traits": "config:traits",
     "infer": "network:infer",
+    "slide": "network:slide",
     "spares": "network:spares",
     "tiny": {
         "network.embed_dim_ratio": 4,

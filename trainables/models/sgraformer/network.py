@@ -6,14 +6,16 @@ Module names are the published state-dict names. Inside, tensors are token-major
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from data.batches.batch import Batch, Sizes
+from data.batches.stretch import Stretch
 from data.poses.skeleton import Skeleton
 
+from ...devices.device import most_near
 from ...entry import Prediction
 from ...layers.dropout import Dropout
 from ...layers.norm import MOMENTUM, BatchNorm, LayerNorm
@@ -92,8 +94,14 @@ class SGraFormer(nn.Module):
         bias the attention, as published."""
         batch, views, frames, joints, _ = x_BVFJC.shape
         hops_SKJJ = self.hops.unsqueeze(0) if hops is None else hops
+        kinds = self.joints_mixed(x_BVFJC.permute(1, 3, 0, 2, 4).reshape(views, joints, batch * frames, -1), hops_SKJJ)
+        tokens, hop_tokens = ([_by_frame(part, batch) for part in views] for views in kinds)
+        return self.frames_mixed(tokens, hop_tokens)
+
+    def joints_mixed(self, x_VJNC: Tensor, hops_SKJJ: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Encodes the joints of N frames, each for itself, from x [V, J, N, in_channels]: of joint tokens and of hop
+        tokens the sum of the views [J, N, C], and the views side by side [J, N, C, V]."""
         edge = self.edge_embedding(hops_SKJJ[0].flatten())
-        x_VJNC = x_BVFJC.permute(1, 3, 0, 2, 4).reshape(views, joints, batch * frames, -1)
         near_VJSNJ = _shares(x_VJNC).unflatten(2, (len(hops_SKJJ), -1))
         tokens, hop_tokens = [], []
         messages: list[Tensor] = []
@@ -101,17 +109,20 @@ class SGraFormer(nn.Module):
             t, q, messages = encoder(x_JNC, near_JSNJ, hops_SKJJ, edge, messages)
             tokens.append(t)
             hop_tokens.append(q)
-        x_BFC = self._fused(tokens, batch) * self._fused(hop_tokens, batch)
-        x_FBC = self.TF(x_BFC.transpose(0, 1))
-        return self.head(x_FBC).transpose(0, 1).unflatten(2, (joints, 3))
+        # With the views innermost in memory the convolution over them takes a quarter of the time.
+        return [(torch.stack(views).sum(0), torch.stack(views, -1)) for views in (tokens, hop_tokens)]
 
-    def _fused(self, views: list[Tensor], batch: int) -> Tensor:
-        """Fuses the views, each [J, B F, C], to [B, F, J C]: a convolution over frames and channels that mixes them,
-        added to their sum. Both kinds of tokens pass the same weights, one after the other, and so through the
-        statistics of one batch norm, which are updated twice a step."""
-        total_BFC = _by_frame(torch.stack(views).sum(0), batch)
-        # With the views innermost in memory the convolution takes a quarter of the time.
-        x_BFCV = _by_frame(torch.stack(views, -1), batch) + self.view_pos_embed.permute(0, 2, 3, 1)
+    def frames_mixed(self, tokens: Sequence[Tensor], hop_tokens: Sequence[Tensor]) -> Tensor:
+        """Lifts windows of encoded frames: both kinds of tokens, each [B, F, J C] and [B, F, J C, V], to [B, F, J, 3]
+        metres."""
+        x_FBC = self.TF((self._fused(*tokens) * self._fused(*hop_tokens)).transpose(0, 1))
+        return self.head(x_FBC).transpose(0, 1).unflatten(2, (-1, 3))
+
+    def _fused(self, total_BFC: Tensor, x_BFCV: Tensor) -> Tensor:
+        """Fuses the views to [B, F, J C]: a convolution over frames and channels that mixes them, added to their sum.
+        Both kinds of tokens pass the same weights, one after the other, and so through the statistics of one batch
+        norm, which are updated twice a step."""
+        x_BFCV = x_BFCV + self.view_pos_embed.permute(0, 2, 3, 1)
         mixed_BFC = self.conv(x_BFCV.permute(0, 3, 1, 2)).squeeze(1)
         out: Tensor = self.conv_norm(mixed_BFC + total_BFC)
         return out
@@ -149,6 +160,29 @@ def _drop_idle(network: nn.Module) -> None:
             own = list(child.parameters())
             if own and not any(parameter.requires_grad for parameter in own):
                 delattr(module, name)
+
+
+def slide(network: SGraFormer) -> Callable[[Stretch], Prediction]:
+    """Returns the network as a function of a stretch of samples: every frame is encoded once, however many windows have
+    it."""
+
+    def lift(stretch: Stretch) -> Prediction:
+        x_VJNC = stretch.pose2d.permute(1, 2, 0, 3)
+        joints, device = x_VJNC.shape[1], x_VJNC.device
+        hops_SKJJ = network.hops.unsqueeze(0)
+        parts = x_VJNC.split(most_near(device, joints * width), 2)
+        encoded = zip(*(network.joints_mixed(part, hops_SKJJ) for part in parts), strict=True)
+        kinds = [[_by_frame(torch.cat(part, 1), 1)[0] for part in zip(*kind, strict=True)] for kind in encoded]
+        window = torch.arange(frames, device=device)
+        poses = []
+        for starts in stretch.starts.split(most_near(device, frames * joints * width)):
+            index = starts.unsqueeze(1) + window
+            tokens, hop_tokens = ([part[index] for part in kind] for kind in kinds)
+            poses.append(network.frames_mixed(tokens, hop_tokens)[:, frames // 2, None])
+        return Prediction(pose3d=torch.cat(poses), root=network.root)
+
+    frames, width = network.view_pos_embed.shape[2], network.view_pos_embed.shape[3] // len(network.hops[0])
+    return lift
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> SGraFormer:

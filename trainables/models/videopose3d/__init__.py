@@ -7,5 +7,6 @@ __all__ = ["ENTRY"]
 ENTRY: Entry = {
     "traits": "config:traits",
     "infer": "network:infer",
+    "slide": "network:slide",
     "tiny": {"data.frames": 9, "network.channels": 16},
 }

@@ -6,13 +6,14 @@ matrix product on its taps side by side, which stays one product of matrices whe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
 from data.batches.batch import Batch, Sizes
+from data.batches.stretch import Stretch
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout
@@ -108,6 +109,17 @@ class VideoPose3D(nn.Module):
         if strided:
             return x_BTC[:, tap::width]
         return x_BTC[:, tap * dilation : x_BTC.shape[1] - (width - 1 - tap) * dilation]
+
+
+def slide(network: VideoPose3D) -> Callable[[Stretch], Prediction]:
+    """Returns the network as a function of a stretch of samples: whatever windows share is computed once, as if the
+    stretch were one long window."""
+
+    def lift(stretch: Stretch) -> Prediction:
+        poses = network.lift(stretch.pose2d[:, 0].unsqueeze(0), strided=False)[0]
+        return Prediction(pose3d=poses.index_select(0, stretch.starts).unsqueeze(1))
+
+    return lift
 
 
 def build(config: NetworkConfig, sizes: Sizes) -> VideoPose3D:
