@@ -14,7 +14,8 @@ from .library import kernel, library
 
 Kind = Literal["", "relu", "gelu"]  # of an activation
 KINDS: tuple[Kind, ...] = ("", "relu", "gelu")  # by the kernels' number
-VECTOR = 16  # floats in a vector of the kernels
+VECTOR = 16  # floats in a vector of the kernels, at most
+MOST_JOINTS = 64  # that `mixed` takes
 
 
 class Draw(NamedTuple):
@@ -44,6 +45,27 @@ def masked(
     """Computes residual + mask * act(x + bias): x, residual [..., C], bias [C]. GELU is the exact one, to 1e-7."""
     key, fate, call = draw if draw is not None else (None, None, 0)
     found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, KINDS.index(act))
+    return found
+
+
+def takes_mix(joints: int, numbers: int) -> bool:
+    """Returns whether `mixed` takes so many joints, with so many numbers of each."""
+    return joints <= MOST_JOINTS and numbers % (2 * VECTOR) == 0
+
+
+def mixed(
+    mixer: Tensor,
+    x: Tensor,
+    draw: Draw | None,
+    *,
+    bias: Tensor | None = None,
+    residual: Tensor | None = None,
+    is_relu: bool = False,
+) -> Tensor:
+    """Computes residual + mask * act(mixer x + bias), where act is ReLU or nothing: x, residual [J, ..., C], bias [C],
+    mixer [J, J]; see `takes_mix`."""
+    key, fate, call = draw if draw is not None else (None, None, 0)
+    found: Tensor = _Mixed.apply(1, mixer, x, bias, residual, key, fate, call, is_relu)
     return found
 
 
@@ -136,6 +158,46 @@ class _Masked(_Native):
         return None, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
 
 
+class _Mixed(_Native):
+    @staticmethod
+    def forward(
+        lanes: int,
+        mixer: Tensor,
+        x: Tensor,
+        bias: Tensor | None,
+        residual: Tensor | None,
+        key: Tensor | None,
+        fate: Tensor | None,
+        call: int,
+        is_relu: bool,
+    ) -> Tensor:
+        mixer, x, bias, residual = mixer.contiguous(), x.contiguous(), _dense(bias), _dense(residual)
+        out = torch.empty_like(x)
+        sizes = _mix_sizes(lanes, mixer, x)
+        kernel("mixed_forward")(*_at(mixer, x, bias, residual, out), *sizes, *_drawn(key, call, fate), is_relu)
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.lanes, mixer, x, bias, residual, key, fate, ctx.call, is_relu = inputs
+        assert residual is None or not is_relu, "a sum does not tell where its ReLU gave 0"
+        ctx.bias, ctx.has_residual = None if bias is None else bias.shape, residual is not None
+        given = x if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(mixer, given, output if is_relu else None, key, fate)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        mixer, x, seen, key, fate = ctx.saved_tensors
+        mixer, x, seen, dense = mixer.contiguous(), _dense(x), _dense(seen), grad.contiguous()
+        grad_x = torch.empty_like(dense)
+        grad_mixer = None if x is None else torch.empty_like(mixer)
+        grad_bias = None if ctx.bias is None else dense.new_empty(ctx.bias)
+        tensors = _at(dense, seen, mixer, x, grad_x, grad_mixer, grad_bias)
+        kernel("mixed_backward")(*tensors, *_mix_sizes(ctx.lanes, mixer, dense), *_drawn(key, ctx.call, fate))
+        return None, grad_mixer, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
+
+
 class _Attended(_Native):
     @staticmethod
     def forward(
@@ -207,6 +269,12 @@ def _at(*tensors: Tensor | None) -> list[int | None]:
 
 def _drawn(key: Tensor | None, call: int, fate: Tensor | None) -> tuple[int | None, int, int | None]:
     return None if key is None else key.data_ptr(), call, None if fate is None else fate.data_ptr()
+
+
+def _mix_sizes(lanes: int, mixer: Tensor, x: Tensor) -> tuple[int, int, int, int]:
+    """Returns lanes, joints, the numbers of a joint and the columns of a bias."""
+    joints = mixer.shape[-1]
+    return lanes, joints, x.numel() // joints // lanes, x.shape[-1]
 
 
 def _rows(lanes: int, x: Tensor) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "norm.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "mixing.c", "norm.c"))
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fwrapv", "-fno-math-errno")
 COMPILERS = ("cc", "gcc", "clang")
@@ -24,6 +24,8 @@ KERNELS = {
     "masked_backward": "pppp nnn pnp n",
     "attention_forward": "pppppp nnnnnnn x pnp",
     "attention_backward": "pppppp pppp nnnnnnn x pnp",
+    "mixed_forward": "ppppp nnnn pnp n",
+    "mixed_backward": "ppppppp nnnn pnp",
     "norm_forward": "pppp nnn x n",
     "norm_backward": "pppppp nnn x n",
 }

@@ -26,14 +26,6 @@ static inline void put(float *to, Floats values, int64_t size) {
     else memcpy(to, &values, sizeof(float) * size);
 }
 
-/* What belongs to the columns of the elements `at`, at + 1, ... of rows. */
-static inline Floats by_column(const float *bias, int64_t at, int64_t size, int64_t columns) {
-    if (columns % LANES == 0) return load(bias + at % columns);
-    Floats found = {};
-    for (int64_t i = 0; i < size; i++) found[i] = bias[(at + i) % columns];
-    return found;
-}
-
 typedef struct {
     const float *x, *bias, *residual;
     float *out;

@@ -37,6 +37,14 @@ static inline Floats load(const float *from) {
 
 static inline void store(float *to, Floats values) { memcpy(to, &values, sizeof values); }
 
+/* What belongs to the columns of the elements `at`, at + 1, ... of rows. */
+static inline Floats by_column(const float *bias, int64_t at, int64_t size, int64_t columns) {
+    if (columns % LANES == 0) return load(bias + at % columns);
+    Floats found = {};
+    for (int64_t i = 0; i < size; i++) found[i] = bias[(at + i) % columns];
+    return found;
+}
+
 static inline Floats choose(Ints is_first, Floats first, Floats second) {
     return (Floats)((is_first & (Ints)first) | (~is_first & (Ints)second));
 }

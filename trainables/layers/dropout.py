@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, relu
 
-from ..kernels.functions import Draw, Kind, is_native, masked
+from ..kernels.functions import Draw, Kind, is_native, masked, mixed, takes_mix
+from .graph import mix_joints
 from .stream import Dialled
 
 LEVELS = 65536  # of the 16 random bits that decide on one element; the chance to be kept is a multiple of 1 / LEVELS
@@ -74,6 +75,16 @@ class Dropout(Dialled):
             # A product with a bias first copies the bias to every row.
             return self.behind(x @ layer.weight.mT, bias=layer.bias, act=act, residual=residual)
         return self.behind(layer(x), act=act, residual=residual)
+
+    def mixing(
+        self, mixer: Tensor, x: Tensor, *, bias: Tensor, act: Act | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        """Computes drop(act(mixer x + bias)) + residual: x and residual [J, B, C], bias [C], mixer [J, J]."""
+        kind = kind_of(act)
+        is_taken = kind in ("", "relu") and takes_mix(len(mixer), x[0].numel())
+        if is_taken and self.is_drawable and is_native(mixer, x, bias, residual):
+            return mixed(mixer, x, self.draw(), bias=bias, residual=residual, is_relu=kind == "relu")
+        return self.behind(mix_joints(mixer, x), bias=bias, act=act, residual=residual)
 
     @property
     def is_dropping(self) -> bool:

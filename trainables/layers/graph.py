@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..kernels.functions import is_native, mixed, takes_mix
 from .exact import Exact
 
 
@@ -54,6 +55,8 @@ def _decompose(adjacency: Tensor) -> dict[str, Tensor]:
 
 def mix_joints(mixer_JJ: Tensor, x_JBC: Tensor) -> Tensor:
     """Mixes joints: returns [J, B, C] in which joint j is the combination of all joints by row j of `mixer_JJ`."""
+    if takes_mix(len(mixer_JJ), x_JBC[0].numel()) and is_native(mixer_JJ, x_JBC):
+        return mixed(mixer_JJ, x_JBC, None)
     return (mixer_JJ @ x_JBC.flatten(1)).view_as(x_JBC)
 
 
@@ -70,14 +73,13 @@ class ChebyshevConv(nn.Module):
 
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, in] -> [J, B, out]."""
-        return self.unbiased(x_JBC, spectrum) + self.bias
+        return mix_joints(spectrum.synthesis, self.in_modes(x_JBC, spectrum)) + self.bias
 
-    def modes(self, spectrum: Spectrum) -> Tensor:
+    def weights_of_modes(self, spectrum: Spectrum) -> Tensor:
         """Returns the weights [J, in, out] of the graph's modes."""
         # In the eigenbasis the three terms of a mode are one: a third of the multiplications of the plain sum.
         return (spectrum.powers @ self.weight.flatten(1)).view(-1, *self.weight.shape[2:])
 
-    def unbiased(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
-        """Returns the convolution without its bias: x [J, B, in] -> [J, B, out]."""
-        modes_JBC = mix_joints(spectrum.analysis, x_JBC)
-        return mix_joints(spectrum.synthesis, torch.bmm(modes_JBC, self.modes(spectrum)))
+    def in_modes(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
+        """Returns the convolution without its bias, in the graph's modes: x [J, B, in] -> [J, B, out]."""
+        return torch.bmm(mix_joints(spectrum.analysis, x_JBC), self.weights_of_modes(spectrum))

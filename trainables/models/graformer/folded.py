@@ -91,7 +91,7 @@ class Convolution:
     @staticmethod
     def of(layer: ChebyshevConv, spectrum: Spectrum) -> Convolution:
         """Adds up the polynomials of each mode."""
-        return Convolution(spectrum.analysis, layer.modes(spectrum), spectrum.synthesis, layer.bias)
+        return Convolution(spectrum.analysis, layer.weights_of_modes(spectrum), spectrum.synthesis, layer.bias)
 
     def behind(self, bias_JC: Tensor) -> Convolution:
         """Returns the convolution of input that lacks a bias [J or 1, 1, C_in]."""

@@ -89,8 +89,8 @@ class GraphNet(nn.Module):
         mixer_JJ = self.mixer()
         hidden = active(self.gconv1.fc, mix_joints(mixer_JJ, x_JBC), relu)
         # Mixing commutes with a linear map: behind it there are half as many channels to mix.
-        mixed, bias = mix_joints(mixer_JJ, hidden @ self.gconv2.fc.weight.mT), self.gconv2.fc.bias
-        return drop.behind(mixed, bias=bias, residual=residual_JBC)
+        hidden = hidden @ self.gconv2.fc.weight.mT
+        return drop.mixing(mixer_JJ, hidden, bias=self.gconv2.fc.bias, residual=residual_JBC)
 
 
 class Sublayer(nn.Module):
@@ -133,7 +133,7 @@ class ActiveConv(nn.Module):
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, C] -> [J, B, C]."""
         bias = self.gconv.bias.flatten()
-        return self.dropout.behind(self.gconv.unbiased(x_JBC, spectrum), bias=bias, act=relu)
+        return self.dropout.mixing(spectrum.synthesis, self.gconv.in_modes(x_JBC, spectrum), bias=bias, act=relu)
 
 
 class ResidualConv(nn.Module):
