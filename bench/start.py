@@ -128,7 +128,9 @@ def main() -> None:
     parser.add_argument("--at-a-time", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout to compare with")
-    parser.add_argument("--time", dest="memory", action="store_false", help="leave memory out, whose reading takes time")
+    parser.add_argument(
+        "--time", dest="memory", action="store_false", help="leave memory out, whose reading takes time"
+    )
     options = parser.parse_args()
     checkouts = {"this": REPOSITORY, **({"other": options.against.resolve()} if options.against else {})}
     found: dict[str, list[Row]] = {name: [] for name in checkouts}

@@ -16,7 +16,9 @@ from spaces.loading import named
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LISTING_S = 20.0
 # One of these is there wherever torch can find a GPU on Linux: of NVIDIA, its small boards, Windows' Linux, AMD.
-DRIVERS = [Path(path) for path in ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvgpu", "/dev/nvmap", "/dev/dxg", "/dev/kfd")]
+DRIVERS = [
+    Path(path) for path in ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvgpu", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def settled_services(worker_program: Path | None = None, *, has_environments: bo
     plain, start, resolve = parts.RayParams, nodes.start_raylet, addresses.resolve_ip_for_localhost
     dashboard, agent = nodes.start_api_server, addresses._build_python_executable_command_memory_profileable
     metrics, *others = free_ports(1 + len(PRIVATE))
-    given = {**dict(zip(PRIVATE, others, strict=True)), **WITHOUT}
+    given: dict[str, Any] = {**dict(zip(PRIVATE, others, strict=True)), **WITHOUT}
     if worker_program is not None:
         given["setup_worker_path"] = str(worker_program)
     unused = {DASHBOARD_AGENT} if has_environments else {DASHBOARD_AGENT, ENVIRONMENT_AGENT}

@@ -7,13 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from spaces.table import text_table
+from trainables.config import config_from
+from trainables.runs.evaluate import evaluate_weights
+from trainables.runs.names import BEST
 from trainables.scoring.metrics import heading, in_table
 
 from ..record.confirmed import SEED, Candidate, Spread, candidates_of, recommended
-from ..record.journal import Journal
-from ..record.records import SweepRow
+from ..record.journal import Journal, trial_folder
+from ..record.records import ScoreRow, SweepRow
 
 MEANS = ("frame_mean", "action_mean")
+
+
+def score_seeds(journal: Journal) -> None:
+    """Evaluates the best weights of every finished trial on the test subjects and records the metrics; trials that have
+    test metrics are skipped."""
+    for trial in journal.trials.values():
+        if trial.state == "finished" and not trial.test:
+            config = config_from(trial.config, str(journal.path))
+            weights = trial_folder(journal.path.parent, trial.number) / BEST
+            table = evaluate_weights(config, weights, flip=False)["metrics"]
+            journal.append(ScoreRow(trial=trial.number, metrics={mean: table[mean] for mean in MEANS}))
 
 
 def confirmation_text(journal: Journal) -> str:

@@ -37,6 +37,7 @@ class Place:
 
 def spool_of(journal: Path, objective: str, place: Place) -> Spool:
     """Builds the spool that sends the journal at `journal` to the MLflow store of `place`."""
+
     def tracker() -> Tracker:
         made: Tracker = named(TRACKER)(place.tracking_uri, place.artifact_root)
         return made

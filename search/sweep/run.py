@@ -8,7 +8,6 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +167,6 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
                 reporter.interrupt()
             return "interrupted" if interrupts else ""
 
-
         def adopt(heir: Trial, donor: Trial, config: dict[str, Any]) -> bool:
             return bool(named("search.sweep.population:take_over")(place.folder, tell, heir, donor, config))
 
@@ -212,7 +210,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         has_ended_early = budget.is_over and not conductor.has_ended_all
         if not reins.end and plan.is_confirmation and not has_ended_early:
             with reporter.step("scoring the seeds on the test subjects"):
-                reins.guarded(lambda: named("search.results.seeds:score_seeds")(journal), None)
+                reins.guarded(lambda: named("search.results.confirm:score_seeds")(journal), None)
         reason = reins.end or (budget.reason if has_ended_early else DONE)
         reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.

@@ -53,7 +53,9 @@ def check_data(
         with reporter.step(f"writing the synthetic set of {data.name}" if is_due else f"looking for {data.name}"):
             called("data.synthetic.provide:provide", data, tell=reporter.tell)
         with reporter.step(f"reading {data.name}"):
-            found = called("data.batches.samples:facts_of", data, parts, tell=reporter.tell)
+            server = forks.running()
+            kept_in = server.folder if server is not None and is_own else None
+            found = called("data.batches.samples:facts_of", data, parts, tell=reporter.tell, kept_in=kept_in)
     except BaseException:
         forks.end()
         raise

@@ -11,15 +11,16 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from spaces.loading import named
 
+from ...cluster.scratch import scratch_folder
 from ...environment.variables import ROOT
 from ...terminal.screen import loading
-from .recruit import ADDRESS, FIRST_JOB, JOB, PARENT
+from .recruit import ADDRESS, FIRST_JOB, JOB, PARENT, SHARED
 
 SERVER = "search.executors.workers.server"
 PROGRAM = Path(__file__).with_name("recruit.py")  # what Ray starts for a worker
@@ -30,10 +31,13 @@ _started: list[Forks] = []
 
 
 class Forks:
-    """Fork server of this process. It ends with it at the latest. OSError if it does not start."""
+    """Fork server of this process, which ends with it at the latest. OSError if it does not start. `folder`: of what
+    trials hold together, removed at the end."""
 
     def __init__(self) -> None:
         self._name = f"posesweep-{uuid.uuid4().hex}"
+        self._held = ExitStack()
+        self.folder = self._held.enter_context(scratch_folder())
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             listening.bind(f"\0{self._name}")
             listening.listen(64)
@@ -51,11 +55,13 @@ class Forks:
     @contextmanager
     def asked(self) -> Iterator[None]:
         """Has every worker of a Ray that is started in the block asked for at this server."""
-        os.environ[ADDRESS] = self._name
+        names = {ADDRESS: self._name, SHARED: str(self.folder)}
+        os.environ.update(names)
         try:
             yield
         finally:
-            del os.environ[ADDRESS]
+            for name in names:
+                del os.environ[name]
 
     def call(self, name: str, *arguments: Any, tell: Callable[[str], None] | None, **options: Any) -> Any:
         """Calls the function that "module:function" names in a process of its own; returns what it returns and raises
@@ -86,6 +92,7 @@ class Forks:
         except subprocess.TimeoutExpired:
             self._server.kill()
             self._server.wait()
+        self._held.close()
 
 
 def begin() -> None:

@@ -1,8 +1,8 @@
 """Program that Ray starts for every worker process: it has the fork server make one, and ends.
 
-It takes the place of Ray's `setup_worker.py`, with the same arguments, and becomes that one wherever the server does not
-answer, or a worker asks for more than variables of its environment. It imports nothing of ours and nothing that takes
-long."""
+It takes the place of Ray's `setup_worker.py`, with the same arguments, and becomes that one wherever the server does
+not answer, or a worker asks for more than variables of its environment. It imports nothing of ours and nothing that
+takes long."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import struct
 import sys
 
 ADDRESS = "POSESWEEP_FORKS"  # environment variable: name of the server's socket, in Linux's abstract namespace
-# What Ray's library reads of the environment once, as it is loaded: the id of the job, of a Ray of our own this one, and
-# the process whose end ends a worker, for which it is given that of the sweep.
+SHARED = "POSESWEEP_SHARED"  # environment variable: folder of what the trials of this machine hold together
+# What Ray's library reads of the environment once, as it is loaded: the id of the job, in a Ray of our own FIRST_JOB,
+# and the process whose end ends a worker, for which it is given that of the sweep.
 JOB, PARENT = "RAY_JOB_ID", "RAY_RAYLET_PID"
 FIRST_JOB = "01000000"
 CREDENTIALS = struct.Struct("iII")  # what SO_PEERCRED gives: process, user, group

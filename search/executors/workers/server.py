@@ -31,7 +31,7 @@ from .recruit import STREAMS, is_own_user
 # By name, as the server itself uses none of them: what calls need, then what workers need beside it.
 OF_CALLS = ("torch", "trainables.runs.demands", "data.synthetic.provide", "trainables.pictures.validation")
 OF_WORKERS = (
-    *("search.executors.attempt", "trainables.models.graformer", "torch.optim"),
+    *("search.executors.attempt", "trainables.models.graformer", "torch._dynamo"),  # torch's optimisers import it
     *("ray", "ray._private.node", "ray._private.runtime_env.setup_hook", "search.executors.alone"),
     "ray.tune.trainable.function_trainable",
 )
@@ -190,7 +190,7 @@ def _work(order: Order) -> None:
     os.environ.update(wanted["environment"])
     os.setpriority(os.PRIO_PROCESS, 0, wanted["nice"])
     os.chdir(wanted["folder"])
-    np.random.seed()  # noqa: NPY002 - its state was forked, too
+    np.random.seed()  # its state was forked, too
     sys.argv = wanted["words"]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
