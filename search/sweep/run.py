@@ -58,6 +58,8 @@ from .reporter import Reporter
 from .requests import Desk
 from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper, plain_workers
 
+SENDS_AFTER_S = 8.0  # MLflow takes seconds to load, while the processes of the first trials start
+
 
 def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
     """Creates the journal of a new sweep and locks it. ConfigError if the folder holds a sweep already; one that the
@@ -137,7 +139,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         plan = dataclasses.replace(plan, name=journal.sweep.name)
         place = dataclasses.replace(place, folder=journal.path.parent)
         spool = spool_of(journal.path, plan.sweep.primary, place)
-        spool.start()
+        spool.start(SENDS_AFTER_S)
         held.callback(spool.stop, 0.0)
         study = StudyWriter(journal.path)
         study.start()
