@@ -59,7 +59,7 @@ def is_made(wanted: dict[str, object]) -> bool:
     text = json.dumps(wanted).encode()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-            server.connect(f"\0{os.environ[ADDRESS]}")
+            server.connect(f"\0{os.environ.get(ADDRESS, '')}")
             if not is_own_user(server):
                 return False
             socket.send_fds(server, [len(text).to_bytes(8, "big")], list(STREAMS))
