@@ -33,7 +33,7 @@ from spaces.table import text_table
 from trainables.devices.cpus import num_cpus
 
 SHAPE = {"network.width": 32, "network.layers": 3, "network.heads": 4, "loop.batch": 64}
-TRIAL = "ray::"  # begins the name of a worker process of Ray that has something to do
+TRIAL = "ray::ImplicitFunc"  # begins the name of a worker process of Ray that has a trial
 EVERY_S, MIB = 1.0, 2**20
 Row = dict[str, float]
 
@@ -44,6 +44,8 @@ def command(store: Path, folder: Path, options: argparse.Namespace) -> list[str]
     words += [word for path, value in SHAPE.items() for word in ("--set", f"{path}={value}")]
     words += ["--trials", str(options.trials), "--epochs", str(options.epochs), "--scheduler", "none"]
     words += ["--concurrent", str(options.at_a_time), "--storage", str(folder / "sweeps"), "--name", "sweep"]
+    # So that as many fit on few CPUs.
+    words += ["--cpus-per-worker", str(min(1.0, num_cpus() / options.at_a_time))]
     return [sys.executable, "-m", "search", *words, "--tracking-uri", f"sqlite:///{folder}/mlflow.db"]
 
 
@@ -83,7 +85,7 @@ def sizes(pid: int) -> tuple[str, float, float]:
 def memory(root: int) -> Row:
     """Measures the memory of a process and all below it, in MiB."""
     found = [sizes(pid) for pid in family(root)]
-    trials = [row for row in found if row[0].startswith(TRIAL) and "IDLE" not in row[0]]
+    trials = [row for row in found if row[0].startswith(TRIAL)]
     mean = {"trials": statistics.mean(row[1] for row in trials), "own": statistics.mean(row[2] for row in trials)}
     rest = sum(row[1] for row in found[1:]) - sum(row[1] for row in trials)
     return {"all": sum(row[1] for row in found), "command": found[0][1], "others": rest, **mean}
