@@ -162,7 +162,8 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
                 forecast.look(row)
                 boards.watch(row)
                 watcher.booked(row)
-                ahead.begin()
+                if len(journal.trials) >= sweep.trials:  # not before: what it loads takes memory
+                    ahead.begin()
 
         def over() -> str:
             if interrupts:
