@@ -18,7 +18,7 @@ from typing import Any
 from spaces.loading import named
 
 from ...cluster.scratch import scratch_folder
-from ...environment.variables import ROOT
+from ...environment.variables import ARENAS, ROOT
 from ...terminal.screen import loading
 from .recruit import ADDRESS, FIRST_JOB, JOB, PARENT, SHARED
 
@@ -26,6 +26,8 @@ SERVER = "search.executors.workers.server"
 PROGRAM = Path(__file__).with_name("recruit.py")  # what Ray starts for a worker
 # No fork survives the threads of OpenBLAS and of Arrow's allocator.
 WITHOUT_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# Trials run in a thread: it shall take memory of the heap, where devices.device asks for huge pages.
+ONE_HEAP = {ARENAS: "1"}
 ENDS_S = 5.0
 _started: list[Forks] = []
 
@@ -48,7 +50,7 @@ class Forks:
                 [sys.executable, "-m", SERVER, str(listening.fileno())],
                 stdin=subprocess.PIPE,
                 pass_fds=[listening.fileno()],
-                env={**WITHOUT_THREADS, **os.environ, **own},
+                env={**WITHOUT_THREADS, **os.environ, **ONE_HEAP, **own},
                 start_new_session=True,
             )
 
