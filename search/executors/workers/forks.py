@@ -18,7 +18,7 @@ from typing import Any
 from spaces.loading import named
 
 from ...cluster.scratch import scratch_folder
-from ...environment.variables import ARENAS, ROOT
+from ...environment.variables import ARENAS, AUTH_MODE, ROOT
 from ...terminal.screen import loading
 from .recruit import ADDRESS, FIRST_JOB, JOB, PARENT, SHARED
 
@@ -44,7 +44,14 @@ class Forks:
             listening.bind(f"\0{self._name}")
             listening.listen(64)
             paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-            own = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), JOB: FIRST_JOB, PARENT: str(os.getpid())}
+            # Ray reads this once, as it is loaded; a Ray of our own has a token, which may be made later.
+            mode = {AUTH_MODE: os.environ.get(AUTH_MODE, "token")}
+            own = {
+                **mode,
+                "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+                JOB: FIRST_JOB,
+                PARENT: str(os.getpid()),
+            }
             # What a terminal sends to the sweep must not reach it.
             self._server = subprocess.Popen(
                 [sys.executable, "-m", SERVER, str(listening.fileno())],

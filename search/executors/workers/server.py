@@ -192,7 +192,18 @@ def _work(order: Order) -> None:
     os.chdir(wanted["folder"])
     np.random.seed()  # its state was forked, too
     sys.argv = wanted["words"]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    from ray import _raylet  # noqa: PLC0415 (the server loads it in its turn)
+
+    try:
+        # The driver may have made its token after the server started.
+        loader: Any = _raylet.AuthenticationTokenLoader  # type: ignore[attr-defined]
+        loader.instance().reset_cache()
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except Exception:
+        # Raylet waits for a worker that fails before it has registered: one that begins anew may find what this lacks.
+        traceback.print_exc()
+        sys.stderr.flush()
+        os.execve(sys.executable, [sys.executable, *wanted["words"]], wanted["environment"])
 
 
 if __name__ == "__main__":
