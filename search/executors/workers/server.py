@@ -192,12 +192,9 @@ def _work(order: Order) -> None:
     os.chdir(wanted["folder"])
     np.random.seed()  # its state was forked, too
     sys.argv = wanted["words"]
-    from ray import _raylet  # noqa: PLC0415 (the server loads it in its turn)
-
     try:
         # The driver may have made its token after the server started.
-        loader: Any = _raylet.AuthenticationTokenLoader  # type: ignore[attr-defined]
-        loader.instance().reset_cache()
+        importlib.import_module("ray._raylet").AuthenticationTokenLoader.instance().reset_cache()
         runpy.run_path(sys.argv[0], run_name="__main__")
     except Exception:
         # Raylet waits for a worker that fails before it has registered: one that begins anew may find what this lacks.
