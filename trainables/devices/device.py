@@ -14,6 +14,7 @@ NEAR, FAR = 2**20, 2**24  # numbers of a tensor
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # names and numbers of malloc.h
 MADV_HUGEPAGE, HUGE = 14, 2**21  # of sys/mman.h; bytes
 LARGEST_KEPT, ROOM = 2**25, 2**29  # bytes: of a piece of memory that is kept when it is freed; of the heap
+TOP_PAD = 2**17  # bytes by which glibc extends the heap beyond what is asked for, unless told otherwise
 
 
 def pick_device() -> torch.device:
@@ -35,21 +36,22 @@ def keep_freed_memory() -> None:
     if library is not None and hasattr(library, "mallopt"):
         library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         library.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-        _advise_huge_pages(library)
+        _advise_huge_pages()
 
 
 @functools.cache
-def _advise_huge_pages(library: ctypes.CDLL) -> None:
-    """Extends the heap by room for the tensors of a step and asks for pages of 2 MiB there: a step that walks through
-    dozens of megabytes otherwise waits for the translation of its addresses, up to an eighth of the time.
+def _advise_huge_pages() -> None:
+    """Extends glibc's heap by room for the tensors of a step and asks for pages of 2 MiB there: a step that walks
+    through dozens of megabytes otherwise waits for the translation of its addresses, up to an eighth of the time.
 
     Only pages that are touched take memory. The C library's own setting, `GLIBC_TUNABLES`, is read as a process
     starts."""
-    library.mallopt(M_TOP_PAD, ROOM)
+    library = ctypes.CDLL(None)
     library.malloc.argtypes, library.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
     library.free.argtypes = [ctypes.c_void_p]
+    library.mallopt(M_TOP_PAD, ROOM)
     library.free(library.malloc(LARGEST_KEPT - 2**20))  # more than the heap has left, so that it grows
-    library.mallopt(M_TOP_PAD, 0)
+    library.mallopt(M_TOP_PAD, TOP_PAD)
     # A process that was forked has its heap in parts.
     parts = [line.split()[0] for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("[heap]")]
     for first, last in ([int(place, 16) for place in part.split("-")] for part in parts):

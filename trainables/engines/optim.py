@@ -116,9 +116,10 @@ class Stepper:
 
 
 class _Group(NamedTuple):
-    """Parameters of one learning rate with their moments and counts of steps, all with their axes as they lie in
-    memory: the kernel copies others."""
+    """Parameters of one learning rate with their moments and counts of steps. All have their axes in the order in which
+    the parameter's lie in memory, `orders`: the kernel would copy others."""
 
+    orders: list[tuple[int, ...]]
     parameters: list[Tensor]
     moments: list[list[Tensor]]
     steps: list[Tensor]
@@ -128,19 +129,20 @@ class _Group(NamedTuple):
     @staticmethod
     def of(group: dict[str, Any], optimizer: torch.optim.AdamW) -> _Group:
         states = [optimizer.state[parameter] for parameter in group["params"]]
+        orders = [_order(parameter) for parameter in group["params"]]
         kinds = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
-        moments = [[_as_laid(state[kind]) for state in states] for kind in kinds]
+        moments = [_permuted([state[kind] for state in states], orders) for kind in kinds]
         kept = {name: group[name] for name in ("weight_decay", "eps", "amsgrad", "maximize")}
         settings = {**kept, **dict(zip(("beta1", "beta2"), group["betas"], strict=True))}
-        parameters = [_as_laid(parameter.detach()) for parameter in group["params"]]
-        return _Group(parameters, moments, [state["step"] for state in states], group["factor"], settings)
+        parameters = _permuted([parameter.detach() for parameter in group["params"]], orders)
+        return _Group(orders, parameters, moments, [state["step"] for state in states], group["factor"], settings)
 
     def take(self, grads: list[Tensor], lr: Tensor, divisor: Tensor | None) -> None:
         torch._foreach_add_(self.steps, 1)
         exp_avg, exp_avg_sq, *largest = self.moments
         torch._fused_adamw_(
             self.parameters,
-            [_as_laid(grad) for grad in grads],
+            _permuted(grads, self.orders),
             exp_avg,
             exp_avg_sq,
             largest[0] if largest else [],
@@ -151,9 +153,13 @@ class _Group(NamedTuple):
         )
 
 
-def _as_laid(x: Tensor) -> Tensor:
-    """Returns the tensor with its axes in the order of memory."""
-    return x if x.is_contiguous() else x.permute(sorted(range(x.ndim), key=x.stride, reverse=True))
+def _order(parameter: Tensor) -> tuple[int, ...]:
+    """Returns a tensor's axes in their order in memory, () where that is its own."""
+    return () if parameter.is_contiguous() else tuple(sorted(range(parameter.ndim), key=parameter.stride, reverse=True))
+
+
+def _permuted(tensors: Sequence[Tensor], orders: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    return [tensor.permute(order) if order else tensor for tensor, order in zip(tensors, orders, strict=True)]
 
 
 def moment_kinds(config: OptimConfig) -> tuple[str, ...]:

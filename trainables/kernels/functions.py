@@ -27,6 +27,9 @@ class Draw(NamedTuple):
     call: int
 
 
+UNDRAWN: tuple[None, None, int] = (None, None, 0)  # in the place of a Draw where nothing is dropped
+
+
 def is_native(*tensors: Tensor | None) -> bool:
     """Returns whether the kernels take these tensors: float32 on CPU, for one thread, where a library could be made.
 
@@ -43,7 +46,8 @@ def masked(
     x: Tensor, draw: Draw | None, *, bias: Tensor | None = None, residual: Tensor | None = None, act: Kind = ""
 ) -> Tensor:
     """Computes residual + mask * act(x + bias): x, residual [..., C], bias [C]. GELU is the exact one, to 1e-7."""
-    key, fate, call = draw if draw is not None else (None, None, 0)
+    key, fate, call = draw or UNDRAWN
+    assert residual is None or residual.shape == x.shape, (residual.shape, x.shape)
     found: Tensor = _Masked.apply(1, x, bias, residual, key, fate, call, KINDS.index(act))
     return found
 
@@ -64,7 +68,8 @@ def mixed(
 ) -> Tensor:
     """Computes residual + mask * act(mixer x + bias), where act is ReLU or nothing: x, residual [J, ..., C], bias [C],
     mixer [J, J]; see `takes_mix`."""
-    key, fate, call = draw if draw is not None else (None, None, 0)
+    key, fate, call = draw or UNDRAWN
+    assert residual is None or residual.shape == x.shape, (residual.shape, x.shape)
     found: Tensor = _Mixed.apply(1, mixer, x, bias, residual, key, fate, call, is_relu)
     return found
 
@@ -80,7 +85,8 @@ def attended(
 ) -> Tensor:
     """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. Without k
     and v, q [T, N, 3 C] holds all three. The order of the mask's elements is [N, heads, T, S]."""
-    key, fate, call = draw if draw is not None else (None, None, 0)
+    key, fate, call = draw or UNDRAWN
+    assert k is None or (v is not None and k.shape == v.shape and k.shape[1:] == q.shape[1:]), q.shape
     found: Tensor = _Attended.apply(1, q, k, v, bias, heads, scale, key, fate, call)[0]
     return found
 
@@ -108,8 +114,9 @@ class _Native(Function):
     def vmap(cls, info: Any, dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
         """Calls the function with the lanes of vmap in front."""
         lanes = info.batch_size
+        # Dense, as the kernels walk from lane to lane.
         moved = [
-            (arg.movedim(dim, 0) if dim is not None else arg.expand(lanes, *arg.shape))
+            (arg.movedim(dim, 0) if dim is not None else arg.expand(lanes, *arg.shape)).contiguous()
             if isinstance(arg, Tensor)
             else arg
             for arg, dim in zip(args[1:], dims[1:], strict=True)

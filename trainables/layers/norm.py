@@ -18,7 +18,8 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., C] -> the same shape."""
-        if is_native(x):
+        is_plain = len(self.normalized_shape) == 1 and self.weight is not None and self.bias is not None
+        if is_plain and is_native(x, self.weight, self.bias):
             return normed(x, self.weight, self.bias, self.eps, is_outside=False)
         return super().forward(x)
 

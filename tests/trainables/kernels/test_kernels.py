@@ -197,6 +197,26 @@ def test_lanes_have_the_masks_and_gradients_of_each_alone(lanes):
             torch.testing.assert_close(all_of_them[lane], mine, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("has_library")
+@pytest.mark.parametrize("options", [{"bias": False}, {"elementwise_affine": False}])
+def test_a_layer_norm_without_parameters_has_no_kernel(options):
+    x = torch.randn(5, 16)
+    torch.testing.assert_close(LayerNorm(16, **options)(x), nn.functional.layer_norm(x, (16,)))
+    torch.testing.assert_close(LayerNorm((5, 16))(x), nn.functional.layer_norm(x, (5, 16)))
+
+
+@pytest.mark.usefixtures("has_library")
+def test_lanes_may_share_key_and_rate():
+    x, layer = torch.randn(3, 8, 16), Dropout(0.5).train()
+    stream, key = shared_stream(layer), step_keys(0, 0, 1, 1)[0]
+
+    def one(x):
+        stream.begin(key)
+        return layer(x)
+
+    torch.testing.assert_close(vmap(one)(x), torch.stack([one(part) for part in x]), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("compiler", ["", "/no/such/compiler", "false"])
 def test_without_a_compiler_there_is_no_library(monkeypatch, tmp_path, compiler):
     monkeypatch.setenv("CC", compiler)
