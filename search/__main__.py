@@ -21,6 +21,7 @@ from .cli.runs import confirm, extend, fork, launch, resume, stop, submit, train
 from .cli.upkeep import clean, delete, doctor, note
 from .environment.store import redacted
 from .environment.variables import settle_environment
+from .executors.workers.forks import loading_ahead
 from .terminal.screen import loading
 
 VERBS = {
@@ -30,7 +31,7 @@ VERBS = {
         add_options=launch.add_launch_options,
         check=launch.check_launch,
         run="search.sweep.verbs:launch",
-        loading=loading,
+        loading=loading_ahead,
     ),
     "resume": Verb(
         summary="continue an interrupted sweep; finished trials are not run again",
@@ -38,7 +39,7 @@ VERBS = {
         add_options=resume.add_resume_options,
         check=resume.check_resume,
         run="search.sweep.verbs:resume",
-        loading=loading,
+        loading=loading_ahead,
     ),
     "extend": Verb(
         summary="enlarge a sweep to so many trials of so many epochs; what it has trained is not trained again",
@@ -46,7 +47,7 @@ VERBS = {
         add_options=extend.add_extend_options,
         check=extend.check_extend,
         run="search.sweep.verbs:extend",
-        loading=loading,
+        loading=loading_ahead,
     ),
     "fork": Verb(
         summary="start a new sweep from the state of an old one, which is not touched",
@@ -54,7 +55,7 @@ VERBS = {
         add_options=fork.add_fork_options,
         check=fork.check_fork,
         run="search.sweep.verbs:fork",
-        loading=loading,
+        loading=loading_ahead,
     ),
     "stop": Verb(
         summary="end one trial for good, of a running sweep after its present epoch",
@@ -126,7 +127,7 @@ VERBS = {
         add_options=confirm.add_confirm_options,
         check=confirm.check_confirm,
         run="search.sweep.verbs:confirm",
-        loading=loading,
+        loading=loading_ahead,
     ),
     "evaluate": Verb(
         summary="score weights and print the paper's table",

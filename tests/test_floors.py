@@ -63,6 +63,8 @@ LAZY = {"trainables.registry", "spaces.loading", "data.__main__", "search.decisi
 # MLflow's server is to be imported by who serves, not by who looks whether there is such an application; the package of
 # Optuna's dashboard need not be there.
 LAZY |= {"search.tracking.pages.start", "search.tracking.ui"}
+# The fork server loads for others, and answers between two libraries.
+LAZY |= {"search.executors.workers.server"}
 
 
 def room_of(name):

@@ -30,6 +30,7 @@ LIGHT = (
     "trainables.cli.new_model",
     "search.record.plan",
     "search.notebook.sweep",
+    "search.executors.workers.forks",
     "search.__main__",
 )
 HEAVY = ("torch", "ray", "optuna", "mlflow", "PIL", "av")
@@ -63,6 +64,12 @@ for name in {LIGHT!r}:
 print(json.dumps(loaded))
 """
     assert json.loads(python("-c", source)) == {}
+
+
+def test_the_driver_of_a_sweep_loads_neither_torch_nor_mlflow_ahead():
+    # Its fork server has torch; the thread that sends to MLflow loads that.
+    source = f"import json, sys, search.sweep.verbs; print(json.dumps([n for n in {HEAVY!r} if n in sys.modules]))"
+    assert set(json.loads(python("-c", source))) <= {"ray", "optuna"}
 
 
 @pytest.mark.parametrize(

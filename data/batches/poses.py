@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -99,6 +99,34 @@ class DataModule:
                 raise DataError(f"data.subset = {config.subset}", ["leaves no frame to train on; raise it"])
             if not is_train:
                 self._truths[part] = tracks.truth()
+
+    @classmethod
+    def of_arrays(
+        cls,
+        config: DataConfig,
+        split: Split,
+        arrays: Mapping[str, Mapping[str, Any]],
+        spans: Mapping[str, list[Span]],
+        *,
+        shard: tuple[int, int],
+        fingerprint: str,
+        actions: tuple[str, ...],
+        subjects: tuple[str, ...],
+    ) -> Self:
+        """Builds the module from the arrays and spans of another one of the same config, on the CPU and without
+        images."""
+        made = cls.__new__(cls)
+        made.config, made.sizes, made.split, made.shard = config, config.sizes, split, shard
+        made.device = torch.device("cpu")
+        made.fingerprint, made.actions, made.subjects = fingerprint, actions, subjects
+        made._mirror = torch.tensor(made.sizes.skeleton.mirror)
+        made._tracks, made._windows, made._truths = (dict(arrays[kind]) for kind in ("tracks", "windows", "truths"))
+        made._spans, made._crop2d, made.sources = dict(spans), {}, {}
+        return made
+
+    def arrays(self) -> dict[str, dict[str, Any]]:
+        """Returns the arrays of the splits as `of_arrays` takes them: Tracks, Windows and Truth by part."""
+        return {"tracks": dict(self._tracks), "windows": dict(self._windows), "truths": dict(self._truths)}
 
     @property
     def image_crops(self) -> ImageCrops | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from spaces.errors import ConfigError
+from spaces.errors import ConfigError, InputError
 
 from ..config import DataConfig, Sizes
 from ..formats.source import read_poses, split_of
+from ..images.cache import has_images
 from ..images.mesh_crops import Boxed
 from ..poses.detected import affected_frames
 from ..poses.poseset import TRUE_2D, PoseSet
@@ -20,6 +23,7 @@ from . import meshes as mesh_module
 from . import poses as module
 from .batch import Batch
 from .feed import ImageCrops, Source
+from .kept import kept_module
 from .meshes import MeshModule, fingerprint_of, read_mesh_sets
 from .poses import DataModule
 from .stretch import Stretch
@@ -130,16 +134,24 @@ def open_samples(
     device: torch.device,
     shard: tuple[int, int] = (0, 1),
     reads: Sequence[str] | None = None,
+    kept_in: Path | None = None,
 ) -> Samples:
     """Opens the named splits of a config on a device, for a run that `reads` these Batch fields (None: all).
 
-    DataError or ConfigError name what is missing, and the remedy."""
+    `kept_in`: a folder in which processes of this machine keep what they read, so that a set of poses is held once in
+    main memory (None: this one has its own). DataError or ConfigError name what is missing, and the remedy."""
     check_fields(config, reads or ())
     if config.sizes.mesh:
         sets, _ = read_mesh_sets(config, parts)
         return MeshModule(sets, config, device=device, shard=shard)
-    poses, split = read_poses(config, parts)
-    return DataModule(poses, split, config, parts=parts, device=device, shard=shard, reads=reads)
+
+    def build() -> DataModule:
+        poses, split = read_poses(config, parts)
+        return DataModule(poses, split, config, parts=parts, device=device, shard=shard, reads=reads)
+
+    if kept_in is None or device.type != "cpu":
+        return build()
+    return kept_module(config, parts, kept_in, split_of(config), build, shard)
 
 
 def check_fields(config: DataConfig, reads: Sequence[str]) -> None:
@@ -162,12 +174,16 @@ def any_split_of(config: DataConfig) -> Split | MeshSplit:
 
 
 def facts_of(
-    config: DataConfig, parts: Sequence[str] = TRAINING_PARTS, tell: Callable[[str], None] | None = None
+    config: DataConfig,
+    parts: Sequence[str] = TRAINING_PARTS,
+    tell: Callable[[str], None] | None = None,
+    kept_in: Path | None = None,
 ) -> dict[str, Any]:
     """Reads the named splits of a config and returns what a run records of its data: set, keypoints, fingerprint, and
     the subjects or files that train and select. DataError or ConfigError when something is missing.
 
-    `tell`: is called with a line about the frames in which a detector's 2D is not usable as it is; not for true 2D."""
+    `tell`: is called with a line about the frames in which a detector's 2D is not usable as it is; not for true 2D.
+    `kept_in`: the folder in which `open_samples` finds what was read here, if the parts are those of training."""
     split: Split | MeshSplit
     if config.sizes.mesh:
         sets, split = read_mesh_sets(config, parts)
@@ -177,6 +193,11 @@ def facts_of(
         if tell is not None and poses.keypoints != TRUE_2D:
             tell(_detections_line(poses, config.root))
         facts = {"set": poses.name, "keypoints": poses.keypoints, "fingerprint": poses.fingerprint()}
+        if kept_in is not None and tuple(parts) == TRAINING_PARTS and not has_images(poses.sequences):
+            with suppress(InputError):  # what cannot train is told by who trains
+                kept_module(
+                    config, parts, kept_in, split, lambda: DataModule(poses, split, config, parts=parts), (0, 1)
+                )
     return facts | {part: list(split.members(part)) for part in TRAINING_PARTS}
 
 

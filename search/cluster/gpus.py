@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-import torch
+from spaces.loading import named
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LISTING_S = 20.0
+# One of these is there wherever torch can find a GPU on Linux: of NVIDIA, its small boards, Windows' Linux, AMD.
+DRIVERS = [
+    Path(path) for path in ("/dev/nvidiactl", "/dev/nvhost-ctrl", "/dev/nvgpu", "/dev/nvmap", "/dev/dxg", "/dev/kfd")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +33,20 @@ class Gpu:
 def visible_gpus() -> list[Gpu]:
     """Lists the GPUs that this process may use, in torch's order: all of the machine, or those of
     CUDA_VISIBLE_DEVICES, by number or by UUID."""
-    count = torch.cuda.device_count()
+    count = _count()
     if not count:
         return []
     listed = os.environ.get(VISIBLE)
     names = [name.strip() for name in listed.split(",")][:count] if listed else [str(number) for number in range(count)]
     uuids = _uuids()
     return [Gpu(name, _identity(name, uuids)) for name in names]
+
+
+def _count() -> int:
+    """Counts the GPUs that torch finds; without torch, which takes long to import, where there is no driver of any."""
+    if sys.platform == "linux" and not any(driver.exists() for driver in DRIVERS):
+        return 0
+    return int(named("torch.cuda:device_count")())
 
 
 @contextmanager

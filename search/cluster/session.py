@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,17 @@ SHARE = 0.01  # CPU of such a driver on a cluster without slots
 
 
 @contextmanager
-def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, Path | None]]:
+def ray_session(
+    address: str | None, wish: Wish, worker_program: Path | None = None, *, has_environments: bool = True
+) -> Iterator[tuple[Demand, int, Path | None]]:
     """Starts our own Ray on this machine (`address` None), for a sweep on what other sweeps have not claimed, or joins
     the cluster at `address`; shuts down or disconnects at the end of the block.
 
     Yields the demand of one trial, the number of trials that run at once, and the session folder of our own Ray, which
     stays at the end of the block (None on a cluster). ConfigError, with figures, if not one fits, or if no cluster
-    answers, or this process uses a Ray already."""
+    answers, or this process uses a Ray already.
+
+    `worker_program`, `has_environments`: as of `settled_services`, for a Ray of our own."""
     if ray.is_initialized():
         remedy = "leave it first with ray.shutdown(); a sweep joins a cluster by --address"
         raise ConfigError("Ray", [f"this process is connected to a Ray already; {remedy}"])
@@ -64,7 +68,9 @@ def ray_session(address: str | None, wish: Wish) -> Iterator[tuple[Demand, int, 
             mark = stack.enter_context(no_orphans())
             stack.callback(_shut_down)  # where the start is interrupted
             with marked(mark):
-                session = start_own(num_cpus_used, len(share.gpus), folder)
+                session = start_own(
+                    num_cpus_used, len(share.gpus), folder, worker_program, has_environments=has_environments
+                )
             stack.push(functools.partial(_after_refusal, session))
             stack.callback(_shut_down)
         else:
@@ -89,33 +95,44 @@ def _after_refusal(folder: Path, kind: type[BaseException] | None, *rest: object
         remove_session(folder)
 
 
-def start_own(num_cpus: int, num_gpus: int, folder: str | None) -> Path:
+def start_own(
+    num_cpus: int,
+    num_gpus: int,
+    folder: str | None,
+    worker_program: Path | None = None,
+    *,
+    has_environments: bool = True,
+) -> Path:
     """Starts our own Ray instance, on loopback only and with a token; a second time if the first fails, as on a busy
     machine. Returns its session folder. ConfigError if it does not start.
 
-    `folder`: for Ray's files (None: Ray's own choice)."""
+    `folder`: for Ray's files (None: Ray's own choice); `worker_program`, `has_environments`: as of
+    `settled_services`."""
     tell_token(may_make=True)
     # Ranks of a group find each other on this machine: torch's backends would take the first interface.
     for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
         os.environ.setdefault(name, LOOPBACK_INTERFACE)
+    settled = functools.partial(
+        settled_services, worker_program, has_environments=has_environments or bool(worker_environment())
+    )
     try:
-        return _start_once(num_cpus, num_gpus, folder)
+        return _start_once(num_cpus, num_gpus, folder, settled())
     except Exception as error:  # Ray raises what its processes, sockets and files raise
         ray.shutdown()
         print(f"Ray did not start ({one_line(error)}); trying once more", file=sys.stderr, flush=True)
     try:
-        return _start_once(num_cpus, num_gpus, folder)
+        return _start_once(num_cpus, num_gpus, folder, settled())
     except Exception as error:
         ray.shutdown()
         remedy = "see what it lacks (python -m search doctor --ray), or free CPUs and memory and run it again"
         raise ConfigError("Ray", [f"did not start on this machine: {one_line(error)}; {remedy}"]) from None
 
 
-def _start_once(num_cpus: int, num_gpus: int, folder: str | None) -> Path:
+def _start_once(num_cpus: int, num_gpus: int, folder: str | None, settled: AbstractContextManager[int]) -> Path:
     (port,) = free_ports(1)
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
     try:
-        with quoted_commands(), settled_services() as metrics_port:
+        with quoted_commands(), settled as metrics_port:
             context: Any = ray.init(
                 address="local",
                 num_cpus=num_cpus,

@@ -9,7 +9,7 @@ from pathlib import Path
 from .store import environment as mlflow_environment
 
 ROOT = Path(__file__).resolve().parents[2]  # the repository
-ARENAS = "MALLOC_ARENA_MAX"
+ARENAS, AUTH_MODE = "MALLOC_ARENA_MAX", "RAY_AUTH_MODE"
 RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
@@ -65,7 +65,7 @@ def auth() -> dict[str, str]:
     """Returns the environment variables that enable Ray's token authentication; {} if no token is found. Ray's clients
     send a token only if told to by these."""
     is_found = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH") or token_file().is_file()
-    return {"RAY_AUTH_MODE": "token"} if is_found else {}
+    return {AUTH_MODE: "token"} if is_found else {}
 
 
 def token_file() -> Path:

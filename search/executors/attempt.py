@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from ..record.coding import to_text
 from ..record.records import CostRow, EndRow, EpochRow
 from .mirror import Mirror
 from .output import output_kept
+from .workers.recruit import SHARED
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -33,8 +35,10 @@ Send = Callable[[dict[str, Any]], None]
 @functools.lru_cache(maxsize=2)
 def resident_data(config: DataConfig, reads: tuple[str, ...], device: torch.device, shard: tuple[int, int]) -> Samples:
     """Loads the data of a config and keeps it on the device for later trials of this process (the last two data sets
-    are cached). `reads`: fields that the network reads; `shard`: (rank, number of ranks)."""
-    return open_samples(config, device=device, shard=shard, reads=reads)
+    are cached); on the CPU, the trials of a Ray of our own hold it together. `reads`: fields that the network reads;
+    `shard`: (rank, number of ranks)."""
+    folder = os.environ.get(SHARED)
+    return open_samples(config, device=device, shard=shard, reads=reads, kept_in=Path(folder) if folder else None)
 
 
 def run_attempt(task: Mapping[str, Any], device: torch.device, team: Team, send: Send) -> None:

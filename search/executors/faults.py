@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from ray.exceptions import OutOfDiskError, RayError, RayTaskError
 
 from spaces.errors import one_line
@@ -96,7 +95,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _loss(error: BaseException) -> Loss | None:
     text, reason = " ".join(str(error).split()), one_line(error)
-    if isinstance(error, torch.OutOfMemoryError):
+    # By its name, as the process that starts trials has no torch.
+    if any(kind.__module__.startswith("torch") and kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
         return Loss(GPU_MEMORY, f"out of GPU memory: {text}"[:REASON_CHARACTERS])
     if isinstance(error, MemoryError) or _NO_MEMORY.search(text):
         return Loss(PROCESS, f"out of memory: {reason}"[:REASON_CHARACTERS])

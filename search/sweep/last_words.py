@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from spaces.cli import FAILED, INTERRUPTED, OK
 from spaces.console import terminal_width
+from spaces.loading import named
 
 from ..decisions.budget import limit_text
 from ..record.confirmed import candidates_of, recommended
@@ -22,7 +23,6 @@ from ..record.records import BUDGETS, TIME_BUDGET
 from ..record.spending.split import amount_text
 from ..record.trial import Trial
 from ..record.watcher import SILENT, Watcher
-from ..results.confirm import confirmation_text
 from ..results.front import front_trials
 from ..results.leaderboard import leaderboard_text
 from .place import Place, tell_all, tell_note
@@ -41,6 +41,7 @@ def tell_result(journal: Journal, place: Place, thrown: int) -> None:
     draws."""
     sweep, objective = journal.sweep, journal.sweep.objective
     if sweep.recipe == CONFIRMED:
+        confirmation_text = named("search.results.confirm:confirmation_text")  # with torch
         print(f"{confirmation_text(journal)}\n{journal.state.spend.split()}")
     else:
         print(leaderboard_text(journal, partial(place.line, "show"), terminal_width()))

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.console import visible
+from spaces.loading import named
 
 from ..cli.command import Where
 from ..environment.store import artifact_root, check_tracking, redacted, resolve_uri
 from ..environment.variables import home
-from ..tracking.mlflow_tracker import MlflowTracker
 from ..tracking.spool import Spool
-from ..tracking.sync import unsent_lines
+from ..tracking.sync import TRACKER, unsent_lines
+from ..tracking.tracker import Tracker
 
 DRAIN_S = 60.0  # how long the end of a sweep waits for MLflow
 
@@ -36,7 +37,12 @@ class Place:
 
 def spool_of(journal: Path, objective: str, place: Place) -> Spool:
     """Builds the spool that sends the journal at `journal` to the MLflow store of `place`."""
-    return Spool(journal, lambda: MlflowTracker(place.tracking_uri, place.artifact_root), objective, place.tracking_uri)
+
+    def tracker() -> Tracker:
+        made: Tracker = named(TRACKER)(place.tracking_uri, place.artifact_root)
+        return made
+
+    return Spool(journal, tracker, objective, place.tracking_uri)
 
 
 def settle(spool: Spool, place: Place) -> list[str]:

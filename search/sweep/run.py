@@ -6,20 +6,17 @@ import dataclasses
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
-from data.batches.samples import facts_of
-from data.synthetic.provide import is_due, provide
 from spaces.errors import ConfigError, one_line
+from spaces.loading import named
 from trainables.config import config_from
-from trainables.runs.demands import check_run
 
 from ..cluster.claims import Demand, Wish
 from ..cluster.guard import watched
@@ -31,13 +28,12 @@ from ..decisions.conductor import Conductor
 from ..decisions.forecast import Forecast
 from ..decisions.task import Task
 from ..environment.store import redacted
-from ..executors.group import resources_of_group, train_trial_in_group
-from ..executors.mirror import bring, check_store
+from ..executors.mirror import bring
 from ..executors.solo import train_trial
+from ..executors.workers import forks
 from ..record import journal as journals
 from ..record.journal import Journal, trial_folder
 from ..record.plan import Plan, begun_by, next_name
-from ..record.provenance import facts_of_run
 from ..record.records import (
     KEEP_ALL,
     NO_LIMITS,
@@ -48,9 +44,8 @@ from ..record.records import (
     SessionRow,
     TrialEvent,
 )
+from ..record.trial import Trial
 from ..record.watcher import SILENT, Watcher
-from ..results.confirm import score_seeds
-from ..results.pictures import draw_best
 from ..results.retention import Retention
 from ..tracking.studies.writer import StudyWriter
 from ..tracking.tensorboard.boards import Boards
@@ -59,27 +54,11 @@ from .first_words import limit_notes, population_notes, shortened
 from .interrupts import collected_interrupts
 from .last_words import End, interrupted
 from .place import Place, spool_of
-from .population import take_over
 from .reporter import Reporter
 from .requests import Desk
-from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper
+from .tune import JournalScheduler, LossCallback, PointSearcher, Reins, SweepStopper, plain_workers
 
-
-def check_data(
-    plan: Plan, place: Place, parts: tuple[str, ...], reporter: Reporter, words: Sequence[str] | None = None
-) -> Facts:
-    """Validates config, data and checkpoint store of a sweep before it starts, and returns its provenance. `parts`:
-    splits that the sweep reads; `words`: verb and arguments for the record (None: those of this process). DataError or
-    ConfigError if the data is invalid, or the checkpoint store is not writable."""
-    data = plan.base.data
-    if plan.sweep.checkpoints:
-        with reporter.step("looking at the store of checkpoints"):
-            check_store(plan.sweep.checkpoints)
-    check_run(plan.base, is_fresh=True, parts=parts, is_here=place.where.address is None)
-    with reporter.step(f"writing the synthetic set of {data.name}" if is_due(data) else f"looking for {data.name}"):
-        provide(data, reporter.tell)
-    with reporter.step(f"reading {data.name}"):
-        return facts_of_run(facts_of(data, parts, tell=reporter.tell), words)
+SENDS_AFTER_S = 8.0  # MLflow takes seconds to load, while the processes of the first trials start
 
 
 def begin(plan: Plan, facts: Facts, place: Place, *, is_named: bool = True) -> Journal:
@@ -145,15 +124,22 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
     )
     # Ray takes SIGTERM for itself while it starts, so ours comes after.
     with ExitStack() as ours, ExitStack() as signals, ExitStack() as held:
-        with reporter.step("starting Ray" if place.where.address is None else "joining the Ray cluster"):
-            demand, concurrent, session = ours.enter_context(ray_session(place.where.address, wish))
+        server = forks.running()
+        ours.callback(forks.end)
+        with (
+            reporter.step("starting Ray" if place.where.address is None else "joining the Ray cluster"),
+            server.asked() if server is not None else nullcontext(),
+        ):
+            program, has_environments = None if server is None else forks.PROGRAM, sweep.chosen_executor != "solo"
+            made = ray_session(place.where.address, wish, program, has_environments=has_environments)
+            demand, concurrent, session = ours.enter_context(made)
         interrupts = signals.enter_context(collected_interrupts())
         journal = open_journal()
         held.callback(journal.unlock)  # where this process lives on after an interrupt, it may resume
         plan = dataclasses.replace(plan, name=journal.sweep.name)
         place = dataclasses.replace(place, folder=journal.path.parent)
         spool = spool_of(journal.path, plan.sweep.primary, place)
-        spool.start()
+        spool.start(SENDS_AFTER_S)
         held.callback(spool.stop, 0.0)
         study = StudyWriter(journal.path)
         study.start()
@@ -176,14 +162,17 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
                 forecast.look(row)
                 boards.watch(row)
                 watcher.booked(row)
-                ahead.begin()
+                if len(journal.trials) >= sweep.trials:  # not before: what it loads takes memory
+                    ahead.begin()
 
         def over() -> str:
             if interrupts:
                 reporter.interrupt()
             return "interrupted" if interrupts else ""
 
-        adopt = partial(take_over, place.folder, tell)
+        def adopt(heir: Trial, donor: Trial, config: dict[str, Any]) -> bool:
+            return bool(named("search.sweep.population:take_over")(place.folder, tell, heir, donor, config))
+
         conductor = Conductor(journal, plan, concurrent, tell, budget, watch, adopt=adopt)
         desk = Desk(journal, conductor)
         reins = Reins(conductor, over, desk.look)
@@ -224,7 +213,7 @@ def _run(plan: Plan, place: Place, open_journal: Callable[[], Journal], reporter
         has_ended_early = budget.is_over and not conductor.has_ended_all
         if not reins.end and plan.is_confirmation and not has_ended_early:
             with reporter.step("scoring the seeds on the test subjects"):
-                reins.guarded(lambda: score_seeds(journal), None)
+                reins.guarded(lambda: named("search.results.confirm:score_seeds")(journal), None)
         reason = reins.end or (budget.reason if has_ended_early else DONE)
         reins.guarded(desk.answer, None)
         # Who interrupts wants it to end; `resume` draws.
@@ -257,7 +246,10 @@ def _has_drawn(journal: Journal, tell: Callable[[str], None]) -> bool:
     try:
         bring(journal, best)
         config = config_from(best.config, str(journal.path))
-        return draw_best(config, trial_folder(journal.path.parent, best.number), f"trial {best.number}")
+        if not config.data.sizes.mesh:
+            return False  # drawn are meshes, and what draws needs torch
+        draw = named("search.results.pictures:draw_best")
+        return bool(draw(config, trial_folder(journal.path.parent, best.number), f"trial {best.number}"))
     except Exception as error:  # disks, stores, drivers and drawing libraries have exceptions of their own
         tell(f"no pictures of trial {best.number}: {one_line(error)}")
         return False
@@ -293,8 +285,10 @@ def _tune(reins: Reins, plan: Plan, place: Place, demand: Demand) -> None:
         trainable = tune.with_resources(train_trial, {"cpu": demand.cpus, "gpu": demand.gpus})
     else:
         driver = {SLOT: 1.0} if SLOT in ray.cluster_resources() else {"CPU": SHARE}
-        trainable = tune.with_resources(train_trial_in_group, resources_of_group(driver, demand))
-    with _folder_of_tune(place) as folder:
+        group = named("search.executors.group:train_trial_in_group"), named("search.executors.group:resources_of_group")
+        trainable = tune.with_resources(group[0], group[1](driver, demand))
+    is_plain = is_solo and place.where.address is None
+    with _folder_of_tune(place) as folder, plain_workers() if is_plain else nullcontext():
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import re
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -20,7 +22,22 @@ from ..executors.faults import loss_of
 from ..record.coding import from_text
 from ..record.records import PROCESS
 
+ENVIRONMENT = ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE")  # names in Tune's module of what it sets for a trial
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray's, in tracebacks
+
+
+@contextmanager
+def plain_workers() -> Iterator[None]:
+    """Has Tune start trials in the block as they are, in the environment of our own Ray, which is this process's. For
+    the variables that it sets otherwise, of which a trial uses none that is not there, Ray waits seconds for an agent
+    that makes environments."""
+    module = vars(class_cache)
+    before = {name: module[name] for name in ENVIRONMENT}
+    module.update({name: type(value)() for name, value in before.items()})
+    try:
+        yield
+    finally:
+        module.update(before)
 
 
 class Reins:

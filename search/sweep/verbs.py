@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from spaces.cli import OK
@@ -13,21 +14,55 @@ from ..cli.runs.fork import ForkRequest
 from ..cli.runs.launch import SweepRequest
 from ..decisions.budget import Budget, hours_over, limit_text, spent_before
 from ..decisions.continued import with_draws
+from ..executors.mirror import check_store
+from ..executors.workers import forks
+from ..executors.workers.forks import called
 from ..record import journal as journals
 from ..record.durations import duration_text
 from ..record.journal import Journal
 from ..record.plan import Plan, plan_of
-from ..record.records import OpenRow
+from ..record.provenance import facts_of_run
+from ..record.records import Facts, OpenRow
 from ..terminal.modes import QUIET
 from .growth import copied, enlarged
 from .place import Place, place_of
 from .reporter import Reporter
-from .run import begin, check_data, conclude_done, reopen, run
+from .run import begin, conclude_done, reopen, run
 
 
 def _parts(plan: Plan) -> tuple[str, ...]:
     """Returns the data splits that a sweep reads; a confirmation also reads the test subjects."""
     return ("train", "val", "test") if plan.is_confirmation else ("train", "val")
+
+
+def check_data(
+    plan: Plan, place: Place, parts: tuple[str, ...], reporter: Reporter, words: Sequence[str] | None = None
+) -> Facts:
+    """Validates config, data and checkpoint store of a sweep before it starts, and returns its provenance. `parts`:
+    splits that the sweep reads; `words`: verb and arguments for the record (None: those of this process). DataError or
+    ConfigError if the data is invalid, or the checkpoint store is not writable."""
+    data = plan.base.data
+    if plan.sweep.checkpoints:
+        with reporter.step("looking at the store of checkpoints"):
+            check_store(plan.sweep.checkpoints)
+    is_own = place.where.address is None
+    is_forked = is_own and plan.sweep.chosen_executor == "solo"
+    forks.begin()
+    try:
+        called("trainables.runs.demands:check_run", plan.base, is_fresh=True, parts=parts, is_here=is_own)
+        is_due = called("data.synthetic.provide:is_due", data)
+        with reporter.step(f"writing the synthetic set of {data.name}" if is_due else f"looking for {data.name}"):
+            called("data.synthetic.provide:provide", data, tell=reporter.tell)
+        with reporter.step(f"reading {data.name}"):
+            server = forks.running()
+            kept_in = server.folder if server is not None and is_forked else None
+            found = called("data.batches.samples:facts_of", data, parts, tell=reporter.tell, kept_in=kept_in)
+    except BaseException:
+        forks.end()
+        raise
+    if not is_forked:
+        forks.end()  # the workers of a cluster are made by its nodes, those of a group by Ray
+    return facts_of_run(found, words)
 
 
 def launch(request: SweepRequest) -> int:

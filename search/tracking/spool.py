@@ -106,11 +106,13 @@ class Spool:
         self._refusals = 0  # those of them by a tracker that answers
         self._most = MOST_SENT
         self._deadline: float | None = None  # monotonic; set by `stop`
+        self._rests_s = 0.0
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="spool", daemon=True)
 
-    def start(self) -> None:
-        """Starts the background thread."""
+    def start(self, rests_s: float = 0.0) -> None:
+        """Starts the background thread, which sends nothing in the first `rests_s` seconds, unless it is to end."""
+        self._rests_s = rests_s
         self._thread.start()
 
     def pending(self) -> int:
@@ -154,6 +156,7 @@ class Spool:
 
     def _follow(self) -> None:
         try:
+            self._wake.wait(self._rests_s)
             while True:
                 deadline = self._deadline
                 if self._advance() and (deadline is None or time.monotonic() < deadline):

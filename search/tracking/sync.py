@@ -6,14 +6,16 @@ import sys
 
 from spaces.cli import FAILED, OK
 from spaces.errors import one_line
+from spaces.loading import named
 
 from ..cli.command import Where
 from ..cli.results.sync import SyncRequest
 from ..environment.store import redacted
 from ..record.journal import Journal
-from .mlflow_tracker import MlflowTracker
 from .spool import Spool
 from .spool import sync as send
+
+TRACKER = "search.tracking.mlflow_tracker:MlflowTracker"  # by name: with MLflow it takes seconds to load
 
 
 def sync(request: SyncRequest) -> int:
@@ -22,13 +24,13 @@ def sync(request: SyncRequest) -> int:
     objective, name = journal.sweep.objective, request.journal.parent.name
     if request.restore:
         try:
-            if MlflowTracker(request.uri, request.artifacts).restore(journal.sweep.model):
+            if named(TRACKER)(request.uri, request.artifacts).restore(journal.sweep.model):
                 print(f"restored experiment {journal.sweep.model} in MLflow at {redacted(request.uri)}", flush=True)
         except Exception as error:  # of MLflow, its database's driver or its server
             again = request.where.line("sync", name, "--restore")
             print(f"MLflow does not restore it: {redacted(one_line(error))}; once it does: {again}", file=sys.stderr)
             return FAILED
-    spool = send(request.journal, lambda: MlflowTracker(request.uri, request.artifacts), objective, request.uri)
+    spool = send(request.journal, lambda: named(TRACKER)(request.uri, request.artifacts), objective, request.uri)
     kept = spool.pending()
     print(f"sweep {journal.sweep.name}: {spool.sent} records sent to MLflow at {redacted(request.uri)}, {kept} kept")
     for problem in spool.problems:

@@ -24,8 +24,9 @@ def pick_device() -> torch.device:
     ten times slower. OMP_NUM_THREADS, where set, has the last word."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1)
+    wanted = os.environ.get("OMP_NUM_THREADS", "1").partition(",")[0].strip()
+    # Set where the variable is, too: this process may be forked of one that had loaded torch before it was.
+    torch.set_num_threads(max(1, int(wanted)) if wanted.isdecimal() else 1)
     return torch.device("cpu")
 
 

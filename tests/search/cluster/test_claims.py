@@ -222,7 +222,7 @@ def machine(monkeypatch):
     """A machine whose torch sees `count` GPUs and whose driver lists the three."""
 
     def made(count, listed):
-        monkeypatch.setattr(gpus.torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(gpus, "_count", lambda: count)
         monkeypatch.setattr(gpus, "_uuids", lambda: {one.name: one.identity for one in (A, B, C)})
         if listed is None:
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -244,7 +244,7 @@ def test_gpus_are_known_by_number_and_by_uuid(machine):
 
 
 def test_without_the_drivers_tools_a_number_is_the_identity(monkeypatch):
-    monkeypatch.setattr(gpus.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(gpus, "_count", lambda: 2)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", "")
     assert visible_gpus() == [Gpu("0", "0"), Gpu("1", "1")]
@@ -264,7 +264,7 @@ def test_the_ray_of_a_sweep_has_the_gpus_of_its_claim_and_no_others(folder, mach
     machine(3, "2,1,0")
     started = []
 
-    def start(num_cpus, num_gpus, folder):
+    def start(num_cpus, num_gpus, folder, *rest, **named):
         started.append((num_cpus, num_gpus, os.environ["CUDA_VISIBLE_DEVICES"]))
 
     monkeypatch.setattr(session, "start_own", start)

@@ -25,7 +25,7 @@ class Quiet:
     def is_running(self):
         return self.calls == ["start"]
 
-    def start(self):
+    def start(self, rests_s=0.0):
         self.calls.append("start")
 
     def finish(self, timeout_s):

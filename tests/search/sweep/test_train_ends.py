@@ -34,7 +34,7 @@ def request_and_place(tmp_path):
 
 def reason_of(request_and_place, monkeypatch, error):
     @contextmanager
-    def session(address, wish):
+    def session(address, wish, *rest, **named):
         raise error
         yield
 
@@ -72,7 +72,7 @@ def trained(tmp_path, monkeypatch):
     where = Where(tracking_uri="http://there:5000")
 
     @contextmanager
-    def session(address, wish):
+    def session(address, wish, *rest, **named):
         yield wish.demand(has_gpus=False), 1, None
         answer.closing()
 

@@ -40,7 +40,7 @@ def run(monkeypatch, plan, place):
     and `run.closing` is called where Ray would be closed."""
 
     @contextmanager
-    def session(address, wish: Wish):
+    def session(address, wish: Wish, *rest, **named):
         yield wish.demand(has_gpus=False), 1, None
         answer.closing()
 

@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from search.__main__ import VERBS
+from search.executors.workers.forks import loading_ahead
 from search.terminal.modes import LINES, LIVE, MODES, QUIET
 from search.terminal.screen import loading
 
@@ -33,7 +34,7 @@ def test_every_verb_that_trains_takes_them(verb, capsys):
 
 @pytest.mark.parametrize("verb", ["launch", "resume", "extend", "fork", "confirm", "train"])
 def test_the_import_of_the_libraries_is_shown_as_it_says(verb):
-    assert VERBS[verb].loading is loading
+    assert VERBS[verb].loading is (loading if verb == "train" else loading_ahead)
 
 
 def test_the_import_is_silent_in_quiet_mode(capsys, monkeypatch):

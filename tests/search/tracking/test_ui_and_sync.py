@@ -39,7 +39,7 @@ def answer(capsys, tmp_path, monkeypatch):
 def sweep(tmp_path, monkeypatch):
     """A whole sweep `first` of which MLflow has nothing, and a store that takes it at once."""
     tracker = MemoryTracker()
-    monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: tracker)
+    monkeypatch.setattr(syncs, "named", lambda name: lambda uri, artifacts: tracker)
     monkeypatch.setattr(syncs, "send", partial(send, pause_s=(0.001, 0.001)))
     plan = made_plan("first", trials=1)
     journal = made_journal(tmp_path / "sweeps", plan)
@@ -63,14 +63,14 @@ def test_sync_to_a_server_that_does_not_answer_keeps_everything_and_fails(answer
     def nobody(uri, artifacts):
         raise ConnectionError("nobody at http://me:secret@there:5000")
 
-    monkeypatch.setattr(syncs, "MlflowTracker", nobody)
+    monkeypatch.setattr(syncs, "named", lambda name: nobody)
     code, out, err = answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")
     assert code == FAILED
     assert "0 records sent" in out
     refused, line = err.splitlines()
     assert refused.endswith("nobody at http://me:***@there:5000")
     assert line.startswith("once it does, send them: python -m search sync first --storage ")
-    monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: sweep)
+    monkeypatch.setattr(syncs, "named", lambda name: lambda uri, artifacts: sweep)
     assert answer("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000")[0] == OK
 
 
@@ -91,7 +91,7 @@ def test_sync_restores_a_deleted_experiment_and_sends(answer, sweep, tmp_path, m
             return True
 
     tracker = Bin()
-    monkeypatch.setattr(syncs, "MlflowTracker", lambda uri, artifacts: tracker)
+    monkeypatch.setattr(syncs, "named", lambda name: lambda uri, artifacts: tracker)
     code, _, err = answer(*words)
     refused, line = err.splitlines()
     assert (code, "MLflow experiment graformer: is deleted and takes no runs" in refused) == (FAILED, True)
@@ -108,7 +108,7 @@ def test_a_store_that_refuses_to_restore_is_told(answer, sweep, tmp_path, monkey
     def nobody(uri, artifacts):
         raise ConnectionError("nobody\nat http://me:secret@there:5000")
 
-    monkeypatch.setattr(syncs, "MlflowTracker", nobody)
+    monkeypatch.setattr(syncs, "named", lambda name: nobody)
     words = ("sync", "first", "--storage", tmp_path / "sweeps", "--tracking-uri", "http://there:5000", "--restore")
     code, _, err = answer(*words)
     assert code == FAILED

@@ -1,6 +1,6 @@
 """Frames of synthetic motion per second on one core.
 
-python bench/generator.py --frames 200000
+python bench/motion/generator.py --frames 200000
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # started as a file, Python looks beside it only
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # started as a file, Python looks beside it only
 
 from data.synthetic.poses.motion import motion
 

@@ -1,0 +1,115 @@
+"""The fork server: calls in processes of its own, workers that Ray asks for, and its end."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from search.executors.workers import forks, recruit, server
+from spaces.errors import ConfigError
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's abstract sockets")
+WORKER = "/ray/_private/workers/default_worker.py"
+
+
+@pytest.fixture(scope="module")
+def running():
+    forks.begin()
+    yield forks.running()
+    forks.end()
+    assert forks.running() is None
+
+
+def is_alive(process):
+    return Path(f"/proc/{process}").exists()
+
+
+def where(tell=None):
+    """The process that calls this."""
+    if tell is not None:
+        tell("one")
+        tell("two")
+    return os.getpid(), os.getppid()
+
+
+def refuse():
+    raise ConfigError("here", ["a", "b"])
+
+
+def test_a_call_runs_in_a_process_of_the_server_and_tells_its_lines(running):
+    told = []
+    process, parent = forks.called(f"{__name__}:where", tell=told.append)
+    assert (told, parent) == (["one", "two"], running._server.pid)
+    assert process != os.getpid()
+
+
+def test_what_a_call_raises_is_raised_here(running):
+    with pytest.raises(ConfigError) as caught:
+        forks.called(f"{__name__}:refuse")
+    assert caught.value.problems == ("a", "b")
+
+
+def test_without_a_server_a_function_is_called_here(monkeypatch):
+    monkeypatch.setattr(forks, "_started", [])
+    assert forks.called(f"{__name__}:where")[0] == os.getpid()
+
+
+def test_the_server_has_one_thread_and_no_process_that_has_ended(running):
+    forks.called(f"{__name__}:where")
+    process = running._server.pid
+    deadline = time.monotonic() + 20
+    while (below := Path(f"/proc/{process}/task/{process}/children").read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert below == ""
+    assert len(list(Path(f"/proc/{process}/task").iterdir())) == 1
+
+
+def test_the_servers_end_is_that_of_its_processes_and_its_folder():
+    one = forks.Forks()
+    worker = one.call(f"{__name__}:where", tell=None)[1]
+    assert worker == one._server.pid
+    assert one.folder.is_dir()
+    one.end()
+    assert not is_alive(worker)
+    assert not one.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("context", "job", "is_plain"),
+    [
+        ({}, recruit.FIRST_JOB, True),
+        ({"env_vars": {"A": "1"}, "py_executable": sys.executable, "java_jars": []}, recruit.FIRST_JOB, True),
+        ({"py_executable": "/other/python"}, recruit.FIRST_JOB, False),
+        ({"command_prefix": ["cd x &&"]}, recruit.FIRST_JOB, False),
+        ({}, "02000000", False),
+    ],
+)
+def test_workers_that_ask_for_more_than_variables_are_made_by_ray(monkeypatch, context, job, is_plain):
+    monkeypatch.setenv(recruit.JOB, job)
+    words = [WORKER, "--node-id=1", "--language=PYTHON", f"{recruit.CONTEXT}{json.dumps(context)}"]
+    wanted = recruit.order(words)
+    assert (wanted is not None) == is_plain
+    if wanted is not None:
+        assert wanted["words"] == [WORKER, "--node-id=1"]
+        assert wanted["environment"].get("A") == context.get("env_vars", {}).get("A")
+    assert recruit.plain_way(words) == [sys.executable, "/ray/_private/workers/setup_worker.py", *words]
+
+
+def test_a_worker_of_another_language_is_made_by_ray(monkeypatch):
+    monkeypatch.setenv(recruit.JOB, recruit.FIRST_JOB)
+    assert recruit.order([WORKER, "--language=JAVA"]) is None
+
+
+def test_where_no_server_answers_a_worker_is_made_by_ray(monkeypatch):
+    monkeypatch.setenv(recruit.ADDRESS, "posesweep-nobody")
+    assert not recruit.is_made({"words": []})
+    monkeypatch.delenv(recruit.ADDRESS)
+    assert not recruit.is_made({"words": []})
+
+
+def test_the_libraries_that_the_server_loads_exist():
+    for name in (*server.OF_CALLS, *server.OF_WORKERS):
+        __import__(name)
