@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
 from ..kernels.functions import is_native, mixed, takes_mix
 from .exact import Exact
@@ -53,11 +54,22 @@ def _decompose(adjacency: Tensor) -> dict[str, Tensor]:
     }
 
 
-def mix_joints(mixer_JJ: Tensor, x_JBC: Tensor) -> Tensor:
-    """Mixes joints: returns [J, B, C] in which joint j is the combination of all joints by row j of `mixer_JJ`."""
-    if takes_mix(len(mixer_JJ), x_JBC[0].numel()) and is_native(mixer_JJ, x_JBC):
-        return mixed(mixer_JJ, x_JBC, None)
-    return (mixer_JJ @ x_JBC.flatten(1)).view_as(x_JBC)
+def mix_joints(
+    mixer_JJ: Tensor,
+    x_JBC: Tensor,
+    *,
+    bias_C: Tensor | None = None,
+    is_relu: bool = False,
+    residual_JBC: Tensor | None = None,
+) -> Tensor:
+    """Mixes joints: returns [J, B, C] in which joint j is the combination of all joints by row j of `mixer_JJ`, plus a
+    bias, through a ReLU, plus a residual; a ReLU and a residual together have no gradient."""
+    if takes_mix(len(mixer_JJ), x_JBC[0].numel()) and is_native(mixer_JJ, x_JBC, bias_C, residual_JBC):
+        return mixed(mixer_JJ, x_JBC, None, bias=bias_C, residual=residual_JBC, is_relu=is_relu)
+    mixed_JBC = (mixer_JJ @ x_JBC.flatten(1)).view_as(x_JBC)
+    mixed_JBC = mixed_JBC if bias_C is None else mixed_JBC + bias_C
+    mixed_JBC = relu(mixed_JBC) if is_relu else mixed_JBC
+    return mixed_JBC if residual_JBC is None else mixed_JBC + residual_JBC
 
 
 class ChebyshevConv(nn.Module):
@@ -73,7 +85,7 @@ class ChebyshevConv(nn.Module):
 
     def forward(self, x_JBC: Tensor, spectrum: Spectrum) -> Tensor:
         """x [J, B, in] -> [J, B, out]."""
-        return mix_joints(spectrum.synthesis, self.in_modes(x_JBC, spectrum)) + self.bias
+        return mix_joints(spectrum.synthesis, self.in_modes(x_JBC, spectrum), bias_C=self.bias.flatten())
 
     def weights_of_modes(self, spectrum: Spectrum) -> Tensor:
         """Returns the weights [J, in, out] of the graph's modes."""

@@ -6,7 +6,7 @@ Tensors are joint-major, [J, B, C], as in `network`, whose results these are up 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -41,13 +41,14 @@ class Attention:
         last = output.weight.mT.contiguous(), output.bias + value.bias @ output.weight.mT
         return Attention(attention.heads, norm, weight_CC, query.bias, last)
 
-    def add_to(self, x_JBC: Tensor) -> None:
-        """Adds the branch of x [J, B, C] to it."""
+    def plus(self, x_JBC: Tensor) -> Tensor:
+        """Returns x [J, B, C] with the branch added to it, in its place."""
         packed = self.norm(x_JBC) @ self.weight_CC
         packed[..., : len(self.bias_C)] += self.bias_C
         mixed = attend_packed(packed, self.heads)
         weight_CC, bias_C = self.output
         x_JBC.flatten(0, 1).addmm_(mixed.flatten(0, 1), weight_CC).add_(bias_C)
+        return x_JBC
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,67 +66,57 @@ class GraphNet:
     @staticmethod
     def of(net: Any, norm: LayerNorm) -> GraphNet:
         """Folds the first bias of a graph net into the second layer."""
-        mixer_JJ, first, second = net.mixer(), net.gconv1.fc, net.gconv2.fc
+        mixer_JJ, first, second = net.mixer().contiguous(), net.gconv1.fc, net.gconv2.fc
         bias_JC = mixer_JJ.sum(1, keepdim=True) * (first.bias @ second.weight.mT) + second.bias
         weights = (layer.weight.mT.contiguous() for layer in (first, second))
         first_CC, second_CC = weights
         return GraphNet(norm, mixer_JJ, first_CC, -first.bias, second_CC, bias_JC.unsqueeze(1))
 
-    def add_to(self, x_JBC: Tensor) -> None:
-        """Adds the branch of x [J, B, C] to it."""
+    def plus(self, x_JBC: Tensor) -> Tensor:
+        """Returns x [J, B, C] with the branch added to it, in its place."""
         hidden = (mix_joints(self.mixer_JJ, self.norm(x_JBC)) @ self.first_CC).clamp_min_(self.floor_C)
         x_JBC.flatten(1).addmm_(self.mixer_JJ, (hidden @ self.second_CC).flatten(1))
-        x_JBC.add_(self.bias_JC)
+        return x_JBC.add_(self.bias_JC)
 
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
     """Chebyshev convolution: the weights [J, C_in, C_out] of every mode, the way to the modes and back, and a bias
-    [J or 1, 1, C_out]."""
+    [C_out]."""
 
     analysis_JJ: Tensor
     weight_JCC: Tensor
     synthesis_JJ: Tensor
-    bias_JC: Tensor
+    bias_C: Tensor
 
     @staticmethod
     def of(layer: ChebyshevConv, spectrum: Spectrum) -> Convolution:
         """Adds up the polynomials of each mode."""
-        return Convolution(spectrum.analysis, layer.weights_of_modes(spectrum), spectrum.synthesis, layer.bias)
+        to, back = spectrum.analysis.contiguous(), spectrum.synthesis.contiguous()
+        return Convolution(to, layer.weights_of_modes(spectrum), back, layer.bias.flatten())
 
-    def behind(self, bias_JC: Tensor) -> Convolution:
-        """Returns the convolution of input that lacks a bias [J or 1, 1, C_in]."""
-        joints = len(self.analysis_JJ)
-        return replace(self, bias_JC=self.bias_JC + self.linear(bias_JC.expand(joints, 1, -1)))
-
-    def linear(self, x_JBC: Tensor) -> Tensor:
-        """x [J, B, in] -> [J, B, out], without the bias."""
+    def __call__(self, x_JBC: Tensor, *, is_relu: bool = False, residual_JBC: Tensor | None = None) -> Tensor:
+        """x [J, B, in] -> [J, B, out], through a ReLU, plus a residual."""
         modes_JBC = torch.bmm(mix_joints(self.analysis_JJ, x_JBC), self.weight_JCC)
-        return mix_joints(self.synthesis_JJ, modes_JBC)
-
-    def __call__(self, x_JBC: Tensor) -> Tensor:
-        """x [J, B, in] -> [J, B, out]."""
-        return self.linear(x_JBC).add_(self.bias_JC)
+        return mix_joints(self.synthesis_JJ, modes_JBC, bias_C=self.bias_C, is_relu=is_relu, residual_JBC=residual_JBC)
 
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """Residual block of two convolutions, the first one's bias folded as in `GraphNet`."""
+    """Residual block of two convolutions."""
 
     first: Convolution
-    floor_JC: Tensor
     second: Convolution
 
     @staticmethod
     def of(block: Any, spectrum: Spectrum) -> Residual:
-        """Folds the first bias into the second convolution."""
+        """Adds up the polynomials of both convolutions."""
         first, second = (Convolution.of(part.gconv, spectrum) for part in (block.gconv1, block.gconv2))
-        return Residual(first, -first.bias_JC, second.behind(first.bias_JC))
+        return Residual(first, second)
 
-    def add_to(self, x_JBC: Tensor) -> None:
-        """Adds the branch of x [J, B, C] to it."""
-        hidden = self.first.linear(x_JBC).clamp_min_(self.floor_JC)
-        x_JBC.add_(self.second(hidden).relu_())
+    def plus(self, x_JBC: Tensor) -> Tensor:
+        """Returns x [J, B, C] with the branch added to it."""
+        return self.second(self.first(x_JBC, is_relu=True), is_relu=True, residual_JBC=x_JBC)
 
 
 def slide(network: GraFormer) -> Callable[[Stretch], Prediction]:
@@ -143,7 +134,7 @@ def slide(network: GraFormer) -> Callable[[Stretch], Prediction]:
     def lifted(x_BJC: Tensor) -> Tensor:
         x_JBC = first(x_BJC.transpose(0, 1))
         for branch in branches:
-            branch.add_to(x_JBC)
+            x_JBC = branch.plus(x_JBC)
         return last(x_JBC).transpose(0, 1)
 
     def lift(stretch: Stretch) -> Prediction:
