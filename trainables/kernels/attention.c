@@ -63,6 +63,20 @@ static inline void copy(void *to, const void *from, int64_t size) {
     else memcpy(to, from, sizeof(float) * size);
 }
 
+/* A vector of two halves; they meet in registers, for a vector that is read just after its halves were written waits. */
+static inline Floats joined(const float *first, const float *second) {
+    Half low, high;
+    memcpy(&low, first, sizeof low);
+    memcpy(&high, second, sizeof high);
+#if LANES == 16
+    return PICK(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#elif LANES == 8
+    return PICK(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    return PICK(low, high, 0, 1, 2, 3);
+#endif
+}
+
 /* Narrow heads of several tokens fill one square together; of wide ones it takes LANES channels of a token. */
 static int64_t together(int64_t width) { return width < LANES ? LANES / width : 1; }
 
@@ -85,9 +99,16 @@ static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, i
         for (int64_t c = 0; c < width; c += LANES) {
             int64_t size = width - c < LANES ? width - c : LANES, most = tokens - t < pack ? tokens - t : pack;
             Floats square[LANES] = {};
-            for (int64_t i = 0; i < most; i++)
+            const float *place = from + t * row + c;
+            if (size == LANES)
+                for (int64_t l = 0; l < group->count; l++) square[l] = load(place + group->at[l]);
+            else if (most == 2 && 2 * size == LANES)
                 for (int64_t l = 0; l < group->count; l++)
-                    copy((float *)(square + l) + i * width, from + (t + i) * row + group->at[l] + c, size);
+                    square[l] = joined(place + group->at[l], place + row + group->at[l]);
+            else
+                for (int64_t i = 0; i < most; i++)
+                    for (int64_t l = 0; l < group->count; l++)
+                        copy((float *)(square + l) + i * width, place + i * row + group->at[l], size);
             turn(square);
             for (int64_t i = 0; i < most * size; i++) to[t * width + c + i] = scale * square[i];
         }
@@ -102,9 +123,13 @@ static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, 
             Floats square[LANES] = {};
             for (int64_t i = 0; i < most * size; i++) square[i] = scale * from[t * width + c + i];
             turn(square);
-            for (int64_t i = 0; i < most; i++)
-                for (int64_t l = 0; l < group->count; l++)
-                    copy(to + (t + i) * row + group->at[l] + c, (float *)(square + l) + i * width, size);
+            float *place = to + t * row + c;
+            if (size == LANES)
+                for (int64_t l = 0; l < group->count; l++) store(place + group->at[l], square[l]);
+            else
+                for (int64_t i = 0; i < most; i++)
+                    for (int64_t l = 0; l < group->count; l++)
+                        copy(place + i * row + group->at[l], (float *)(square + l) + i * width, size);
         }
 }
 
@@ -202,7 +227,19 @@ typedef struct {
     float scale;
 } Sizes;
 
-/* One network. bias [T, S] may be absent; stats [ceil(pairs / LANES), T, 2, LANES]: maximum of the scores, 1 / sum. */
+/* The maximum of each place; four at a time, for one after the other would wait for each. */
+static inline Floats largest(const Floats *values, int64_t count) {
+    Floats most[4];
+    for (int i = 0; i < 4; i++) most[i] = all(-__builtin_inff());
+    int64_t at = 0;
+    for (; at + 4 <= count; at += 4)
+        for (int i = 0; i < 4; i++) most[i] = larger(values[at + i], most[i]);
+    for (; at < count; at++) most[0] = larger(values[at], most[0]);
+    return larger(larger(most[0], most[1]), larger(most[2], most[3]));
+}
+
+/* One network. Scores are in units of log 2: they take the power of two. bias [T, S] may be absent; stats [ceil(pairs / LANES), T, 2, LANES]: maximum of
+   the scores, 1 / sum. */
 static void forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
                     Sizes of, int64_t key, const Fate *fate) {
     int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;
@@ -211,25 +248,29 @@ static void forward(const float *q, const float *k, const float *v, const float 
     for (int64_t first = 0; first < pairs; first += LANES) {
         Group strided = group_of(first, pairs, of.heads, width, of.stride);
         Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
-        gather(q, at.q, tokens, row, width, &strided, of.scale);
+        gather(q, at.q, tokens, row, width, &strided, LOG2E * of.scale);
         gather(k, at.k, sources, row, width, &strided, 1);
         gather(v, at.v, sources, row, width, &strided, 1);
         if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
         dots(at.q, at.k, at.weights, tokens, sources, width);
         for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
-            Floats *weights = at.weights + t * sources, most = all(-__builtin_inff()), total = all(0);
-            const Shorts *levels = at.levels + t * sources;
-            for (int64_t s = 0; s < sources; s++) {
-                if (bias) weights[s] += bias[t * sources + s];
-                most = choose(weights[s] > most, weights[s], most);
+            Floats *weights = at.weights + t * sources, total = all(0);
+            if (bias)
+                for (int64_t s = 0; s < sources; s++) weights[s] += LOG2E * bias[t * sources + s];
+            Floats most = largest(weights, sources);
+            for (int64_t s = 0; s < sources; s++) total += weights[s] = power_of_2(weights[s] - most);
+            if (fate) {
+                const Shorts *levels = at.levels + t * sources;
+                for (int64_t s = 0; s < sources; s++) weights[s] *= factors(levels[s], *fate);
             }
-            for (int64_t s = 0; s < sources; s++) total += weights[s] = exponential(weights[s] - most);
-            Floats inverse = 1 / total;
-            for (int64_t s = 0; s < sources; s++) weights[s] *= fate ? inverse * factors(levels[s], *fate) : inverse;
             store(stats, most);
-            store(stats + LANES, inverse);
+            store(stats + LANES, 1 / total);
         }
         mixes(at.weights, at.v, at.result, tokens, sources, width);
+        for (int64_t t = 0; t < tokens; t++) {
+            Floats inverse = load(stats + (2 * (t - tokens) + 1) * LANES);
+            for (int64_t c = 0; c < width; c++) at.result[t * width + c] *= inverse;
+        }
         scatter(at.result, out, tokens, pairs * width, width, &dense, 1);
     }
     free(at.memory);
@@ -246,7 +287,7 @@ static void backward(const float *q, const float *k, const float *v, const float
     for (int64_t first = 0; first < pairs; first += LANES) {
         Group strided = group_of(first, pairs, of.heads, width, of.stride);
         Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
-        gather(q, at.q, tokens, row, width, &strided, of.scale);
+        gather(q, at.q, tokens, row, width, &strided, LOG2E * of.scale);
         gather(k, at.k, sources, row, width, &strided, 1);
         gather(v, at.v, sources, row, width, &strided, 1);
         gather(grad, at.grad, tokens, pairs * width, width, &dense, 1);
@@ -259,8 +300,8 @@ static void backward(const float *q, const float *k, const float *v, const float
             const Shorts *levels = at.levels + t * sources;
             Floats common = all(0);
             for (int64_t s = 0; s < sources; s++) {
-                if (bias) p[s] += bias[t * sources + s];
-                p[s] = exponential(p[s] - most) * inverse;
+                if (bias) p[s] += LOG2E * bias[t * sources + s];
+                p[s] = power_of_2(p[s] - most) * inverse;
                 weights[s] = fate ? p[s] * factors(levels[s], *fate) : p[s];
                 grads[s] *= weights[s];
                 common += grads[s];
@@ -273,7 +314,7 @@ static void backward(const float *q, const float *k, const float *v, const float
         mixes_turned(at.weights, at.grad, at.result, tokens, sources, width);
         scatter(at.result, grad_v, sources, row, width, &strided, 1);
         mixes_turned(at.grad_scores, at.q, at.result, tokens, sources, width);
-        scatter(at.result, grad_k, sources, row, width, &strided, 1);
+        scatter(at.result, grad_k, sources, row, width, &strided, 1 / LOG2E);
         mixes(at.grad_scores, at.k, at.result, tokens, sources, width);
         scatter(at.result, grad_q, tokens, row, width, &strided, of.scale);
     }

@@ -6,7 +6,7 @@ enum { NOTHING, RELU, GELU };
 
 /* Distribution of the normal, and its density: erf by formula 7.1.26 of Abramowitz and Stegun (1964), error 1.5e-7. */
 static inline Floats normal(Floats x, Floats *density) {
-    Floats z = choose(x < 0, -x, x) * 0.70710678f, t = 1 / (1 + 0.3275911f * z), e = exponential(-z * z);
+    Floats z = choose(x < 0, -x, x) * 0.70710678f, t = 1 / (1 + 0.3275911f * z), e = power_of_2(-LOG2E * z * z);
     Floats tail = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
     *density = 0.39894228f * e;
     tail *= 0.5f * e;
@@ -40,7 +40,7 @@ static inline void forward(Sum of, int64_t at, int64_t size, int64_t key, const 
         int64_t now = size < LANES ? size : LANES;
         Floats value = some(of.x + at, now), density;
         if (of.bias) value += by_column(of.bias, at, now, of.columns);
-        if (of.act == RELU) value = choose(value < 0, all(0), value);
+        if (of.act == RELU) value = larger(all(0), value);
         if (of.act == GELU) value *= normal(value, &density);
         if (fate) value *= factors(drawn.levels[half], *fate);
         if (of.residual) value += some(of.residual + at, now);

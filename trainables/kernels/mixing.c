@@ -45,7 +45,7 @@ static void forward(Mix of, int64_t key, const Fate *fate) {
                 if (fate) drawn.words = random_words(key, place / 4);
                 for (int half = 0; half < 2; half++) {
                     Floats value = sums[r][half] + shift[half];
-                    if (of.is_relu) value = choose(value < 0, all(0), value);
+                    if (of.is_relu) value = larger(all(0), value);
                     if (fate) value *= factors(drawn.levels[half], *fate);
                     if (of.residual) value += load(of.residual + place + half * LANES);
                     store(of.out + place + half * LANES, value);
