@@ -31,6 +31,30 @@ typedef int32_t Ints __attribute__((vector_size(4 * LANES)));
 typedef int64_t Longs __attribute__((vector_size(4 * LANES)));
 typedef int16_t Shorts __attribute__((vector_size(2 * LANES)));
 
+/* The lower parts, and the upper ones, of each block of two vectors. */
+#if LANES == 16
+#define FIRST_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SECOND_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define FIRST_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define SECOND_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define FIRST_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define SECOND_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define FIRST_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define SECOND_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+#elif LANES == 8
+#define FIRST_4 0, 1, 2, 3, 8, 9, 10, 11
+#define SECOND_4 4, 5, 6, 7, 12, 13, 14, 15
+#define FIRST_2 0, 1, 8, 9, 4, 5, 12, 13
+#define SECOND_2 2, 3, 10, 11, 6, 7, 14, 15
+#define FIRST_1 0, 8, 2, 10, 4, 12, 6, 14
+#define SECOND_1 1, 9, 3, 11, 5, 13, 7, 15
+#else
+#define FIRST_2 0, 1, 4, 5
+#define SECOND_2 2, 3, 6, 7
+#define FIRST_1 0, 4, 2, 6
+#define SECOND_1 1, 5, 3, 7
+#endif
+
 static inline Floats all(float value) { return value - (Floats){}; }
 
 static inline Floats load(const float *from) {
@@ -62,6 +86,22 @@ static inline Floats larger(Floats a, Floats b) {
 #else
     return choose(a > b, a, b);
 #endif
+}
+
+/* The sum over each of LANES vectors, in the place of its number; what lies at `values` is lost. */
+static inline Floats sums(Floats *values) {
+#define FOLD(block)                                                                                                    \
+    for (int i = 0; i < block; i++)                                                                                    \
+        values[i] = PICK(values[i], values[i + block], FIRST_##block) + PICK(values[i], values[i + block], SECOND_##block);
+#if LANES == 16
+    FOLD(8)
+#endif
+#if LANES >= 8
+    FOLD(4)
+#endif
+    FOLD(2)
+    FOLD(1)
+    return values[0];
 }
 
 static inline float sum(Floats values) {
