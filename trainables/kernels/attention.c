@@ -91,6 +91,16 @@ static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, i
         }
 }
 
+/* Adds what each head adds to its queries, [heads, width], to the queries of a group. */
+static void shift(Floats *q, const float *shifts, int64_t tokens, int64_t heads, int64_t width, int64_t first,
+                  float scale) {
+    for (int64_t c = 0; c < width; c++) {
+        Floats own;
+        for (int64_t l = 0; l < LANES; l++) own[l] = scale * shifts[(first + l) % heads * width + c];
+        for (int64_t t = 0; t < tokens; t++) q[t * width + c] += own;
+    }
+}
+
 static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
                     float scale) {
     int64_t pack = together(width);
@@ -217,8 +227,8 @@ static inline Floats largest(const Floats *values, int64_t count) {
 
 /* One network. Scores are in units of log 2: they take the power of two. bias [T, S] may be absent; stats [ceil(pairs / LANES), T, 2, LANES]: maximum of
    the scores, 1 / sum. */
-static void forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
-                    Sizes of, int64_t key, const Fate *fate) {
+static void forward(const float *q, const float *k, const float *v, const float *shifts, const float *bias, float *out,
+                    float *stats, Sizes of, int64_t key, const Fate *fate) {
     int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;
     int64_t row = of.sequences * of.stride;
     Scratch at = scratch_for(tokens, sources, width);
@@ -226,6 +236,7 @@ static void forward(const float *q, const float *k, const float *v, const float 
         Group strided = group_of(first, pairs, of.heads, width, of.stride);
         Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
         gather(q, at.q, tokens, row, width, &strided, LOG2E * of.scale);
+        if (shifts) shift(at.q, shifts, tokens, of.heads, width, first, LOG2E * of.scale);
         gather(k, at.k, sources, row, width, &strided, 1);
         gather(v, at.v, sources, row, width, &strided, 1);
         if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
@@ -298,16 +309,18 @@ static void backward(const float *q, const float *k, const float *v, const float
     free(at.memory);
 }
 
-/* Tensors have a leading axis of lanes; step [lanes] and fates [lanes, 2] are absent where nothing is dropped. */
-void attention_forward(const float *q, const float *k, const float *v, const float *bias, float *out, float *stats,
-                       int64_t lanes, int64_t tokens, int64_t sources, int64_t sequences, int64_t heads, int64_t width,
-                       int64_t stride, float scale, const int64_t *step, int64_t call, const float *fates) {
+/* Tensors have a leading axis of lanes; shifts, which queries still lack, may be absent; step [lanes] and fates [lanes, 2] are absent where nothing is dropped. */
+void attention_forward(const float *q, const float *k, const float *v, const float *shifts, const float *bias,
+                       float *out, float *stats, int64_t lanes, int64_t tokens, int64_t sources, int64_t sequences,
+                       int64_t heads, int64_t width, int64_t stride, float scale, const int64_t *step, int64_t call,
+                       const float *fates) {
     int64_t queries = tokens * sequences * stride, keys = sources * sequences * stride, square = tokens * sources;
     int64_t groups = (sequences * heads + LANES - 1) / LANES;
     Sizes of = {tokens, sources, sequences, heads, width, stride, scale};
     for (int64_t i = 0; i < lanes; i++) {
         Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
-        forward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * square : 0,
+        forward(q + i * queries, k + i * keys, v + i * keys, shifts ? shifts + i * heads * width : 0,
+                bias ? bias + i * square : 0,
                 out + i * tokens * sequences * heads * width, stats + i * groups * tokens * 2 * LANES, of,
                 fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
     }

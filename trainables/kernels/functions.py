@@ -82,12 +82,14 @@ def attended(
     heads: int,
     scale: float,
     draw: Draw | None,
+    shift: Tensor | None = None,
 ) -> Tensor:
     """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. Without k
-    and v, q [T, N, 3 C] holds all three. The order of the mask's elements is [N, heads, T, S]."""
+    and v, q [T, N, 3 C] holds all three. `shift` [C] is added to all queries, where no gradient is asked for. The order
+    of the mask's elements is [N, heads, T, S]."""
     key, fate, call = draw or UNDRAWN
     assert k is None or (v is not None and k.shape == v.shape and k.shape[1:] == q.shape[1:]), q.shape
-    found: Tensor = _Attended.apply(1, q, k, v, bias, heads, scale, key, fate, call)[0]
+    found: Tensor = _Attended.apply(1, q, k, v, shift, bias, heads, scale, key, fate, call)[0]
     return found
 
 
@@ -212,6 +214,7 @@ class _Attended(_Native):
         q: Tensor,
         k: Tensor | None,
         v: Tensor | None,
+        shift: Tensor | None,
         bias: Tensor | None,
         heads: int,
         scale: float,
@@ -219,17 +222,20 @@ class _Attended(_Native):
         fate: Tensor | None,
         call: int,
     ) -> tuple[Tensor, Tensor]:
-        q, k, v, bias = q.contiguous(), _dense(k), _dense(v), _dense(bias)
+        q, k, v, shift, bias = q.contiguous(), *map(_dense, (k, v, shift, bias))
         sizes = _sizes(lanes, q, k, heads)
         tokens, sequences, width = sizes[1], sizes[3], sizes[5]
         out = q.new_empty(*q.shape[:-1], heads * width)
         stats = q.new_empty(lanes, -(-sequences * heads // VECTOR), tokens, 2, VECTOR)
-        kernel("attention_forward")(*_parts(q, k, v), *_at(bias, out, stats), *sizes, scale, *_drawn(key, call, fate))
+        kernel("attention_forward")(
+            *_parts(q, k, v), *_at(shift, bias, out, stats), *sizes, scale, *_drawn(key, call, fate)
+        )
         return out, stats
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.lanes, q, k, v, bias, ctx.heads, ctx.scale, key, fate, ctx.call = inputs
+        ctx.lanes, q, k, v, shift, bias, ctx.heads, ctx.scale, key, fate, ctx.call = inputs
+        assert shift is None, "shifted queries have no gradient"
         ctx.mark_non_differentiable(output[1])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(q, k, v, bias, output[1], key, fate)
@@ -244,7 +250,7 @@ class _Attended(_Native):
         kernel("attention_backward")(
             *tensors, *_sizes(ctx.lanes, q, k, ctx.heads), ctx.scale, *_drawn(key, ctx.call, fate)
         )
-        return None, grad_q, *others, None, None, None, None, None
+        return None, grad_q, *others[:2], None, others[2], None, None, None, None, None
 
 
 class _Normed(_Native):

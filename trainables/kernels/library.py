@@ -22,7 +22,7 @@ COMPILERS = ("cc", "gcc", "clang")
 KERNELS = {
     "masked_forward": "pppp nnn pnp n",
     "masked_backward": "pppp nnn pnp n",
-    "attention_forward": "pppppp nnnnnnn x pnp",
+    "attention_forward": "ppppppp nnnnnnn x pnp",
     "attention_backward": "pppppp pppp nnnnnnn x pnp",
     "mixed_forward": "ppppp nnnn pnp n",
     "mixed_backward": "ppppppp nnnn pnp",

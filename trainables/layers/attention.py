@@ -77,10 +77,13 @@ def attend_to_self(
     return attend_by_head(q, k, v, heads, scale=scale, bias=bias, drop=drop)
 
 
-def attend_packed(qkv_TNC: Tensor, heads: int) -> Tensor:
-    """Applies `attend_by_head` to queries, keys and values side by side: [T, N, 3 C] -> [T, N, C]."""
+def attend_packed(qkv_TNC: Tensor, heads: int, shift_C: Tensor) -> Tensor:
+    """Applies `attend_by_head` to queries that lack `shift_C`, keys and values side by side: [T, N, 3 C] -> [T, N, C].
+    For evaluation: no gradient passes, and the queries may be changed in place."""
     if has_kernel(qkv_TNC, len(qkv_TNC), 3 * heads, None, None):
-        return attended(qkv_TNC, None, None, None, heads, (qkv_TNC.shape[-1] // 3 // heads) ** -0.5, None)
+        scale = (len(shift_C) // heads) ** -0.5
+        return attended(qkv_TNC, None, None, None, heads, scale, None, shift_C)
+    qkv_TNC[..., : len(shift_C)] += shift_C
     q, k, v = (part.contiguous() for part in qkv_TNC.chunk(3, -1))
     return attend_by_head(q, k, v, heads)
 

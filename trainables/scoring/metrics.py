@@ -22,8 +22,7 @@ CHUNK = 65_536  # poses in one decomposition; bounds the memory, not the result
 
 def mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
     """Mean per-joint position error (MPJPE) [...] of pred to true, [..., J, 3] metres."""
-    distance: Tensor = (pred - true).norm(dim=-1)
-    return distance.mean(-1) * MM
+    return _distance(pred, true).mean(-1) * MM
 
 
 def p_mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
@@ -35,7 +34,7 @@ def p_mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
 def n_mpjpe_mm(pred: Tensor, true: Tensor) -> Tensor:
     """Scale-normalised MPJPE (N-MPJPE) [...] of pred, [..., J, 3] metres, after its best scale; nothing is moved or
     rotated."""
-    scale = (true * pred).sum(-1).mean(-1) / pred.square().sum(-1).mean(-1)
+    scale = (true * pred).sum((-2, -1)) / pred.square().sum((-2, -1))
     return mpjpe_mm(scale[..., None, None] * pred, true)
 
 
@@ -62,8 +61,13 @@ def auc(pred: Tensor, true: Tensor, thresholds: Sequence[float] = range(0, 151, 
 
 
 def _distance_mm(pred: Tensor, true: Tensor) -> Tensor:
-    distance: Tensor = (pred - true).norm(dim=-1)
-    return distance * MM
+    return _distance(pred, true) * MM
+
+
+def _distance(pred: Tensor, true: Tensor) -> Tensor:
+    # A norm over three numbers takes twice as long on CPUs.
+    x, y, z = (pred - true).unbind(-1)
+    return torch.addcmul((x * x).addcmul_(y, y), z, z).sqrt_()
 
 
 class Sums:

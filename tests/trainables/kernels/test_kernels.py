@@ -8,7 +8,7 @@ from torch.func import vmap
 from trainables.kernels import library as native
 from trainables.kernels.functions import is_native
 from trainables.layers import attention, dropout, graph, norm
-from trainables.layers.attention import attend_by_head, attend_to_self
+from trainables.layers.attention import attend_by_head, attend_packed, attend_to_self
 from trainables.layers.dropout import Dropout, active
 from trainables.layers.graph import mix_joints
 from trainables.layers.norm import LayerNorm
@@ -132,6 +132,18 @@ def test_attention_among_the_tokens_of_one_product(monkeypatch, has_biases):
         return attend_to_self(x, weights.unbind(), used, 3, drop=drop(0.1)) + 0 * biases.sum()
 
     assert_close(both(monkeypatch, compute, x, weights, biases))
+
+
+@pytest.mark.usefixtures("has_library")
+@pytest.mark.parametrize("heads", [1, 3, 4])
+def test_attention_of_queries_that_lack_their_bias(monkeypatch, heads):
+    packed, shift = torch.randn(17, 9, 3 * 24), torch.randn(24)
+    with torch.no_grad():
+        native = attend_packed(packed.clone(), heads, shift)
+        plainly(monkeypatch)
+        plain = attend_packed(packed, heads, shift)
+    torch.testing.assert_close(native, plain, rtol=2e-5, atol=2e-5)
+    assert not torch.allclose(plain, attend_packed(packed, heads, -shift), atol=1e-3)
 
 
 @pytest.mark.usefixtures("has_library")

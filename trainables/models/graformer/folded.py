@@ -44,8 +44,7 @@ class Attention:
     def plus(self, x_JBC: Tensor) -> Tensor:
         """Returns x [J, B, C] with the branch added to it, in its place."""
         packed = self.norm(x_JBC) @ self.weight_CC
-        packed[..., : len(self.bias_C)] += self.bias_C
-        mixed = attend_packed(packed, self.heads)
+        mixed = attend_packed(packed, self.heads, self.bias_C)
         weight_CC, bias_C = self.output
         x_JBC.flatten(0, 1).addmm_(mixed.flatten(0, 1), weight_CC).add_(bias_C)
         return x_JBC
