@@ -18,7 +18,7 @@ from spaces.errors import ConfigError
 from .. import registry
 from ..config import TrainConfig, array_knobs, lane_knobs
 from ..devices.capture import Captured
-from ..devices.device import keep_freed_memory
+from ..devices.device import keep_freed_memory, spare_collections
 from ..layers.stream import dialled, shared_stream, step_keys
 from ..scoring.evaluation import Poses, predict, predicted, score_poses
 from .engine import Lane, Losses, Report, State, Verdict, autocast, batch_of_step, build_network, inputs_of_step, summed
@@ -42,6 +42,7 @@ class FusedEngine:
         self.dtype = dtype
         self._lanes: list[Lane] = []
         self._array: _Array | None = None
+        spare_collections()
         if self.device.type == "cpu":
             keep_freed_memory()
 

@@ -16,7 +16,7 @@ from data.batches.samples import Samples
 from .. import registry
 from ..config import TrainConfig
 from ..devices.capture import Captured
-from ..devices.device import keep_freed_memory
+from ..devices.device import keep_freed_memory, spare_collections
 from ..devices.team import Team
 from ..entry import Model
 from ..layers.stream import Stream, shared_stream, step_keys
@@ -74,6 +74,7 @@ class SingleEngine:
         self._place: _Place | None = None
         self._steps: dict[tuple[int, float], Captured] = {}
         self._data: Samples | None = None
+        spare_collections()
         if self.device.type == "cpu":
             keep_freed_memory()
 

@@ -3,12 +3,13 @@ call of all lanes is one call."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from .library import kernel, library
 
@@ -100,6 +101,18 @@ def normed(x: Tensor, a: Tensor, b: Tensor, eps: float, *, is_outside: bool) -> 
     return found
 
 
+def _once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Refuses second derivatives. Torch's own `once_differentiable` takes as long as a kernel."""
+
+    @functools.wraps(backward)
+    def first(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("the kernels of the CPU have no second derivatives; without them (CC= in the environment) there are")
+        return backward(ctx, *grads)
+
+    return first
+
+
 class _Native(Function):
     """Function whose first argument is the number of lanes; under vmap it is called once, with all of them."""
 
@@ -154,7 +167,7 @@ class _Masked(_Native):
         ctx.save_for_backward(seen, bias if KINDS[ctx.act] == "gelu" else None, key, fate)
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         seen, bias, key, fate = ctx.saved_tensors
         grad_x, grad_bias, grad = grad, None, grad.contiguous()
@@ -195,7 +208,7 @@ class _Mixed(_Native):
         ctx.save_for_backward(mixer, given, output if is_relu else None, key, fate)
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         mixer, x, seen, key, fate = ctx.saved_tensors
         mixer, x, seen, dense = mixer.contiguous(), _dense(x), _dense(seen), grad.contiguous()
@@ -241,7 +254,7 @@ class _Attended(_Native):
         ctx.save_for_backward(q, k, v, bias, output[1], key, fate)
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
         q, k, v, bias, stats, key, fate = ctx.saved_tensors
         q, k, v, bias, grad = q.contiguous(), _dense(k), _dense(v), _dense(bias), grad.contiguous()
@@ -267,7 +280,7 @@ class _Normed(_Native):
         ctx.save_for_backward(x, a)
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, a = (saved.contiguous() for saved in ctx.saved_tensors)
         grad = grad.contiguous()

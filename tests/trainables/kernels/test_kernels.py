@@ -283,3 +283,11 @@ def test_kernels_are_for_one_thread_and_float32_on_the_cpu():
         assert not is_native(x)
     torch.set_num_threads(2)
     assert not is_native(x)
+
+
+@pytest.mark.usefixtures("has_library")
+def test_second_derivatives_are_refused():
+    x = torch.randn(2, 32, requires_grad=True)
+    out = LayerNorm(32)(x).square().sum()
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(out, x, create_graph=True)
