@@ -107,7 +107,9 @@ def _once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, 
     @functools.wraps(backward)
     def first(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         if torch.is_grad_enabled():
-            raise RuntimeError("the kernels of the CPU have no second derivatives; without them (CC= in the environment) there are")
+            raise RuntimeError(
+                "kernels on CPUs have no second derivatives; layers without them (CC= in the environment) do"
+            )
         return backward(ctx, *grads)
 
     return first
