@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import worker
 
 from spaces.errors import ConfigError, InputError, one_line
 from spaces.loading import all_kept
@@ -72,7 +73,7 @@ def ray_session(
                     num_cpus_used, len(share.gpus), folder, worker_program, has_environments=has_environments
                 )
             stack.push(functools.partial(_after_refusal, session))
-            stack.callback(_shut_down)
+            stack.callback(_shut_down, has_own_workers=worker_program is None)
         else:
             join(address)
             stack.callback(_shut_down)
@@ -82,9 +83,16 @@ def ray_session(
         yield demand, at_a_time, session
 
 
-def _shut_down() -> None:
+def _shut_down(*, has_own_workers: bool = True) -> None:
     """Shuts Ray down, or leaves the cluster, while no garbage is collected: Ray 2.60 ends this whole process if another
-    thread frees an object of Ray's at that moment."""
+    thread frees an object of Ray's at that moment.
+
+    `has_own_workers`: Ray makes the workers. Where somebody else makes and ends them its processes are killed at once:
+    asked to end they take a second, and are killed then."""
+    own = vars(worker)["_global_node"]
+    if own is not None and not has_own_workers:
+        kill = own.kill_all_processes
+        own.kill_all_processes = lambda **options: kill(**{**options, "allow_graceful": False})
     with all_kept():
         ray.shutdown()
 

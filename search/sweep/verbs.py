@@ -16,7 +16,6 @@ from ..decisions.budget import Budget, hours_over, limit_text, spent_before
 from ..decisions.continued import with_draws
 from ..executors.mirror import check_store
 from ..executors.workers import forks
-from ..executors.workers.forks import called
 from ..record import journal as journals
 from ..record.durations import duration_text
 from ..record.journal import Journal
@@ -49,14 +48,15 @@ def check_data(
     is_forked = is_own and plan.sweep.chosen_executor == "solo"
     forks.begin()
     try:
-        called("trainables.runs.demands:check_run", plan.base, is_fresh=True, parts=parts, is_here=is_own)
-        is_due = called("data.synthetic.provide:is_due", data)
-        with reporter.step(f"writing the synthetic set of {data.name}" if is_due else f"looking for {data.name}"):
-            called("data.synthetic.provide:provide", data, tell=reporter.tell)
-        with reporter.step(f"reading {data.name}"):
-            server = forks.running()
-            kept_in = server.folder if server is not None and is_forked else None
-            found = called("data.batches.samples:facts_of", data, parts, tell=reporter.tell, kept_in=kept_in)
+        with forks.calling() as called:
+            called("trainables.runs.demands:check_run", plan.base, is_fresh=True, parts=parts, is_here=is_own)
+            is_due = called("data.synthetic.provide:is_due", data)
+            with reporter.step(f"writing the synthetic set of {data.name}" if is_due else f"looking for {data.name}"):
+                called("data.synthetic.provide:provide", data, tell=reporter.tell)
+            with reporter.step(f"reading {data.name}"):
+                server = forks.running()
+                kept_in = server.folder if server is not None and is_forked else None
+                found = called("data.batches.samples:facts_of", data, parts, tell=reporter.tell, kept_in=kept_in)
     except BaseException:
         forks.end()
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import pickle
@@ -20,7 +19,7 @@ from spaces.loading import named
 from ...cluster.scratch import scratch_folder
 from ...environment.variables import ARENAS, AUTH_MODE, ROOT
 from ...terminal.screen import loading
-from .recruit import ADDRESS, FIRST_JOB, JOB, PARENT, SHARED
+from .recruit import ADDRESS, CALLS, FIRST_JOB, JOB, PARENT, SHARED, framed
 
 SERVER = "search.executors.workers.server"
 PROGRAM = Path(__file__).with_name("recruit.py")  # what Ray starts for a worker
@@ -72,16 +71,18 @@ class Forks:
             for name in names:
                 del os.environ[name]
 
-    def call(self, name: str, *arguments: Any, tell: Callable[[str], None] | None, **options: Any) -> Any:
-        """Calls the function that "module:function" names in a process of its own; returns what it returns and raises
-        what it raises. `tell`: is called with the lines that the function tells. OSError or EOFError if there is no
-        answer."""
-        packed = base64.b64encode(pickle.dumps((arguments, options))).decode()
-        text = json.dumps({"call": name, "arguments": packed, "tells": tell is not None}).encode()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+    @contextmanager
+    def caller(self) -> Iterator[Callable[..., Any]]:
+        """Yields a function like `called` that calls functions in a process of their own, which ends with the block.
+        It raises what they raise, and OSError or EOFError if there is no answer."""
+        with ExitStack() as held:
+            server = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             server.connect(f"\0{self._name}")
-            server.sendall(len(text).to_bytes(8, "big") + text)
-            with server.makefile("rb") as answers:
+            server.sendall(framed(json.dumps({CALLS: True}).encode()))
+            answers = held.enter_context(server.makefile("rb"))
+
+            def call(name: str, *arguments: Any, tell: Callable[[str], None] | None = None, **options: Any) -> Any:
+                server.sendall(framed(pickle.dumps((name, arguments, options, tell is not None))))
                 while True:
                     kind, value = pickle.load(answers)
                     if kind == "raised":
@@ -90,6 +91,8 @@ class Forks:
                         return value
                     if tell is not None:
                         tell(value)
+
+            yield call
 
     def end(self) -> None:
         """Ends the server and all its processes."""
@@ -123,14 +126,34 @@ def running() -> Forks | None:
     return _started[-1] if _started else None
 
 
-def called(name: str, *arguments: Any, tell: Callable[[str], None] | None = None, **options: Any) -> Any:
-    """Calls the function that "module:function" names: in a process of the fork server if there is one, so that what it
-    imports and reads is no burden here, else in this process. `tell` is handed on, unless it is None."""
-    if server := running():
-        try:
-            return server.call(name, *arguments, tell=tell, **options)
-        except (OSError, EOFError, pickle.UnpicklingError):
+@contextmanager
+def calling() -> Iterator[Callable[..., Any]]:
+    """Yields a function that calls the function that "module:function" names, with its arguments: in one process of the
+    fork server for the whole block if there is a server, so that what it imports and reads is no burden here, else in
+    this process. `tell` receives the lines that the function tells."""
+    server = running()
+    with ExitStack() as held:
+        call = called_here
+        if server is not None:
+            with suppress(OSError):
+                call = held.enter_context(server.caller())
+
+        def called(name: str, *arguments: Any, **options: Any) -> Any:
+            nonlocal call
+            try:
+                return call(name, *arguments, **options)
+            except (OSError, EOFError, pickle.UnpicklingError):
+                if call is called_here:
+                    raise
+            call = called_here
             end()  # it was killed, or found no memory
+            return call(name, *arguments, **options)
+
+        yield called
+
+
+def called_here(name: str, *arguments: Any, tell: Callable[[str], None] | None = None, **options: Any) -> Any:
+    """Calls the function that "module:function" names in this process. `tell` is handed on, unless it is None."""
     return named(name)(*arguments, **options, **({} if tell is None else {"tell": tell}))
 
 

@@ -18,6 +18,7 @@ SHARED = "POSESWEEP_SHARED"  # environment variable: folder of what the trials o
 # and the process whose end ends a worker, for which it is given that of the sweep.
 JOB, PARENT = "RAY_JOB_ID", "RAY_RAYLET_PID"
 FIRST_JOB = "01000000"
+CALLS = "calls"  # in an order: calls of functions follow
 CREDENTIALS = struct.Struct("iII")  # what SO_PEERCRED gives: process, user, group
 CONTEXT = "--serialized-runtime-env-context="
 LANGUAGE = "--language="
@@ -52,6 +53,11 @@ def order(words: list[str]) -> dict[str, object] | None:
     environment = {**os.environ, **variables}
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     return {"words": rest, "environment": environment, "folder": os.getcwd(), "nice": nice}
+
+
+def framed(text: bytes) -> bytes:
+    """Puts the size in front of a message, in eight bytes."""
+    return len(text).to_bytes(8, "big") + text
 
 
 def is_made(wanted: dict[str, object]) -> bool:

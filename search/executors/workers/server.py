@@ -1,13 +1,12 @@
 """Fork server: a process that loads the libraries of a trial once, and of which Ray's worker processes are forked.
 
 A forked worker starts in hundredths of a second, and the memory that the libraries take all workers share. `recruit`
-asks for one; `forks.called` asks for a process that calls one function, so that the driver of a sweep needs no torch.
+asks for one; `forks.calling` asks for a process that calls functions, so that the driver of a sweep needs no torch.
 The server has one thread of Python and uses neither a GPU nor autograd, whose state no fork survives. It ends, and its
 workers with it, once its standard input is closed, as by the end of the process that started it."""
 
 from __future__ import annotations
 
-import base64
 import gc
 import importlib
 import json
@@ -26,7 +25,7 @@ import numpy as np
 
 from spaces.loading import named
 
-from .recruit import STREAMS, is_own_user
+from .recruit import CALLS, STREAMS, is_own_user
 
 # By name, as the server itself uses none of them: what calls need, then what workers need beside it.
 OF_CALLS = ("torch", "trainables.runs.demands", "data.synthetic.provide", "trainables.pictures.validation")
@@ -94,7 +93,7 @@ class Server:
                 self._take()
         orders, self._orders = self._orders, []
         for order in orders:
-            if are_workers_due or "call" in order.wanted:
+            if are_workers_due or CALLS in order.wanted:
                 self._make(order)
             else:
                 self._orders.append(order)
@@ -121,18 +120,21 @@ class Server:
             if not process:
                 _become(order)
             self._made.add(process)
-            if "call" not in order.wanted:
+            if CALLS not in order.wanted:
                 order.peer.sendall(b".")
         order.peer.close()
         for stream in order.streams:
             os.close(stream)
 
 
-def _received(peer: socket.socket, size: int) -> bytes:
+def _received(peer: socket.socket, size: int, *, may_end: bool = False) -> bytes:
+    """Receives so many bytes, or none from a peer that may end, and does. ConnectionResetError if it ends before."""
     text = b""
     while len(text) < size:
         part = peer.recv(size - len(text))
         if not part:
+            if may_end and not text:
+                return b""
             raise ConnectionResetError
         text += part
     return text
@@ -145,7 +147,7 @@ def _become(order: Order) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setpgid(0, 0)
-        if "call" in order.wanted:
+        if CALLS in order.wanted:
             _call(order)
         else:
             order.peer.close()
@@ -163,21 +165,23 @@ def _become(order: Order) -> NoReturn:
 
 
 def _call(order: Order) -> None:
-    """Calls a function and sends back the lines that it tells, then what it returns or raises."""
+    """Calls one function after the other as the peer asks, and sends back the lines that it tells, then what it returns
+    or raises; ends with the peer."""
     with order.peer.makefile("wb") as answers:
 
         def send(kind: str, value: object) -> None:
             pickle.dump((kind, value), answers)
             answers.flush()
 
-        arguments, options = pickle.loads(base64.b64decode(order.wanted["arguments"]))
-        if order.wanted["tells"]:
-            options["tell"] = lambda line: send("told", line)
-        try:
-            send("returned", named(order.wanted["call"])(*arguments, **options))
-        except Exception as error:
-            error.add_note("".join(traceback.format_exception(error)))
-            send("raised", error)
+        while size := _received(order.peer, 8, may_end=True):
+            name, arguments, options, tells = pickle.loads(_received(order.peer, int.from_bytes(size, "big")))
+            if tells:
+                options["tell"] = lambda line: send("told", line)
+            try:
+                send("returned", named(name)(*arguments, **options))
+            except Exception as error:
+                error.add_note("".join(traceback.format_exception(error)))
+                send("raised", error)
 
 
 def _work(order: Order) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,8 +24,17 @@ def running():
     assert forks.running() is None
 
 
-def is_alive(process):
-    return Path(f"/proc/{process}").exists()
+def has_ended(process):
+    """Whether it ends within some seconds; who adopted it may never ask for its exit code."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def where(tell=None):
@@ -41,24 +51,38 @@ def refuse():
 
 def test_a_call_runs_in_a_process_of_the_server_and_tells_its_lines(running):
     told = []
-    process, parent = forks.called(f"{__name__}:where", tell=told.append)
-    assert (told, parent) == (["one", "two"], running._server.pid)
-    assert process != os.getpid()
+    with forks.calling() as called:
+        process, parent = called(f"{__name__}:where", tell=told.append)
+        assert (told, parent) == (["one", "two"], running._server.pid)
+        assert process != os.getpid()
+        assert called(f"{__name__}:where")[0] == process, "a block has one process"
+    assert has_ended(process)
 
 
 def test_what_a_call_raises_is_raised_here(running):
-    with pytest.raises(ConfigError) as caught:
-        forks.called(f"{__name__}:refuse")
+    with pytest.raises(ConfigError) as caught, forks.calling() as called:
+        called(f"{__name__}:refuse")
     assert caught.value.problems == ("a", "b")
 
 
 def test_without_a_server_a_function_is_called_here(monkeypatch):
     monkeypatch.setattr(forks, "_started", [])
-    assert forks.called(f"{__name__}:where")[0] == os.getpid()
+    with forks.calling() as called:
+        assert called(f"{__name__}:where")[0] == os.getpid()
+
+
+def test_a_call_whose_process_is_killed_is_made_here(monkeypatch):
+    monkeypatch.setattr(forks, "_started", [])
+    forks.begin()
+    with forks.calling() as called:
+        os.kill(called(f"{__name__}:where")[0], signal.SIGKILL)
+        assert called(f"{__name__}:where")[0] == os.getpid()
+    assert forks.running() is None
 
 
 def test_the_server_has_one_thread_and_no_process_that_has_ended(running):
-    forks.called(f"{__name__}:where")
+    with forks.calling() as called:
+        called(f"{__name__}:where")
     process = running._server.pid
     deadline = time.monotonic() + 20
     while (below := Path(f"/proc/{process}/task/{process}/children").read_text()) and time.monotonic() < deadline:
@@ -69,11 +93,13 @@ def test_the_server_has_one_thread_and_no_process_that_has_ended(running):
 
 def test_the_servers_end_is_that_of_its_processes_and_its_folder():
     one = forks.Forks()
-    worker = one.call(f"{__name__}:where", tell=None)[1]
-    assert worker == one._server.pid
-    assert one.folder.is_dir()
-    one.end()
-    assert not is_alive(worker)
+    with one.caller() as call:
+        worker, server = call(f"{__name__}:where")
+        assert server == one._server.pid
+        assert one.folder.is_dir()
+        one.end()
+    assert has_ended(worker)
+    assert has_ended(server)
     assert not one.folder.exists()
 
 
