@@ -10,28 +10,6 @@
 #define ROWS (LANES == 16 ? 4 : 3) /* of a block of products, which fits into the registers */
 #define COLUMNS (LANES == 16 ? 4 : 3)
 
-/* Exchanges the upper part of each block of the first vector with the lower part of the second's. */
-#define SWAP(a, b, block)                                                                                              \
-    {                                                                                                                  \
-        Floats first = a, second = b;                                                                                  \
-        a = PICK(first, second, FIRST_##block);                                                                        \
-        b = PICK(first, second, SECOND_##block);                                                                       \
-    }
-
-/* Turns a square over its diagonal, by blocks of 8, 4, 2 and 1. */
-static inline void turn(Floats *square) {
-#if LANES == 16
-    for (int i = 0; i < 8; i++) SWAP(square[i], square[i + 8], 8)
-#endif
-#if LANES >= 8
-    for (int i = 0; i < LANES; i += 8)
-        for (int j = i; j < i + 4; j++) SWAP(square[j], square[j + 4], 4)
-#endif
-    for (int i = 0; i < LANES; i += 4)
-        for (int j = i; j < i + 2; j++) SWAP(square[j], square[j + 2], 2)
-    for (int i = 0; i < LANES; i += 2) SWAP(square[i], square[i + 1], 1)
-}
-
 /* Copies a few floats; a size that the compiler knows needs no call. */
 static inline void copy(void *to, const void *from, int64_t size) {
     if (size == 16) memcpy(to, from, 64);

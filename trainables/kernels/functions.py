@@ -3,15 +3,13 @@ call of all lanes is one call."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 from .library import kernel, library
+from .native import Native, addresses, dense, once
 
 Kind = Literal["", "relu", "gelu"]  # of an activation
 KINDS: tuple[Kind, ...] = ("", "relu", "gelu")  # by the kernels' number
@@ -101,48 +99,7 @@ def normed(x: Tensor, a: Tensor, b: Tensor, eps: float, *, is_outside: bool) -> 
     return found
 
 
-def _once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
-    """Refuses second derivatives. Torch's own `once_differentiable` takes as long as a kernel."""
-
-    @functools.wraps(backward)
-    def first(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "kernels on CPUs have no second derivatives; layers without them (CC= in the environment) do"
-            )
-        return backward(ctx, *grads)
-
-    return first
-
-
-class _Native(Function):
-    """Function whose first argument is the number of lanes; under vmap it is called once, with all of them."""
-
-    @classmethod
-    def apply(cls, *args: Any) -> Any:
-        """Calls the function. Torch's own apply reads the signature at every call, which takes longer than a kernel."""
-        if torch._C._are_functorch_transforms_active():
-            return super().apply(*args)
-        if not torch.is_grad_enabled():
-            return cls.forward(*args)
-        return super(Function, cls).apply(*args)  # type: ignore[misc]
-
-    @classmethod
-    def vmap(cls, info: Any, dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        """Calls the function with the lanes of vmap in front."""
-        lanes = info.batch_size
-        # Dense, as the kernels walk from lane to lane.
-        moved = [
-            (arg.movedim(dim, 0) if dim is not None else arg.expand(lanes, *arg.shape)).contiguous()
-            if isinstance(arg, Tensor)
-            else arg
-            for arg, dim in zip(args[1:], dims[1:], strict=True)
-        ]
-        found = cls.apply(lanes, *moved)
-        return found, 0 if isinstance(found, Tensor) else (0,) * len(found)
-
-
-class _Masked(_Native):
+class _Masked(Native):
     @staticmethod
     def forward(
         lanes: int,
@@ -154,10 +111,10 @@ class _Masked(_Native):
         call: int,
         act: int,
     ) -> Tensor:
-        x, bias, residual = x.contiguous(), _dense(bias), _dense(residual)
+        x, bias, residual = x.contiguous(), dense(bias), dense(residual)
         out = torch.empty_like(x)
         sizes = lanes, x.numel() // lanes, x.shape[-1]
-        kernel("masked_forward")(*_at(x, bias, residual, out), *sizes, *_drawn(key, call, fate), act)
+        kernel("masked_forward")(*addresses(x, bias, residual, out), *sizes, *_drawn(key, call, fate), act)
         return out
 
     @staticmethod
@@ -169,20 +126,22 @@ class _Masked(_Native):
         ctx.save_for_backward(seen, bias if KINDS[ctx.act] == "gelu" else None, key, fate)
 
     @staticmethod
-    @_once
+    @once
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         seen, bias, key, fate = ctx.saved_tensors
         grad_x, grad_bias, grad = grad, None, grad.contiguous()
         if seen is not None or fate is not None:
-            grad_x, seen, bias = torch.empty_like(grad), _dense(seen), _dense(bias)
+            grad_x, seen, bias = torch.empty_like(grad), dense(seen), dense(bias)
             sizes = ctx.lanes, grad.numel() // ctx.lanes, grad.shape[-1]
-            kernel("masked_backward")(*_at(grad, seen, bias, grad_x), *sizes, *_drawn(key, ctx.call, fate), ctx.act)
+            kernel("masked_backward")(
+                *addresses(grad, seen, bias, grad_x), *sizes, *_drawn(key, ctx.call, fate), ctx.act
+            )
         if ctx.bias is not None:
             grad_bias = grad_x.reshape(ctx.lanes, -1, grad.shape[-1]).sum(1).view(ctx.bias)
         return None, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
 
 
-class _Mixed(_Native):
+class _Mixed(Native):
     @staticmethod
     def forward(
         lanes: int,
@@ -195,10 +154,10 @@ class _Mixed(_Native):
         call: int,
         is_relu: bool,
     ) -> Tensor:
-        mixer, x, bias, residual = mixer.contiguous(), x.contiguous(), _dense(bias), _dense(residual)
+        mixer, x, bias, residual = mixer.contiguous(), x.contiguous(), dense(bias), dense(residual)
         out = torch.empty_like(x)
         sizes = _mix_sizes(lanes, mixer, x)
-        kernel("mixed_forward")(*_at(mixer, x, bias, residual, out), *sizes, *_drawn(key, call, fate), is_relu)
+        kernel("mixed_forward")(*addresses(mixer, x, bias, residual, out), *sizes, *_drawn(key, call, fate), is_relu)
         return out
 
     @staticmethod
@@ -210,19 +169,19 @@ class _Mixed(_Native):
         ctx.save_for_backward(mixer, given, output if is_relu else None, key, fate)
 
     @staticmethod
-    @_once
+    @once
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         mixer, x, seen, key, fate = ctx.saved_tensors
-        mixer, x, seen, dense = mixer.contiguous(), _dense(x), _dense(seen), grad.contiguous()
-        grad_x = torch.empty_like(dense)
+        mixer, x, seen, slope = mixer.contiguous(), dense(x), dense(seen), grad.contiguous()
+        grad_x = torch.empty_like(slope)
         grad_mixer = None if x is None else torch.empty_like(mixer)
-        grad_bias = None if ctx.bias is None else dense.new_empty(ctx.bias)
-        tensors = _at(dense, seen, mixer, x, grad_x, grad_mixer, grad_bias)
-        kernel("mixed_backward")(*tensors, *_mix_sizes(ctx.lanes, mixer, dense), *_drawn(key, ctx.call, fate))
+        grad_bias = None if ctx.bias is None else slope.new_empty(ctx.bias)
+        tensors = addresses(slope, seen, mixer, x, grad_x, grad_mixer, grad_bias)
+        kernel("mixed_backward")(*tensors, *_mix_sizes(ctx.lanes, mixer, slope), *_drawn(key, ctx.call, fate))
         return None, grad_mixer, grad_x, grad_bias, grad if ctx.has_residual else None, None, None, None, None
 
 
-class _Attended(_Native):
+class _Attended(Native):
     @staticmethod
     def forward(
         lanes: int,
@@ -237,13 +196,13 @@ class _Attended(_Native):
         fate: Tensor | None,
         call: int,
     ) -> tuple[Tensor, Tensor]:
-        q, k, v, shift, bias = q.contiguous(), *map(_dense, (k, v, shift, bias))
+        q, k, v, shift, bias = q.contiguous(), *map(dense, (k, v, shift, bias))
         sizes = _sizes(lanes, q, k, heads)
         tokens, sequences, width = sizes[1], sizes[3], sizes[5]
         out = q.new_empty(*q.shape[:-1], heads * width)
         stats = q.new_empty(lanes, -(-sequences * heads // VECTOR), tokens, 2, VECTOR)
         kernel("attention_forward")(
-            *_parts(q, k, v), *_at(shift, bias, out, stats), *sizes, scale, *_drawn(key, call, fate)
+            *_parts(q, k, v), *addresses(shift, bias, out, stats), *sizes, scale, *_drawn(key, call, fate)
         )
         return out, stats
 
@@ -256,24 +215,24 @@ class _Attended(_Native):
         ctx.save_for_backward(q, k, v, bias, output[1], key, fate)
 
     @staticmethod
-    @_once
+    @once
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
         q, k, v, bias, stats, key, fate = ctx.saved_tensors
-        q, k, v, bias, grad = q.contiguous(), _dense(k), _dense(v), _dense(bias), grad.contiguous()
+        q, k, v, bias, grad = q.contiguous(), dense(k), dense(v), dense(bias), grad.contiguous()
         grad_q, others = torch.empty_like(q), [None if x is None else torch.empty_like(x) for x in (k, v, bias)]
-        tensors = *_parts(q, k, v), *_at(bias, stats, grad), *_parts(grad_q, *others[:2]), *_at(others[2])
+        tensors = *_parts(q, k, v), *addresses(bias, stats, grad), *_parts(grad_q, *others[:2]), *addresses(others[2])
         kernel("attention_backward")(
             *tensors, *_sizes(ctx.lanes, q, k, ctx.heads), ctx.scale, *_drawn(key, ctx.call, fate)
         )
         return None, grad_q, *others[:2], None, others[2], None, None, None, None, None
 
 
-class _Normed(_Native):
+class _Normed(Native):
     @staticmethod
     def forward(lanes: int, x: Tensor, a: Tensor, b: Tensor, eps: float, is_outside: bool) -> Tensor:
         x, a, b = x.contiguous(), a.contiguous(), b.contiguous()
         out = torch.empty_like(x)
-        kernel("norm_forward")(*_at(x, a, b, out), *_rows(lanes, x), eps, is_outside)
+        kernel("norm_forward")(*addresses(x, a, b, out), *_rows(lanes, x), eps, is_outside)
         return out
 
     @staticmethod
@@ -282,17 +241,13 @@ class _Normed(_Native):
         ctx.save_for_backward(x, a)
 
     @staticmethod
-    @_once
+    @once
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, a = (saved.contiguous() for saved in ctx.saved_tensors)
         grad = grad.contiguous()
         grads = torch.empty_like(x), torch.empty_like(a), torch.empty_like(a)
-        kernel("norm_backward")(*_at(x, a, grad, *grads), *_rows(ctx.lanes, x), ctx.eps, ctx.is_outside)
+        kernel("norm_backward")(*addresses(x, a, grad, *grads), *_rows(ctx.lanes, x), ctx.eps, ctx.is_outside)
         return None, *grads, None, None
-
-
-def _at(*tensors: Tensor | None) -> list[int | None]:
-    return [None if x is None else x.data_ptr() for x in tensors]
 
 
 def _drawn(key: Tensor | None, call: int, fate: Tensor | None) -> tuple[int | None, int, int | None]:
@@ -312,7 +267,7 @@ def _rows(lanes: int, x: Tensor) -> tuple[int, int, int]:
 def _parts(q: Tensor, k: Tensor | None, v: Tensor | None) -> list[int | None]:
     """Returns where queries, keys and values begin: in tensors of their own, or in thirds of the rows of the first."""
     if k is not None:
-        return _at(q, k, v)
+        return addresses(q, k, v)
     third = q.shape[-1] // 3 * q.element_size()
     return [q.data_ptr() + i * third for i in range(3)]
 
@@ -323,7 +278,3 @@ def _sizes(lanes: int, q: Tensor, k: Tensor | None, heads: int) -> tuple[int, ..
     row = q.shape[-1]
     width = (row if k is not None else row // 3) // heads
     return lanes, q.shape[-3], (q if k is None else k).shape[-3], q.shape[-2], heads, width, row
-
-
-def _dense(x: Tensor | None) -> Tensor | None:
-    return None if x is None else x.contiguous()

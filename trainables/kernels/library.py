@@ -14,7 +14,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "mixing.c", "norm.c"))
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "mixing.c", "norm.c", "products.c")
+)
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fwrapv", "-fno-math-errno")
 COMPILERS = ("cc", "gcc", "clang")
@@ -28,6 +30,7 @@ KERNELS = {
     "mixed_backward": "ppppppp nnnn pnp",
     "norm_forward": "pppp nnn x n",
     "norm_backward": "pppppp nnn x n",
+    "products": "pppp nnnn nnnn",
 }
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "x": ctypes.c_float}
 SECONDS = 120  # for a compiler; it takes two
@@ -61,6 +64,16 @@ def kernel(name: str) -> Callable[..., None]:
     assert found is not None, "no library of kernels"
     call: Callable[..., None] = getattr(found, name)
     return call
+
+
+@functools.cache
+def has_matrix_unit() -> bool:
+    """Returns whether the processor has a matrix unit that `products` knows, and Linux lets this process use it."""
+    found = library()
+    if found is None:
+        return False
+    found.products_ready.restype = ctypes.c_int64
+    return bool(found.products_ready())
 
 
 def _compiler() -> list[str] | None:

@@ -88,6 +88,28 @@ static inline Floats larger(Floats a, Floats b) {
 #endif
 }
 
+/* Exchanges the upper part of each block of the first vector with the lower part of the second's. */
+#define SWAP(a, b, block)                                                                                              \
+    {                                                                                                                  \
+        Floats first = a, second = b;                                                                                  \
+        a = PICK(first, second, FIRST_##block);                                                                        \
+        b = PICK(first, second, SECOND_##block);                                                                       \
+    }
+
+/* Turns a square over its diagonal, by blocks of 8, 4, 2 and 1. */
+static inline void turn(Floats *square) {
+#if LANES == 16
+    for (int i = 0; i < 8; i++) SWAP(square[i], square[i + 8], 8)
+#endif
+#if LANES >= 8
+    for (int i = 0; i < LANES; i += 8)
+        for (int j = i; j < i + 4; j++) SWAP(square[j], square[j + 4], 4)
+#endif
+    for (int i = 0; i < LANES; i += 4)
+        for (int j = i; j < i + 2; j++) SWAP(square[j], square[j + 2], 2)
+    for (int i = 0; i < LANES; i += 2) SWAP(square[i], square[i + 1], 1)
+}
+
 /* The sum over each of LANES vectors, in the place of its number; what lies at `values` is lost. */
 static inline Floats sums(Floats *values) {
 #define FOLD(block)                                                                                                    \

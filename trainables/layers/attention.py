@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from ..kernels.functions import attended, is_native
 from .dropout import Dropout
+from .linear import linear
 
 MOST_SCORES, MOST_WIDTH = 1024, 32  # of a head: beyond them matrix products are quicker than the kernel
 

@@ -12,6 +12,7 @@ from torch.nn.functional import gelu, relu
 
 from ..kernels.functions import Draw, Kind, is_native, masked, mixed, takes_mix
 from .graph import mix_joints
+from .linear import linear
 from .stream import Dialled
 
 LEVELS = 65536  # of the 16 random bits that decide on one element; the chance to be kept is a multiple of 1 / LEVELS
@@ -73,7 +74,7 @@ class Dropout(Dialled):
         """Computes drop(act(layer(x))) + residual: x [..., C_in], residual [..., C_out]."""
         if kind_of(act) is not None and self.is_drawable and is_native(x, residual):
             # A product with a bias first copies the bias to every row.
-            return self.behind(x @ layer.weight.mT, bias=layer.bias, act=act, residual=residual)
+            return self.behind(linear(x, layer.weight), bias=layer.bias, act=act, residual=residual)
         return self.behind(layer(x), act=act, residual=residual)
 
     def mixing(
@@ -126,7 +127,7 @@ def active(layer: nn.Linear, x: Tensor, act: Act) -> Tensor:
     """Computes act(layer(x)): x [..., C_in] -> [..., C_out]."""
     kind = kind_of(act)
     if kind is not None and is_native(x):
-        return masked(x @ layer.weight.mT, None, bias=layer.bias, act=kind)
+        return masked(linear(x, layer.weight), None, bias=layer.bias, act=kind)
     return act(layer(x))
 
 

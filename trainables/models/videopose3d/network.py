@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, relu
+from torch.nn.functional import relu
 
 from data.batches.batch import Batch, Sizes
 from data.batches.stretch import Stretch
 
 from ...entry import Prediction
 from ...layers.dropout import Dropout
+from ...layers.linear import linear
 from ...layers.norm import BatchNorm
 from .config import NetworkConfig, widths_for
 
