@@ -14,7 +14,7 @@ import torch
 NEAR, FAR = 2**20, 2**24  # numbers of a tensor
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # names and numbers of malloc.h
 MADV_HUGEPAGE, HUGE = 14, 2**21  # of sys/mman.h; bytes
-LARGEST_KEPT, ROOM = 2**25, 2**29  # bytes: of a piece of memory that is kept when it is freed; of the heap
+LARGEST_KEPT, ROOM = 2**25, 2**30  # bytes: of a piece of memory that is kept when it is freed; of the heap
 TOP_PAD = 2**17  # bytes by which glibc extends the heap beyond what is asked for, unless told otherwise
 
 
