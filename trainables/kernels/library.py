@@ -14,9 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-SOURCES = tuple(
-    Path(__file__).with_name(name) for name in ("attention.c", "masks.c", "mixing.c", "norm.c", "products.c")
-)
+NAMES = ("attention", "fusion", "masks", "mixing", "norm", "products")
+SOURCES = tuple(Path(__file__).with_name(f"{name}.c") for name in NAMES)
 HEADER = Path(__file__).with_name("vectors.h")
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fwrapv", "-fno-math-errno")
 COMPILERS = ("cc", "gcc", "clang")
@@ -31,6 +30,8 @@ KERNELS = {
     "norm_forward": "pppp nnn x n",
     "norm_backward": "pppppp nnn x n",
     "products": "pppp nnnn nnnn",
+    "fusion_forward": "ppppppp nnnnn x",
+    "fusion_backward": "pppppppppppp nnnnn",
 }
 KINDS = {"p": ctypes.c_void_p, "n": ctypes.c_int64, "x": ctypes.c_float}
 SECONDS = 120  # for a compiler; it takes two

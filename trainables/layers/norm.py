@@ -49,14 +49,18 @@ class BatchNorm(Dialled):
                 x, self.running_mean, self.running_var, self.weight, self.bias, False, MOMENTUM, EPS
             )
         out, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, MOMENTUM, EPS)
-        with torch.no_grad():
-            count = x.numel() // x.shape[1]
-            variance = (inverse.detach().square().reciprocal() - EPS) * (count / max(count - 1, 1))
-            momentum = self._momentum()
-            self.running_mean += momentum * (mean.detach() - self.running_mean)
-            self.running_var += momentum * (variance - self.running_var)
-            self.num_batches_tracked += 1
+        self.learn(mean, inverse, x.numel() // x.shape[1])
         return out
+
+    @torch.no_grad()
+    def learn(self, mean: Tensor, inverse: Tensor, count: int) -> None:
+        """Updates the running statistics by the mean and the inverse deviation [C] of a batch of `count` numbers of a
+        channel."""
+        variance = (inverse.detach().square().reciprocal() - EPS) * (count / max(count - 1, 1))
+        momentum = self._momentum()
+        self.running_mean += momentum * (mean.detach() - self.running_mean)
+        self.running_var += momentum * (variance - self.running_var)
+        self.num_batches_tracked += 1
 
     def _momentum(self) -> float | Tensor:
         stream = self.stream

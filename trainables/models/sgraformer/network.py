@@ -17,7 +17,9 @@ from data.poses.skeleton import Skeleton
 
 from ...devices.device import most_near
 from ...entry import Prediction
+from ...kernels.fusion import fused, takes_fusion
 from ...layers.dropout import Dropout
+from ...layers.norm import EPS as NORM_EPS
 from ...layers.norm import MOMENTUM, BatchNorm, LayerNorm
 from ...layers.transformer import EPS, stack
 from .blocks import ViewEncoder, idle
@@ -94,13 +96,22 @@ class SGraFormer(nn.Module):
         bias the attention, as published."""
         batch, views, frames, joints, _ = x_BVFJC.shape
         hops_SKJJ = self.hops.unsqueeze(0) if hops is None else hops
-        kinds = self.joints_mixed(x_BVFJC.permute(1, 3, 0, 2, 4).reshape(views, joints, batch * frames, -1), hops_SKJJ)
-        tokens, hop_tokens = ([_by_frame(part, batch) for part in views] for views in kinds)
+        x_VJNC = x_BVFJC.permute(1, 3, 0, 2, 4).reshape(views, joints, batch * frames, -1)
+        if self._has_kernel(x_VJNC):
+            tokens, hop_tokens = (_one_by_one(kind, batch) for kind in self.encoded(x_VJNC, hops_SKJJ))
+        else:
+            kinds = self.joints_mixed(x_VJNC, hops_SKJJ)
+            tokens, hop_tokens = ([_by_frame(part, batch) for part in views] for views in kinds)
         return self.frames_mixed(tokens, hop_tokens)
 
     def joints_mixed(self, x_VJNC: Tensor, hops_SKJJ: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Encodes the joints of N frames, each for itself, from x [V, J, N, in_channels]: of joint tokens and of hop
         tokens the sum of the views [J, N, C], and the views side by side [J, N, C, V]."""
+        # With the views innermost in memory torch's convolution over them takes a quarter of the time.
+        return [(torch.stack(views).sum(0), torch.stack(views, -1)) for views in self.encoded(x_VJNC, hops_SKJJ)]
+
+    def encoded(self, x_VJNC: Tensor, hops_SKJJ: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Encodes the joints as `joints_mixed` does: joint tokens and hop tokens [J, N, C] of each view."""
         edge = self.edge_embedding(hops_SKJJ[0].flatten())
         near_VJSNJ = _shares(x_VJNC).unflatten(2, (len(hops_SKJJ), -1))
         tokens, hop_tokens = [], []
@@ -109,8 +120,7 @@ class SGraFormer(nn.Module):
             t, q, messages = encoder(x_JNC, near_JSNJ, hops_SKJJ, edge, messages)
             tokens.append(t)
             hop_tokens.append(q)
-        # With the views innermost in memory the convolution over them takes a quarter of the time.
-        return [(torch.stack(views).sum(0), torch.stack(views, -1)) for views in (tokens, hop_tokens)]
+        return tokens, hop_tokens
 
     def frames_mixed(self, tokens: Sequence[Tensor], hop_tokens: Sequence[Tensor]) -> Tensor:
         """Lifts windows of encoded frames: both kinds of tokens, each [B, F, J C] and [B, F, J C, V], to [B, F, J, 3]
@@ -122,15 +132,36 @@ class SGraFormer(nn.Module):
         """Fuses the views to [B, F, J C]: a convolution over frames and channels that mixes them, added to their sum.
         Both kinds of tokens pass the same weights, one after the other, and so through the statistics of one batch
         norm, which are updated twice a step."""
-        x_BFCV = x_BFCV + self.view_pos_embed.permute(0, 2, 3, 1)
-        mixed_BFC = self.conv(x_BFCV.permute(0, 3, 1, 2)).squeeze(1)
+        if self._has_kernel(x_BFCV):
+            x_VBFC = x_BFCV.permute(3, 0, 1, 2) + self.view_pos_embed.transpose(0, 1)
+            norm, conv, _ = self.conv
+            assert isinstance(norm, BatchNorm), norm
+            assert isinstance(conv, nn.Conv2d), conv
+            mixed_BFC, mean, inverse = fused(x_VBFC, norm.weight, norm.bias, conv.weight, NORM_EPS)
+            norm.learn(mean, inverse, mixed_BFC.numel())
+        else:
+            x_BFCV = x_BFCV + self.view_pos_embed.permute(0, 2, 3, 1)
+            mixed_BFC = self.conv(x_BFCV.permute(0, 3, 1, 2)).squeeze(1)
         out: Tensor = self.conv_norm(mixed_BFC + total_BFC)
         return out
+
+    def _has_kernel(self, x: Tensor) -> bool:
+        conv = self.conv[1]
+        assert isinstance(conv, nn.Conv2d), conv
+        return self.training and takes_fusion(x, self.view_pos_embed.shape[-1], conv.weight)
 
 
 def _by_frame(x_JNC: Tensor, batch: int) -> Tensor:
     """Reshapes [J, B F, C, ...] to [B, F, J C, ...]."""
     return x_JNC.unflatten(1, (batch, -1)).movedim(0, 2).flatten(2, 3)
+
+
+def _one_by_one(views: Sequence[Tensor], batch: int) -> list[Tensor]:
+    """Returns the sum of views [J, B F, C] as [B, F, J C], and the views as [B, F, J C, V], in memory one behind the
+    other."""
+    by_frame = [x_JNC.unflatten(1, (batch, -1)).movedim(0, 2) for x_JNC in views]
+    x_VBFC = torch.stack(by_frame).flatten(3)
+    return [x_VBFC.sum(0), x_VBFC.movedim(0, -1)]
 
 
 def _fusion(views: int, kernel: int) -> nn.Sequential:
