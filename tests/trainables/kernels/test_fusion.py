@@ -107,4 +107,4 @@ def test_sgraformer_trains_alike_with_its_views_in_either_order_of_memory(monkey
     # Some gradients are sums that cancel: only a share of the largest one is a difference.
     largest = max(float(each.abs().max()) for each in found[1].values())
     for name, torchs in found[1].items():
-        torch.testing.assert_close(found[0][name], torchs, rtol=1e-3, atol=1e-6 * largest, msg=name)
+        torch.testing.assert_close(found[0][name], torchs, rtol=1e-3, atol=1e-5 * largest, msg=name)
