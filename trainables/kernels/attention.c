@@ -32,8 +32,8 @@ static inline Floats joined(const float *first, const float *second) {
 #endif
 }
 
-/* Narrow heads of several tokens fill one square together; of wide ones it takes LANES channels of a token. */
-static int64_t together(int64_t width) { return width < LANES ? LANES / width : 1; }
+/* So many tokens fill one square together, where each has so many channels for it. */
+static int64_t together(int64_t size) { return LANES / size; }
 
 /* Where LANES pairs, or the `count` that are left, lie in a token's row. */
 typedef struct {
@@ -49,12 +49,12 @@ static Group group_of(int64_t first, int64_t pairs, int64_t heads, int64_t width
 
 static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
                    float scale) {
-    int64_t pack = together(width);
-    for (int64_t t = 0; t < tokens; t += pack)
-        for (int64_t c = 0; c < width; c += LANES) {
-            int64_t size = width - c < LANES ? width - c : LANES, most = tokens - t < pack ? tokens - t : pack;
+    for (int64_t c = 0, size; c < width; c += size) {
+        size = width - c < LANES ? width - c : LANES;
+        for (int64_t t = 0, most; t < tokens; t += most) {
             Floats square[LANES] = {};
             const float *place = from + t * row + c;
+            most = tokens - t < together(size) ? tokens - t : together(size);
             if (size == LANES)
                 for (int64_t l = 0; l < group->count; l++) square[l] = load(place + group->at[l]);
             else if (most == 2 && 2 * size == LANES)
@@ -63,10 +63,12 @@ static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, i
             else
                 for (int64_t i = 0; i < most; i++)
                     for (int64_t l = 0; l < group->count; l++)
-                        copy((float *)(square + l) + i * width, place + i * row + group->at[l], size);
+                        copy((float *)(square + l) + i * size, place + i * row + group->at[l], size);
             turn(square);
-            for (int64_t i = 0; i < most * size; i++) to[t * width + c + i] = scale * square[i];
+            for (int64_t i = 0; i < most; i++)
+                for (int64_t j = 0; j < size; j++) to[(t + i) * width + c + j] = scale * square[i * size + j];
         }
+    }
 }
 
 /* Adds what each head adds to its queries, [heads, width], to the queries of a group. */
@@ -81,21 +83,23 @@ static void shift(Floats *q, const float *shifts, int64_t tokens, int64_t heads,
 
 static void scatter(const Floats *from, float *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
                     float scale) {
-    int64_t pack = together(width);
-    for (int64_t t = 0; t < tokens; t += pack)
-        for (int64_t c = 0; c < width; c += LANES) {
-            int64_t size = width - c < LANES ? width - c : LANES, most = tokens - t < pack ? tokens - t : pack;
+    for (int64_t c = 0, size; c < width; c += size) {
+        size = width - c < LANES ? width - c : LANES;
+        for (int64_t t = 0, most; t < tokens; t += most) {
             Floats square[LANES] = {};
-            for (int64_t i = 0; i < most * size; i++) square[i] = scale * from[t * width + c + i];
-            turn(square);
             float *place = to + t * row + c;
+            most = tokens - t < together(size) ? tokens - t : together(size);
+            for (int64_t i = 0; i < most; i++)
+                for (int64_t j = 0; j < size; j++) square[i * size + j] = scale * from[(t + i) * width + c + j];
+            turn(square);
             if (size == LANES)
                 for (int64_t l = 0; l < group->count; l++) store(place + group->at[l], square[l]);
             else
                 for (int64_t i = 0; i < most; i++)
                     for (int64_t l = 0; l < group->count; l++)
-                        copy(place + i * row + group->at[l], (float *)(square + l) + i * width, size);
+                        copy(place + i * row + group->at[l], (float *)(square + l) + i * size, size);
         }
+    }
 }
 
 /* Sums over `steps` of a[r] * b[c], for ROWS places of a, `many` of b; steps lie so many vectors apart. The products of a
