@@ -47,8 +47,9 @@ static Group group_of(int64_t first, int64_t pairs, int64_t heads, int64_t width
     return found;
 }
 
+/* to = scale * from + shifts [width], which may be absent. */
 static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, int64_t width, const Group *group,
-                   float scale) {
+                   float scale, const Floats *shifts) {
     for (int64_t c = 0, size; c < width; c += size) {
         size = width - c < LANES ? width - c : LANES;
         for (int64_t t = 0, most; t < tokens; t += most) {
@@ -66,18 +67,17 @@ static void gather(const float *from, Floats *to, int64_t tokens, int64_t row, i
                         copy((float *)(square + l) + i * size, place + i * row + group->at[l], size);
             turn(square);
             for (int64_t i = 0; i < most; i++)
-                for (int64_t j = 0; j < size; j++) to[(t + i) * width + c + j] = scale * square[i * size + j];
+                for (int64_t j = 0; j < size; j++)
+                    to[(t + i) * width + c + j] = scale * square[i * size + j] + (shifts ? shifts[c + j] : all(0));
         }
     }
 }
 
-/* Adds what each head adds to its queries, [heads, width], to the queries of a group. */
-static void shift(Floats *q, const float *shifts, int64_t tokens, int64_t heads, int64_t width, int64_t first,
-                  float scale) {
-    for (int64_t c = 0; c < width; c++) {
-        Floats own;
-        for (int64_t l = 0; l < LANES; l++) own[l] = scale * shifts[(first + l) % heads * width + c];
-        for (int64_t t = 0; t < tokens; t++) q[t * width + c] += own;
+/* Turns what each head adds to its channels, [heads, width], to [width, LANES] for the pairs from `first` on. */
+static void spread(const float *shifts, Floats *to, int64_t heads, int64_t width, int64_t first, float scale) {
+    for (int64_t l = 0; l < LANES; l++) {
+        const float *own = shifts + (first + l) % heads * width;
+        for (int64_t c = 0; c < width; c++) ((float *)(to + c))[l] = scale * own[c];
     }
 }
 
@@ -173,7 +173,7 @@ static void draw(int16_t *row, Shorts *levels, int64_t size, int64_t first, int6
 
 /* Memory of one group; `weights` are the probabilities that dropout left. */
 typedef struct {
-    Floats *q, *k, *v, *grad, *result, *probabilities, *weights, *grad_scores;
+    Floats *q, *k, *v, *grad, *result, *probabilities, *weights, *grad_scores, *shift_q, *shift_v;
     Shorts *levels;
     int16_t *row;
     void *memory;
@@ -182,12 +182,12 @@ typedef struct {
 static Scratch scratch_for(int64_t tokens, int64_t sources, int64_t width) {
     int64_t square = tokens * sources, part = (tokens > sources ? tokens : sources) * width;
     int64_t row = (square / DECISIONS + 2) * sizeof(Longs);
-    int64_t size = sizeof(Floats) * (5 * part + 3 * square) + sizeof(Shorts) * square + row;
+    int64_t size = sizeof(Floats) * (5 * part + 3 * square + 2 * width) + sizeof(Shorts) * square + row;
     char *memory = aligned_alloc(64, (size + 63) / 64 * 64);
-    Floats *at = (Floats *)memory, *squares = at + 5 * part;
-    Shorts *levels = (Shorts *)(squares + 3 * square);
+    Floats *at = (Floats *)memory, *squares = at + 5 * part, *shifts = squares + 3 * square;
+    Shorts *levels = (Shorts *)(shifts + 2 * width);
     return (Scratch){at, at + part, at + 2 * part, at + 3 * part, at + 4 * part, squares, squares + square,
-                     squares + 2 * square, levels, (int16_t *)(levels + square), memory};
+                     squares + 2 * square, shifts, shifts + width, levels, (int16_t *)(levels + square), memory};
 }
 
 /* The sizes of one call. */
@@ -207,20 +207,30 @@ static inline Floats largest(const Floats *values, int64_t count) {
     return larger(larger(most[0], most[1]), larger(most[2], most[3]));
 }
 
-/* One network. Scores are in units of log 2: they take the power of two. bias [T, S] may be absent; stats [ceil(pairs / LANES), T, 2, LANES]: maximum of
-   the scores, 1 / sum. */
+/* Gathers queries, in units of log 2, keys and values of the pairs from `first` on. shifts [3, heads, width], which
+   these lack, may be absent; that of the keys adds the same to all scores of a query, which softmax does not see. */
+static void gather_all(const float *q, const float *k, const float *v, const float *shifts, Scratch at, Sizes of,
+                       int64_t first, const Group *group) {
+    int64_t row = of.sequences * of.stride;
+    if (shifts && (first == 0 || LANES % of.heads)) {
+        spread(shifts, at.shift_q, of.heads, of.width, first, LOG2E * of.scale);
+        spread(shifts + 2 * of.heads * of.width, at.shift_v, of.heads, of.width, first, 1);
+    }
+    gather(q, at.q, of.tokens, row, of.width, group, LOG2E * of.scale, shifts ? at.shift_q : 0);
+    gather(k, at.k, of.sources, row, of.width, group, 1, 0);
+    gather(v, at.v, of.sources, row, of.width, group, 1, shifts ? at.shift_v : 0);
+}
+
+/* One network. Scores are in units of log 2: they take the power of two. bias [T, S] may be absent; stats
+   [ceil(pairs / LANES), T, 2, LANES]: maximum of the scores, 1 / sum. */
 static void forward(const float *q, const float *k, const float *v, const float *shifts, const float *bias, float *out,
                     float *stats, Sizes of, int64_t key, const Fate *fate) {
     int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;
-    int64_t row = of.sequences * of.stride;
     Scratch at = scratch_for(tokens, sources, width);
     for (int64_t first = 0; first < pairs; first += LANES) {
         Group strided = group_of(first, pairs, of.heads, width, of.stride);
         Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
-        gather(q, at.q, tokens, row, width, &strided, LOG2E * of.scale);
-        if (shifts) shift(at.q, shifts, tokens, of.heads, width, first, LOG2E * of.scale);
-        gather(k, at.k, sources, row, width, &strided, 1);
-        gather(v, at.v, sources, row, width, &strided, 1);
+        gather_all(q, k, v, shifts, at, of, first, &strided);
         if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
         dots(at.q, at.k, at.weights, tokens, sources, width);
         for (int64_t t = 0; t < tokens; t++, stats += 2 * LANES) {
@@ -247,8 +257,8 @@ static void forward(const float *q, const float *k, const float *v, const float 
 }
 
 /* Gradients of one network; grad_bias [T, S] is absent where there is no bias. */
-static void backward(const float *q, const float *k, const float *v, const float *bias, const float *stats,
-                     const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias, Sizes of,
+static void backward(const float *q, const float *k, const float *v, const float *shifts, const float *bias,
+                     const float *stats, const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias, Sizes of,
                      int64_t key, const Fate *fate) {
     int64_t tokens = of.tokens, sources = of.sources, width = of.width, pairs = of.sequences * of.heads;
     int64_t row = of.sequences * of.stride;
@@ -257,10 +267,8 @@ static void backward(const float *q, const float *k, const float *v, const float
     for (int64_t first = 0; first < pairs; first += LANES) {
         Group strided = group_of(first, pairs, of.heads, width, of.stride);
         Group dense = group_of(first, pairs, of.heads, width, of.heads * width);
-        gather(q, at.q, tokens, row, width, &strided, LOG2E * of.scale);
-        gather(k, at.k, sources, row, width, &strided, 1);
-        gather(v, at.v, sources, row, width, &strided, 1);
-        gather(grad, at.grad, tokens, pairs * width, width, &dense, 1);
+        gather_all(q, k, v, shifts, at, of, first, &strided);
+        gather(grad, at.grad, tokens, pairs * width, width, &dense, 1, 0);
         if (fate) draw(at.row, at.levels, tokens * sources, first, dense.count, key);
         dots(at.q, at.k, at.probabilities, tokens, sources, width);
         dots(at.grad, at.v, at.grad_scores, tokens, sources, width);
@@ -291,7 +299,7 @@ static void backward(const float *q, const float *k, const float *v, const float
     free(at.memory);
 }
 
-/* Tensors have a leading axis of lanes; shifts, which queries still lack, may be absent; step [lanes] and fates [lanes, 2] are absent where nothing is dropped. */
+/* Tensors have a leading axis of lanes; step [lanes] and fates [lanes, 2] are absent where nothing is dropped. */
 void attention_forward(const float *q, const float *k, const float *v, const float *shifts, const float *bias,
                        float *out, float *stats, int64_t lanes, int64_t tokens, int64_t sources, int64_t sequences,
                        int64_t heads, int64_t width, int64_t stride, float scale, const int64_t *step, int64_t call,
@@ -301,15 +309,15 @@ void attention_forward(const float *q, const float *k, const float *v, const flo
     Sizes of = {tokens, sources, sequences, heads, width, stride, scale};
     for (int64_t i = 0; i < lanes; i++) {
         Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
-        forward(q + i * queries, k + i * keys, v + i * keys, shifts ? shifts + i * heads * width : 0,
+        forward(q + i * queries, k + i * keys, v + i * keys, shifts ? shifts + 3 * i * heads * width : 0,
                 bias ? bias + i * square : 0,
                 out + i * tokens * sequences * heads * width, stats + i * groups * tokens * 2 * LANES, of,
                 fates ? key_of(step[i], call) : 0, fates ? &fate : 0);
     }
 }
 
-void attention_backward(const float *q, const float *k, const float *v, const float *bias, const float *stats,
-                        const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias,
+void attention_backward(const float *q, const float *k, const float *v, const float *shifts, const float *bias,
+                        const float *stats, const float *grad, float *grad_q, float *grad_k, float *grad_v, float *grad_bias,
                         int64_t lanes, int64_t tokens, int64_t sources, int64_t sequences, int64_t heads, int64_t width,
                         int64_t stride, float scale, const int64_t *step, int64_t call, const float *fates) {
     int64_t queries = tokens * sequences * stride, keys = sources * sequences * stride, square = tokens * sources;
@@ -317,7 +325,8 @@ void attention_backward(const float *q, const float *k, const float *v, const fl
     Sizes of = {tokens, sources, sequences, heads, width, stride, scale};
     for (int64_t i = 0; i < lanes; i++) {
         Fate fate = fates ? fate_of(fates + 2 * i) : (Fate){};
-        backward(q + i * queries, k + i * keys, v + i * keys, bias ? bias + i * square : 0,
+        backward(q + i * queries, k + i * keys, v + i * keys, shifts ? shifts + 3 * i * heads * width : 0,
+                 bias ? bias + i * square : 0,
                  stats + i * groups * tokens * 2 * LANES, grad + i * tokens * sequences * heads * width,
                  grad_q + i * queries, grad_k + i * keys, grad_v + i * keys, grad_bias ? grad_bias + i * square : 0,
                  of, fates ? key_of(step[i], call) : 0, fates ? &fate : 0);

@@ -84,8 +84,9 @@ def attended(
     shift: Tensor | None = None,
 ) -> Tensor:
     """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. Without k
-    and v, q [T, N, 3 C] holds all three. `shift` [C] is added to all queries, where no gradient is asked for. The order
-    of the mask's elements is [N, heads, T, S]."""
+    and v, q [T, N, 3 C] holds all three, and `shift` [3 C] is added to it. The order of the mask's elements is [N,
+    heads, T, S]."""
+    assert shift is None or k is None, "only queries, keys and values side by side are shifted"
     key, fate, call = draw or UNDRAWN
     assert k is None or (v is not None and k.shape == v.shape and k.shape[1:] == q.shape[1:]), q.shape
     found: Tensor = _Attended.apply(1, q, k, v, shift, bias, heads, scale, key, fate, call)[0]
@@ -209,22 +210,28 @@ class _Attended(Native):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
         ctx.lanes, q, k, v, shift, bias, ctx.heads, ctx.scale, key, fate, ctx.call = inputs
-        assert shift is None, "shifted queries have no gradient"
         ctx.mark_non_differentiable(output[1])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(q, k, v, bias, output[1], key, fate)
+        ctx.save_for_backward(q, k, v, shift, bias, output[1], key, fate)
 
     @staticmethod
     @once
     def backward(ctx: Any, grad: Tensor, _: Any) -> tuple[Any, ...]:
-        q, k, v, bias, stats, key, fate = ctx.saved_tensors
-        q, k, v, bias, grad = q.contiguous(), dense(k), dense(v), dense(bias), grad.contiguous()
-        grad_q, others = torch.empty_like(q), [None if x is None else torch.empty_like(x) for x in (k, v, bias)]
-        tensors = *_parts(q, k, v), *addresses(bias, stats, grad), *_parts(grad_q, *others[:2]), *addresses(others[2])
+        q, k, v, shift, bias, stats, key, fate = ctx.saved_tensors
+        q, k, v, shift, bias, grad = q.contiguous(), *map(dense, (k, v, shift, bias)), grad.contiguous()
+        grad_q, grad_k, grad_v, grad_bias = (None if x is None else torch.empty_like(x) for x in (q, k, v, bias))
+        assert grad_q is not None, "there are always queries"
         kernel("attention_backward")(
-            *tensors, *_sizes(ctx.lanes, q, k, ctx.heads), ctx.scale, *_drawn(key, ctx.call, fate)
+            *_parts(q, k, v),
+            *addresses(shift, bias, stats, grad),
+            *_parts(grad_q, grad_k, grad_v),
+            *addresses(grad_bias),
+            *_sizes(ctx.lanes, q, k, ctx.heads),
+            ctx.scale,
+            *_drawn(key, ctx.call, fate),
         )
-        return None, grad_q, *others[:2], None, others[2], None, None, None, None, None
+        grad_shift = None if shift is None else grad_q.view(ctx.lanes, -1, q.shape[-1]).sum(1).view(shift.shape)
+        return None, grad_q, grad_k, grad_v, grad_shift, grad_bias, None, None, None, None, None
 
 
 class _Normed(Native):

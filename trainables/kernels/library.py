@@ -24,7 +24,7 @@ KERNELS = {
     "masked_forward": "pppp nnn pnp n",
     "masked_backward": "pppp nnn pnp n",
     "attention_forward": "ppppppp nnnnnnn x pnp",
-    "attention_backward": "pppppp pppp nnnnnnn x pnp",
+    "attention_backward": "ppppppp pppp nnnnnnn x pnp",
     "mixed_forward": "ppppp nnnn pnp n",
     "mixed_backward": "ppppppp nnnn pnp",
     "norm_forward": "pppp nnn x n",

@@ -70,21 +70,21 @@ def attend_to_self(
     [T, N, C]."""
     if has_kernel(x_TNC, len(x_TNC), heads, bias, drop):
         scale = (x_TNC.shape[-1] // heads) ** -0.5 if scale is None else scale
-        packed = linear(x_TNC, torch.cat(list(weights)), None if biases is None else torch.cat(list(biases)))
-        return attended(packed, None, None, bias, heads, scale, None if drop is None else drop.draw())
+        # A product with a bias first copies the bias to every row.
+        packed, shift = linear(x_TNC, torch.cat(list(weights))), None if biases is None else torch.cat(list(biases))
+        return attended(packed, None, None, bias, heads, scale, None if drop is None else drop.draw(), shift)
     # Three products: of one with 3 C columns, sequence and head could not become one axis without a copy.
     q, k, v = (linear(x_TNC, weight, own) for weight, own in zip(weights, biases or (None,) * 3, strict=True))
     return attend_by_head(q, k, v, heads, scale=scale, bias=bias, drop=drop)
 
 
-def attend_packed(qkv_TNC: Tensor, heads: int, shift_C: Tensor) -> Tensor:
-    """Applies `attend_by_head` to queries that lack `shift_C`, keys and values side by side: [T, N, 3 C] -> [T, N, C].
-    For evaluation: no gradient passes, and the queries may be changed in place."""
+def attend_packed(qkv_TNC: Tensor, bias_C: Tensor, heads: int) -> Tensor:
+    """Applies `attend_by_head` to queries, keys and values side by side that lack their biases: [T, N, 3 C], bias [3 C]
+    -> [T, N, C]."""
     if has_kernel(qkv_TNC, len(qkv_TNC), 3 * heads, None, None):
-        scale = (len(shift_C) // heads) ** -0.5
-        return attended(qkv_TNC, None, None, None, heads, scale, None, shift_C)
-    qkv_TNC[..., : len(shift_C)] += shift_C
-    q, k, v = (part.contiguous() for part in qkv_TNC.chunk(3, -1))
+        scale = (qkv_TNC.shape[-1] // 3 // heads) ** -0.5
+        return attended(qkv_TNC, None, None, None, heads, scale, None, bias_C)
+    q, k, v = (part.contiguous() for part in (qkv_TNC + bias_C).chunk(3, -1))
     return attend_by_head(q, k, v, heads)
 
 

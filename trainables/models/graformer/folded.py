@@ -23,8 +23,7 @@ from .network import GraFormer, LayerNorm
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Self-attention behind a layer norm. A key's bias adds the same to all scores of a query, which softmax does not
-    see; that of the values passes the attention unchanged, for its weights add up to 1, and is in the output's."""
+    """Self-attention behind a layer norm."""
 
     heads: int
     norm: LayerNorm
@@ -36,15 +35,13 @@ class Attention:
     def of(attention: Any, norm: LayerNorm) -> Attention:
         """Packs the queries, keys and values of an attention into one product."""
         *projections, output = attention.linears
-        query, _, value = projections
         weight_CC = torch.cat([layer.weight for layer in projections]).mT.contiguous()
-        last = output.weight.mT.contiguous(), output.bias + value.bias @ output.weight.mT
-        return Attention(attention.heads, norm, weight_CC, query.bias, last)
+        bias_C = torch.cat([layer.bias for layer in projections])
+        return Attention(attention.heads, norm, weight_CC, bias_C, (output.weight.mT.contiguous(), output.bias))
 
     def plus(self, x_JBC: Tensor) -> Tensor:
         """Returns x [J, B, C] with the branch added to it, in its place."""
-        packed = self.norm(x_JBC) @ self.weight_CC
-        mixed = attend_packed(packed, self.heads, self.bias_C)
+        mixed = attend_packed(self.norm(x_JBC) @ self.weight_CC, self.bias_C, self.heads)
         weight_CC, bias_C = self.output
         x_JBC.flatten(0, 1).addmm_(mixed.flatten(0, 1), weight_CC).add_(bias_C)
         return x_JBC
