@@ -34,6 +34,7 @@ OF_WORKERS = (
     *("ray", "ray._private.node", "ray._private.runtime_env.setup_hook", "search.executors.alone"),
     "ray.tune.trainable.function_trainable",
 )
+RAY = "ray"  # one of them
 DEATH = signal.SIGKILL  # Ray's workers take SIGTERM for a request
 
 
@@ -71,6 +72,8 @@ class Server:
             is_over = is_over or self._look(0.0, are_workers_due=False)
             if not is_over:
                 importlib.import_module(name)
+            if name == RAY:
+                leave_undrawn()
         # What is there is never looked at again: a collection would write to it, and so copy it into every worker.
         gc.collect()
         gc.freeze()
@@ -125,6 +128,23 @@ class Server:
         order.peer.close()
         for stream in order.streams:
             os.close(stream)
+
+
+def leave_undrawn() -> None:
+    """Has Ray take the ids of actor classes, which it draws as it loads its parts, from the system. Its own generator
+    is seeded at the first draw: every fork would have that state, and with it the same ids of tasks and objects, and
+    Ray 2.60 ends an actor that hears of two tasks with one id."""
+    vars(importlib.import_module("ray.actor"))["ActorClassID"] = _ActorClassIds
+
+
+class _ActorClassIds:
+    """What `ray.actor` needs of Ray's ActorClassID."""
+
+    @staticmethod
+    def from_random() -> Any:
+        """Draws an id from the system."""
+        kind: Any = importlib.import_module("ray._raylet").ActorClassID
+        return kind(os.urandom(kind.size()))
 
 
 def _received(peer: socket.socket, size: int, *, may_end: bool = False) -> bytes:

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from ray import UniqueID
 
 from search.executors.workers import forks, recruit, server
 from spaces.errors import ConfigError
@@ -43,6 +45,15 @@ def where(tell=None):
         tell("one")
         tell("two")
     return os.getpid(), os.getppid()
+
+
+def draw():
+    """Whether the server has loaded all, and two ids that Ray draws, in a thread and in this one."""
+    ids = []
+    thread = threading.Thread(target=lambda: ids.append(UniqueID.from_random().hex()))
+    thread.start()
+    thread.join()
+    return server.OF_WORKERS[-1] in sys.modules, *ids, UniqueID.from_random().hex()
 
 
 def refuse():
@@ -89,6 +100,18 @@ def test_the_server_has_one_thread_and_no_process_that_has_ended(running):
         time.sleep(0.05)
     assert below == ""
     assert len(list(Path(f"/proc/{process}/task").iterdir())) == 1
+
+
+def test_workers_draw_ids_of_their_own(running):
+    drawn = [(False, "", "")]
+    deadline = time.monotonic() + 60
+    while not drawn[-1][0] and time.monotonic() < deadline:
+        with forks.calling() as called:
+            drawn.append(called(f"{__name__}:draw"))
+    with forks.calling() as called:
+        drawn.append(called(f"{__name__}:draw"))
+    assert [is_loaded for is_loaded, *_ in drawn[-2:]] == [True, True]
+    assert len({one for _, *ids in drawn[-2:] for one in ids}) == 4
 
 
 def test_the_servers_end_is_that_of_its_processes_and_its_folder():
