@@ -45,7 +45,6 @@ def check_data(
         with reporter.step("looking at the store of checkpoints"):
             check_store(plan.sweep.checkpoints)
     is_own = place.where.address is None
-    is_forked = is_own and plan.sweep.chosen_executor == "solo"
     forks.begin()
     try:
         with forks.calling() as called:
@@ -55,13 +54,13 @@ def check_data(
                 called("data.synthetic.provide:provide", data, tell=reporter.tell)
             with reporter.step(f"reading {data.name}"):
                 server = forks.running()
-                kept_in = server.folder if server is not None and is_forked else None
+                kept_in = server.folder if server is not None and is_own else None
                 found = called("data.batches.samples:facts_of", data, parts, tell=reporter.tell, kept_in=kept_in)
     except BaseException:
         forks.end()
         raise
-    if not is_forked:
-        forks.end()  # the workers of a cluster are made by its nodes, those of a group by Ray
+    if not is_own:
+        forks.end()  # the workers of a cluster are made by its nodes
     return facts_of_run(found, words)
 
 
