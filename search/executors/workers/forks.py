@@ -53,7 +53,7 @@ class Forks:
             }
             # What a terminal sends to the sweep must not reach it.
             self._server = subprocess.Popen(
-                [sys.executable, "-m", SERVER, str(listening.fileno())],
+                [sys.executable, "-m", SERVER, str(listening.fileno()), str(self.folder)],
                 stdin=subprocess.PIPE,
                 pass_fds=[listening.fileno()],
                 env={**WITHOUT_THREADS, **os.environ, **ONE_HEAP, **own},

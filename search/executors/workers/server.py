@@ -3,7 +3,8 @@
 A forked worker starts in hundredths of a second, and the memory that the libraries take all workers share. `recruit`
 asks for one; `forks.calling` asks for a process that calls functions, so that the driver of a sweep needs no torch.
 The server has one thread of Python and uses neither a GPU nor autograd, whose state no fork survives. It ends, and its
-workers with it, once its standard input is closed, as by the end of the process that started it."""
+workers with it, once its standard input is closed, as by the end of the process that started it, and removes the folder
+of what they held together: that process may have been killed."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import os
 import pickle
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -48,10 +50,12 @@ class Order(NamedTuple):
 
 
 class Server:
-    """Makes processes on request. `listening`: the socket at which `recruit` and `forks` ask."""
+    """Makes processes on request. `listening`: the socket at which `recruit` and `forks` ask; `folder`: of what the
+    processes hold together."""
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, folder: str) -> None:
         self._listening = listening
+        self._folder = folder
         self._made: set[int] = set()
         self._orders: list[Order] = []
         self._awake, self._alarm = socket.socketpair()
@@ -83,6 +87,7 @@ class Server:
         for process in self._made:
             with suppress(ProcessLookupError):
                 os.kill(process, DEATH)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _look(self, patience: float | None, *, are_workers_due: bool) -> bool:
         """Makes the processes that are asked for; returns whether standard input has ended. `patience`: seconds to wait
@@ -168,7 +173,8 @@ def _become(order: Order) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setpgid(0, 0)
         if CALLS in order.wanted:
-            _call(order)
+            with suppress(ConnectionError):  # who asked has ended, and wants no answer
+                _call(order)
         else:
             order.peer.close()
             _work(order)
@@ -228,4 +234,4 @@ def _work(order: Order) -> None:
 
 
 if __name__ == "__main__":
-    Server(socket.socket(fileno=int(sys.argv[1]))).serve()
+    Server(socket.socket(fileno=int(sys.argv[1])), sys.argv[2]).serve()

@@ -2,7 +2,10 @@
 
 import json
 import os
+import pickle
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 from ray import UniqueID
 
+from search.environment.variables import ROOT
 from search.executors.workers import forks, recruit, server
 from spaces.errors import ConfigError
 
@@ -124,6 +128,39 @@ def test_the_servers_end_is_that_of_its_processes_and_its_folder():
     assert has_ended(worker)
     assert has_ended(server)
     assert not one.folder.exists()
+
+
+KILLED = f"""
+import os
+from search.executors.workers import forks
+forks.begin()
+folder = forks.running().folder
+(folder / "data").write_bytes(b"1")
+with forks.calling() as called:
+    def tell(line):
+        print(folder, flush=True)
+        os.kill(os.getpid(), 9)
+    called("{__name__}:where", tell=tell)
+"""
+
+
+def test_a_driver_that_is_killed_leaves_no_folder_and_no_word():
+    """The pipes to it have ended once the server and its processes have."""
+    run = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (run.returncode, run.stderr) == (-signal.SIGKILL, "")
+    assert not Path(run.stdout.strip()).exists()
+
+
+def test_an_answer_that_nobody_waits_for_is_no_error(capfd):
+    ours, theirs = socket.socketpair()
+    ours.sendall(recruit.framed(pickle.dumps((f"{__name__}:where", (), {}, False))))
+    ours.close()
+    process = os.fork()
+    if not process:
+        server._become(server.Order({recruit.CALLS: True}, theirs, []))
+    theirs.close()
+    assert os.waitpid(process, 0)[1] == 0
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
