@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _functorch as functorch
 from torch.autograd import Function
 
 
@@ -32,24 +33,45 @@ class Native(Function):
     def apply(cls, *args: Any) -> Any:
         """Calls the function. Torch's own apply reads the signature at every call, which takes longer than a kernel."""
         if torch._C._are_functorch_transforms_active():
-            return super().apply(*args)
+            return cls._apply_to_lanes(*args)
         if not torch.is_grad_enabled():
             return cls.forward(*args)
         return super(Function, cls).apply(*args)  # type: ignore[misc]
 
     @classmethod
+    def _apply_to_lanes(cls, *args: Any) -> Any:
+        """Calls the function on the tensors below vmap. Torch's own way there takes 0.3 ms, as long as ten kernels."""
+        layer = functorch.peek_interpreter_stack()
+        if functorch.get_dynamic_layer_stack_depth() > 1 or layer.key() != functorch.TransformType.Vmap:
+            return super().apply(*args)
+        lanes, level = functorch.CVmapInterpreterPtr(layer).batchSize(), layer.level()
+        unwrapped = [functorch._unwrap_batched(arg, level) if isinstance(arg, Tensor) else (arg, None) for arg in args]
+        # The functions of torch that are called from here on see plain tensors.
+        outer = functorch.pop_dynamic_layer_stack()
+        try:
+            found = cls.apply(lanes, *(_in_front(arg, dim, lanes) for arg, dim in unwrapped[1:]))
+        finally:
+            functorch.push_dynamic_layer_stack(outer)
+        if isinstance(found, Tensor):
+            return functorch._add_batch_dim(found, 0, level)
+        return tuple(functorch._add_batch_dim(each, 0, level) for each in found)
+
+    @classmethod
     def vmap(cls, info: Any, dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
-        """Calls the function with the lanes of vmap in front."""
-        lanes = info.batch_size
-        # Dense, as the kernels walk from lane to lane.
-        moved = [
-            (arg.movedim(dim, 0) if dim is not None else arg.expand(lanes, *arg.shape)).contiguous()
-            if isinstance(arg, Tensor)
-            else arg
-            for arg, dim in zip(args[1:], dims[1:], strict=True)
-        ]
-        found = cls.apply(lanes, *moved)
+        """Calls the function with the lanes of one of several nested transforms in front."""
+        moved = (_in_front(arg, dim, info.batch_size) for arg, dim in zip(args[1:], dims[1:], strict=True))
+        found = cls.apply(info.batch_size, *moved)
         return found, 0 if isinstance(found, Tensor) else (0,) * len(found)
+
+
+def _in_front(arg: Any, dim: int | None, lanes: int) -> Any:
+    """Returns a tensor dense with its lanes in front, as the kernels walk from lane to lane; other arguments as they
+    are."""
+    if not isinstance(arg, Tensor):
+        return arg
+    if dim is None:
+        return arg.expand(lanes, *arg.shape).contiguous()
+    return (arg if dim == 0 else arg.movedim(dim, 0)).contiguous()
 
 
 def addresses(*tensors: Tensor | None) -> list[int | None]:
