@@ -24,6 +24,7 @@ from ..scoring.evaluation import Poses, predict, predicted, score_poses
 from .engine import Lane, Losses, Report, State, Verdict, autocast, batch_of_step, build_network, inputs_of_step, summed
 from .optim import Run, StepSettings, moment_kinds, prefix_of, settings_table, step_rows
 from .rows import Rows
+from .slots import Slots
 
 
 class FusedEngine:
@@ -192,6 +193,7 @@ class _Array:
             for name, buffer in self.network.named_buffers()
             if name in persistent
         }
+        self.slots = Slots(self.network, [*self.rows.shapes, *self.buffers])
         self.dials = torch.zeros(capacity, len(dialled(self.network)), device=device, dtype=dtype)
         self.objective = config.objective
         prefix = "objective."
@@ -269,20 +271,21 @@ class _Array:
         count, size = len(key), batch.size // len(key)
         named = [(field.name, getattr(batch, field.name)) for field in dataclasses.fields(batch)]
         fields = {name: x.view(count, size, *x.shape[1:]) for name, x in named if isinstance(x, Tensor)}
-        self.network.train()
+        if not self.network.training:
+            self.network.train()
         parameters, buffers = self._of_rows(count)
+        tensors = [*parameters.values(), *buffers.values()]
         weights = {name: stacked[:count] for name, stacked in self.weights.items()}
 
-        def lane_loss(tensors: Any, fields: Any, weights: Any, *step: Tensor) -> Tensor:
+        def lane_loss(fields: Any, weights: Any, *step: Tensor) -> Tensor:
             self.stream.begin(*step)
             objective = dataclasses.replace(self.objective, **weights) if weights else self.objective
             batch = Batch(size=size, **fields)
-            with autocast(self.device, self.precision):
-                prediction = functional_call(self.network, tensors, (batch,))
-                return summed(self.model.terms(prediction, batch, objective))
+            with self.slots.of_lanes(tensors), autocast(self.device, self.precision):
+                return summed(self.model.terms(self.network(batch), batch, objective))
 
         step = (key, progress, self.dials[:count])
-        losses = vmap(lane_loss)((parameters, buffers), fields, weights, *step)
+        losses = vmap(lane_loss)(fields, weights, *step)
         grads = torch.autograd.grad(losses.sum(), list(parameters.values()), allow_unused=True)
         self._update(grads, count, settings)
         return losses.detach()

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from ..config import OptimConfig
 
@@ -225,14 +224,14 @@ def _step_row_by_row(values: Tensor, grads: Tensor, moments: Sequence[Tensor], s
     exp_avg, exp_avg_sq, *largest = moments
     for row, numbers in enumerate(torch.stack(settings, 1).tolist()):
         lr, weight_decay, beta1, beta2, step, _ = numbers
-        adamw(
+        # Its wrapper in torch takes as long again for a small network.
+        torch._fused_adamw_(
             [values[row]],
             [grads[row]],
             [exp_avg[row]],
             [exp_avg_sq[row]],
             [matrix[row] for matrix in largest],
-            [torch.tensor(step - 1)],
-            fused=True,
+            [torch.tensor(step)],
             amsgrad=bool(largest),
             beta1=beta1,
             beta2=beta2,

@@ -20,6 +20,7 @@ class Rows:
             self._begin[name] = ends
             ends += -(-shape.numel() // ALIGN) * ALIGN
         self.values = torch.zeros(capacity, ends, device=device, dtype=dtype)
+        self._places: dict[tuple[int, int], list[Tensor]] = {}  # views, which take as long to make as to fill
 
     def runs(self, kind: Callable[[str], str]) -> list[tuple[int, int, str]]:
         """Returns columns [low, high) of neighbouring parameters whose names are of one kind, with that kind; together
@@ -57,6 +58,13 @@ class Rows:
 
     def collect(self, matrix: Tensor, parts: Sequence[Tensor | None], count: int) -> None:
         """Fills the first `count` rows of `matrix` with parts [count, *shape] in the order of the names; None is 0."""
+        if matrix.is_cpu:  # a GPU would start a kernel for every part
+            places = self._places.setdefault((matrix.data_ptr(), count), [])
+            places += [] if places else self.views(matrix, count).values()
+            found = [(place, part) for place, part in zip(places, parts, strict=True) if part is not None]
+            matrix[:count].zero_()  # between the parts, too: clipping spreads the nan of a lane that diverged
+            torch._foreach_copy_([place for place, _ in found], [part for _, part in found])
+            return
         pieces = []
         for part, shape in zip(parts, self.shapes.values(), strict=True):
             size = shape.numel()

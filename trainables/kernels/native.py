@@ -45,11 +45,14 @@ class Native(Function):
         if functorch.get_dynamic_layer_stack_depth() > 1 or layer.key() != functorch.TransformType.Vmap:
             return super().apply(*args)
         lanes, level = functorch.CVmapInterpreterPtr(layer).batchSize(), layer.level()
-        unwrapped = [functorch._unwrap_batched(arg, level) if isinstance(arg, Tensor) else (arg, None) for arg in args]
         # The functions of torch that are called from here on see plain tensors.
         outer = functorch.pop_dynamic_layer_stack()
         try:
-            found = cls.apply(lanes, *(_in_front(arg, dim, lanes) for arg, dim in unwrapped[1:]))
+            given = [
+                _in_front(*functorch._unwrap_batched(arg, level), lanes) if isinstance(arg, Tensor) else arg
+                for arg in args[1:]
+            ]
+            found = cls.apply(lanes, *given)
         finally:
             functorch.push_dynamic_layer_stack(outer)
         if isinstance(found, Tensor):
@@ -59,19 +62,21 @@ class Native(Function):
     @classmethod
     def vmap(cls, info: Any, dims: tuple[int | None, ...], *args: Any) -> tuple[Any, Any]:
         """Calls the function with the lanes of one of several nested transforms in front."""
-        moved = (_in_front(arg, dim, info.batch_size) for arg, dim in zip(args[1:], dims[1:], strict=True))
-        found = cls.apply(info.batch_size, *moved)
+        given = [
+            _in_front(arg, dim, info.batch_size) if isinstance(arg, Tensor) else arg
+            for arg, dim in zip(args[1:], dims[1:], strict=True)
+        ]
+        found = cls.apply(info.batch_size, *given)
         return found, 0 if isinstance(found, Tensor) else (0,) * len(found)
 
 
-def _in_front(arg: Any, dim: int | None, lanes: int) -> Any:
-    """Returns a tensor dense with its lanes in front, as the kernels walk from lane to lane; other arguments as they
-    are."""
-    if not isinstance(arg, Tensor):
-        return arg
+def _in_front(x: Tensor, dim: int | None, lanes: int) -> Tensor:
+    """Returns a tensor, dense, with its lanes in front: the kernels walk from lane to lane."""
     if dim is None:
-        return arg.expand(lanes, *arg.shape).contiguous()
-    return (arg if dim == 0 else arg.movedim(dim, 0)).contiguous()
+        x = x.expand(lanes, *x.shape)
+    elif dim > 0:
+        x = x.movedim(dim, 0)
+    return x.contiguous()
 
 
 def addresses(*tensors: Tensor | None) -> list[int | None]:

@@ -39,8 +39,7 @@ class Fate(NamedTuple):
     def of_rates(rates: Tensor) -> list[Fate]:
         """Returns the thresholds and scales of the rates [S] of one lane."""
         keep = 1 - rates
-        thresholds = torch.round(keep * LEVELS) - LEVELS // 2
-        return [Fate(*pair) for pair in zip(thresholds.unbind(), (-1 / keep).unbind(), strict=True)]
+        return [Fate(*pair) for pair in zip(_thresholds(keep).unbind(), (-1 / keep).unbind(), strict=True)]
 
 
 class Dropout(Dialled):
@@ -138,8 +137,14 @@ def kind_of(act: Act | None) -> Kind | None:
     return KINDS.get(act)
 
 
-def _stacked(rates: Tensor) -> list[Tensor]:
-    return [torch.stack([torch.as_tensor(part) for part in fate]).float() for fate in Fate.of_rates(rates)]
+def _stacked(rates: Tensor) -> tuple[Tensor, ...]:
+    """Returns threshold and scale [2] float32 of each of the rates [S]."""
+    keep = 1 - rates
+    return torch.stack((_thresholds(keep), -1 / keep), 1).float().unbind()
+
+
+def _thresholds(keep: Tensor) -> Tensor:
+    return torch.round(keep * LEVELS) - LEVELS // 2
 
 
 class DropPath(Dropout):
