@@ -7,6 +7,7 @@ from torch.func import vmap
 
 from trainables.kernels import library as native
 from trainables.kernels.functions import is_native
+from trainables.kernels.native import Native
 from trainables.layers import attention, dropout, graph, norm
 from trainables.layers.attention import attend_by_head, attend_packed, attend_to_self
 from trainables.layers.dropout import Dropout, active
@@ -224,6 +225,37 @@ def test_lanes_may_share_key_and_rate():
         return layer(x)
 
     torch.testing.assert_close(vmap(one)(x), torch.stack([one(part) for part in x]), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("has_library")
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_lanes_may_lie_on_any_axis(axis):
+    x, layer = torch.randn(4, 8, 16), LayerNorm(16)
+    found = vmap(layer, axis, axis)(x.movedim(0, axis))
+    torch.testing.assert_close(found.movedim(axis, 0), layer(x), rtol=0, atol=0)
+
+
+@pytest.mark.usefixtures("has_library")
+def test_lanes_may_have_lanes():
+    x, layer = torch.randn(2, 3, 8, 16), LayerNorm(16)
+    torch.testing.assert_close(vmap(vmap(layer))(x), layer(x), rtol=0, atol=0)
+
+
+class Failing(Native):
+    @staticmethod
+    def forward(lanes, x):
+        assert x.shape == (lanes, 8), x.shape
+        raise RuntimeError("out of memory")
+
+
+def test_a_function_that_fails_leaves_vmap_as_it_was():
+    def one(x):
+        with pytest.raises(RuntimeError, match="out of memory"), torch.no_grad():
+            Failing.apply(1, x)
+        return x.sum()
+
+    x = torch.randn(3, 8)
+    torch.testing.assert_close(vmap(one)(x), x.sum(1))
 
 
 @pytest.mark.parametrize("compiler", ["", "/no/such/compiler", "false"])
