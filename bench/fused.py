@@ -97,13 +97,13 @@ def places_of(engine: SingleEngine | FusedEngine) -> int:
     return engine.capacity if isinstance(engine, FusedEngine) else 1
 
 
-def timed(device: str, work: Callable[[], None]) -> float:
+def timed(device: str, work: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds until the device has done the work."""
-    started = time.perf_counter()
+    started = clock()
     work()
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def worker(options: argparse.Namespace, width: int, gate: Any, answers: Any) -> None:
@@ -153,7 +153,8 @@ def of_engines(options: argparse.Namespace, data: DataModule, width: int) -> dic
         for name, (engine, configs, refill) in ways.items():
             # The first round only warms up and, on a GPU, records the step.
             mine = configs if repeat else trials(options, width, places_of(engine), lengths=(1,))
-            seconds = timed(options.device, lambda e=engine, c=mine, r=refill: run(e, data, c, refill=r))
+            clock = time.process_time if options.process_time else time.perf_counter
+            seconds = timed(options.device, lambda e=engine, c=mine, r=refill: run(e, data, c, refill=r), clock)
             if repeat:
                 fastest[name] = min(fastest[name], seconds)
     return {name: (ways[name][1], seconds) for name, seconds in fastest.items()}
@@ -171,7 +172,14 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument(
+        "--process-time",
+        action="store_true",
+        help="count the process's own seconds, as a CPU may do other work",
+    )
     options = parser.parse_args()
+    if options.process_time and (options.processes or options.device == "cuda"):
+        parser.error("--process-time compares ways of one process on a CPU: give --processes without a number")
     torch.set_num_threads(1)
     data = training_set(options)
     rows = []
