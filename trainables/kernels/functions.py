@@ -86,7 +86,7 @@ def attended(
     """Computes attention of every head's channels: q [T, N, C], k and v [S, N, C] -> [T, N, C]; bias [T, S]. Without k
     and v, q [T, N, 3 C] holds all three, and `shift` [3 C] is added to it. The order of the mask's elements is [N,
     heads, T, S]."""
-    assert shift is None or k is None, "only queries, keys and values side by side are shifted"
+    assert shift is None or (k is None and shift.shape == q.shape[-1:]), "shifted are thirds of one product, whole"
     key, fate, call = draw or UNDRAWN
     assert k is None or (v is not None and k.shape == v.shape and k.shape[1:] == q.shape[1:]), q.shape
     found: Tensor = _Attended.apply(1, q, k, v, shift, bias, heads, scale, key, fate, call)[0]
