@@ -86,7 +86,7 @@ static void forward(const float *x, const float *scale, const float *shift, cons
                 for (int64_t v = 0; v < of.views; v++)
                     convolve(images + v * image + f * width + c, width, weights + v * SIDE * SIDE, sums);
                 for (int64_t r = 0; r < ROWS && f + r < of.frames; r++) {
-                    sums[r] = choose(sums[r] < 0, all(0), sums[r]);
+                    sums[r] = larger(all(0), sums[r]);
                     memcpy(out + (f + r) * of.columns + c, sums + r, sizeof(float) * left);
                 }
             }

@@ -8,26 +8,10 @@ from torch.func import vmap
 from trainables import registry
 from trainables.config import default_config
 from trainables.kernels.fusion import fused, takes_fusion
-from trainables.kernels.library import library
 from trainables.layers.stream import shared_stream, step_keys
 from trainables.models.sgraformer import network as sgraformer
 
 EPS = 1e-5
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def has_library():
-    if library() is None:
-        pytest.skip("no C compiler here")
 
 
 def plainly(x, scale, shift, weight):

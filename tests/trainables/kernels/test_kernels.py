@@ -17,21 +17,6 @@ from trainables.layers.stream import shared_stream, step_keys
 from trainables.models.graformer import network as graformer
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def has_library():
-    if native.library() is None:
-        pytest.skip("no C compiler here")
-
-
 def plainly(monkeypatch):
     for module in (attention, dropout, graph, norm, graformer):
         monkeypatch.setattr(module, "is_native", lambda *tensors: False)

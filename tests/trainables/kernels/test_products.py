@@ -11,15 +11,6 @@ from trainables.kernels.products import multiplied, takes_product
 from trainables.layers.linear import linear
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def has_unit():
     if not has_matrix_unit():
